@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    testTimeout: 60_000,
+    // ONNX Runtime has threads of its own: one worker per core would oversubscribe a small machine.
+    maxWorkers: 2,
+    pool: 'forks',
+  },
+});
