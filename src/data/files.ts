@@ -1,0 +1,122 @@
+// Files as whole byte arrays: read with errors a user understands, written so that a file appears whole or not at all.
+
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { DataError } from '../errors.ts';
+
+/**
+ * Writes `contents` (bytes, or text as UTF-8) to `path` so that a reader sees the old file or the new one, never a part: a
+ * temporary file in the same folder is written, flushed to the disk and renamed. A symbolic link keeps pointing where it
+ * did; its target is replaced. The folder must exist.
+ *
+ * Throws a DataError that names the path and the reason (full disk, no permission, no such folder, a folder is in the
+ * way); then the old file, if any, is untouched and no temporary file is left.
+ */
+export async function writeFileAtomic(path: string, contents: Uint8Array | string): Promise<void> {
+  const bytes = typeof contents === 'string' ? new TextEncoder().encode(contents) : contents;
+  const target = await resolveTarget(path);
+  // In the same folder, because a rename is atomic only within one file system. The name does not grow with the target's.
+  const temporary = join(dirname(target), `.fisher-ood-${randomBytes(6).toString('hex')}.tmp`);
+  let handle: FileHandle | undefined;
+  let created = false;
+  try {
+    handle = await open(temporary, 'wx');
+    created = true;
+    await handle.writeFile(bytes);
+    await handle.sync(); // before the rename: otherwise a power cut could leave the new name with an empty file
+    await handle.close();
+    handle = undefined;
+    await rename(temporary, target);
+    created = false;
+  } catch (error) {
+    throw new DataError(`${path}: cannot write ${bytes.length} bytes: ${reasonOf(error, dirname(path))}`, {
+      cause: error,
+    });
+  } finally {
+    await handle?.close().catch(() => undefined);
+    if (created) await unlink(temporary).catch(() => undefined);
+  }
+  await syncFolder(dirname(target));
+}
+
+/**
+ * The bytes of a regular file. Throws a DataError that names the path when there is no such file, it is a folder, it may
+ * not be read, or it is larger than Node reads at once (2 GiB).
+ */
+export async function readFileBytes(path: string): Promise<Uint8Array> {
+  try {
+    const info = await stat(path);
+    // A pipe or a device may never end; reading one whole could hang or fill the memory.
+    if (!info.isFile() && !info.isDirectory())
+      throw new DataError(`${path}: expected a regular file, found a device or pipe`);
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(`${path}: cannot read: ${reasonOf(error, dirname(path))}`, { cause: error });
+  }
+}
+
+/** What is at `path`: a file, a folder or nothing. Throws a DataError when that cannot be told (no permission). */
+export async function pathKind(path: string): Promise<'file' | 'folder' | 'nothing'> {
+  try {
+    return (await stat(path)).isDirectory() ? 'folder' : 'file';
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return 'nothing';
+    throw new DataError(`${path}: cannot read: ${reasonOf(error, dirname(path))}`, { cause: error });
+  }
+}
+
+/** A file-system error in a user's words. `folder` is the folder the path lies in. */
+export function reasonOf(error: unknown, folder: string): string {
+  const code = codeOf(error);
+  const text = code === undefined ? undefined : reasons[code];
+  if (text !== undefined) return text.replace('FOLDER', folder);
+  return error instanceof Error ? error.message : String(error);
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or folder (looked in FOLDER)',
+  ENOTDIR: 'FOLDER is not a folder',
+  EISDIR: 'it is a folder, expected a file',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space left on the disk',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file would be larger than the file system or a limit allows',
+  EMFILE: 'too many open files',
+  ENAMETOOLONG: 'the file name is too long',
+  ELOOP: 'too many symbolic links',
+  ERR_FS_FILE_TOO_LARGE: 'the file is larger than 2 GiB',
+  ERR_INVALID_ARG_VALUE: 'the path is not a valid file name',
+};
+
+function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** The path that the rename should replace: `path` with links followed. Refuses anything but a regular file or nothing. */
+async function resolveTarget(path: string): Promise<string> {
+  let target: string;
+  try {
+    target = await realpath(path);
+    const info = await stat(target);
+    if (info.isFile()) return target;
+    const found = info.isDirectory() ? 'it is a folder' : 'it is a device or pipe';
+    throw new DataError(`${path}: cannot write: ${found}, expected a file name`);
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    if (codeOf(error) === 'ENOENT') return path;
+    throw new DataError(`${path}: cannot write: ${reasonOf(error, dirname(path))}`, { cause: error });
+  }
+}
+
+/** Makes a rename durable. Not every system can flush a folder; the rename itself has happened, so that is no error. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => undefined);
+  await handle?.sync().catch(() => undefined);
+  await handle?.close().catch(() => undefined);
+}
