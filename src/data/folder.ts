@@ -1,0 +1,62 @@
+// A folder of PNG, JPEG or WebP pictures -> data set, in the order of the file names.
+
+import { createHash } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DataError } from '../errors.ts';
+import type { Dataset } from './dataset.ts';
+import { readFileBytes, reasonOf } from './files.ts';
+import { type ImageGroup, imageDataset } from './images.ts';
+
+const PICTURE = /\.(png|jpe?g|webp)$/i;
+/** Files that a user would take for a part of the data; leaving them out without a word would change the result. */
+const UNREADABLE_PICTURE = /\.(gif|bmp|tiff?|avif|heic|heif|jxl|jp2|ppm|pgm|pnm|svg|exr|hdr|ico)$/i;
+/** Files loaded together when iterating. */
+const GROUP = 256;
+
+/**
+ * Opens a folder of pictures under the input name 'x', sorted by name (by code unit, so `10.png` is before `2.png`).
+ * Hidden files and files that are no pictures (lists, licences) are ignored. Throws a DataError when there is no picture,
+ * one of a format we do not read, or a sub-folder: which of its pictures belong to the set is not ours to guess.
+ */
+export async function openFolder(path: string, name: string = path): Promise<Dataset> {
+  let entries: { readonly name: string; readonly folder: boolean }[];
+  try {
+    const found = await readdir(path, { withFileTypes: true });
+    entries = found.map((entry) => ({ name: entry.name, folder: entry.isDirectory() }));
+  } catch (error) {
+    throw new DataError(`${path}: cannot read the folder: ${reasonOf(error, path)}`, { cause: error });
+  }
+  const visible = entries.filter((entry) => !entry.name.startsWith('.'));
+  const folder = visible.find((entry) => entry.folder);
+  const pictures = visible.filter((entry) => !entry.folder && PICTURE.test(entry.name)).map((entry) => entry.name);
+  if (folder !== undefined) {
+    throw new DataError(
+      `${path}: holds the folder '${folder.name}', expected only pictures; give one folder of pictures`,
+    );
+  }
+  const other = visible.find((entry) => UNREADABLE_PICTURE.test(entry.name));
+  if (other !== undefined) throw new DataError(`${join(path, other.name)}: expected PNG, JPEG or WebP pictures`);
+  if (pictures.length === 0) throw new DataError(`${path}: holds no .png, .jpg, .jpeg or .webp file`);
+  pictures.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+
+  const hash = createHash('sha256');
+  for (const file of pictures) {
+    const bytes = await readFileBytes(join(path, file));
+    hash.update(`${file}\n${bytes.length}\n`);
+    hash.update(bytes);
+  }
+  const groups: ImageGroup[] = [];
+  for (let i = 0; i < pictures.length; i += GROUP) {
+    const files = pictures.slice(i, i + GROUP).map((file) => join(path, file));
+    groups.push({
+      length: files.length,
+      async load() {
+        const images = [];
+        for (const where of files) images.push({ where, bytes: await readFileBytes(where) });
+        return images;
+      },
+    });
+  }
+  return imageDataset(name, hash.digest('hex'), groups);
+}

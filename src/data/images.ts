@@ -1,0 +1,207 @@
+// Encoded pictures (PNG, JPEG, WebP) -> data set of raw pixels, channels first, decoded lazily in groups.
+
+import sharp from 'sharp';
+import { DataError } from '../errors.ts';
+import { type DataArray, type Dataset, makeDataset } from './dataset.ts';
+
+/** One picture as it lies in a file; `where` names it in messages. */
+export interface EncodedImage {
+  readonly bytes: Uint8Array;
+  readonly where: string;
+}
+
+/** A run of consecutive pictures that are loaded together: a row group, or some files of a folder. */
+export interface ImageGroup {
+  readonly length: number;
+  load(): Promise<readonly EncodedImage[]>;
+}
+
+/** A decoded picture: `data` holds 0..255, channels first, [c, h, w] with c = 1 (grey) or 3 (RGB). */
+export interface DecodedImage {
+  readonly shape: readonly [c: number, h: number, w: number];
+  readonly data: Uint8Array;
+}
+
+/** Decoding runs in a thread pool; more than this many at once only costs memory. */
+const CONCURRENT = 16;
+/** Larger pictures are refused by the decoder before it allocates them. */
+const MAX_PIXELS = 2 ** 26;
+
+/**
+ * A data set of pictures that must all have the size and channels of the first, checked as they are decoded. Iterating
+ * holds one group of encoded pictures at a time; `gather` decodes each group it touches once and keeps its pixels as bytes.
+ */
+export async function imageDataset(name: string, fingerprint: string, groups: readonly ImageGroup[]): Promise<Dataset> {
+  const starts: number[] = [];
+  let length = 0;
+  for (const group of groups) {
+    starts.push(length);
+    length += group.length;
+  }
+  if (length === 0) throw new DataError(`${name}: holds no images`);
+  let latest: { readonly group: number; readonly images: Promise<readonly EncodedImage[]> } | undefined;
+  const cache: (Promise<Uint8Array> | undefined)[] = groups.map(() => undefined);
+
+  const encoded = (group: number): Promise<readonly EncodedImage[]> => {
+    if (latest?.group !== group) latest = { group, images: groups[group]!.load() };
+    return latest.images;
+  };
+  const firstGroup = groups.findIndex((group) => group.length > 0);
+  const first = await decodeImage((await encoded(firstGroup))[0]!);
+  const { shape } = first;
+  const size = first.data.length;
+
+  /** The pixels of a whole group, decoded on first use. */
+  const decoded = (group: number): Promise<Uint8Array> => {
+    cache[group] ??= encoded(group).then(async (images) => {
+      const out = new Uint8Array(images.length * size);
+      await decodeInto(images, shape, out);
+      return out;
+    });
+    return cache[group];
+  };
+
+  /** Calls `visit` for each group that overlaps [start, end), with the overlap inside the group and where it goes. */
+  const overlaps = async (
+    start: number,
+    end: number,
+    visit: (group: number, from: number, to: number, at: number) => Promise<void>,
+  ): Promise<void> => {
+    for (let group = 0; group < groups.length; group++) {
+      const offset = starts[group]!;
+      const from = Math.max(start, offset);
+      const to = Math.min(end, offset + groups[group]!.length);
+      if (from < to) await visit(group, from - offset, to - offset, from - start);
+    }
+  };
+
+  const asBatch = (data: Float32Array, n: number): Record<string, DataArray> => ({ x: { data, shape: [n, ...shape] } });
+
+  return makeDataset({
+    name,
+    length,
+    fingerprint,
+    shapes: { x: shape },
+    async read(start, end) {
+      const out = new Float32Array((end - start) * size);
+      await overlaps(start, end, async (group, from, to, at) => {
+        const kept = cache[group];
+        const place = out.subarray(at * size, (at + to - from) * size);
+        if (kept !== undefined) place.set((await kept).subarray(from * size, to * size));
+        else await decodeInto((await encoded(group)).slice(from, to), shape, place);
+      });
+      return asBatch(out, end - start);
+    },
+    async pick(indices) {
+      const out = new Float32Array(indices.length * size);
+      for (let i = 0; i < indices.length; i++) {
+        const group = groupOf(starts, indices[i]!);
+        const row = indices[i]! - starts[group]!;
+        const pixels = await decoded(group);
+        out.set(pixels.subarray(row * size, (row + 1) * size), i * size);
+      }
+      return asBatch(out, indices.length);
+    },
+  });
+}
+
+/** The last group that starts at or before the example; empty groups share their start with the one after them. */
+function groupOf(starts: readonly number[], index: number): number {
+  let low = 0;
+  let high = starts.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (starts[middle]! <= index) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+async function decodeInto(
+  images: readonly EncodedImage[],
+  shape: DecodedImage['shape'],
+  out: Uint8Array | Float32Array,
+): Promise<void> {
+  for (let i = 0; i < images.length; i += CONCURRENT) {
+    const decoded = await Promise.all(images.slice(i, i + CONCURRENT).map(decodeImage));
+    decoded.forEach((image, k) => {
+      if (image.shape.some((d, axis) => d !== shape[axis])) {
+        const where = images[i + k]!.where;
+        throw new DataError(`${where}: is ${describe(image.shape)}, expected ${describe(shape)} like the first image`);
+      }
+      out.set(image.data, (i + k) * image.data.length);
+    });
+  }
+}
+
+/**
+ * Decodes one PNG, JPEG or WebP picture: grey stays one channel, colour becomes RGB, a fully opaque alpha channel is
+ * dropped. Throws a DataError naming the picture when it is damaged, of another format, transparent, animated, of more
+ * than 8 bits a channel (which would have to be rounded) or larger than 2^26 pixels.
+ */
+export async function decodeImage(image: EncodedImage): Promise<DecodedImage> {
+  const { bytes, where } = image;
+  if (!isPicture(bytes)) {
+    const found = [...bytes.subarray(0, 4)].map((b) => b.toString(16).padStart(2, '0')).join(' ');
+    const start = bytes.length === 0 ? 'is empty' : `starts with ${found}`;
+    throw new DataError(`${where}: ${start}, expected a PNG, JPEG or WebP picture`);
+  }
+  try {
+    const picture = sharp(bytes, { limitInputPixels: MAX_PIXELS });
+    const meta = await picture.metadata();
+    if (meta.depth !== 'uchar') throw new DataError(`${where}: has ${meta.depth} channels, expected 8 bits a channel`);
+    if ((meta.pages ?? 1) > 1)
+      throw new DataError(`${where}: is animated (${meta.pages} frames), expected one picture`);
+    if (meta.space === 'cmyk') throw new DataError(`${where}: is a CMYK picture, expected grey or RGB`);
+    const grey = meta.channels - (meta.hasAlpha ? 1 : 0) === 1;
+    // The library turns grey into RGB unless told not to.
+    const { data, info } = await picture
+      .toColourspace(grey ? 'b-w' : 'srgb')
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    return toPlanes(data, info, grey ? 1 : 3, where);
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw new DataError(`${where}: damaged picture: ${reason}`, { cause: error });
+  }
+}
+
+/** Interleaved [h, w, channels] -> planes [c, h, w]; a channel beyond the c colours is alpha and must be opaque. */
+function toPlanes(
+  data: Uint8Array,
+  info: { readonly width: number; readonly height: number; readonly channels: number },
+  c: number,
+  where: string,
+): DecodedImage {
+  const { width: w, height: h, channels } = info;
+  if ((channels !== c && channels !== c + 1) || data.length !== w * h * channels) {
+    throw new DataError(`${where}: decodes to ${channels} channels, expected ${c}`);
+  }
+  const plane = h * w;
+  const out = new Uint8Array(c * plane);
+  for (let p = 0; p < plane; p++) {
+    for (let k = 0; k < c; k++) out[k * plane + p] = data[p * channels + k]!;
+    if (channels > c && data[p * channels + c] !== 255) {
+      const at = `row ${Math.floor(p / w)}, column ${p % w}`;
+      throw new DataError(
+        `${where}: is transparent at ${at} (alpha ${data[p * channels + c]}), expected opaque pixels`,
+      );
+    }
+  }
+  return { shape: [c, h, w], data: out };
+}
+
+/** PNG, JPEG or WebP by the first bytes. The decoder would take more formats, some of them with scripts or links. */
+function isPicture(bytes: Uint8Array): boolean {
+  const ascii = (from: number, to: number) => String.fromCharCode(...bytes.subarray(from, to));
+  const png = ascii(1, 4) === 'PNG' && bytes[0] === 0x89;
+  const jpeg = bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
+  const webp = ascii(0, 4) === 'RIFF' && ascii(8, 12) === 'WEBP';
+  return png || jpeg || webp;
+}
+
+function describe(shape: DecodedImage['shape']): string {
+  const [c, h, w] = shape;
+  return `${c === 1 ? 'grey' : 'RGB'} ${h}×${w}`;
+}
