@@ -1,0 +1,74 @@
+// Reverse-mode differentiation, graph to graph: a scalar in, its gradients as new values of the same arena out.
+
+import { GraphError } from '../errors.ts';
+import { type NodeSource, reachable, type Value } from '../graph/index.ts';
+import { add, expand, groupSum } from '../ops/index.ts';
+import { shapeText } from '../tensor/shape.ts';
+
+/**
+ * ∂loss/∂v for each v of `wrt`, of v's shape. `loss` is one number per example.
+ *
+ * What reaches a value that no input reaches (a parameter, or something computed from parameters alone) from one that
+ * varies with the example is summed over the examples of a group on the way: the gradient of a parameter is that of the
+ * group's summed loss. By linearity the sum may stand as early as the first value without an example, so everything
+ * behind it (masks, products of parameters, exponentials) is differentiated once per group, not per example.
+ *
+ * Throws GraphError where loss is not a scalar, does not depend on v, or passes through an op without a gradient.
+ */
+export function differentiate(loss: Value, wrt: readonly Value[]): Value[] {
+  if (loss.shape.length !== 0) {
+    throw new GraphError(`the loss must be one number per example, got ${loss} of shape ${shapeText(loss.shape)}`);
+  }
+  const order = reachable([loss]);
+  const wanted = influencedBy(order, wrt);
+  const cotangents = new Map<Value, Value>([[loss, expand(loss.arena.constant(1), loss.shape)]]);
+
+  // Reverse order: every consumer has added its share to a value's cotangent before that is read.
+  for (const y of order.toReversed()) {
+    const dY = cotangents.get(y);
+    if (!dY || y.source.kind !== 'node' || !wanted.has(y)) continue;
+    const { inputs } = y.source;
+    const shares = gradientsOf(
+      y,
+      y.source,
+      dY,
+      inputs.map((x) => wanted.has(x) && x.dtype === 'float'),
+    );
+    shares.forEach((share, i) => {
+      const x = inputs[i]!;
+      if (!share || !wanted.has(x)) return;
+      const dX = x.lead === 'none' && y.lead === 'example' ? groupSum(share) : share;
+      const before = cotangents.get(x);
+      cotangents.set(x, before ? add(before, dX) : dX);
+    });
+  }
+
+  return wrt.map((v) => {
+    const dV = cotangents.get(v);
+    if (!dV) throw new GraphError(`the loss has no differentiable path to ${v}`);
+    return dV;
+  });
+}
+
+function gradientsOf(y: Value, node: NodeSource, dY: Value, needs: readonly boolean[]): readonly (Value | null)[] {
+  if (!node.op.gradient) throw new GraphError(`${node.op.name} ${y} has no gradient`);
+  const shares = node.op.gradient(dY, node, y, needs);
+  shares.forEach((share, i) => {
+    const x = node.inputs[i]!;
+    if (share && needs[i] && shapeText(share.shape) !== shapeText(x.shape)) {
+      throw new GraphError(
+        `${node.op.name} ${y}: its gradient rule gave ${shapeText(share.shape)} for operand ${i} of shape ${shapeText(x.shape)}`,
+      );
+    }
+  });
+  return shares;
+}
+
+/** The values of `order` that depend on one of `sources`. */
+function influencedBy(order: readonly Value[], sources: readonly Value[]): ReadonlySet<Value> {
+  const wanted = new Set<Value>(sources);
+  for (const v of order) {
+    if (v.source.kind === 'node' && v.source.inputs.some((x) => wanted.has(x))) wanted.add(v);
+  }
+  return wanted;
+}

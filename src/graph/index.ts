@@ -1,0 +1,19 @@
+export { type Bindings, interpret } from './interpret.ts';
+export { print } from './print.ts';
+export type { Contraction, Lowered, Lowering, OnnxAttr, OpRecord } from './record.ts';
+export {
+  Arena,
+  type Attrs,
+  type DType,
+  type Graph,
+  type InputKind,
+  inputsOf,
+  type Lead,
+  type NodeSource,
+  nameOf,
+  paramsOf,
+  reachable,
+  type Value,
+  type ValueType,
+} from './value.ts';
+export { verify } from './verify.ts';

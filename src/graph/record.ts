@@ -1,0 +1,97 @@
+// What an op is: one record with its type rule, its value in float64, its gradient and its lowering, side by side.
+
+import type { NdArray } from '../tensor/ndarray.ts';
+import type { Shape } from '../tensor/shape.ts';
+import type { Attrs, DType, Lead, NodeSource, Value, ValueType } from './value.ts';
+
+/** An op. Passes read records and never compare names. */
+export interface OpRecord {
+  readonly name: string;
+
+  /** The result's type from the operands'; throws GraphError where they do not fit. */
+  type(inputs: readonly ValueType[], attrs: Attrs): ValueType;
+
+  /** The result in float64, operands already checked by `type`. */
+  evaluate(inputs: readonly NdArray[], attrs: Attrs, out: ValueType): NdArray;
+
+  /**
+   * Cotangents of the operands from the cotangent dY of the result y, as new values of the graph: one per operand, null
+   * where the result does not vary smoothly with it. `needs[i]` is false where operand i's will not be read.
+   * Absent: the op has no gradient, and differentiating through it is an error.
+   */
+  readonly gradient?: (dY: Value, node: NodeSource, y: Value, needs: readonly boolean[]) => readonly (Value | null)[];
+
+  /** Emits ONNX for operands that have been lowered. */
+  lower(ctx: Lowering, inputs: readonly Lowered[], node: NodeSource, y: Value): Lowered;
+
+  /** What the result varies with, where that does not follow from the operands. */
+  readonly lead?: Lead;
+
+  /** The result's squared norm equals the (only) operand's: a permutation of its elements. */
+  readonly isometric?: boolean;
+
+  /** Present for the bilinear ops whose results are weight gradients: sums of outer products over positions. */
+  readonly contraction?: (node: NodeSource, y: Value) => Contraction;
+}
+
+/**
+ * y = Xᵀ·Y with X [p, i] and Y [p, o] built from the op's two operands; `p` positions of one example.
+ * With a sum over B examples the positions concatenate, which is why a group's gradient is one product as well.
+ */
+export interface Contraction {
+  readonly p: number;
+  readonly i: number;
+  readonly o: number;
+  /** How many such products stand side by side (the groups of a convolution). */
+  readonly count: number;
+  /**
+   * Emits both factors with the leading size n: `x` as [n, count, i, p], `y` as [n, count, o, p].
+   * `order` says how to read [n, count, i, o] (the product over p) as the result: see `finish`.
+   */
+  factors(ctx: Lowering, inputs: readonly Lowered[]): { readonly x: string; readonly y: string };
+  /** From the products [m, count, i, o] to the result with lead 'group' (m of them). */
+  finish(ctx: Lowering, product: string, m: number): Lowered;
+}
+
+/** A value in the ONNX graph under construction. Storage: see Lowering. */
+export interface Lowered {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly lead: Lead;
+}
+
+export type OnnxAttr = number | string | readonly number[] | { readonly float: number };
+
+/**
+ * The ONNX graph under construction, as the ops' lowering rules see it.
+ *
+ * Storage: a value of one-example shape s is stored as s if its lead is 'none'. Otherwise it has a leading axis of n
+ * examples or m groups, and a first axis of size 1 is dropped in its favour: [1, c, h, w] is stored as [n, c, h, w] and
+ * [k] with k > 1 as [n, k]. So the batch of one that convolutions carry in the one-example graph costs nothing.
+ */
+export interface Lowering {
+  /** Number of examples a run takes, and per group. */
+  readonly examples: number;
+  readonly group: number;
+  /** Emits one node with one output and returns the output's name. */
+  emit(op: string, inputs: readonly string[], attrs?: Readonly<Record<string, OnnxAttr>>): string;
+  /** The name of a float constant. */
+  float(data: ArrayLike<number> | number, shape?: Shape): string;
+  /** The name of a constant of int64s, one axis. */
+  ints(values: readonly number[]): string;
+  /** n for 'example', m for 'group', 1 for 'none'. */
+  leadSize(lead: Lead): number;
+  /** The dimensions in which a value of this shape and lead is stored. */
+  storage(shape: Shape, lead: Lead): number[];
+  /** Reshapes a stored tensor. */
+  reshape(name: string, from: Shape, to: Shape): string;
+  /** The name of `v` with dimensions [lead, ...shape], or [1, ...shape] where it has no lead; nothing dropped. */
+  full(v: Lowered): string;
+  /** The name of `v` repeated to dimensions [size of lead, ...shape]. */
+  expanded(v: Lowered, lead: Lead): string;
+  /** Takes a tensor of dimensions `dims` (same elements in order) as the value of this type. */
+  stored(name: string, dims: Shape, type: ValueType, lead: Lead): Lowered;
+  /** Operands of an elementwise op aligned for NumPy broadcasting to the result's storage. */
+  aligned(inputs: readonly Lowered[], outShape: Shape): { readonly names: string[]; readonly lead: Lead };
+}

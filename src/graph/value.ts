@@ -1,0 +1,170 @@
+// The one-example graph: immutable values that name the op and the values they come from, kept in an arena that gives
+// equal expressions one identity. A graph is what its outputs reach; passes add values and return new outputs.
+
+import { GraphError } from '../errors.ts';
+import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
+import type { OpRecord } from './record.ts';
+
+export type DType = 'float' | 'int' | 'bool';
+
+export interface ValueType {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/**
+ * What a value varies with once it is vectorised, hence which leading axis it gets:
+ * 'none' (parameters and constants), 'example' (n of them), 'group' (sums over groups of examples, n / B of them).
+ */
+export type Lead = 'none' | 'example' | 'group';
+
+/** Where an input's values come from: the data set, or drawn per example from the seed and the example's index. */
+export type InputKind = 'data' | 'normal' | 'uniform';
+
+export type AttrValue = number | string | boolean | readonly number[];
+export type Attrs = Readonly<Record<string, AttrValue>>;
+
+export type Source =
+  | { readonly kind: 'input'; readonly name: string; readonly from: InputKind }
+  | { readonly kind: 'param'; readonly name: string; readonly trainable: boolean }
+  | { readonly kind: 'constant'; readonly data: Float64Array }
+  | { readonly kind: 'node'; readonly op: OpRecord; readonly inputs: readonly Value[]; readonly attrs: Attrs };
+
+export type NodeSource = Extract<Source, { kind: 'node' }>;
+
+export class Value implements ValueType {
+  readonly arena: Arena;
+  /** Increases from operands to results, so sorting by id is a topological order. */
+  readonly id: number;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly lead: Lead;
+  readonly source: Source;
+
+  /** Only an Arena makes values. */
+  constructor(arena: Arena, id: number, type: ValueType, lead: Lead, source: Source) {
+    this.arena = arena;
+    this.id = id;
+    this.shape = type.shape;
+    this.dtype = type.dtype;
+    this.lead = lead;
+    this.source = source;
+  }
+
+  /** As in messages and in print(): %12, or the name of an input or parameter. */
+  toString(): string {
+    return this.source.kind === 'input' || this.source.kind === 'param' ? this.source.name : `%${this.id}`;
+  }
+}
+
+export interface Graph {
+  readonly arena: Arena;
+  readonly outputs: Readonly<Record<string, Value>>;
+}
+
+/** Owns values. Asking twice for the same expression gives the same value, so common subexpressions are shared. */
+export class Arena {
+  readonly #known = new Map<string, Value>();
+  readonly #names = new Map<string, Value>();
+  #count = 0;
+
+  /** An input of the shape of one example. Names are unique among inputs and parameters. */
+  input(name: string, shape: Shape, from: InputKind = 'data', dtype: DType = 'float'): Value {
+    return this.#named(name, { shape, dtype }, 'example', { kind: 'input', name, from });
+  }
+
+  /** A parameter tensor. Buffers that are saved but not learned have `trainable: false` and get no gradient norm. */
+  param(name: string, shape: Shape, options: { readonly trainable?: boolean } = {}): Value {
+    const trainable = options.trainable ?? true;
+    return this.#named(name, { shape, dtype: 'float' }, 'none', { kind: 'param', name, trainable });
+  }
+
+  constant(data: ArrayLike<number> | number, shape: Shape = [], dtype: DType = 'float'): Value {
+    const values = typeof data === 'number' ? Float64Array.of(data) : Float64Array.from(data);
+    if (values.length !== sizeOf(shape)) {
+      throw new GraphError(`constant: ${values.length} numbers for the shape ${shapeText(shape)}`);
+    }
+    const make = () => this.#new({ shape, dtype }, 'none', { kind: 'constant', data: values });
+    return values.length <= 64 ? this.#once(`constant ${dtype} ${shapeText(shape)} ${bits(values)}`, make) : make();
+  }
+
+  /** The result of `op`, whose record checks the operands. */
+  node(op: OpRecord, inputs: readonly Value[], attrs: Attrs): Value {
+    for (const x of inputs) {
+      if (x.arena !== this) throw new GraphError(`${op.name}: operand ${x} belongs to another arena`);
+    }
+    return this.#once(`${op.name} ${inputs.map((x) => x.id).join()} ${JSON.stringify(attrs)}`, () => {
+      const type = op.type(inputs, attrs);
+      return this.#new(type, leadOf(op, inputs), { kind: 'node', op, inputs, attrs });
+    });
+  }
+
+  #once(key: string, make: () => Value): Value {
+    let value = this.#known.get(key);
+    if (!value) {
+      value = make();
+      this.#known.set(key, value);
+    }
+    return value;
+  }
+
+  #named(name: string, type: ValueType, lead: Lead, source: Source): Value {
+    if (this.#names.has(name)) throw new GraphError(`'${name}' names an input or parameter already`);
+    const value = this.#new(type, lead, source);
+    this.#names.set(name, value);
+    return value;
+  }
+
+  #new(type: ValueType, lead: Lead, source: Source): Value {
+    for (const d of type.shape) {
+      if (!Number.isInteger(d) || d < 0) throw new GraphError(`shape ${shapeText(type.shape)} is not a list of sizes`);
+    }
+    return new Value(this, this.#count++, type, lead, source);
+  }
+}
+
+/** Exact text of numbers, with -0 and NaN kept apart from 0 and from each other's payloads. */
+function bits(values: Float64Array): string {
+  return Array.from(values, (x) => (Object.is(x, -0) ? '-0' : String(x))).join();
+}
+
+function leadOf(op: OpRecord, inputs: readonly Value[]): Lead {
+  if (op.lead) return op.lead;
+  const leads = new Set(inputs.map((x) => x.lead));
+  if (leads.has('example') && leads.has('group')) {
+    throw new GraphError(
+      `${op.name}: operands ${inputs.map((x) => `${x} (${x.lead})`).join(', ')} mix values of examples with sums over groups`,
+    );
+  }
+  return leads.has('example') ? 'example' : leads.has('group') ? 'group' : 'none';
+}
+
+/** Everything the given values depend on, themselves included, operands before results. */
+export function reachable(outputs: Iterable<Value>): Value[] {
+  const seen = new Set<Value>();
+  const stack = [...outputs];
+  for (let v = stack.pop(); v; v = stack.pop()) {
+    if (seen.has(v)) continue;
+    seen.add(v);
+    if (v.source.kind === 'node') stack.push(...v.source.inputs);
+  }
+  return [...seen].sort((a, b) => a.id - b.id);
+}
+
+/** A graph's inputs, in the order of their creation. */
+export function inputsOf(graph: Graph): Value[] {
+  return reachable(Object.values(graph.outputs)).filter((v) => v.source.kind === 'input');
+}
+
+/** A graph's parameters, in the order of their creation; only the learned ones unless `all`. */
+export function paramsOf(graph: Graph, options: { readonly all?: boolean } = {}): Value[] {
+  return reachable(Object.values(graph.outputs)).filter(
+    (v) => v.source.kind === 'param' && (v.source.trainable || options.all === true),
+  );
+}
+
+/** The name of an input or parameter. */
+export function nameOf(value: Value): string {
+  if (value.source.kind === 'input' || value.source.kind === 'param') return value.source.name;
+  throw new GraphError(`${value} is neither an input nor a parameter`);
+}

@@ -1,0 +1,42 @@
+// Makes values from ops: numbers become constants, constants are folded, and the algebra that differentiation produces
+// by the dozen (times one, plus zero, an expansion that broadcasting does anyway) is taken out on the spot.
+
+import { GraphError } from '../errors.ts';
+import type { Arena, Attrs, OpRecord, Value } from '../graph/index.ts';
+
+/** A value, or a number that stands for a constant of shape []. */
+export type Operand = Value | number;
+
+/** Results up to this many elements are folded when all operands are constants. */
+const FOLD_LIMIT = 1 << 16;
+
+export function arenaOf(operands: readonly Operand[]): Arena {
+  for (const x of operands) if (typeof x !== 'number') return x.arena;
+  throw new GraphError('an op needs at least one operand that is a value of a graph');
+}
+
+/** The result of `op`; a constant where all operands are. */
+export function apply(op: OpRecord, operands: readonly Operand[], attrs: Attrs = {}): Value {
+  const arena = arenaOf(operands);
+  const inputs = operands.map((x) => (typeof x === 'number' ? arena.constant(x) : x));
+  const y = arena.node(op, inputs, attrs);
+  if (!inputs.every((x) => x.source.kind === 'constant')) return y;
+  const size = y.shape.reduce((a, b) => a * b, 1);
+  if (size > FOLD_LIMIT || size > 2 * inputs.reduce((a, x) => a + x.shape.reduce((p, q) => p * q, 1), 0)) return y;
+  const arrays = inputs.map((x) => ({ shape: x.shape, data: constantData(x)! }));
+  return arena.constant(op.evaluate(arrays, attrs, y).data, y.shape, y.dtype);
+}
+
+/** The numbers of a constant; undefined for anything else. */
+export function constantData(x: Operand): Float64Array | undefined {
+  if (typeof x === 'number') return Float64Array.of(x);
+  return x.source.kind === 'constant' ? x.source.data : undefined;
+}
+
+/** The one number that every element of a constant has, seen through ops that only repeat it; undefined otherwise. */
+export function uniformValue(x: Operand): number | undefined {
+  if (typeof x === 'number') return x;
+  if (x.source.kind === 'node') return x.source.op.name === 'Expand' ? uniformValue(x.source.inputs[0]!) : undefined;
+  const data = constantData(x);
+  return data && data.length > 0 && data.every((v) => Object.is(v, data[0])) ? data[0] : undefined;
+}

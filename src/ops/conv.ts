@@ -1,0 +1,394 @@
+// Convolution and the two other faces of the same trilinear form Σ x·w·y: its adjoint in x (transposed convolution)
+// and its adjoint in w (the weight gradient). Each one's gradients are the other two.
+
+import { GraphError } from '../errors.ts';
+import type { Attrs, Contraction, Lowered, Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
+import { ndarray } from '../tensor/ndarray.ts';
+import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
+import { apply } from './apply.ts';
+
+/** x [b, cIn, ...in], w [cOut, cIn / groups, ...kernel], y [b, cOut, ...out]; 1, 2 or 3 spatial axes. */
+export interface ConvOptions {
+  readonly strides?: readonly number[];
+  /** Zeros before each spatial axis, then after each, as in ONNX. */
+  readonly pads?: readonly number[];
+  readonly dilations?: readonly number[];
+  readonly groups?: number;
+}
+
+interface ConvAttrs extends Attrs {
+  readonly strides: readonly number[];
+  readonly pads: readonly number[];
+  readonly dilations: readonly number[];
+  readonly groups: number;
+}
+
+const attrsOf = (attrs: Attrs): ConvAttrs => attrs as ConvAttrs;
+const onnxAttrs = (a: ConvAttrs) => ({ strides: a.strides, pads: a.pads, dilations: a.dilations, group: a.groups });
+
+function outSize(a: ConvAttrs, x: Shape, w: Shape): number[] {
+  const r = x.length - 2;
+  return x.slice(2).map((d, s) => {
+    const span = a.dilations[s]! * (w[s + 2]! - 1) + 1;
+    return Math.floor((d + a.pads[s]! + a.pads[s + r]! - span) / a.strides[s]!) + 1;
+  });
+}
+
+/** Checks that x, w and y fit together; `what` names the op in the message. */
+function check(what: string, a: ConvAttrs, x: Shape, w: Shape, y?: Shape): number[] {
+  const where = `${what}: x ${shapeText(x)}, weight ${shapeText(w)}`;
+  const r = x.length - 2;
+  if (r < 1 || r > 3 || w.length !== x.length) throw new GraphError(`${where}: needs 1 to 3 spatial axes in both`);
+  if (a.pads.length !== 2 * r || a.strides.length !== r || a.dilations.length !== r) {
+    throw new GraphError(`${where}: pads, strides or dilations are not for ${r} spatial axes`);
+  }
+  if (x[1] !== w[1]! * a.groups) {
+    throw new GraphError(`${where}: x has ${x[1]} channels, the weight expects ${w[1]! * a.groups}`);
+  }
+  if (w[0]! % a.groups !== 0) throw new GraphError(`${where}: ${w[0]} output channels in ${a.groups} groups`);
+  const out = outSize(a, x, w);
+  if (out.some((d) => d < 1)) throw new GraphError(`${where}: the kernel is larger than the padded input`);
+  const expected = [x[0]!, w[0]!, ...out];
+  if (y && !expected.every((d, i) => d === y[i])) {
+    throw new GraphError(`${where}: y ${shapeText(y)}, expected ${shapeText(expected)}`);
+  }
+  return expected;
+}
+
+/** Visits every product of the sum as flat indices into x, w and y. */
+function visit(a: ConvAttrs, x: Shape, w: Shape, y: Shape, f: (xi: number, wi: number, yi: number) => void): void {
+  const r = x.length - 2;
+  const kernel = w.slice(2);
+  const [inSize, kSize, outTotal] = [sizeOf(x.slice(2)), sizeOf(kernel), sizeOf(y.slice(2))];
+  const [perIn, perOut] = [w[1]!, y[1]! / a.groups];
+  const at = (flat: number, shape: Shape) => {
+    const index = new Array<number>(shape.length);
+    for (let s = shape.length - 1, rest = flat; s >= 0; s--) {
+      index[s] = rest % shape[s]!;
+      rest = Math.floor(rest / shape[s]!);
+    }
+    return index;
+  };
+  for (let o = 0; o < outTotal; o++) {
+    const out = at(o, y.slice(2));
+    for (let k = 0; k < kSize; k++) {
+      const tap = at(k, kernel);
+      let inside = 0;
+      for (let s = 0; s < r && inside >= 0; s++) {
+        const p = out[s]! * a.strides[s]! + tap[s]! * a.dilations[s]! - a.pads[s]!;
+        inside = p < 0 || p >= x[s + 2]! ? -1 : inside * x[s + 2]! + p;
+      }
+      if (inside < 0) continue;
+      for (let b = 0; b < x[0]!; b++) {
+        for (let co = 0; co < y[1]!; co++) {
+          const group = Math.floor(co / perOut);
+          for (let ci = 0; ci < perIn; ci++) {
+            f(
+              (b * x[1]! + group * perIn + ci) * inSize + inside,
+              (co * perIn + ci) * kSize + k,
+              (b * y[1]! + co) * outTotal + o,
+            );
+          }
+        }
+      }
+    }
+  }
+}
+
+export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpRecord> = {
+  Conv: {
+    name: 'Conv',
+    type: ([x, w], attrs) => ({ shape: check('Conv', attrsOf(attrs), x!.shape, w!.shape), dtype: 'float' }),
+    evaluate: ([x, w], attrs, out) => {
+      const y = ndarray(out.shape);
+      visit(attrsOf(attrs), x!.shape, w!.shape, y.shape, (xi, wi, yi) => {
+        y.data[yi]! += x!.data[xi]! * w!.data[wi]!;
+      });
+      return y;
+    },
+    gradient: (dY, node, _y, needs) => {
+      const [x, w] = node.inputs as [Value, Value];
+      return [
+        needs[0] ? apply(convOps.ConvInputGrad, [dY, w], { ...node.attrs, shape: x.shape }) : null,
+        needs[1] ? apply(convOps.ConvWeightGrad, [x, dY], { ...node.attrs, shape: w.shape }) : null,
+      ];
+    },
+    lower: (ctx, [x, w], node, y) => lowerWithWeight(ctx, 'Conv', x!, w!, y, attrsOf(node.attrs), onnxAttrs),
+  },
+
+  // dY [b, cOut, ...out], w -> dX of `shape`. Read forwards it is a transposed convolution.
+  ConvInputGrad: {
+    name: 'ConvInputGrad',
+    type: ([dY, w], attrs) => {
+      check('ConvTranspose', attrsOf(attrs), attrs.shape as Shape, w!.shape, dY!.shape);
+      return { shape: attrs.shape as Shape, dtype: 'float' };
+    },
+    evaluate: ([dY, w], attrs, out) => {
+      const dX = ndarray(out.shape);
+      visit(attrsOf(attrs), dX.shape, w!.shape, dY!.shape, (xi, wi, yi) => {
+        dX.data[xi]! += dY!.data[yi]! * w!.data[wi]!;
+      });
+      return dX;
+    },
+    gradient: (ddX, node, _dX, needs) => {
+      const [dY, w] = node.inputs as [Value, Value];
+      const attrs = baseAttrs(node.attrs);
+      return [
+        needs[0] ? apply(convOps.Conv, [ddX, w], attrs) : null,
+        needs[1] ? apply(convOps.ConvWeightGrad, [ddX, dY], { ...attrs, shape: w.shape }) : null,
+      ];
+    },
+    lower: (ctx, [dY, w], node, dX) => {
+      const a = attrsOf(node.attrs);
+      const kernel = w!.shape.slice(2);
+      const full = a.pads.map((p, i) => a.dilations[i % kernel.length]! * (kernel[i % kernel.length]! - 1) - p);
+      if (w!.lead === 'none' && a.strides.every((s) => s === 1) && full.every((p) => p >= 0)) {
+        const flipped = flipWeight(ctx, w!, a.groups);
+        return lowerWithWeight(ctx, 'Conv', dY!, flipped, dX, { ...a, pads: full }, onnxAttrs);
+      }
+      // Rows of x that the strides never reach at the end come back through output_padding.
+      const outPad = kernel.map((k, s) => {
+        const reached = (dY!.shape[s + 2]! - 1) * a.strides[s]! + a.dilations[s]! * (k - 1) + 1;
+        return dX.shape[s + 2]! - (reached - a.pads[s]! - a.pads[s + kernel.length]!);
+      });
+      const toOnnx = (b: ConvAttrs) => ({ ...onnxAttrs(b), output_padding: outPad });
+      return lowerWithWeight(ctx, 'ConvTranspose', dY!, w!, dX, a, toOnnx);
+    },
+  },
+
+  // x, dY -> dW of `shape`.
+  ConvWeightGrad: {
+    name: 'ConvWeightGrad',
+    type: ([x, dY], attrs) => {
+      check('ConvWeightGrad', attrsOf(attrs), x!.shape, attrs.shape as Shape, dY!.shape);
+      return { shape: attrs.shape as Shape, dtype: 'float' };
+    },
+    evaluate: ([x, dY], attrs, out) => {
+      const dW = ndarray(out.shape);
+      visit(attrsOf(attrs), x!.shape, dW.shape, dY!.shape, (xi, wi, yi) => {
+        dW.data[wi]! += x!.data[xi]! * dY!.data[yi]!;
+      });
+      return dW;
+    },
+    gradient: (ddW, node, _dW, needs) => {
+      const [x, dY] = node.inputs as [Value, Value];
+      const attrs = baseAttrs(node.attrs);
+      return [
+        needs[0] ? apply(convOps.ConvInputGrad, [dY, ddW], { ...attrs, shape: x.shape }) : null,
+        needs[1] ? apply(convOps.Conv, [x, ddW], attrs) : null,
+      ];
+    },
+    lower: (ctx, inputs, node, dW) => {
+      const parts = weightGradient(attrsOf(node.attrs), node.inputs[0]!.shape, node.inputs[1]!.shape, dW);
+      const lead = inputs.some((x) => x.lead === 'example')
+        ? 'example'
+        : (inputs.find((x) => x.lead !== 'none')?.lead ?? 'none');
+      const { x, y } = parts.factors(ctx, inputs, lead);
+      const xT = ctx.emit('Transpose', [x], { perm: [0, 1, 3, 2] });
+      return parts.finish(ctx, ctx.emit('MatMul', [xT, y]), lead);
+    },
+    contraction: (node, dW): Contraction => {
+      const parts = weightGradient(attrsOf(node.attrs), node.inputs[0]!.shape, node.inputs[1]!.shape, dW);
+      return {
+        ...parts,
+        factors: (ctx, inputs) => parts.factors(ctx, inputs, 'example'),
+        finish: (ctx, product) => parts.finish(ctx, product, 'group'),
+      };
+    },
+  },
+};
+
+function baseAttrs(attrs: Attrs): ConvAttrs {
+  const { strides, pads, dilations, groups } = attrsOf(attrs);
+  return { strides, pads, dilations, groups };
+}
+
+/** Weights [o, i/g, k] as those of the convolution that takes dY to dX at stride 1: [i, o/g, k], kernel reversed. */
+function flipWeight(ctx: Lowering, w: Lowered, groups: number): Lowered {
+  const [o, perIn, ...kernel] = w.shape as [number, number, ...number[]];
+  const spatial = kernel.map((_, i) => i + 3);
+  const grouped = [groups, o / groups, perIn, ...kernel];
+  let name = ctx.reshape(w.name, w.shape, grouped);
+  name = ctx.emit('Transpose', [name], { perm: [0, 2, 1, ...spatial] });
+  const shape = [groups * perIn, o / groups, ...kernel];
+  name = ctx.reshape(name, [groups, perIn, o / groups, ...kernel], shape);
+  const axes = kernel.flatMap((k, i) => (k > 1 ? [i + 2] : []));
+  if (axes.length > 0) {
+    const all = (value: number) => ctx.ints(axes.map(() => value));
+    name = ctx.emit('Slice', [name, all(-1), all(-(2 ** 31)), ctx.ints(axes), all(-1)]);
+  }
+  return { name, shape, dtype: w.dtype, lead: 'none' };
+}
+
+/** Conv or ConvTranspose of x [b, c, ...] by w, either of them with or without lead. */
+function lowerWithWeight(
+  ctx: Lowering,
+  op: 'Conv' | 'ConvTranspose',
+  x: Lowered,
+  w: Lowered,
+  y: ValueType,
+  attrs: ConvAttrs,
+  toOnnx: (a: ConvAttrs) => Readonly<Record<string, number | readonly number[]>>,
+): Lowered {
+  if (w.lead === 'none') {
+    if (x.lead === 'none') return { name: ctx.emit(op, [x.name, w.name], toOnnx(attrs)), ...typeOf(y), lead: 'none' };
+    const n = ctx.leadSize(x.lead);
+    const rows = ctx.reshape(x.name, ctx.storage(x.shape, x.lead), [n * x.shape[0]!, ...x.shape.slice(1)]);
+    const name = ctx.emit(op, [rows, w.name], toOnnx(attrs));
+    return ctx.stored(name, [n * y.shape[0]!, ...y.shape.slice(1)], y, x.lead);
+  }
+  // A weight per example: the examples become groups of one convolution, b stays its batch.
+  const n = ctx.leadSize(w.lead);
+  const [b, c, ...space] = x.shape as [number, number, ...number[]];
+  let rows = ctx.expanded(x, w.lead);
+  const spatial = space.map((_, i) => i + 3);
+  if (b > 1) rows = ctx.emit('Transpose', [rows], { perm: [1, 0, 2, ...spatial] });
+  rows = ctx.reshape(rows, b > 1 ? [b, n, c, ...space] : [n, b, c, ...space], [b, n * c, ...space]);
+  const weight = ctx.reshape(ctx.full(w), [n, ...w.shape], [n * w.shape[0]!, ...w.shape.slice(1)]);
+  let name = ctx.emit(op, [rows, weight], toOnnx({ ...attrs, groups: n * attrs.groups }));
+  const [, cOut, ...outSpace] = y.shape as [number, number, ...number[]];
+  if (b > 1) {
+    name = ctx.reshape(name, [b, n * cOut, ...outSpace], [b, n, cOut, ...outSpace]);
+    name = ctx.emit('Transpose', [name], { perm: [1, 0, 2, ...spatial] });
+    return ctx.stored(name, [n, b, cOut, ...outSpace], y, w.lead);
+  }
+  return ctx.stored(name, [b, n * cOut, ...outSpace], y, w.lead);
+}
+
+function typeOf(y: ValueType): ValueType {
+  return { shape: y.shape, dtype: y.dtype };
+}
+
+/**
+ * The weight gradient as a sum of outer products over positions, dW = Σ_p patch(x)[p] ⊗ dY[p]. At stride 1 the kernel's
+ * shifts can be moved to dY as well, dW = Σ_q x[q] ⊗ patch(dY)[q], which copies less where dY has fewer channels.
+ */
+function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType) {
+  const kernel = dW.shape.slice(2);
+  const r = kernel.length;
+  const k = sizeOf(kernel);
+  const g = a.groups;
+  const [perIn, perOut] = [x[1]! / g, dY[1]! / g];
+  const reach = a.pads.map((p, i) => a.dilations[i % r]! * (kernel[i % r]! - 1) - p);
+  const shiftY = k > 1 && a.strides.every((s) => s === 1) && reach.every((p) => p >= 0) && perOut < perIn;
+  const p = x[0]! * sizeOf((shiftY ? x : dY).slice(2));
+  const [i, o] = shiftY ? [perIn, perOut * k] : [perIn * k, perOut];
+  return {
+    count: g,
+    p,
+    i,
+    o,
+    /** [size, g, p, i] and [size, g, p, o]; the kernel's taps come before the channels within i or o. */
+    factors(ctx: Lowering, [vx, vy]: readonly Lowered[], lead: Lowered['lead']) {
+      const taps = (shift: Shape, out: Shape, steps: readonly number[]) => ({ shift, out, steps });
+      const unit = kernel.map(() => 1);
+      const xTaps = taps(a.pads, dY.slice(2), a.strides);
+      const yTaps = taps(reach, x.slice(2), unit);
+      return {
+        x: patches(
+          ctx,
+          vx!,
+          lead,
+          g,
+          shiftY ? undefined : { ...xTaps, kernel, dilations: a.dilations, reverse: false },
+        ),
+        y: patches(ctx, vy!, lead, g, shiftY ? { ...yTaps, kernel, dilations: a.dilations, reverse: true } : undefined),
+      };
+    },
+    finish(ctx: Lowering, product: string, lead: Lowered['lead']): Lowered {
+      const m = ctx.leadSize(lead);
+      // [m, g, taps, cIn, cOut] or [m, g, cIn, taps, cOut] -> [m, g, cOut, cIn, taps]
+      const open = shiftY ? [m, g, perIn, k, perOut] : [m, g, k, perIn, perOut];
+      const perm = shiftY ? [0, 1, 4, 2, 3] : [0, 1, 4, 3, 2];
+      const name = ctx.emit('Transpose', [ctx.reshape(product, [m, g, i, o], open)], { perm });
+      return lead === 'none'
+        ? { name: ctx.reshape(name, [m, g, perOut, perIn, k], dW.shape), ...typeOf(dW), lead }
+        : ctx.stored(name, [m, ...dW.shape], dW, lead);
+    },
+  };
+}
+
+interface Taps {
+  readonly kernel: Shape;
+  readonly dilations: readonly number[];
+  /** Zeros before each spatial axis, then after each. */
+  readonly shift: readonly number[];
+  readonly out: Shape;
+  readonly steps: readonly number[];
+  /** Taps in reverse order: those of the adjoint. */
+  readonly reverse: boolean;
+}
+
+/** v [b, g·c, ...space] as [size, g, b·positions, taps·c]: channels last, so that each tap is one run of copies. */
+function patches(ctx: Lowering, v: Lowered, lead: Lowered['lead'], g: number, taps: Taps | undefined): string {
+  const size = ctx.leadSize(lead);
+  const [b, channels, ...space] = v.shape as [number, number, ...number[]];
+  const r = space.length;
+  const rows = [size * b, channels, ...space];
+  let name = ctx.reshape(ctx.expanded(v, lead), [size, ...v.shape], rows);
+  if (channels > 1) name = ctx.emit('Transpose', [name], { perm: [0, ...space.map((_, s) => s + 2), 1] });
+  else name = ctx.reshape(name, rows, [size * b, ...space, 1]);
+  let out: Shape = space;
+  let k = 1;
+  if (taps) {
+    out = taps.out;
+    k = sizeOf(taps.kernel);
+    if (taps.shift.some((s) => s !== 0)) {
+      name = ctx.emit('Pad', [
+        name,
+        ctx.ints([0, ...taps.shift.slice(0, r), 0, 0, ...taps.shift.slice(r), 0]),
+        ctx.float(0),
+      ]);
+    }
+    const axes = ctx.ints(space.map((_, s) => s + 1));
+    const parts = Array.from({ length: k }, (_, flat) => {
+      const index = new Array<number>(r);
+      for (let s = r - 1, rest = flat; s >= 0; s--) {
+        index[s] = rest % taps.kernel[s]!;
+        rest = Math.floor(rest / taps.kernel[s]!);
+      }
+      const starts = index.map((t, s) => (taps.reverse ? taps.kernel[s]! - 1 - t : t) * taps.dilations[s]!);
+      const ends = starts.map((start, s) => start + (out[s]! - 1) * taps.steps[s]! + 1);
+      return ctx.emit('Slice', [name, ctx.ints(starts), ctx.ints(ends), axes, ctx.ints(taps.steps)]);
+    });
+    name = parts.length === 1 ? parts[0]! : ctx.emit('Concat', parts, { axis: r + 1 });
+  }
+  const positions = b * sizeOf(out);
+  if (g === 1) return ctx.reshape(name, [size * b, ...out, k * channels], [size, 1, positions, k * channels]);
+  name = ctx.reshape(name, [size * b, ...out, k * channels], [size, positions, k, g, channels / g]);
+  name = ctx.emit('Transpose', [name], { perm: [0, 3, 1, 2, 4] });
+  return ctx.reshape(name, [size, g, positions, k, channels / g], [size, g, positions, (k * channels) / g]);
+}
+
+function withDefaults(rank: number, o: ConvOptions): ConvAttrs {
+  return {
+    strides: o.strides ?? new Array<number>(rank).fill(1),
+    pads: o.pads ?? new Array<number>(2 * rank).fill(0),
+    dilations: o.dilations ?? new Array<number>(rank).fill(1),
+    groups: o.groups ?? 1,
+  };
+}
+
+/** Cross-correlation of x [b, cIn, ...in] with w [cOut, cIn / groups, ...kernel], as in ONNX and PyTorch. */
+export function conv(x: Value, w: Value, options: ConvOptions = {}): Value {
+  return apply(convOps.Conv, [x, w], withDefaults(x.shape.length - 2, options));
+}
+
+/**
+ * Transposed convolution of x [b, cIn, ...in] with w [cIn, cOut / groups, ...kernel]: the adjoint of `conv` with the same
+ * options. `outputPadding` adds size at the end of each spatial axis, as in ONNX and PyTorch.
+ */
+export function convTranspose(
+  x: Value,
+  w: Value,
+  options: ConvOptions & { readonly outputPadding?: readonly number[] } = {},
+): Value {
+  const r = x.shape.length - 2;
+  const attrs = withDefaults(r, options);
+  const space = x.shape.slice(2).map((d, s) => {
+    const span = attrs.dilations[s]! * (w.shape[s + 2]! - 1) + 1;
+    const pad = attrs.pads[s]! + attrs.pads[s + r]!;
+    return (d - 1) * attrs.strides[s]! + span - pad + (options.outputPadding?.[s] ?? 0);
+  });
+  return apply(convOps.ConvInputGrad, [x, w], { ...attrs, shape: [x.shape[0]!, w.shape[1]! * attrs.groups, ...space] });
+}

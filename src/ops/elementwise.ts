@@ -1,0 +1,216 @@
+// Elementwise ops with NumPy broadcasting: arithmetic, comparison, activations. Operands in, value of the joint shape out.
+
+import { GraphError } from '../errors.ts';
+import type { Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
+import { mapBroadcast } from '../tensor/ndarray.ts';
+import { broadcastTwo, sameShape, shapeText } from '../tensor/shape.ts';
+import { apply, type Operand, uniformValue } from './apply.ts';
+import { expand, sumTo } from './reduce.ts';
+
+function broadcastType(name: string, inputs: readonly ValueType[], dtype: ValueType['dtype']): ValueType {
+  let shape = inputs[0]!.shape;
+  for (const x of inputs.slice(1)) {
+    const joint = broadcastTwo(shape, x.shape);
+    if (!joint) {
+      throw new GraphError(`${name}: shapes ${inputs.map((v) => shapeText(v.shape)).join(' and ')} do not broadcast`);
+    }
+    shape = joint;
+  }
+  return { shape, dtype };
+}
+
+interface ElementwiseRule {
+  /** The float64 function of one element each. */
+  readonly f: (...x: number[]) => number;
+  /** Partial derivatives times dY, not yet summed to the operands' shapes. Absent: piecewise constant. */
+  readonly d?: (dY: Value, inputs: readonly Value[], y: Value, needs: readonly boolean[]) => readonly (Value | null)[];
+  readonly dtype?: ValueType['dtype'];
+  /** Where ONNX has no op of this name and meaning. */
+  readonly emit?: (ctx: Lowering, names: readonly string[]) => string;
+}
+
+function elementwise(name: string, arity: number, rule: ElementwiseRule): OpRecord {
+  const { d } = rule;
+  return {
+    name,
+    type: (inputs) => {
+      if (inputs.length !== arity) throw new GraphError(`${name}: ${inputs.length} operands, takes ${arity}`);
+      return broadcastType(name, inputs, rule.dtype ?? inputs[inputs.length - 1]!.dtype);
+    },
+    evaluate: (inputs, _attrs, out) => mapBroadcast(out.shape, inputs, rule.f),
+    gradient: (dY, node, y, needs) => {
+      if (!d) return node.inputs.map(() => null);
+      return d(dY, node.inputs, y, needs).map((dX, i) => (dX && needs[i] ? sumTo(dX, node.inputs[i]!.shape) : null));
+    },
+    lower: (ctx, inputs, _node, y) => {
+      const { names, lead } = ctx.aligned(inputs, y.shape);
+      const name1 = rule.emit ? rule.emit(ctx, names) : ctx.emit(name, names);
+      return { name: name1, shape: y.shape, dtype: y.dtype, lead };
+    },
+  };
+}
+
+const unary = (name: string, f: (x: number) => number, d: (x: Value, y: Value, dY: Value) => Value): OpRecord =>
+  elementwise(name, 1, { f, d: (dY, [x], y) => [d(x!, y, dY)] });
+
+export const elementwiseOps = {
+  Add: elementwise('Add', 2, { f: (a, b) => a + b, d: (dY) => [dY, dY] }),
+  Sub: elementwise('Sub', 2, { f: (a, b) => a - b, d: (dY, _x, _y, needs) => [dY, needs[1] ? neg(dY) : null] }),
+  Mul: elementwise('Mul', 2, {
+    f: (a, b) => a * b,
+    d: (dY, [a, b], _y, needs) => [needs[0] ? mul(dY, b!) : null, needs[1] ? mul(dY, a!) : null],
+  }),
+  Div: elementwise('Div', 2, {
+    f: (a, b) => a / b,
+    d: (dY, [, b], y, needs) => [needs[0] ? div(dY, b!) : null, needs[1] ? neg(div(mul(dY, y), b!)) : null],
+  }),
+  // At a tie the first operand takes the gradient.
+  Max: elementwise('Max', 2, {
+    f: Math.max,
+    d: (dY, [a, b]) => [mul(dY, toFloat(not(less(a!, b!)))), mul(dY, toFloat(less(a!, b!)))],
+  }),
+  Min: elementwise('Min', 2, {
+    f: Math.min,
+    d: (dY, [a, b]) => [mul(dY, toFloat(not(greater(a!, b!)))), mul(dY, toFloat(greater(a!, b!)))],
+  }),
+  Neg: unary(
+    'Neg',
+    (x) => -x,
+    (_x, _y, dY) => neg(dY),
+  ),
+  Exp: unary('Exp', Math.exp, (_x, y, dY) => mul(dY, y)),
+  Log: unary('Log', Math.log, (x, _y, dY) => div(dY, x)),
+  Sqrt: unary('Sqrt', Math.sqrt, (_x, y, dY) => div(mul(dY, 0.5), y)),
+  Abs: unary('Abs', Math.abs, (x, _y, dY) => mul(dY, sign(x))),
+  Sin: unary('Sin', Math.sin, (x, _y, dY) => mul(dY, cos(x))),
+  Cos: unary('Cos', Math.cos, (x, _y, dY) => neg(mul(dY, sin(x)))),
+  Tanh: unary('Tanh', Math.tanh, (_x, y, dY) => mul(dY, sub(1, mul(y, y)))),
+  Sigmoid: unary(
+    'Sigmoid',
+    (x) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x))),
+    (_x, y, dY) => mul(dY, mul(y, sub(1, y))),
+  ),
+  Softplus: unary(
+    'Softplus',
+    (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+    (x, _y, dY) => mul(dY, sigmoid(x)),
+  ),
+  // y > 0 exactly where x > 0, so y's sign is the derivative: one pass in place of a comparison and a selection.
+  Relu: unary(
+    'Relu',
+    (x) => Math.max(x, 0),
+    (_x, y, dY) => mul(dY, sign(y)),
+  ),
+  Sign: elementwise('Sign', 1, { f: Math.sign }),
+  Less: elementwise('Less', 2, { f: (a, b) => Number(a < b), dtype: 'bool' }),
+  Greater: elementwise('Greater', 2, { f: (a, b) => Number(a > b), dtype: 'bool' }),
+  Equal: elementwise('Equal', 2, { f: (a, b) => Number(a === b), dtype: 'bool' }),
+  Not: elementwise('Not', 1, { f: (a) => Number(a === 0), dtype: 'bool' }),
+  // Where(condition, a, b). The branch not taken gets a zero, whatever its value was.
+  Where: elementwise('Where', 3, {
+    f: (c, a, b) => (c !== 0 ? a : b),
+    d: (dY, [c]) => [null, where(c!, dY, 0), where(c!, 0, dY)],
+  }),
+  ToFloat: elementwise('ToFloat', 1, {
+    f: (x) => x,
+    dtype: 'float',
+    emit: (ctx, [x]) => ctx.emit('Cast', [x!], { to: 1 }),
+  }),
+} satisfies Record<string, OpRecord>;
+
+/** An operand without the expansion that broadcasting against the other would do anyway. */
+function bare(a: Operand, b: Operand): Operand {
+  if (typeof a === 'number' || typeof b === 'number' || a.source.kind !== 'node' || a.source.op.name !== 'Expand')
+    return a;
+  const x = a.source.inputs[0]!;
+  const joint = broadcastTwo(x.shape, b.shape);
+  const full = broadcastTwo(a.shape, b.shape);
+  return joint && full && sameShape(joint, full) ? x : a;
+}
+
+/** A binary op, simplified: `left`/`right` are the numbers that leave the other operand as it is (0 for a sum). */
+function binary(op: OpRecord, a: Operand, b: Operand, identity: { left?: number; right?: number } = {}): Value {
+  const shapeA = typeof a === 'number' ? [] : a.shape;
+  const shapeB = typeof b === 'number' ? [] : b.shape;
+  const shape = broadcastTwo(shapeA, shapeB);
+  const ua = uniformValue(a);
+  const ub = uniformValue(b);
+  if (shape && ua !== undefined && ub !== undefined) {
+    const arena = typeof a === 'number' ? (b as Value).arena : a.arena;
+    const value = apply(op, [arena.constant(ua), arena.constant(ub)]);
+    return expand(value, shape);
+  }
+  if (shape && typeof b !== 'number' && ua !== undefined && ua === identity.left) return expand(b, shape);
+  if (shape && typeof a !== 'number' && ub !== undefined && ub === identity.right) return expand(a, shape);
+  return apply(op, [bare(a, b), bare(b, a)]);
+}
+
+/** Nodes of the form -x, seen through. */
+function negated(x: Operand): Value | undefined {
+  return typeof x !== 'number' && x.source.kind === 'node' && x.source.op === elementwiseOps.Neg
+    ? x.source.inputs[0]
+    : undefined;
+}
+
+export function add(a: Operand, b: Operand): Value {
+  const minusB = negated(b);
+  if (minusB) return sub(a, minusB);
+  const minusA = negated(a);
+  if (minusA) return sub(b, minusA);
+  return binary(elementwiseOps.Add, a, b, { left: 0, right: 0 });
+}
+
+export function sub(a: Operand, b: Operand): Value {
+  const minusB = negated(b);
+  return minusB ? add(a, minusB) : binary(elementwiseOps.Sub, a, b, { right: 0 });
+}
+
+export function mul(a: Operand, b: Operand): Value {
+  const minusA = negated(a);
+  const minusB = negated(b);
+  if (minusA && minusB) return mul(minusA, minusB);
+  if (uniformValue(a) === -1 && typeof b !== 'number' && outranks(b, a)) return neg(b);
+  if (uniformValue(b) === -1 && typeof a !== 'number' && outranks(a, b)) return neg(a);
+  return binary(elementwiseOps.Mul, a, b, { left: 1, right: 1 });
+}
+
+/** Whether broadcasting x against `other` leaves x's shape as it is. */
+function outranks(x: Value, other: Operand): boolean {
+  const joint = broadcastTwo(x.shape, typeof other === 'number' ? [] : other.shape);
+  return joint !== undefined && sameShape(joint, x.shape);
+}
+
+export function div(a: Operand, b: Operand): Value {
+  return binary(elementwiseOps.Div, a, b, { right: 1 });
+}
+
+export function neg(x: Value): Value {
+  const u = uniformValue(x);
+  if (u !== undefined) return expand(x.arena.constant(-u), x.shape);
+  return negated(x) ?? apply(elementwiseOps.Neg, [x]);
+}
+
+export const maximum = (a: Operand, b: Operand): Value => binary(elementwiseOps.Max, a, b);
+export const minimum = (a: Operand, b: Operand): Value => binary(elementwiseOps.Min, a, b);
+export const less = (a: Operand, b: Operand): Value => binary(elementwiseOps.Less, a, b);
+export const greater = (a: Operand, b: Operand): Value => binary(elementwiseOps.Greater, a, b);
+export const equal = (a: Operand, b: Operand): Value => binary(elementwiseOps.Equal, a, b);
+export const exp = (x: Value): Value => apply(elementwiseOps.Exp, [x]);
+export const log = (x: Value): Value => apply(elementwiseOps.Log, [x]);
+export const sqrt = (x: Value): Value => apply(elementwiseOps.Sqrt, [x]);
+export const abs = (x: Value): Value => apply(elementwiseOps.Abs, [x]);
+export const sin = (x: Value): Value => apply(elementwiseOps.Sin, [x]);
+export const cos = (x: Value): Value => apply(elementwiseOps.Cos, [x]);
+export const tanh = (x: Value): Value => apply(elementwiseOps.Tanh, [x]);
+export const sigmoid = (x: Value): Value => apply(elementwiseOps.Sigmoid, [x]);
+export const softplus = (x: Value): Value => apply(elementwiseOps.Softplus, [x]);
+export const relu = (x: Value): Value => apply(elementwiseOps.Relu, [x]);
+export const sign = (x: Value): Value => apply(elementwiseOps.Sign, [x]);
+export const not = (x: Value): Value => apply(elementwiseOps.Not, [x]);
+export const where = (condition: Value, a: Operand, b: Operand): Value =>
+  apply(elementwiseOps.Where, [condition, a, b]);
+
+/** 0 or 1 from a boolean; the value itself if it is a float already. */
+export const toFloat = (x: Value): Value => (x.dtype === 'float' ? x : apply(elementwiseOps.ToFloat, [x]));
+
+export const square = (x: Value): Value => mul(x, x);

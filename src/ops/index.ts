@@ -1,0 +1,46 @@
+// Every op of the one-example graph, and the functions that make values from them.
+
+import { convOps } from './conv.ts';
+import { elementwiseOps } from './elementwise.ts';
+import { groupOps } from './group.ts';
+import { linearOps } from './linear.ts';
+import { reduceOps } from './reduce.ts';
+import { shapeOps } from './shape.ts';
+
+/** The table: one record per op. */
+export const ops = { ...elementwiseOps, ...reduceOps, ...shapeOps, ...linearOps, ...convOps, ...groupOps };
+
+export type { Operand } from './apply.ts';
+export { constantData, uniformValue } from './apply.ts';
+export { type ConvOptions, conv, convTranspose } from './conv.ts';
+export {
+  abs,
+  add,
+  cos,
+  div,
+  equal,
+  exp,
+  greater,
+  less,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  not,
+  relu,
+  sigmoid,
+  sign,
+  sin,
+  softplus,
+  sqrt,
+  square,
+  sub,
+  tanh,
+  toFloat,
+  where,
+} from './elementwise.ts';
+export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
+export { matmul, outerSum } from './linear.ts';
+export { expand, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
+export { concat, flip, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';

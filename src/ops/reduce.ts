@@ -1,0 +1,148 @@
+// Reductions over axes and their inverse, expansion by broadcasting.
+
+import { GraphError } from '../errors.ts';
+import type { Attrs, Lowered, Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
+import { broadcastStrides, ndarray, walk } from '../tensor/ndarray.ts';
+import { broadcastAxes, broadcastTwo, normaliseAxis, type Shape, sameShape, shapeText } from '../tensor/shape.ts';
+import { apply, uniformValue } from './apply.ts';
+import { div, equal, mul, toFloat } from './elementwise.ts';
+import { reshape, storageAxis } from './shape.ts';
+
+interface ReduceAttrs extends Attrs {
+  readonly axes: readonly number[];
+}
+
+const axesOf = (attrs: Attrs): readonly number[] => (attrs as ReduceAttrs).axes;
+
+/** Reductions keep their axes as size 1: what follows them (broadcasting back) wants that, and reshape takes them out. */
+function reduction(
+  name: string,
+  start: number,
+  combine: (total: number, x: number) => number,
+  gradient: NonNullable<OpRecord['gradient']>,
+): OpRecord {
+  return {
+    name,
+    type: ([x], attrs) => ({
+      shape: x!.shape.map((d, i) => (axesOf(attrs).includes(i) ? 1 : d)),
+      dtype: x!.dtype,
+    }),
+    evaluate: ([x], _attrs, out) => {
+      const y = ndarray(out.shape);
+      y.data.fill(start);
+      walk(x!.shape, [broadcastStrides(out.shape, x!.shape)], (i, [to]) => {
+        y.data[to!] = combine(y.data[to!]!, x!.data[i]!);
+      });
+      return y;
+    },
+    gradient,
+    lower: (ctx, [x], node, y) => lowerReduce(ctx, name, x!, axesOf(node.attrs), y),
+  };
+}
+
+function lowerReduce(ctx: Lowering, name: string, x: Lowered, axes: readonly number[], y: ValueType): Lowered {
+  const kept = axes.filter((a) => x.shape[a] !== 1).map((a) => storageAxis(x, a)!);
+  if (kept.length === 0) return { ...x, shape: y.shape };
+  return {
+    name: ctx.emit(name, [x.name, ctx.ints(kept)], { keepdims: 1 }),
+    shape: y.shape,
+    dtype: y.dtype,
+    lead: x.lead,
+  };
+}
+
+export const reduceOps = {
+  ReduceSum: reduction(
+    'ReduceSum',
+    0,
+    (t, x) => t + x,
+    (dY, node) => [expand(dY, node.inputs[0]!.shape)],
+  ),
+  // At ties the gradient is shared equally.
+  ReduceMax: reduction('ReduceMax', -Infinity, Math.max, (dY, node, y) => {
+    const x = node.inputs[0]!;
+    const hit = toFloat(equal(x, y));
+    return [mul(hit, div(dY, reduceSum(hit, axesOf(node.attrs), true)))];
+  }),
+  Expand: {
+    name: 'Expand',
+    type: ([x], attrs) => {
+      const shape = attrs.shape as Shape;
+      const joint = broadcastTwo(x!.shape, shape);
+      if (!joint || !sameShape(joint, shape)) {
+        throw new GraphError(`Expand: ${shapeText(x!.shape)} does not broadcast to ${shapeText(shape)}`);
+      }
+      return { shape, dtype: x!.dtype };
+    },
+    evaluate: ([x], _attrs, out) => {
+      const y = ndarray(out.shape);
+      walk(out.shape, [broadcastStrides(x!.shape, out.shape)], (i, [from]) => {
+        y.data[i] = x!.data[from!]!;
+      });
+      return y;
+    },
+    gradient: (dY, node) => [sumTo(dY, node.inputs[0]!.shape)],
+    lower: (ctx, [x], _node, y) => {
+      const { names } = ctx.aligned([x!], y.shape);
+      const name = ctx.emit('Expand', [names[0]!, ctx.ints(ctx.storage(y.shape, x!.lead))]);
+      return { name, shape: y.shape, dtype: y.dtype, lead: x!.lead };
+    },
+  },
+} satisfies Record<string, OpRecord>;
+
+function normalised(name: string, x: Value, axes: readonly number[] | undefined): number[] {
+  const list = axes ?? x.shape.map((_, i) => i);
+  const out = list.map((a) => {
+    const axis = normaliseAxis(a, x.shape.length);
+    if (axis === undefined) throw new GraphError(`${name}: axis ${a} of a value of shape ${shapeText(x.shape)}`);
+    return axis;
+  });
+  return [...new Set(out)].sort((a, b) => a - b);
+}
+
+function reduce(op: OpRecord, x: Value, axes: readonly number[] | undefined, keepdims: boolean): Value {
+  const over = normalised(op.name, x, axes);
+  const y = over.every((a) => x.shape[a] === 1) ? x : apply(op, [x], { axes: over });
+  return keepdims
+    ? y
+    : reshape(
+        y,
+        y.shape.filter((_, i) => !over.includes(i)),
+      );
+}
+
+/** Sum over axes (all of them by default); the axes go unless `keepdims`. */
+export function reduceSum(x: Value, axes?: readonly number[], keepdims = false): Value {
+  const over = normalised('ReduceSum', x, axes);
+  const u = uniformValue(x);
+  if (u !== undefined) {
+    const count = over.reduce((n, a) => n * x.shape[a]!, 1);
+    const shape = x.shape.flatMap((d, i) => (over.includes(i) ? (keepdims ? [1] : []) : [d]));
+    return expand(x.arena.constant(u * count), shape);
+  }
+  return reduce(reduceOps.ReduceSum, x, over, keepdims);
+}
+
+/** Largest element over axes (all of them by default). */
+export function reduceMax(x: Value, axes?: readonly number[], keepdims = false): Value {
+  return reduce(reduceOps.ReduceMax, x, axes, keepdims);
+}
+
+export function reduceMean(x: Value, axes?: readonly number[], keepdims = false): Value {
+  const over = normalised('mean', x, axes);
+  return div(
+    reduceSum(x, over, keepdims),
+    over.reduce((n, a) => n * x.shape[a]!, 1),
+  );
+}
+
+/** x repeated to `shape` by NumPy broadcasting. */
+export function expand(x: Value, shape: Shape): Value {
+  return sameShape(x.shape, shape) ? x : apply(reduceOps.Expand, [x], { shape });
+}
+
+/** The adjoint of expand: sums over the axes along which a value of `shape` was repeated to x's shape. */
+export function sumTo(x: Value, shape: Shape): Value {
+  if (sameShape(x.shape, shape)) return x;
+  return reshape(reduceSum(x, broadcastAxes(shape, x.shape), true), shape);
+}

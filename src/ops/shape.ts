@@ -1,0 +1,360 @@
+// Ops that move elements: reshape, transpose, slice and its adjoint, concatenation.
+
+import { GraphError } from '../errors.ts';
+import type { Attrs, Lowered, OpRecord, Value } from '../graph/index.ts';
+import { ndarray, walk } from '../tensor/ndarray.ts';
+import { normaliseAxis, type Shape, sameShape, shapeText, sizeOf, stridesOf } from '../tensor/shape.ts';
+import { apply } from './apply.ts';
+
+/** The axis in which axis `a` of the one-example shape is stored; undefined for the first axis where that is dropped. */
+export function storageAxis(
+  x: { readonly shape: Shape; readonly lead: Lowered['lead'] },
+  a: number,
+): number | undefined {
+  if (x.lead === 'none') return a;
+  if (x.shape[0] !== 1) return a + 1;
+  return a === 0 ? undefined : a;
+}
+
+const list = (attrs: Attrs, key: string): readonly number[] => attrs[key] as readonly number[];
+
+/** ONNX's "until before the first element" for slices that run backwards. */
+const BEFORE_FIRST = -(2 ** 31);
+
+export const shapeOps = {
+  Reshape: {
+    name: 'Reshape',
+    isometric: true,
+    type: ([x], attrs) => {
+      const shape = list(attrs, 'shape');
+      if (sizeOf(shape) !== sizeOf(x!.shape)) {
+        throw new GraphError(
+          `Reshape: ${shapeText(x!.shape)} has ${sizeOf(x!.shape)} elements, ${shapeText(shape)} ${sizeOf(shape)}`,
+        );
+      }
+      return { shape, dtype: x!.dtype };
+    },
+    evaluate: ([x], _attrs, out) => ({ shape: out.shape, data: x!.data }),
+    gradient: (dY, node) => [reshape(dY, node.inputs[0]!.shape)],
+    lower: (ctx, [x], _node, y) => ctx.stored(x!.name, ctx.storage(x!.shape, x!.lead), y, x!.lead),
+  },
+
+  Transpose: {
+    name: 'Transpose',
+    isometric: true,
+    type: ([x], attrs) => {
+      const perm = list(attrs, 'perm');
+      if (![...perm].sort((a, b) => a - b).every((p, i) => p === i) || perm.length !== x!.shape.length) {
+        throw new GraphError(`Transpose: ${shapeText(perm)} does not permute the axes of ${shapeText(x!.shape)}`);
+      }
+      return { shape: perm.map((p) => x!.shape[p]!), dtype: x!.dtype };
+    },
+    evaluate: ([x], attrs, out) => {
+      const own = stridesOf(x!.shape);
+      const y = ndarray(out.shape);
+      const strides = list(attrs, 'perm').map((p) => own[p]!);
+      walk(out.shape, [strides], (i, [from]) => {
+        y.data[i] = x!.data[from!]!;
+      });
+      return y;
+    },
+    gradient: (dY, node) => {
+      const perm = list(node.attrs, 'perm');
+      return [
+        transpose(
+          dY,
+          perm.map((_, i) => perm.indexOf(i)),
+        ),
+      ];
+    },
+    lower: (ctx, [x], node, y) => {
+      const perm = list(node.attrs, 'perm');
+      if (x!.lead === 'none') return { name: ctx.emit('Transpose', [x!.name], { perm }), ...typeOf(y), lead: 'none' };
+      if (x!.shape[0] === 1 && perm[0] === 0) {
+        return { name: ctx.emit('Transpose', [x!.name], { perm }), ...typeOf(y), lead: x!.lead }; // n in place of the 1
+      }
+      const name = ctx.emit('Transpose', [ctx.full(x!)], { perm: [0, ...perm.map((p) => p + 1)] });
+      return ctx.stored(name, [ctx.leadSize(x!.lead), ...y.shape], y, x!.lead);
+    },
+  },
+
+  // Elements starts[a] + k·steps[a], k < sizes[a], of every axis a.
+  Slice: {
+    name: 'Slice',
+    type: ([x], attrs) => {
+      const [starts, sizes, steps] = [list(attrs, 'starts'), list(attrs, 'sizes'), list(attrs, 'steps')];
+      x!.shape.forEach((d, a) => {
+        const last = starts[a]! + (sizes[a]! - 1) * steps[a]!;
+        if (sizes[a]! > 0 && (starts[a]! < 0 || starts[a]! >= d || last < 0 || last >= d)) {
+          throw new GraphError(`Slice: elements ${starts[a]} to ${last} of axis ${a} of ${shapeText(x!.shape)}`);
+        }
+      });
+      return { shape: sizes, dtype: x!.dtype };
+    },
+    evaluate: ([x], attrs, out) => {
+      const own = stridesOf(x!.shape);
+      const [starts, steps] = [list(attrs, 'starts'), list(attrs, 'steps')];
+      const offset = starts.reduce((o, s, a) => o + s * own[a]!, 0);
+      const y = ndarray(out.shape);
+      const strides = steps.map((s, a) => s * own[a]!);
+      walk(out.shape, [strides], (i, [from]) => {
+        y.data[i] = x!.data[offset + from!]!;
+      });
+      return y;
+    },
+    gradient: (dY, node) => [place(dY, node.inputs[0]!.shape, list(node.attrs, 'starts'), list(node.attrs, 'steps'))],
+    lower: (ctx, [x], node, y) => {
+      const [starts, sizes, steps] = ['starts', 'sizes', 'steps'].map((k) => list(node.attrs, k));
+      const cut = x!.shape.flatMap((d, a) => (sizes![a] === d && steps![a] === 1 ? [] : [a]));
+      const direct = !cut.includes(0) || x!.lead === 'none' || x!.shape[0] !== 1;
+      const source = direct ? x!.name : ctx.full(x!);
+      const axes = cut.map((a) => (direct ? storageAxis(x!, a)! : a + 1));
+      const ends = cut.map((a) => {
+        const end = starts![a]! + sizes![a]! * steps![a]!;
+        return end < 0 ? BEFORE_FIRST : end;
+      });
+      const name = ctx.emit('Slice', [
+        source,
+        ctx.ints(cut.map((a) => starts![a]!)),
+        ctx.ints(ends),
+        ctx.ints(axes),
+        ctx.ints(cut.map((a) => steps![a]!)),
+      ]);
+      if (x!.lead === 'none') return { name, ...typeOf(y), lead: 'none' };
+      const dropped = direct && x!.shape[0] === 1;
+      const dims = [ctx.leadSize(x!.lead), ...(dropped ? y.shape.slice(1) : y.shape)];
+      return ctx.stored(name, dims, y, x!.lead);
+    },
+  },
+
+  // The adjoint of Slice: zeros of `shape` with x at starts[a] + k·steps[a]. With steps of 1 it is zero-padding.
+  Place: {
+    name: 'Place',
+    type: ([x], attrs) => {
+      const [shape, starts, steps] = [list(attrs, 'shape'), list(attrs, 'starts'), list(attrs, 'steps')];
+      shape.forEach((d, a) => {
+        const last = starts[a]! + (x!.shape[a]! - 1) * steps[a]!;
+        if (x!.shape[a]! > 0 && (Math.min(starts[a]!, last) < 0 || Math.max(starts[a]!, last) >= d)) {
+          throw new GraphError(
+            `Place: ${shapeText(x!.shape)} from ${shapeText(starts)} in steps of ${shapeText(steps)} leaves ${shapeText(shape)}`,
+          );
+        }
+      });
+      return { shape, dtype: x!.dtype };
+    },
+    evaluate: ([x], attrs, out) => {
+      const own = stridesOf(out.shape);
+      const [starts, steps] = [list(attrs, 'starts'), list(attrs, 'steps')];
+      const offset = starts.reduce((o, s, a) => o + s * own[a]!, 0);
+      const y = ndarray(out.shape);
+      const strides = steps.map((s, a) => s * own[a]!);
+      walk(x!.shape, [strides], (i, [to]) => {
+        y.data[offset + to!] = x!.data[i]!;
+      });
+      return y;
+    },
+    gradient: (dY, node) => {
+      const x = node.inputs[0]!;
+      return [sliceRaw(dY, list(node.attrs, 'starts'), x.shape, list(node.attrs, 'steps'))];
+    },
+    lower: (ctx, [x], node, y) => {
+      const [starts, steps] = [list(node.attrs, 'starts'), list(node.attrs, 'steps')];
+      let name = ctx.full(x!);
+      const n = ctx.leadSize(x!.lead);
+      let dims = [...x!.shape];
+      const before = [0];
+      const after = [0];
+      for (let a = 0; a < dims.length; a++) {
+        const step = Math.abs(steps[a]!);
+        if (steps[a]! < 0 && dims[a]! > 1) {
+          name = ctx.emit('Slice', [name, ctx.ints([-1]), ctx.ints([BEFORE_FIRST]), ctx.ints([a + 1]), ctx.ints([-1])]);
+        }
+        const first = steps[a]! < 0 ? starts[a]! + (dims[a]! - 1) * steps[a]! : starts[a]!;
+        if (step > 1 && dims[a]! > 1) {
+          // step - 1 zeros behind every element: pad a new axis after this one, merge the two, cut the zeros behind the last.
+          const open = [n, ...dims.slice(0, a + 1), 1, ...dims.slice(a + 1)];
+          name = ctx.reshape(name, [n, ...dims], open);
+          const zeros = open.map((_, i) => (i === a + 2 ? step - 1 : 0));
+          name = ctx.emit('Pad', [name, ctx.ints([...open.map(() => 0), ...zeros]), ctx.float(0)]);
+          const merged = dims.map((d, i) => (i === a ? d * step : d));
+          name = ctx.reshape(
+            name,
+            open.map((d, i) => d + zeros[i]!),
+            [n, ...merged],
+          );
+          const size = (dims[a]! - 1) * step + 1;
+          name = ctx.emit('Slice', [name, ctx.ints([0]), ctx.ints([size]), ctx.ints([a + 1]), ctx.ints([1])]);
+          dims = dims.map((d, i) => (i === a ? size : d));
+        }
+        before.push(first);
+        after.push(y.shape[a]! - first - dims[a]!);
+      }
+      if ([...before, ...after].some((p) => p !== 0)) {
+        name = ctx.emit('Pad', [name, ctx.ints([...before, ...after]), ctx.float(0)]);
+      }
+      return x!.lead === 'none'
+        ? { name: ctx.reshape(name, [1, ...y.shape], y.shape), ...typeOf(y), lead: 'none' }
+        : ctx.stored(name, [n, ...y.shape], y, x!.lead);
+    },
+  },
+
+  Concat: {
+    name: 'Concat',
+    type: (inputs, attrs) => {
+      const axis = attrs.axis as number;
+      const [first] = inputs;
+      for (const x of inputs) {
+        if (x.shape.length !== first!.shape.length || x.shape.some((d, a) => a !== axis && d !== first!.shape[a])) {
+          throw new GraphError(
+            `Concat: shapes ${inputs.map((v) => shapeText(v.shape)).join(', ')} differ off axis ${axis}`,
+          );
+        }
+      }
+      const total = inputs.reduce((sum, x) => sum + x.shape[axis]!, 0);
+      return { shape: first!.shape.map((d, a) => (a === axis ? total : d)), dtype: first!.dtype };
+    },
+    evaluate: (inputs, attrs, out) => {
+      const own = stridesOf(out.shape);
+      const y = ndarray(out.shape);
+      let offset = 0;
+      for (const x of inputs) {
+        walk(x.shape, [own], (i, [to]) => {
+          y.data[offset + to!] = x.data[i]!;
+        });
+        offset += x.shape[attrs.axis as number]! * own[attrs.axis as number]!;
+      }
+      return y;
+    },
+    gradient: (dY, node) => {
+      const axis = node.attrs.axis as number;
+      let start = 0;
+      return node.inputs.map((x) => {
+        const part = slice(dY, axis, start, start + x.shape[axis]!);
+        start += x.shape[axis]!;
+        return part;
+      });
+    },
+    lower: (ctx, inputs, node, y) => {
+      const axis = node.attrs.axis as number;
+      if (y.lead === 'none' || inputs.every((x) => x.lead === 'none')) {
+        return {
+          name: ctx.emit(
+            'Concat',
+            inputs.map((x) => x.name),
+            { axis },
+          ),
+          ...typeOf(y),
+          lead: 'none',
+        };
+      }
+      const lead = inputs.find((x) => x.lead !== 'none')!.lead;
+      if (axis > 0 && inputs.every((x) => x.lead === lead && x.shape[0] === 1)) {
+        return {
+          name: ctx.emit(
+            'Concat',
+            inputs.map((x) => x.name),
+            { axis },
+          ),
+          ...typeOf(y),
+          lead,
+        };
+      }
+      const parts = inputs.map((x) => ctx.expanded(x, lead));
+      const name = ctx.emit('Concat', parts, { axis: axis + 1 });
+      return ctx.stored(name, [ctx.leadSize(lead), ...y.shape], y, lead);
+    },
+  },
+} satisfies Record<string, OpRecord>;
+
+function typeOf(y: Value) {
+  return { shape: y.shape, dtype: y.dtype };
+}
+
+/** The same elements, in order, under another shape; one size may be -1 and follows from the others. */
+export function reshape(x: Value, shape: Shape): Value {
+  const known = shape.reduce((size, d) => (d === -1 ? size : size * d), 1);
+  const to = shape.map((d) => (d === -1 ? sizeOf(x.shape) / known : d));
+  if (sameShape(x.shape, to)) return x;
+  if (x.source.kind === 'node' && x.source.op === shapeOps.Reshape) return reshape(x.source.inputs[0]!, to);
+  return apply(shapeOps.Reshape, [x], { shape: to });
+}
+
+/** Axis i of the result is axis perm[i] of x; by default the axes in reverse. */
+export function transpose(x: Value, perm: readonly number[] = x.shape.map((_, i) => x.shape.length - 1 - i)): Value {
+  if (perm.every((p, i) => p === i)) return x;
+  if (x.source.kind === 'node' && x.source.op === shapeOps.Transpose) {
+    const inner = list(x.source.attrs, 'perm');
+    return transpose(
+      x.source.inputs[0]!,
+      perm.map((p) => inner[p]!),
+    );
+  }
+  return apply(shapeOps.Transpose, [x], { perm });
+}
+
+/** Elements start..end-1 of one axis, every `step`-th. Negative starts and ends count from the end. */
+export function slice(x: Value, axis: number, start: number, end: number, step = 1): Value {
+  const a = normaliseAxis(axis, x.shape.length);
+  if (a === undefined) throw new GraphError(`Slice: axis ${axis} of a value of shape ${shapeText(x.shape)}`);
+  const d = x.shape[a]!;
+  const from = start < 0 ? start + d : start;
+  const to = end < 0 ? end + d : Math.min(end, d);
+  const size = Math.max(0, Math.ceil((to - from) / step));
+  return sliceRaw(
+    x,
+    x.shape.map((_, i) => (i === a ? from : 0)),
+    x.shape.map((s, i) => (i === a ? size : s)),
+    x.shape.map((_, i) => (i === a ? step : 1)),
+  );
+}
+
+/** All axes at once: elements starts[a] + k·steps[a], k < sizes[a]. Steps may be negative. */
+export function sliceRaw(x: Value, starts: readonly number[], sizes: Shape, steps: readonly number[]): Value {
+  if (sameShape(sizes, x.shape) && starts.every((s) => s === 0) && steps.every((s) => s === 1)) return x;
+  return apply(shapeOps.Slice, [x], { starts, sizes, steps });
+}
+
+/** The order of elements reversed along axes. */
+export function flip(x: Value, axes: readonly number[]): Value {
+  return sliceRaw(
+    x,
+    x.shape.map((d, a) => (axes.includes(a) ? d - 1 : 0)),
+    x.shape,
+    x.shape.map((_, a) => (axes.includes(a) ? -1 : 1)),
+  );
+}
+
+/** Zeros of `shape` with the elements of x at starts[a] + k·steps[a]: the adjoint of sliceRaw. */
+export function place(x: Value, shape: Shape, starts: readonly number[], steps: readonly number[]): Value {
+  if (sameShape(shape, x.shape) && steps.every((s) => s === 1)) return x;
+  return apply(shapeOps.Place, [x], { shape, starts, steps });
+}
+
+/** x with zeros before and after, per axis. */
+export function zeroPad(x: Value, before: readonly number[], after: readonly number[]): Value {
+  const shape = x.shape.map((d, a) => before[a]! + d + after[a]!);
+  return place(
+    x,
+    shape,
+    before,
+    x.shape.map(() => 1),
+  );
+}
+
+export function concat(parts: readonly Value[], axis: number): Value {
+  const [first] = parts;
+  if (!first) throw new GraphError('Concat: no operands');
+  const a = normaliseAxis(axis, first.shape.length);
+  if (a === undefined) throw new GraphError(`Concat: axis ${axis} of a value of shape ${shapeText(first.shape)}`);
+  return parts.length === 1 ? first : apply(shapeOps.Concat, parts, { axis: a });
+}
+
+/** Consecutive pieces of equal size along an axis. */
+export function split(x: Value, count: number, axis: number): Value[] {
+  const a = normaliseAxis(axis, x.shape.length);
+  if (a === undefined || x.shape[a]! % count !== 0) {
+    throw new GraphError(`split: axis ${axis} of ${shapeText(x.shape)} into ${count} equal parts`);
+  }
+  const size = x.shape[a]! / count;
+  return Array.from({ length: count }, (_, i) => slice(x, a, i * size, (i + 1) * size));
+}
