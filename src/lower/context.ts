@@ -1,0 +1,136 @@
+// The ONNX graph under construction: what the ops' lowering rules write to. Storage rules are in graph/record.ts.
+
+import { GraphError } from '../errors.ts';
+import type { DType, Lead, Lowered, Lowering, OnnxAttr, ValueType } from '../graph/index.ts';
+import type { OnnxDType, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from '../onnx/index.ts';
+import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
+
+export const onnxDTypes = { float: 'float', int: 'int64', bool: 'bool' } satisfies Record<DType, OnnxDType>;
+
+export class OnnxBuilder implements Lowering {
+  readonly examples: number;
+  readonly group: number;
+  readonly #nodes: OnnxNode[] = [];
+  readonly #initializers: OnnxTensor[] = [];
+  readonly #inputs: OnnxValue[] = [];
+  readonly #known = new Map<string, string>();
+  #count = 0;
+
+  constructor(examples: number, group: number) {
+    if (!Number.isInteger(examples) || examples < 1) throw new GraphError(`a batch of ${examples} examples`);
+    if (!Number.isInteger(group) || group < 1 || examples % group !== 0) {
+      throw new GraphError(`a batch of ${examples} examples does not divide into groups of ${group}`);
+    }
+    this.examples = examples;
+    this.group = group;
+  }
+
+  emit(op: string, inputs: readonly string[], attrs: Readonly<Record<string, OnnxAttr>> = {}): string {
+    return this.#once(`${op} ${inputs.join()} ${JSON.stringify(attrs)}`, () => {
+      const output = `v${this.#count++}`;
+      this.#nodes.push({ op, inputs, output, attrs });
+      return output;
+    });
+  }
+
+  float(data: ArrayLike<number> | number, shape: Shape = []): string {
+    const values = typeof data === 'number' ? Float32Array.of(data) : Float32Array.from(data);
+    return this.#constant('float', shape, values);
+  }
+
+  ints(values: readonly number[]): string {
+    return this.#constant('int64', [values.length], BigInt64Array.from(values.map(BigInt)));
+  }
+
+  /** A constant of a value's own type. */
+  typed(dtype: DType, data: Float64Array, shape: Shape): string {
+    if (dtype === 'float') return this.float(data, shape);
+    if (dtype === 'bool') return this.#constant('bool', shape, Uint8Array.from(data));
+    return this.#constant('int64', shape, BigInt64Array.from(Array.from(data, BigInt)));
+  }
+
+  /** A named tensor of weights. */
+  weight(name: string, dims: Shape, data: Float32Array): string {
+    this.#initializers.push({ name, dims, dtype: 'float', data });
+    return name;
+  }
+
+  input(name: string, dims: Shape, dtype: OnnxDType): string {
+    this.#inputs.push({ name, dims, dtype });
+    return name;
+  }
+
+  /** Names an output. Each is a node of its own, so one value may be two outputs and an input may be an output. */
+  output(name: string, source: string): void {
+    this.#nodes.push({ op: 'Identity', inputs: [source], output: name, attrs: {} });
+  }
+
+  leadSize(lead: Lead): number {
+    return lead === 'none' ? 1 : lead === 'example' ? this.examples : this.examples / this.group;
+  }
+
+  storage(shape: Shape, lead: Lead): number[] {
+    if (lead === 'none') return [...shape];
+    return [this.leadSize(lead), ...(shape[0] === 1 ? shape.slice(1) : shape)];
+  }
+
+  reshape(name: string, from: Shape, to: Shape): string {
+    if (sizeOf(from) !== sizeOf(to)) throw new GraphError(`lowering: reshape of [${from}] to [${to}]`);
+    return sameShape(from, to) ? name : this.emit('Reshape', [name, this.ints(to)]);
+  }
+
+  full(v: Lowered): string {
+    return this.reshape(v.name, this.storage(v.shape, v.lead), [this.leadSize(v.lead), ...v.shape]);
+  }
+
+  expanded(v: Lowered, lead: Lead): string {
+    const name = this.full(v);
+    const size = this.leadSize(lead);
+    if (v.lead === lead || size === 1) return name;
+    return this.emit('Expand', [name, this.ints([size, ...v.shape])]);
+  }
+
+  stored(name: string, dims: Shape, type: ValueType, lead: Lead): Lowered {
+    const to = this.storage(type.shape, lead);
+    return { name: this.reshape(name, dims, to), shape: type.shape, dtype: type.dtype, lead };
+  }
+
+  aligned(inputs: readonly Lowered[], outShape: Shape): { readonly names: string[]; readonly lead: Lead } {
+    const lead = inputs.find((x) => x.lead !== 'none')?.lead ?? 'none';
+    if (lead === 'none') return { names: inputs.map((x) => x.name), lead };
+    const rank = this.storage(outShape, lead).length;
+    const names = inputs.map((x) => {
+      if (x.lead === 'none') {
+        // Leading ones that broadcasting does not need would raise the rank above the result's storage.
+        const excess = x.shape.length - rank;
+        return excess > 0 ? this.reshape(x.name, x.shape, x.shape.slice(excess)) : x.name;
+      }
+      const own = this.storage(x.shape, x.lead);
+      const ones = new Array<number>(rank - own.length).fill(1);
+      return this.reshape(x.name, own, [own[0]!, ...ones, ...own.slice(1)]);
+    });
+    return { names, lead };
+  }
+
+  model(outputs: readonly OnnxValue[]): OnnxModel {
+    return { inputs: this.#inputs, outputs, nodes: this.#nodes, initializers: this.#initializers };
+  }
+
+  #once(key: string, make: () => string): string {
+    let name = this.#known.get(key);
+    if (name === undefined) {
+      name = make();
+      this.#known.set(key, name);
+    }
+    return name;
+  }
+
+  #constant(dtype: OnnxDType, dims: Shape, data: OnnxTensor['data']): string {
+    const make = () => {
+      const name = `c${this.#count++}`;
+      this.#initializers.push({ name, dims, dtype, data });
+      return name;
+    };
+    return data.length <= 32 ? this.#once(`${dtype} ${dims} ${[...data].join()}`, make) : make();
+  }
+}

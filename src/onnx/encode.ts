@@ -1,0 +1,90 @@
+// A lowered graph as the bytes of an ONNX file. The only file that writes the protobuf.
+
+import { create, toBinary } from '@bufbuild/protobuf';
+import {
+  AttributeProto_AttributeType,
+  AttributeProtoSchema,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  OperatorSetIdProtoSchema,
+  TensorProto_DataType,
+  TensorProtoSchema,
+  TensorShapeProto_DimensionSchema,
+  TensorShapeProtoSchema,
+  TypeProto_TensorSchema,
+  TypeProtoSchema,
+  ValueInfoProtoSchema,
+} from 'onnx-buf';
+import type { OnnxAttr } from '../graph/index.ts';
+import type { OnnxDType, OnnxModel, OnnxTensor, OnnxValue } from './model.ts';
+
+/** Opset of everything we emit: reductions take axes as an input from 18 on. */
+const OPSET = 18;
+const IR_VERSION = 9;
+
+const dataTypes = {
+  float: TensorProto_DataType.FLOAT,
+  int64: TensorProto_DataType.INT64,
+  bool: TensorProto_DataType.BOOL,
+} satisfies Record<OnnxDType, TensorProto_DataType>;
+
+export function encode(model: OnnxModel): Uint8Array {
+  const graph = create(GraphProtoSchema, {
+    name: 'fisher-ood',
+    node: model.nodes.map((node) =>
+      create(NodeProtoSchema, {
+        name: node.output,
+        opType: node.op,
+        input: [...node.inputs],
+        output: [node.output],
+        attribute: Object.entries(node.attrs).map(([name, value]) => attribute(name, value)),
+      }),
+    ),
+    initializer: model.initializers.map(tensor),
+    input: model.inputs.map(valueInfo),
+    output: model.outputs.map(valueInfo),
+  });
+  const proto = create(ModelProtoSchema, {
+    irVersion: BigInt(IR_VERSION),
+    producerName: 'fisher-ood',
+    opsetImport: [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(OPSET) })],
+    graph,
+  });
+  return toBinary(ModelProtoSchema, proto);
+}
+
+function attribute(name: string, value: OnnxAttr) {
+  if (typeof value === 'number') {
+    return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.INT, i: BigInt(value) });
+  }
+  if (typeof value === 'string') {
+    const s = new TextEncoder().encode(value);
+    return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.STRING, s });
+  }
+  if ('float' in value) {
+    return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.FLOAT, f: value.float });
+  }
+  return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.INTS, ints: value.map(BigInt) });
+}
+
+function tensor(t: OnnxTensor) {
+  return create(TensorProtoSchema, {
+    name: t.name,
+    dims: t.dims.map(BigInt),
+    dataType: dataTypes[t.dtype],
+    rawData: new Uint8Array(t.data.buffer as ArrayBuffer, t.data.byteOffset, t.data.byteLength),
+  });
+}
+
+function valueInfo(v: OnnxValue) {
+  const dim = v.dims.map((d) =>
+    create(TensorShapeProto_DimensionSchema, { value: { case: 'dimValue', value: BigInt(d) } }),
+  );
+  const shape = create(TensorShapeProtoSchema, { dim });
+  const tensorType = create(TypeProto_TensorSchema, { elemType: dataTypes[v.dtype], shape });
+  return create(ValueInfoProtoSchema, {
+    name: v.name,
+    type: create(TypeProtoSchema, { value: { case: 'tensorType', value: tensorType } }),
+  });
+}

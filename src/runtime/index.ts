@@ -1,0 +1,1 @@
+export type { FloatTensor, Session, SessionOptions, TensorData } from './session.ts';

@@ -1,0 +1,25 @@
+// What runs an ONNX graph, whatever is behind it.
+
+import type { Shape } from '../tensor/shape.ts';
+
+export interface TensorData {
+  readonly data: Float32Array | BigInt64Array | Uint8Array;
+  readonly shape: Shape;
+}
+
+export interface FloatTensor {
+  readonly data: Float32Array;
+  readonly shape: Shape;
+}
+
+export interface SessionOptions {
+  /** Threads inside one op; default: as many as the machine has cores. */
+  readonly threads?: number;
+}
+
+export interface Session {
+  /** Runs once; all outputs are float tensors. */
+  run(feeds: Readonly<Record<string, TensorData>>): Promise<Record<string, FloatTensor>>;
+  /** Frees the memory. The session cannot be used afterwards. */
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,36 @@
+// Comparison of arrays of numbers that says, on failure, where they differ and by how much.
+
+import { expect } from 'vitest';
+
+/** |actual - expected| <= relative · max(|expected|, floor) everywhere; floor defaults to the largest |expected| · 1e-3. */
+export function expectClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  relative: number,
+  what = 'values',
+  floor?: number,
+): void {
+  expect(actual.length, `${what}: length`).toBe(expected.length);
+  const scale = Math.max(0, ...Array.from(expected, Math.abs));
+  const least = floor ?? Math.max(scale * 1e-3, 1e-12);
+  let worst = -1;
+  let excess = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(actual[i]! - expected[i]!) / (relative * Math.max(Math.abs(expected[i]!), least));
+    if (!(error <= 1) && !(error <= excess)) {
+      worst = i;
+      excess = Number.isNaN(error) ? Infinity : error;
+    }
+  }
+  if (worst >= 0) {
+    const allowed = relative * Math.max(Math.abs(expected[worst]!), least);
+    expect.fail(`${what}[${worst}]: got ${actual[worst]}, expected ${expected[worst]} ± ${allowed}`);
+  }
+}
+
+/** Relative errors |a - e| / |e| in ascending order (0 where both are 0). */
+export function relativeErrors(actual: ArrayLike<number>, expected: ArrayLike<number>): number[] {
+  return Array.from(expected, (e, i) => (actual[i] === e ? 0 : Math.abs(actual[i]! - e) / Math.abs(e))).sort(
+    (a, b) => a - b,
+  );
+}
