@@ -4,12 +4,16 @@
 import type { Arena, Value } from '../graph/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 
-/** How a parameter starts out; `values` for buffers and for what the caller has computed, row-major. */
+/**
+ * How a parameter starts out. `values` and `computed` are row-major; `computed` is for what is not drawn element by
+ * element (parameters that are factors of one random matrix) and must depend on the seed alone.
+ */
 export type Init =
   | { readonly kind: 'zeros' }
   | { readonly kind: 'normal'; readonly std: number }
   | { readonly kind: 'uniform'; readonly bound: number }
-  | { readonly kind: 'values'; readonly data: ArrayLike<number> };
+  | { readonly kind: 'values'; readonly data: ArrayLike<number> }
+  | { readonly kind: 'computed'; values(seed: number): ArrayLike<number> };
 
 export interface ParamSpec {
   readonly name: string;
@@ -27,8 +31,13 @@ export interface Scope {
   in(name: string): Scope;
   /**
    * Data-dependent initialisation (actnorm): set while one large batch runs through the model to find initial values.
-   * `examples` is the number of examples in that batch, all of one group; `found` takes the initial value of a
-   * parameter of this scope, computed from the batch (lead 'group'), and returns what the model goes on with.
+   * `examples` is the number of examples in that batch, all of one group. `found` takes the initial value of a parameter
+   * of this scope, computed from the batch (lead 'group'), and returns what the model goes on with (lead 'example').
    */
-  readonly dataInit?: { readonly examples: number; found(name: string, value: Value): void };
+  readonly dataInit?: DataInit;
+}
+
+export interface DataInit {
+  readonly examples: number;
+  found(name: string, value: Value): Value;
 }

@@ -1,0 +1,30 @@
+// Checks of configurations that the architectures share.
+
+import { z } from 'zod';
+import { ModelError } from '../errors.ts';
+import type { Shape } from '../tensor/shape.ts';
+
+/** The configuration with defaults filled in; throws ModelError naming the offending settings. */
+export function parseConfig<T>(model: string, schema: z.ZodType<T>, input: unknown): T {
+  const parsed = schema.safeParse(input ?? {});
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) =>
+    issue.path.length > 0 ? `${issue.path.join('.')}: ${issue.message}` : issue.message,
+  );
+  throw new ModelError(`${model} configuration: ${issues.join('; ')}`);
+}
+
+/** Throws ModelError unless data is [c, h, w] with h and w divisible by `by`. */
+export function requireDivisible(what: string, data: Shape, by: number): void {
+  const [c, h, w] = data;
+  if (data.length !== 3 || !c || !h || !w) {
+    throw new ModelError(`${what} needs images of shape [channels, height, width], got [${data.join(', ')}]`);
+  }
+  if (h % by === 0 && w % by === 0) return;
+  const padded = Math.ceil(Math.max(h, w) / by) * by;
+  throw new ModelError(
+    `${what} needs height and width divisible by ${by}, got ${h}×${w}; pad the images with --pad ${padded}`,
+  );
+}
+
+export const positive = (fallback: number) => z.number().int().positive().default(fallback);

@@ -1,0 +1,26 @@
+// The built-in architectures by name, and what it takes to build their graphs.
+
+import { ModelError } from '../errors.ts';
+import { glow } from './glow.ts';
+import type { Architecture } from './model.ts';
+import { vae } from './vae.ts';
+
+export { type GlowConfig, glow } from './glow.ts';
+export type { Architecture, Loss, Weights } from './model.ts';
+export type { DataInit, Init, ParamSpec, Scope } from './scope.ts';
+export { collectSpecs, dataInitScope, initialWeights, paramScope, scopeFrom } from './scopes.ts';
+export { type VaeConfig, vae } from './vae.ts';
+
+// biome-ignore format: one line per architecture
+export const architectures = {
+  glow,
+  vae,
+} satisfies Record<string, Architecture<never>>;
+
+export type ArchitectureName = keyof typeof architectures;
+
+/** The architecture of this name, its configuration's type forgotten (pass it only what `configure` returned). */
+export function architecture(name: string): Architecture<unknown> {
+  if (Object.hasOwn(architectures, name)) return architectures[name as ArchitectureName] as Architecture<unknown>;
+  throw new ModelError(`no architecture '${name}'; there are ${Object.keys(architectures).join(', ')}`);
+}

@@ -1,0 +1,49 @@
+// Layers with their parameters: convolution, transposed convolution and linear map, each with a bias.
+
+import type { Value } from '../graph/index.ts';
+import { add, conv, convTranspose, matmul, reshape } from '../ops/index.ts';
+import type { Init, Scope } from './scope.ts';
+
+/** x [1, cIn, h, w] -> [1, cOut, h / stride, w / stride], padded to keep the size at stride 1; kernel size odd. */
+export function conv2d(
+  scope: Scope,
+  x: Value,
+  cOut: number,
+  kernel: number,
+  options: { readonly stride?: number; readonly init?: Init } = {},
+): Value {
+  const cIn = x.shape[1]!;
+  const init = options.init ?? fanIn(cIn * kernel * kernel);
+  const weight = scope.param('weight', [cOut, cIn, kernel, kernel], init);
+  const stride = options.stride ?? 1;
+  const pad = (kernel - 1) / 2;
+  return withBias(scope, conv(x, weight, { strides: [stride, stride], pads: [pad, pad, pad, pad] }));
+}
+
+/** x [1, cIn, h, w] -> [1, cOut, 2h, 2w] by a transposed 4×4 convolution of stride 2. */
+export function upsample2d(scope: Scope, x: Value, cOut: number): Value {
+  const cIn = x.shape[1]!;
+  const weight = scope.param('weight', [cIn, cOut, 4, 4], fanIn(cIn * 4)); // 2×2 of the taps reach each output
+  return withBias(scope, convTranspose(x, weight, { strides: [2, 2], pads: [1, 1, 1, 1] }));
+}
+
+/** x [1, i] -> [1, o]. */
+export function linear(scope: Scope, x: Value, o: number): Value {
+  const i = x.shape[1]!;
+  const weight = scope.param('weight', [i, o], fanIn(i));
+  return add(matmul(x, weight), scope.param('bias', [o], { kind: 'zeros' }));
+}
+
+/** A parameter with one number per channel, [c] as [1, c, 1, 1]. */
+export function perChannel(v: Value): Value {
+  return reshape(v, [1, -1, 1, 1]);
+}
+
+function withBias(scope: Scope, y: Value): Value {
+  return add(y, perChannel(scope.param('bias', [y.shape[1]!], { kind: 'zeros' })));
+}
+
+/** U(-1/√f, 1/√f), PyTorch's default for layers with f inputs per output. */
+function fanIn(f: number): Init {
+  return { kind: 'uniform', bound: 1 / Math.sqrt(f) };
+}

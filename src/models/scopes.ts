@@ -1,0 +1,82 @@
+// The scopes: parameters as such, parameters from elsewhere, a list of what a model asks for, and initial values.
+
+import { ModelError } from '../errors.ts';
+import { Arena, type Value } from '../graph/index.ts';
+import { groupRepeat } from '../ops/index.ts';
+import { RandomStream } from '../tensor/random.ts';
+import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
+import type { Weights } from './model.ts';
+import type { DataInit, Init, ParamSpec, Scope } from './scope.ts';
+
+/** A scope whose parameters come from `get`, which sees full names. `dataInit.found` gets full names too. */
+export function scopeFrom(arena: Arena, get: (spec: ParamSpec) => Value, dataInit?: DataInit): Scope {
+  const below = (prefix: string): Scope => ({
+    arena,
+    param: (name: string, shape: Shape, init: Init, options: { readonly trainable?: boolean } = {}) =>
+      get({ name: prefix + name, shape, init, trainable: options.trainable ?? true }),
+    in: (name) => below(`${prefix}${name}.`),
+    ...(dataInit && {
+      dataInit: { examples: dataInit.examples, found: (name, value) => dataInit.found(prefix + name, value) },
+    }),
+  });
+  return below('');
+}
+
+/** Every parameter is a parameter of the graph. */
+export function paramScope(arena: Arena): Scope {
+  return scopeFrom(arena, (spec) => arena.param(spec.name, spec.shape, { trainable: spec.trainable }));
+}
+
+/** What a model asks its scope for, in order. */
+export function collectSpecs(build: (scope: Scope) => void): ParamSpec[] {
+  const arena = new Arena();
+  const specs: ParamSpec[] = [];
+  const collect = (spec: ParamSpec) => {
+    specs.push(spec);
+    return arena.param(spec.name, spec.shape, { trainable: spec.trainable });
+  };
+  build(scopeFrom(arena, collect));
+  return specs;
+}
+
+/**
+ * The scope of one run over a first batch of `examples` examples, all of one group: parameters that start from data are
+ * put into `found` by name (lead 'group'; make them outputs), the others are parameters of the graph.
+ */
+export function dataInitScope(arena: Arena, examples: number, found: Map<string, Value>): Scope {
+  const get = (spec: ParamSpec) => arena.param(spec.name, spec.shape, { trainable: spec.trainable });
+  return scopeFrom(arena, get, {
+    examples,
+    found: (name, value) => {
+      found.set(name, value);
+      return groupRepeat(value);
+    },
+  });
+}
+
+/** Starting values. Each parameter has its own random stream, so adding one leaves the others as they were. */
+export function initialWeights(specs: readonly ParamSpec[], seed: number): Weights {
+  return Object.fromEntries(
+    specs.map((spec) => [spec.name, { shape: spec.shape, data: initialValue(spec, seed) }] as const),
+  );
+}
+
+function initialValue({ name, shape, init }: ParamSpec, seed: number): Float32Array {
+  const data = new Float32Array(sizeOf(shape));
+  if (init.kind === 'zeros') return data;
+  if (init.kind === 'values' || init.kind === 'computed') {
+    const values = init.kind === 'values' ? init.data : init.values(seed);
+    if (values.length !== data.length) {
+      throw new ModelError(`parameter '${name}' ${shapeText(shape)} is initialised with ${values.length} numbers`);
+    }
+    data.set(values);
+    return data;
+  }
+  const random = new RandomStream(seed, `init:${name}`);
+  if (init.kind === 'normal') {
+    random.normal(0, data);
+    return data.map((x) => x * init.std);
+  }
+  random.uniform(0, data);
+  return data.map((x) => (2 * x - 1) * init.bound);
+}

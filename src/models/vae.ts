@@ -1,0 +1,74 @@
+// A convolutional variational autoencoder: a bound on log P(x) with one draw from the posterior.
+// Kingma & Welling, "Auto-encoding variational Bayes", ICLR 2014; discretised logistic likelihood of the pixels.
+
+import { z } from 'zod';
+import type { Value } from '../graph/index.ts';
+import { dequantise, discretisedLogistic, toPixels } from '../objectives/index.ts';
+import { add, exp, mul, neg, reduceSum, relu, reshape, square, sub } from '../ops/index.ts';
+import { parseConfig, positive, requireDivisible } from './configure.ts';
+import { conv2d, linear, perChannel, upsample2d } from './layers.ts';
+import type { Architecture } from './model.ts';
+import type { Scope } from './scope.ts';
+
+const schema = z.strictObject({ latent: positive(32), hidden: positive(32) });
+
+/** Size of the latent vector; channels of the outermost layers (twice and four times as many further in). */
+export type VaeConfig = z.output<typeof schema>;
+
+/** Scale of the pixels' logistic before training, in units of the whole range of brightness. */
+const INITIAL_LOG_SCALE = -2;
+
+export const vae: Architecture<VaeConfig> = {
+  name: 'vae',
+
+  configure(input, data) {
+    const config = parseConfig('vae', schema, input);
+    requireDivisible('vae', data, 8);
+    return config;
+  },
+
+  loss(config, data, scope) {
+    const c = data[0]!;
+    const x = scope.arena.input('x', [1, ...data]);
+    const eps = reshape(scope.arena.input('eps', [config.latent], 'normal'), [1, config.latent]);
+    const { mu, logVar } = encoder(config, scope.in('encoder'), dequantise(x, 0.5));
+    const latent = add(mu, mul(exp(mul(logVar, 0.5)), eps)); // [1, latent]
+    const decoding = scope.in('decoder');
+    const mean = decoder(config, decoding, data, latent); // [1, c, h, w]
+    const logScale = decoding.param('logScale', [c], {
+      kind: 'values',
+      data: new Array<number>(c).fill(INITIAL_LOG_SCALE),
+    });
+    // -log P(x) <= KL(q(z | x) ‖ N(0, I)) - E_q log P(x | z); appendix B for the first term.
+    const kl = mul(reduceSum(sub(add(square(mu), exp(logVar)), add(logVar, 1))), 0.5);
+    const reconstruction = neg(reduceSum(discretisedLogistic(x, mean, perChannel(logScale))));
+    return { nll: add(kl, reconstruction), parts: { kl, reconstruction } };
+  },
+
+  /** The mean image of each latent, without the pixels' own noise. */
+  sample(config, data, scope, _weights, temperature) {
+    const eps = reshape(scope.arena.input('z', [config.latent], 'normal'), [1, config.latent]);
+    return toPixels(decoder(config, scope.in('decoder'), data, mul(eps, temperature)));
+  },
+};
+
+/** [1, c, h, w] -> parameters of q(z | x), [1, latent] each. */
+function encoder({ hidden, latent }: VaeConfig, scope: Scope, x: Value): { mu: Value; logVar: Value } {
+  let y = x;
+  [hidden, 2 * hidden, 4 * hidden].forEach((channels, i) => {
+    y = relu(conv2d(scope.in(`conv${i + 1}`), y, channels, 3, { stride: 2 }));
+  });
+  const flat = reshape(y, [1, -1]); // [1, 4·hidden · h/8 · w/8]
+  return { mu: linear(scope.in('mu'), flat, latent), logVar: linear(scope.in('logVar'), flat, latent) };
+}
+
+/** z [1, latent] -> mean image [1, c, h, w] in [-0.5, 0.5] units. */
+function decoder({ hidden }: VaeConfig, scope: Scope, data: readonly number[], latent: Value): Value {
+  const [c, h, w] = data as readonly [number, number, number];
+  const start = [1, 4 * hidden, h / 8, w / 8];
+  let y = reshape(relu(linear(scope.in('linear'), latent, (start[1]! * h * w) / 64)), start);
+  [2 * hidden, hidden, hidden].forEach((channels, i) => {
+    y = relu(upsample2d(scope.in(`up${i + 1}`), y, channels));
+  });
+  return conv2d(scope.in('out'), y, c, 3);
+}

@@ -1,0 +1,8 @@
+export {
+  bitsPerDim,
+  dequantise,
+  discretisedLogistic,
+  gaussianLogDensity,
+  quantisationNats,
+  toPixels,
+} from './likelihood.ts';
