@@ -20,7 +20,8 @@ export function apply(op: OpRecord, operands: readonly Operand[], attrs: Attrs =
   const arena = arenaOf(operands);
   const inputs = operands.map((x) => (typeof x === 'number' ? arena.constant(x) : x));
   const y = arena.node(op, inputs, attrs);
-  if (!inputs.every((x) => x.source.kind === 'constant')) return y;
+  // A sum over a group of B constants is B of them, and B is not known yet.
+  if (op.lead || !inputs.every((x) => x.source.kind === 'constant')) return y;
   const size = y.shape.reduce((a, b) => a * b, 1);
   if (size > FOLD_LIMIT || size > 2 * inputs.reduce((a, x) => a + x.shape.reduce((p, q) => p * q, 1), 0)) return y;
   const arrays = inputs.map((x) => ({ shape: x.shape, data: constantData(x)! }));

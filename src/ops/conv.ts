@@ -374,6 +374,11 @@ export function conv(x: Value, w: Value, options: ConvOptions = {}): Value {
   return apply(convOps.Conv, [x, w], withDefaults(x.shape.length - 2, options));
 }
 
+/** The gradient of a convolution in its weight of shape `weight`: x [b, cIn, ...in] and dY [b, cOut, ...out] -> dW. */
+export function convWeightGrad(x: Value, dY: Value, weight: Shape, options: ConvOptions = {}): Value {
+  return apply(convOps.ConvWeightGrad, [x, dY], { ...withDefaults(x.shape.length - 2, options), shape: weight });
+}
+
 /**
  * Transposed convolution of x [b, cIn, ...in] with w [cIn, cOut / groups, ...kernel]: the adjoint of `conv` with the same
  * options. `outputPadding` adds size at the end of each spatial axis, as in ONNX and PyTorch.

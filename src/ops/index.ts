@@ -12,7 +12,7 @@ export const ops = { ...elementwiseOps, ...reduceOps, ...shapeOps, ...linearOps,
 
 export type { Operand } from './apply.ts';
 export { constantData, uniformValue } from './apply.ts';
-export { type ConvOptions, conv, convTranspose } from './conv.ts';
+export { type ConvOptions, conv, convTranspose, convWeightGrad } from './conv.ts';
 export {
   abs,
   add,

@@ -1,0 +1,190 @@
+// For every op, random ways to call it: shapes, attributes, broadcast patterns. Each op of the table needs at least one.
+
+import fc from 'fast-check';
+import type { Value } from '../../src/graph/index.ts';
+import type { ops } from '../../src/ops/index.ts';
+import * as o from '../../src/ops/index.ts';
+import type { Shape } from '../../src/tensor/shape.ts';
+
+export interface OpCase {
+  readonly operands: readonly Shape[];
+  build(values: readonly Value[]): Value;
+  /** Operands are exp of normals in place of normals: for functions of positive numbers. */
+  readonly positive?: boolean;
+}
+
+const dim = fc.integer({ min: 1, max: 3 });
+const shape = fc.array(dim, { maxLength: 4 });
+
+/** Two shapes that broadcast: axes of the second are dropped in front or made 1 at random, and sides may swap. */
+const broadcastPair = fc
+  .record({
+    full: shape,
+    ones: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
+    cut: fc.nat(4),
+    swap: fc.boolean(),
+  })
+  .map(({ full, ones, cut, swap }): [Shape, Shape] => {
+    const part = full.map((d, i) => (ones[i] ? 1 : d)).slice(Math.min(cut, full.length));
+    return swap ? [part, full] : [full, part];
+  });
+
+const unary = (f: (x: Value) => Value, positive = false): fc.Arbitrary<OpCase> =>
+  shape.map((s) => ({ operands: [s], build: ([x]) => f(x!), positive }));
+
+const binary = (f: (a: Value, b: Value) => Value, positive = false): fc.Arbitrary<OpCase> =>
+  broadcastPair.map((operands) => ({ operands, build: ([a, b]) => f(a!, b!), positive }));
+
+const nonEmpty = fc.array(dim, { minLength: 1, maxLength: 4 });
+
+const reduction = (f: (x: Value, axes: number[], keep: boolean) => Value): fc.Arbitrary<OpCase> =>
+  fc
+    .record({ s: nonEmpty, pick: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }), keep: fc.boolean() })
+    .map((r) => ({
+      operands: [r.s],
+      build: ([x]) =>
+        f(
+          x!,
+          r.s.flatMap((_, a) => (r.pick[a] ? [a] : [])),
+          r.keep,
+        ),
+    }));
+
+/** A window of each axis, possibly strided or backwards: what Slice takes and Place gives back. */
+const windows = fc
+  .array(
+    fc.record({
+      size: fc.integer({ min: 1, max: 3 }),
+      step: fc.constantFrom(1, 1, 2, 3, -1, -2),
+      before: fc.nat(2),
+      after: fc.nat(2),
+    }),
+    { minLength: 1, maxLength: 3 },
+  )
+  .map((axes) => ({
+    shape: axes.map((a) => a.before + (a.size - 1) * Math.abs(a.step) + 1 + a.after),
+    starts: axes.map((a) => (a.step > 0 ? a.before : a.before + (a.size - 1) * -a.step)),
+    sizes: axes.map((a) => a.size),
+    steps: axes.map((a) => a.step),
+  }));
+
+/** A convolution that fits: 1 to 2 spatial axes, strides, dilations, unequal pads, groups, batch. */
+const convolution = fc
+  .record({
+    rank: fc.integer({ min: 1, max: 2 }),
+    b: fc.integer({ min: 1, max: 2 }),
+    g: fc.constantFrom(1, 1, 2),
+    ci: fc.integer({ min: 1, max: 3 }),
+    co: fc.integer({ min: 1, max: 3 }),
+    kernel: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2, maxLength: 2 }),
+    strides: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2, maxLength: 2 }),
+    dilations: fc.array(fc.integer({ min: 1, max: 2 }), { minLength: 2, maxLength: 2 }),
+    pads: fc.array(fc.nat(2), { minLength: 4, maxLength: 4 }),
+    extra: fc.array(fc.nat(3), { minLength: 2, maxLength: 2 }),
+  })
+  .map((r) => {
+    const cut = <T>(a: readonly T[]) => a.slice(0, r.rank);
+    const options = {
+      strides: cut(r.strides),
+      dilations: cut(r.dilations),
+      pads: [...cut(r.pads), ...r.pads.slice(2, 2 + r.rank)],
+      groups: r.g,
+    };
+    const space = cut(r.kernel).map((k, s) =>
+      Math.max(1, (k - 1) * r.dilations[s]! + 1 - r.pads[s]! - r.pads[2 + s]! + r.extra[s]!),
+    );
+    const x = [r.b, r.ci * r.g, ...space];
+    const w = [r.co * r.g, r.ci, ...cut(r.kernel)];
+    const y = [
+      r.b,
+      r.co * r.g,
+      ...space.map((d, s) => {
+        const span = (r.kernel[s]! - 1) * r.dilations[s]! + 1;
+        return Math.floor((d + r.pads[s]! + r.pads[2 + s]! - span) / r.strides[s]!) + 1;
+      }),
+    ];
+    return { x, w, y, options };
+  });
+
+const matrices = fc
+  .record({ p: dim, k: dim, q: dim, batch: broadcastPair })
+  .map(({ p, k, q, batch: [a, b] }): [Shape, Shape] => [
+    [...a.slice(-2), p, k],
+    [...b.slice(-2), k, q],
+  ])
+  .filter(([a, b]) => {
+    const [ba, bb] = [a.slice(0, -2).reverse(), b.slice(0, -2).reverse()];
+    return ba.every((d, i) => bb[i] === undefined || d === bb[i] || d === 1 || bb[i] === 1);
+  });
+
+export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
+  Add: binary(o.add),
+  Sub: binary(o.sub),
+  Mul: binary(o.mul),
+  Div: binary(o.div, true),
+  Max: binary(o.maximum),
+  Min: binary(o.minimum),
+  Neg: unary(o.neg),
+  Exp: unary(o.exp),
+  Log: unary(o.log, true),
+  Sqrt: unary(o.sqrt, true),
+  Abs: unary(o.abs),
+  Sin: unary(o.sin),
+  Cos: unary(o.cos),
+  Tanh: unary(o.tanh),
+  Sigmoid: unary(o.sigmoid),
+  Softplus: unary(o.softplus),
+  Relu: unary(o.relu),
+  Sign: unary(o.sign),
+  Less: binary((a, b) => o.toFloat(o.less(a, b))),
+  Greater: binary((a, b) => o.toFloat(o.greater(a, b))),
+  Equal: binary((a, b) => o.toFloat(o.equal(o.sign(a), o.sign(b)))),
+  Not: binary((a, b) => o.toFloat(o.not(o.less(a, b)))),
+  Where: binary((a, b) => o.where(o.less(a, b), o.mul(a, 2), b)),
+  ToFloat: unary((x) => o.toFloat(o.greater(x, 0))),
+  ReduceSum: reduction(o.reduceSum),
+  ReduceMax: reduction(o.reduceMax),
+  Expand: broadcastPair.map(([a, b]) => {
+    const [small, large] =
+      a.length > b.length || (a.length === b.length && a.every((d, i) => d >= b[i]!)) ? [b, a] : [a, b];
+    return { operands: [small], build: ([x]) => o.expand(x!, large) };
+  }),
+  Reshape: nonEmpty.map((s) => ({ operands: [s], build: ([x]) => o.reshape(x!, [s.at(-1)!, ...s.slice(0, -1), 1]) })),
+  Transpose: nonEmpty
+    .chain((s) => fc.tuple(fc.constant(s), fc.shuffledSubarray([...s.keys()], { minLength: s.length })))
+    .map(([s, perm]) => ({ operands: [s], build: ([x]) => o.transpose(x!, perm) })),
+  Slice: windows.map((w) => ({ operands: [w.shape], build: ([x]) => o.sliceRaw(x!, w.starts, w.sizes, w.steps) })),
+  Place: windows.map((w) => ({ operands: [w.sizes], build: ([x]) => o.place(x!, w.shape, w.starts, w.steps) })),
+  Concat: fc.tuple(nonEmpty, fc.nat(3), dim).map(([s, axis, d]) => {
+    const a = axis % s.length;
+    return { operands: [s, s.with(a, d)], build: ([x, y]) => o.concat([x!, y!], a) };
+  }),
+  MatMul: matrices.map((operands) => ({ operands, build: ([a, b]) => o.matmul(a!, b!) })),
+  OuterSum: fc.tuple(dim, dim, dim).map(([p, i, q]) => ({
+    operands: [
+      [p, i],
+      [p, q],
+    ],
+    build: ([x, y]) => o.outerSum(x!, y!),
+  })),
+  Conv: convolution.map((c) => ({ operands: [c.x, c.w], build: ([x, w]) => o.conv(x!, w!, c.options) })),
+  ConvInputGrad: convolution.map((c) => ({
+    operands: [c.y, c.w],
+    build: ([y, w]) =>
+      o.convTranspose(y!, w!, {
+        ...c.options,
+        outputPadding: c.x.slice(2).map((d, s) => {
+          const r = c.x.length - 2;
+          const span = c.options.dilations[s]! * (c.w[s + 2]! - 1) + 1;
+          return d - ((c.y[s + 2]! - 1) * c.options.strides[s]! + span - c.options.pads[s]! - c.options.pads[s + r]!);
+        }),
+      }),
+  })),
+  ConvWeightGrad: convolution.map((c) => ({
+    operands: [c.x, c.y],
+    build: ([x, y]) => o.convWeightGrad(x!, y!, c.w, c.options),
+  })),
+  GroupSum: unary((x) => x),
+  GroupRepeat: unary((x) => x),
+  SqNorm: unary(o.sqNorm),
+};
