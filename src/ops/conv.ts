@@ -303,7 +303,7 @@ function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType) {
       const name = ctx.emit('Transpose', [ctx.reshape(product, [m, g, i, o], open)], { perm });
       return lead === 'none'
         ? { name: ctx.reshape(name, [m, g, perOut, perIn, k], dW.shape), ...typeOf(dW), lead }
-        : ctx.stored(name, [m, ...dW.shape], dW, lead);
+        : ctx.stored(name, [m, g, perOut, perIn, k], dW, lead);
     },
   };
 }

@@ -43,12 +43,10 @@ function reduction(
 function lowerReduce(ctx: Lowering, name: string, x: Lowered, axes: readonly number[], y: ValueType): Lowered {
   const kept = axes.filter((a) => x.shape[a] !== 1).map((a) => storageAxis(x, a)!);
   if (kept.length === 0) return { ...x, shape: y.shape };
-  return {
-    name: ctx.emit(name, [x.name, ctx.ints(kept)], { keepdims: 1 }),
-    shape: y.shape,
-    dtype: y.dtype,
-    lead: x.lead,
-  };
+  const reduced = ctx.emit(name, [x.name, ctx.ints(kept)], { keepdims: 1 });
+  if (x.lead === 'none') return { name: reduced, shape: y.shape, dtype: y.dtype, lead: 'none' };
+  const dims = ctx.storage(x.shape, x.lead).map((d, i) => (kept.includes(i) ? 1 : d));
+  return ctx.stored(reduced, dims, y, x.lead);
 }
 
 export const reduceOps = {

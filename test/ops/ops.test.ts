@@ -22,14 +22,14 @@ import { type OpCase, opCases } from './cases.ts';
 const seed = 20240301;
 
 /** The case's value over operands made by `leaf`, kept away from the kinks and poles of functions of positive numbers. */
-function build(c: OpCase, arena: Arena, leaf: (name: string, i: number) => Value): Value {
+function build(c: OpCase, leaf: (name: string, i: number) => Value): Value {
   const values = c.operands.map((_, i) => leaf(`a${i}`, i));
   return c.build(values.map((v) => (c.positive ? o.add(o.exp(v), 0.3) : v)));
 }
 
 /** Σ y·c with fixed random c: a scalar whose gradient exercises every element of y. */
-function weighted(arena: Arena, y: Value): Value {
-  return o.reduceSum(o.mul(y, arena.constant(randomData('weights', sizeOf(y.shape)), y.shape)));
+function weighted(y: Value): Value {
+  return o.reduceSum(o.mul(y, y.arena.constant(randomData('weights', sizeOf(y.shape)), y.shape)));
 }
 
 describe.each(Object.keys(opCases) as (keyof typeof opCases)[])('%s', (name) => {
@@ -37,8 +37,8 @@ describe.each(Object.keys(opCases) as (keyof typeof opCases)[])('%s', (name) => 
     fc.assert(
       fc.property(opCases[name], (c) => {
         const arena = new Arena();
-        const y = build(c, arena, (leaf, i) => arena.input(leaf, c.operands[i]!));
-        const loss = o.add(weighted(arena, y), arena.constant(0));
+        const y = build(c, (leaf, i) => arena.input(leaf, c.operands[i]!));
+        const loss = o.add(weighted(y), arena.constant(0));
         const leaves = inputsOf({ arena, outputs: { loss } });
         const bindings = Object.fromEntries(leaves.map((x) => [nameOf(x), randomData(nameOf(x), sizeOf(x.shape))]));
         for (const x of leaves) {
@@ -57,7 +57,7 @@ describe.each(Object.keys(opCases) as (keyof typeof opCases)[])('%s', (name) => 
     await fc.assert(
       fc.asyncProperty(opCases[name], fc.nat(7), fc.integer({ min: 1, max: 3 }), async (c, batched, n) => {
         const arena = new Arena();
-        const y = build(c, arena, (leaf, i) =>
+        const y = build(c, (leaf, i) =>
           (batched >> i) & 1 ? arena.input(leaf, c.operands[i]!) : arena.param(leaf, c.operands[i]!),
         );
         const graph = verify({ arena, outputs: { y } });

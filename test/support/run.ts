@@ -6,7 +6,7 @@ import { encode } from '../../src/onnx/index.ts';
 import { openSession } from '../../src/runtime/node.ts';
 import type { FloatTensor } from '../../src/runtime/session.ts';
 import { RandomStream } from '../../src/tensor/random.ts';
-import { sizeOf } from '../../src/tensor/shape.ts';
+import { sameShape, shapeText, sizeOf } from '../../src/tensor/shape.ts';
 
 /** Normal float32 numbers times `scale`, a different draw for every name. */
 export function randomData(name: string, size: number, scale = 1): Float32Array {
@@ -42,7 +42,13 @@ export async function runLowered(
       const data = inputs[x.name] ?? (options.weights as WeightTensors)[x.name]?.data;
       return [x.name, { data: data!, shape: x.dims }] as const;
     });
-    return await session.run(Object.fromEntries(feeds));
+    const outputs = await session.run(Object.fromEntries(feeds));
+    for (const { name, dims } of model.outputs) {
+      if (!sameShape(outputs[name]!.shape, dims)) {
+        throw new Error(`output ${name} is ${shapeText(outputs[name]!.shape)}, declared ${shapeText(dims)}`);
+      }
+    }
+    return outputs;
   } finally {
     await session.dispose();
   }
