@@ -15,12 +15,12 @@ export { type VaeConfig, vae } from './vae.ts';
 export const architectures = {
   glow,
   vae,
-} satisfies Record<string, Architecture<never>>;
+} satisfies Record<string, Architecture<unknown>>;
 
 export type ArchitectureName = keyof typeof architectures;
 
 /** The architecture of this name, its configuration's type forgotten (pass it only what `configure` returned). */
 export function architecture(name: string): Architecture<unknown> {
-  if (Object.hasOwn(architectures, name)) return architectures[name as ArchitectureName] as Architecture<unknown>;
+  if (Object.hasOwn(architectures, name)) return architectures[name as ArchitectureName];
   throw new ModelError(`no architecture '${name}'; there are ${Object.keys(architectures).join(', ')}`);
 }

@@ -1,0 +1,105 @@
+// Every architecture at its smallest, against finite differences on the float64 interpreter.
+
+import { describe, expect, it } from 'vitest';
+import { expectClose } from '../../test/support/compare.ts';
+import { finiteDifferences, randomData } from '../../test/support/run.ts';
+import { differentiate } from '../autodiff/index.ts';
+import { Arena, interpret, nameOf, paramsOf, verify } from '../graph/index.ts';
+import { sqNorm } from '../ops/index.ts';
+import { RandomStream } from '../tensor/random.ts';
+import { sizeOf } from '../tensor/shape.ts';
+import { type ArchitectureName, architecture, collectSpecs, initialWeights, paramScope } from './index.ts';
+
+const SMALL = {
+  glow: { config: { levels: 2, steps: 1, hidden: 4 }, data: [1, 4, 4], second: 'level0.step0.invconv.lower' },
+  vae: { config: { hidden: 2, latent: 2 }, data: [1, 8, 8], second: 'decoder.out.weight' },
+} satisfies Record<ArchitectureName, object>;
+
+/** Away from the symmetric starting point: zero-initialised parameters get values too. */
+function build(name: ArchitectureName) {
+  const { config: input, data } = SMALL[name];
+  const model = architecture(name);
+  const config = model.configure(input, data);
+  const arena = new Arena();
+  const { nll, parts } = model.loss(config, data, paramScope(arena));
+  const specs = collectSpecs((scope) => model.loss(config, data, scope));
+  const weights = Object.entries(initialWeights(specs, 1)).map(([key, w]) => {
+    const trainable = specs.find((s) => s.name === key)!.trainable;
+    const shift = randomData(key, w.data.length, trainable ? 0.3 : 0);
+    return [key, Float64Array.from(w.data, (v, i) => v + shift[i]!)] as const;
+  });
+  const size = sizeOf(data);
+  const x = Float64Array.from({ length: size }, (_, i) => [0, 255, 3, 77, 128, 254][i % 6]!);
+  const u = new Float64Array(size);
+  new RandomStream(5, 'u').uniform(0, u);
+  const bindings = { ...Object.fromEntries(weights), x, u, eps: randomData('eps', 2) };
+  return { model, config, data, arena, nll, parts, specs, bindings };
+}
+
+describe.each(Object.keys(SMALL) as ArchitectureName[])('%s', (name) => {
+  const { model, config, data, arena, nll, parts, specs, bindings } = build(name);
+
+  it('has the gradient of its nll in every parameter', () => {
+    const params = paramsOf({ arena, outputs: { nll } });
+    expect(params.map(nameOf).sort()).toEqual(
+      specs
+        .filter((s) => s.trainable)
+        .map((s) => s.name)
+        .sort(),
+    );
+    const outputs = Object.fromEntries(differentiate(nll, params).map((g, i) => [nameOf(params[i]!), g]));
+    verify({ arena, outputs });
+    const gradients = interpret({ arena, outputs }, bindings);
+    for (const p of params) {
+      const expected = finiteDifferences(nll, bindings, nameOf(p));
+      expectClose(gradients[nameOf(p)]!.data, expected, 1e-6, nameOf(p), Math.max(1, ...expected.map(Math.abs)));
+    }
+  });
+
+  it('has the gradient of a squared gradient norm', () => {
+    const params = paramsOf({ arena, outputs: { nll } });
+    const p = params.find((v) => nameOf(v) === SMALL[name].second)!;
+    const norm = sqNorm(differentiate(nll, [p])[0]!);
+    const [g] = differentiate(norm, [p]);
+    const expected = finiteDifferences(norm, bindings, nameOf(p));
+    const scale = Math.max(...expected.map(Math.abs));
+    expectClose(interpret({ arena, outputs: { g: g! } }, bindings).g!.data, expected, 1e-5, nameOf(p), scale);
+  });
+
+  it('has a scalar nll, finite for black, white and noisy images, and so are its parts', () => {
+    expect(nll).toMatchObject({ shape: [], lead: 'example' });
+    for (const x of [0, 255, 128].map((v) => new Float64Array(sizeOf(data)).fill(v))) {
+      const values = interpret({ arena, outputs: { nll, ...parts } }, { ...bindings, x });
+      for (const v of Object.values(values)) expect(Number.isFinite(v.data[0])).toBe(true);
+    }
+  });
+
+  it('samples images in pixel units, using parameters that the loss has', () => {
+    const sampling = new Arena();
+    const weights = initialWeights(specs, 1);
+    const x = model.sample(config, data, paramScope(sampling), weights, 0.7);
+    expect(x).toMatchObject({ shape: [1, ...data], lead: 'example' });
+    const known = new Set(specs.map((s) => s.name));
+    for (const p of paramsOf({ arena: sampling, outputs: { x } }, { all: true })) expect(known).toContain(nameOf(p));
+  });
+});
+
+it('names the architectures there are', () => {
+  expect(() => architecture('glw')).toThrowErrorMatchingInlineSnapshot(
+    `[ModelError: no architecture 'glw'; there are glow, vae]`,
+  );
+});
+
+it('says what is wrong with a configuration', () => {
+  const glow = architecture('glow');
+  expect(() => glow.configure({}, [1, 28, 28])).toThrowErrorMatchingInlineSnapshot(
+    `[ModelError: glow with 3 levels needs height and width divisible by 8, got 28×28; pad the images with --pad 32]`,
+  );
+  expect(() => glow.configure({ levels: 0, step: 1 }, [1, 32, 32])).toThrowErrorMatchingInlineSnapshot(
+    `[ModelError: glow configuration: levels: Too small: expected number to be >0; Unrecognized key: "step"]`,
+  );
+  expect(() => architecture('vae').configure({}, [784])).toThrowErrorMatchingInlineSnapshot(
+    `[ModelError: vae needs images of shape [channels, height, width], got [784]]`,
+  );
+  expect(glow.configure({}, [1, 32, 32])).toEqual({ levels: 3, steps: 8, hidden: 64 });
+});
