@@ -1,0 +1,21 @@
+// What a detector is: fitted on one feature table, it gives every row of another a score, higher = more out of distribution.
+
+import type { z } from 'zod';
+import type { FeatureTable } from '../features/table.ts';
+
+/** `P` is what fitting leaves: plain JSON, checked by `params` when it comes back from a file. */
+export interface Detector<P> {
+  /** One line for help texts and reports. */
+  readonly about: string;
+  /** Whether tables without `dims` are refused. */
+  readonly needsDims: boolean;
+  readonly params: z.ZodType<P>;
+  /**
+   * Fits on all rows. With `like` (a fit on more rows, of which these are part) exactly the layers of `like` are used, and
+   * one that cannot be fitted on these rows alone keeps the values of `like`: so that held-out scores are sums over the
+   * same layers as the final ones. Throws a DataError when there is nothing to fit on.
+   */
+  fit(table: FeatureTable, like?: P): P;
+  /** [n] scores. A table that is checked and of the model fitted on gives no NaN. */
+  score(params: P, table: FeatureTable): Float64Array;
+}

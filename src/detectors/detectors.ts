@@ -1,0 +1,37 @@
+// The table of all detectors by name: a feature table in, fitted parameters out; those and another table in, scores out.
+
+import { UsageError } from '../errors.ts';
+import { type Chi2Params, chi2 } from './chi2.ts';
+import type { Detector } from './detector.ts';
+import { fisher, layerNorms, type NormalParams } from './normal.ts';
+import { likelihood, type NoParams, type TypicalityParams, totalNorm, typicality } from './scalar.ts';
+
+/** What each detector's fit leaves. A new detector is a line here and a line below. */
+export interface DetectorParams {
+  readonly 'layer-norms': NormalParams;
+  readonly likelihood: NoParams;
+  readonly typicality: TypicalityParams;
+  readonly 'total-norm': NoParams;
+  readonly chi2: Chi2Params;
+  readonly fisher: NormalParams;
+}
+
+export type DetectorName = keyof DetectorParams;
+
+/** In the order of reports: the method, the baselines, the variants. */
+export const detectors: { readonly [K in DetectorName]: Detector<DetectorParams[K]> } = {
+  'layer-norms': layerNorms,
+  likelihood,
+  typicality,
+  'total-norm': totalNorm,
+  chi2,
+  fisher,
+};
+
+export const detectorNames = Object.keys(detectors) as readonly DetectorName[];
+
+/** `name` as a detector's name. Throws a UsageError that lists the known ones. */
+export function detectorNamed(name: string): DetectorName {
+  if (Object.hasOwn(detectors, name)) return name as DetectorName;
+  throw new UsageError(`no detector is named '${name}', expected one of ${detectorNames.join(', ')}`);
+}

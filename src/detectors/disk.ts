@@ -1,0 +1,14 @@
+// A path in, a detector file's content out, and back.
+
+import { readFileBytes, writeFileAtomic } from '../data/files.ts';
+import { type DetectorFile, formatDetector, parseDetector } from './file.ts';
+
+/** Reads a detector. Throws a DataError for a missing or malformed file or an unknown version. */
+export async function readDetector(path: string): Promise<DetectorFile> {
+  return parseDetector(new TextDecoder().decode(await readFileBytes(path)), path);
+}
+
+/** Writes a detector; the file appears whole or not at all. Throws a DataError when it cannot. */
+export async function writeDetector(path: string, file: DetectorFile): Promise<void> {
+  await writeFileAtomic(path, formatDetector(file));
+}

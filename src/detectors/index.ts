@@ -1,0 +1,20 @@
+export { calibrate, pValues, threshold, verdicts } from './calibration.ts';
+export type { Chi2Layer, Chi2Params } from './chi2.ts';
+export type { Detector } from './detector.ts';
+export { type DetectorName, type DetectorParams, detectorNamed, detectorNames, detectors } from './detectors.ts';
+export { readDetector, writeDetector } from './disk.ts';
+export {
+  type DetectorFile,
+  type FitOptions,
+  type Fitted,
+  type FittedGroup,
+  fitDetectors,
+  fittedFor,
+  formatDetector,
+  overlapsFit,
+  parseDetector,
+  type Scored,
+  scoreTable,
+} from './file.ts';
+export { type DroppedLayer, type Explanation, explain, type NormalLayer, type NormalParams } from './normal.ts';
+export type { TypicalityParams } from './scalar.ts';

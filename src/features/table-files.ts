@@ -1,0 +1,25 @@
+// A path in, a feature table out, and back; the file name's extension tells the format.
+
+import { readFileBytes, writeFileAtomic } from '../data/files.ts';
+import { UsageError } from '../errors.ts';
+import type { FeatureTable } from './table.ts';
+import { decodeTable, encodeTable, type TableFormat, tableFormats } from './table-formats.ts';
+
+/** The format of a path. Throws a UsageError for another extension. Call it before the work, not after. */
+export function tableFormatOf(path: string): TableFormat {
+  const extension = /\.([^./\\]+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
+  if (Object.hasOwn(tableFormats, extension)) return extension as TableFormat;
+  const known = Object.keys(tableFormats).map((format) => `.${format}`);
+  throw new UsageError(`${path}: ends in '${extension && `.${extension}`}', expected one of ${known.join(', ')}`);
+}
+
+/** Reads a table. Throws a DataError for a missing, damaged or inconsistent file and for NaN or infinite values. */
+export async function readTable(path: string): Promise<FeatureTable> {
+  const format = tableFormatOf(path);
+  return decodeTable(await readFileBytes(path), format, path);
+}
+
+/** Writes a table; the file appears whole or not at all. Throws a DataError for NaN or infinite values and a full disk. */
+export async function writeTable(path: string, table: FeatureTable): Promise<void> {
+  await writeFileAtomic(path, encodeTable(table, tableFormatOf(path), path));
+}

@@ -1,0 +1,256 @@
+// A feature table in, the bytes of an .npz, .parquet or .json file out; and back, with everything checked.
+
+import { createHash } from 'node:crypto';
+import { parquetMetadataAsync, parquetRead } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { z } from 'zod';
+import { type NpyArray, readNpz, writeNpz } from '../data/npy.ts';
+import { DataError } from '../errors.ts';
+import { checkTable, type FeatureTable, headOf, headSchema, parseAs, parseHead, rowsOf } from './table.ts';
+
+/** How one format writes and reads. `name` is the file's, for messages; `decode` throws a DataError for whatever is wrong. */
+interface Format {
+  encode(table: FeatureTable, name: string): Uint8Array;
+  decode(bytes: Uint8Array, name: string): Promise<FeatureTable>;
+}
+
+/** The formats by file name extension. */
+export const tableFormats = {
+  npz: { encode: encodeNpz, decode: decodeNpz },
+  parquet: { encode: encodeParquet, decode: decodeParquet },
+  json: { encode: encodeJson, decode: decodeJson },
+} as const satisfies Record<string, Format>;
+
+export type TableFormat = keyof typeof tableFormats;
+
+/** The bytes of a file. Throws a DataError when the table breaks an invariant (`checkTable`) or the format cannot hold it. */
+export function encodeTable(table: FeatureTable, format: TableFormat, name: string): Uint8Array {
+  return tableFormats[format].encode(checkTable(table, name), name);
+}
+
+/** The table in the bytes of a file. Throws a DataError that names the file, what was found and what was expected. */
+export async function decodeTable(bytes: Uint8Array, format: TableFormat, name: string): Promise<FeatureTable> {
+  return checkTable(await tableFormats[format].decode(bytes, name), name);
+}
+
+// .npz: nll [n], sqnorm [n, L], names [L], dims [L] if known, and the rest as JSON in the single string `meta`. Readable as
+// np.load(f)['sqnorm'] without allow_pickle.
+
+function encodeNpz(table: FeatureTable): Uint8Array {
+  const { names, dims, nll, sqNorms, group, meta } = table;
+  const n = rowsOf(table);
+  return writeNpz({
+    nll: { dtype: 'float64', shape: [n], data: nll },
+    sqnorm: { dtype: 'float64', shape: [n, names.length], data: sqNorms },
+    names: { dtype: 'string', shape: [names.length], data: names },
+    ...(dims === undefined
+      ? {}
+      : { dims: { dtype: 'int64', shape: [dims.length], data: BigInt64Array.from(dims, BigInt) } }),
+    meta: { dtype: 'string', shape: [], data: [JSON.stringify({ group, ...meta })] },
+  });
+}
+
+async function decodeNpz(bytes: Uint8Array, name: string): Promise<FeatureTable> {
+  const arrays = readNpz(bytes, name);
+  const known = ['nll', 'sqnorm', 'names', 'dims', 'meta'];
+  for (const key of known) {
+    if (key !== 'dims' && !Object.hasOwn(arrays, key)) {
+      const found = Object.keys(arrays).join(', ') || 'none';
+      throw new DataError(`${name}: has no array '${key}' (found: ${found}), expected ${known.join(', ')}`);
+    }
+  }
+  const nll = floats(arrays.nll!, 1, `${name}: array 'nll'`);
+  const sqnorm = floats(arrays.sqnorm!, 2, `${name}: array 'sqnorm'`);
+  const names = strings(arrays.names!, 1, `${name}: array 'names'`);
+  const n = nll.shape[0]!;
+  const [rows, columns] = sqnorm.shape as [number, number];
+  if (rows !== n || columns !== names.length) {
+    const expected = `[${n}, ${names.length}] (nll × names)`;
+    throw new DataError(`${name}: array 'sqnorm' has shape [${rows}, ${columns}], expected ${expected}`);
+  }
+  const { group, ...meta } = asObject(
+    parseJson(strings(arrays.meta!, 0, `${name}: array 'meta'`)[0]!, `${name}: array 'meta'`),
+    `${name}: array 'meta'`,
+  );
+  const dims = Object.hasOwn(arrays, 'dims') ? integers(arrays.dims!, `${name}: array 'dims'`) : undefined;
+  const head = parseHead({ names, group, meta, ...(dims === undefined ? {} : { dims }) }, name);
+  return { ...head, nll: nll.data, sqNorms: sqnorm.data };
+}
+
+function floats(array: NpyArray, rank: number, where: string): { data: Float64Array; shape: readonly number[] } {
+  if (array.shape.length !== rank || (array.dtype !== 'float64' && array.dtype !== 'float32')) {
+    throw new DataError(`${where} is ${describe(array)}, expected float64 or float32 of rank ${rank}`);
+  }
+  return { data: Float64Array.from(array.data), shape: array.shape };
+}
+
+function strings(array: NpyArray, rank: number, where: string): readonly string[] {
+  if (array.dtype === 'string' && array.shape.length === rank) return array.data;
+  throw new DataError(`${where} is ${describe(array)}, expected a unicode array of rank ${rank}`);
+}
+
+function integers(array: NpyArray, where: string): number[] {
+  if (array.shape.length === 1 && (array.dtype === 'int64' || array.dtype === 'int32')) {
+    return Array.from<number | bigint, number>(array.data, Number);
+  }
+  throw new DataError(`${where} is ${describe(array)}, expected int64 or int32 of rank 1`);
+}
+
+function describe(array: NpyArray): string {
+  return `${array.dtype} [${array.shape.join(', ')}]`;
+}
+
+// .parquet: a column `nll` and one column of doubles per layer under the layer's own name, the head as JSON in the key-value
+// metadata. Columns rather than one LIST column, because that is what Parquet is for: `SELECT corr("conv1.weight",
+// "conv2.weight")` and `df.describe()` work as they are, and a reader may fetch only the layers it wants.
+
+/** Keys of the metadata. The checksum is ours because Parquet's pages carry none by default. */
+const HEAD_KEY = 'fisher-ood';
+const CHECKSUM_KEY = 'fisher-ood.sha256';
+
+function encodeParquet(table: FeatureTable, name: string): Uint8Array {
+  const { names, nll, sqNorms } = table;
+  if (names.includes('nll')) {
+    throw new DataError(`${name}: a layer is named 'nll', which a Parquet table needs for itself; write .npz or .json`);
+  }
+  const n = rowsOf(table);
+  const l = names.length;
+  const layers = names.map((layer, j) => ({
+    name: layer,
+    data: Float64Array.from(nll, (_, i) => sqNorms[i * l + j]!),
+  }));
+  const columns = [{ name: 'nll', data: nll }, ...layers];
+  const bytes = parquetWriteBuffer({
+    columnData: columns.map((column) => ({ ...column, type: 'DOUBLE', nullable: false })),
+    kvMetadata: [
+      { key: HEAD_KEY, value: JSON.stringify({ ...headOf(table), rows: n }) },
+      { key: CHECKSUM_KEY, value: checksum(nll, sqNorms) },
+    ],
+  });
+  return new Uint8Array(bytes);
+}
+
+async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTable> {
+  const file = {
+    byteLength: bytes.length,
+    // A copy: the library takes an ArrayBuffer of its own.
+    slice: (start: number, end?: number) => bytes.slice(start, end).buffer as ArrayBuffer,
+  };
+  if (bytes.length < 12) throw new DataError(`${name}: has ${bytes.length} bytes, the smallest Parquet file has 12`);
+  const metadata = await guard(name, () => parquetMetadataAsync(file, { geoparquet: false }));
+  const entry = (key: string) => metadata.key_value_metadata?.find((pair) => pair.key === key)?.value;
+  const text = entry(HEAD_KEY);
+  if (text === undefined) {
+    throw new DataError(
+      `${name}: has no metadata '${HEAD_KEY}', so it is no feature table, or it was rewritten without`,
+    );
+  }
+  const { rows, ...rest } = asObject(parseJson(text, `${name}: metadata`), `${name}: metadata`);
+  const n = parseAs(z.int().min(1), rows, `${name}: metadata: rows`);
+  const head = parseHead(rest, `${name}: metadata`);
+  const l = head.names.length;
+  const found = metadata.schema.slice(1).map((element) => element.name);
+  const expected = ['nll', ...head.names];
+  const odd = expected.findIndex((column, j) => column !== found[j]);
+  if (odd >= 0 || found.length !== expected.length || Number(metadata.num_rows) !== n) {
+    const mismatch = odd < 0 ? '' : `, column ${odd} is '${found[odd]}', expected '${expected[odd]}'`;
+    const sizes = `${found.length} columns and ${metadata.num_rows} rows, expected ${expected.length} and ${n}`;
+    throw new DataError(`${name}: has ${sizes}${mismatch}`);
+  }
+  // Each row takes at least a bit in each column, or a run-length code; this only stops absurd claims before allocation.
+  if (n * (l + 1) > bytes.length * 1e4) {
+    throw new DataError(`${name}: claims ${n} rows × ${l + 1} columns in ${bytes.length} bytes`);
+  }
+  const nll = new Float64Array(n).fill(Number.NaN);
+  const sqNorms = new Float64Array(n * l).fill(Number.NaN); // what no chunk fills is refused as NaN
+  const position = new Map(expected.map((column, j) => [column, j - 1]));
+  await guard(name, () =>
+    parquetRead({
+      file,
+      metadata,
+      compressors,
+      geoparquet: false,
+      onChunk({ columnName, columnData, rowStart }) {
+        const j = position.get(columnName);
+        if (j === undefined) throw new Error(`unexpected column '${columnName}'`);
+        for (let k = 0; k < columnData.length; k++) {
+          const value: unknown = columnData[k];
+          if (typeof value !== 'number') throw new Error(`row ${rowStart + k} of column '${columnName}' is no number`);
+          if (j < 0) nll[rowStart + k] = value;
+          else sqNorms[(rowStart + k) * l + j] = value;
+        }
+      },
+    }),
+  );
+  const sum = checksum(nll, sqNorms);
+  if (entry(CHECKSUM_KEY) !== sum) {
+    throw new DataError(`${name}: values do not match the checksum: damaged, or changed by another program`);
+  }
+  return { ...head, nll, sqNorms };
+}
+
+/** Whatever the library throws on a damaged file is the file's fault. */
+async function guard<T>(name: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DataError(`${name}: not a Parquet file, or damaged: ${reason}`, { cause: error });
+  }
+}
+
+function checksum(...arrays: readonly Float64Array[]): string {
+  const hash = createHash('sha256');
+  for (const array of arrays) hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  return hash.digest('hex');
+}
+
+// .json: {names, dims, group, meta, nll: [n], sqnorm: [[L] × n]}.
+
+const jsonSchema = headSchema.extend({ nll: z.array(z.unknown()), sqnorm: z.array(z.array(z.unknown())) });
+
+function encodeJson(table: FeatureTable): Uint8Array {
+  const l = table.names.length;
+  const rows = Array.from(table.nll, (_, i) => Array.from(table.sqNorms.subarray(i * l, (i + 1) * l)));
+  const { names, ...rest } = headOf(table);
+  return new TextEncoder().encode(`${JSON.stringify({ ...rest, names, nll: Array.from(table.nll), sqnorm: rows })}\n`);
+}
+
+async function decodeJson(bytes: Uint8Array, name: string): Promise<FeatureTable> {
+  const { nll, sqnorm, ...rest } = parseAs(jsonSchema, parseJson(new TextDecoder().decode(bytes), name), name);
+  const head = parseHead(rest, name);
+  const l = head.names.length;
+  if (sqnorm.length !== nll.length) {
+    throw new DataError(`${name}: has ${sqnorm.length} rows of squared norms, expected ${nll.length} (one per nll)`);
+  }
+  const ragged = sqnorm.findIndex((row) => row.length !== l);
+  if (ragged >= 0) {
+    throw new DataError(
+      `${name}: row ${ragged} has ${sqnorm[ragged]!.length} squared norms, expected ${l} (one per name)`,
+    );
+  }
+  return {
+    ...head,
+    nll: Float64Array.from(nll, asNumber), // null, which is how JSON spells NaN, stays NaN and is refused by row
+    sqNorms: Float64Array.from(sqnorm.flat(), asNumber),
+  };
+}
+
+function asNumber(value: unknown): number {
+  return typeof value === 'number' ? value : Number.NaN;
+}
+
+function parseJson(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new DataError(`${where}: is not valid JSON: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+}
+
+function asObject(value: unknown, where: string): Record<string, unknown> {
+  return parseAs(z.record(z.string(), z.unknown()), value, where);
+}

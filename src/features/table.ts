@@ -1,0 +1,214 @@
+// The features of one data set under one model: the type, its invariants, and cutting and joining of tables.
+
+import { z } from 'zod';
+import { DataError } from '../errors.ts';
+
+/** Where the numbers of a table come from. `start` is what a resumed or sharded run needs; see `nextExample`. */
+export interface FeatureMeta {
+  /** SHA-256 (hex) of the model's weights and graph. Scores compare only under the same model. */
+  readonly model: string;
+  /** Name of the data set, for messages and reports. */
+  readonly data: string;
+  /** SHA-256 (hex) of the data set's content. */
+  readonly dataFingerprint: string;
+  /** Seed of the random inputs (noise, dequantisation). */
+  readonly seed: number;
+  /** Index in the data set of the first example of the first group; the groups follow without gaps. */
+  readonly start: number;
+  /** bits/dim = nll · factor / group, where the nll is that of discrete data. Left out where that means nothing. */
+  readonly bitsPerDimFactor?: number;
+}
+
+/** Features of n groups of B consecutive examples each, of a model with L parameter tensors ("layers"). */
+export interface FeatureTable {
+  /** The L parameter tensors; unique. */
+  readonly names: readonly string[];
+  /** Number of elements of each parameter tensor [L]. Only the χ² detector needs it. */
+  readonly dims?: readonly number[];
+  /** [n] negative log-likelihood (or bound) in nats, summed over the group. */
+  readonly nll: Float64Array;
+  /** [n, L] row-major: squared L2 norms of the gradient of the nll summed over the group. */
+  readonly sqNorms: Float64Array;
+  /** B */
+  readonly group: number;
+  readonly meta: FeatureMeta;
+}
+
+const positiveInteger = z.int().min(1);
+
+/** What a file's metadata must look like. */
+export const metaSchema = z.strictObject({
+  model: z.string().min(1),
+  data: z.string(),
+  dataFingerprint: z.string().min(1),
+  seed: z.int().min(0),
+  start: z.int().min(0),
+  bitsPerDimFactor: z.number().positive().optional(),
+});
+
+/** Everything of a table but its numbers, as the formats store it. */
+export const headSchema = z.strictObject({
+  names: z.array(z.string().min(1)).min(1),
+  dims: z.array(positiveInteger).optional(),
+  group: positiveInteger,
+  meta: metaSchema,
+});
+
+export type TableHead = Pick<FeatureTable, 'names' | 'dims' | 'group' | 'meta'>;
+
+/**
+ * Checks JSON that came from `where`. Throws a DataError that names the place in the value, what was found and expected.
+ */
+export function parseAs<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  const path = issue.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
+  const more = result.error.issues.length > 1 ? ` (and ${result.error.issues.length - 1} more)` : '';
+  throw new DataError(`${where}: ${path === '' ? '' : `at '${path.replace(/^\./, '')}': `}${issue.message}${more}`);
+}
+
+/** Checks a table's head. `where` names the file or caller. */
+export function parseHead(value: unknown, where: string): TableHead {
+  // zod types an optional key as `T | undefined`; under exactOptionalPropertyTypes a missing key is something else.
+  const { dims, meta, ...rest } = parseAs(headSchema, value, where);
+  const { bitsPerDimFactor, ...origin } = meta;
+  return {
+    ...rest,
+    ...(dims === undefined ? {} : { dims }),
+    meta: { ...origin, ...(bitsPerDimFactor === undefined ? {} : { bitsPerDimFactor }) },
+  };
+}
+
+/** The head of a table. */
+export function headOf(table: FeatureTable): TableHead {
+  const { names, dims, group, meta } = table;
+  return { names, group, meta, ...(dims === undefined ? {} : { dims }) };
+}
+
+/**
+ * Returns `table` if all that is promised about tables holds; throws a DataError if not: at least one row and one layer,
+ * unique names, sizes that agree, nll finite, squared norms finite and >= 0. `where` names the file or caller.
+ */
+export function checkTable(table: FeatureTable, where: string): FeatureTable {
+  const { names, dims, nll, sqNorms } = table;
+  parseHead(headOf(table), where);
+  const l = names.length;
+  const n = nll.length;
+  const seen = new Map<string, number>();
+  for (const [j, name] of names.entries()) {
+    const other = seen.get(name);
+    if (other !== undefined) throw new DataError(`${where}: layers ${other} and ${j} are both named '${name}'`);
+    if (name.includes('\0')) throw new DataError(`${where}: the name of layer ${j} contains a zero character`);
+    seen.set(name, j);
+  }
+  if (dims !== undefined && dims.length !== l) {
+    throw new DataError(`${where}: has dims of ${dims.length} layers, expected ${l} (one per name)`);
+  }
+  if (n === 0) throw new DataError(`${where}: has no rows, expected at least 1`);
+  if (sqNorms.length !== n * l) {
+    throw new DataError(`${where}: has ${sqNorms.length} squared norms, expected ${n} rows × ${l} layers = ${n * l}`);
+  }
+  for (let i = 0; i < n; i++) {
+    if (!Number.isFinite(nll[i]!))
+      throw new DataError(`${where}: row ${i}: nll is ${nll[i]}, expected a finite number`);
+    for (let j = 0; j < l; j++) {
+      const value = sqNorms[i * l + j]!;
+      if (!(value >= 0 && value < Infinity)) {
+        const place = `${where}: row ${i}, layer '${names[j]}'`;
+        throw new DataError(`${place}: squared norm is ${value}, expected a finite number >= 0`);
+      }
+    }
+  }
+  return table;
+}
+
+/** Number of groups n. */
+export function rowsOf(table: FeatureTable): number {
+  return table.nll.length;
+}
+
+/** Index in the data set of the first example after this table's: where a resumed run goes on, the next shard starts. */
+export function nextExample(table: FeatureTable): number {
+  return table.meta.start + rowsOf(table) * table.group;
+}
+
+/**
+ * Rows from..to-1 as a table of their own (copied). Throws a DataError unless 0 <= from < to <= n. The protocol's halves are
+ * `sliceTable(t, 0, n >> 1)` and `sliceTable(t, n >> 1, n)`.
+ */
+export function sliceTable(table: FeatureTable, from: number, to: number): FeatureTable {
+  const n = rowsOf(table);
+  if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= n)) {
+    throw new DataError(`${table.meta.data}: rows [${from}:${to}] do not fit, expected 0 <= from < to <= ${n}`);
+  }
+  const l = table.names.length;
+  return {
+    ...table,
+    nll: table.nll.slice(from, to),
+    sqNorms: table.sqNorms.slice(from * l, to * l),
+    meta: { ...table.meta, start: table.meta.start + from * table.group },
+  };
+}
+
+/**
+ * Joins the parts of one run (shards, or what a killed run left and what the resumed one added), in any order. Throws a
+ * DataError when they differ in model, layers, group size, data or seed, or leave a gap or an overlap between them.
+ */
+export function concatTables(parts: readonly FeatureTable[]): FeatureTable {
+  const ordered = parts.toSorted((a, b) => a.meta.start - b.meta.start);
+  const first = ordered[0];
+  if (first === undefined) throw new DataError('no feature tables to join, expected at least 1');
+  for (const [k, part] of ordered.entries()) {
+    const difference = differenceOf(first, part) ?? originDifference(first, part);
+    const where = `features of '${part.meta.data}' from example ${part.meta.start}`;
+    if (difference !== undefined) throw new DataError(`${where}: cannot join: ${difference}`);
+    const before = ordered[k - 1];
+    if (before !== undefined && nextExample(before) !== part.meta.start) {
+      throw new DataError(`${where}: cannot join: expected to start at example ${nextExample(before)}`);
+    }
+  }
+  const l = first.names.length;
+  const n = ordered.reduce((sum, part) => sum + rowsOf(part), 0);
+  const nll = new Float64Array(n);
+  const sqNorms = new Float64Array(n * l);
+  let at = 0;
+  for (const part of ordered) {
+    nll.set(part.nll, at);
+    sqNorms.set(part.sqNorms, at * l);
+    at += rowsOf(part);
+  }
+  return { ...first, nll, sqNorms };
+}
+
+/** Why numbers of two tables cannot be compared ("model is …, expected …"), or undefined when they can. */
+export function differenceOf(
+  expected: { readonly names: readonly string[]; readonly group: number; readonly meta: { readonly model: string } },
+  found: { readonly names: readonly string[]; readonly group: number; readonly meta: { readonly model: string } },
+): string | undefined {
+  if (found.meta.model !== expected.meta.model) {
+    return `model is ${shortHash(found.meta.model)}, expected ${shortHash(expected.meta.model)}`;
+  }
+  if (found.names.length !== expected.names.length) {
+    return `has ${found.names.length} layers, expected ${expected.names.length}`;
+  }
+  const j = expected.names.findIndex((name, i) => name !== found.names[i]);
+  if (j >= 0) return `layer ${j} is '${found.names[j]}', expected '${expected.names[j]}'`;
+  if (found.group !== expected.group) return `group size is ${found.group}, expected ${expected.group}`;
+  return undefined;
+}
+
+function originDifference(expected: FeatureTable, found: FeatureTable): string | undefined {
+  const a = expected.meta;
+  const b = found.meta;
+  if (a.dataFingerprint !== b.dataFingerprint) {
+    return `data has fingerprint ${shortHash(b.dataFingerprint)}, expected ${shortHash(a.dataFingerprint)}`;
+  }
+  if (a.seed !== b.seed) return `seed is ${b.seed}, expected ${a.seed}`;
+  return undefined;
+}
+
+/** Enough of a hash to tell two apart in a message. */
+function shortHash(hash: string): string {
+  return hash.length > 16 ? `${hash.slice(0, 12)}…` : hash;
+}
