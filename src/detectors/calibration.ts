@@ -28,7 +28,7 @@ export function calibrate<P>(detector: Detector<P>, params: P, table: FeatureTab
     const heldOut = order.filter((_, k) => k % FOLDS === fold);
     const others = order.filter((_, k) => k % FOLDS !== fold);
     const fitted = detector.fit(pickRows(table, others), params);
-    scores.push(...detector.score(fitted, pickRows(table, heldOut)));
+    for (const score of detector.score(fitted, pickRows(table, heldOut))) scores.push(score);
   }
   return scores.sort((a, b) => a - b);
 }

@@ -33,23 +33,25 @@ export interface DetectorFile {
   readonly model: string;
   /** The fit data. */
   readonly data: { readonly name: string; readonly fingerprint: string };
-  /** Seed of the calibration folds. */
+  /** Seed the features were computed with, and of the calibration folds. */
   readonly seed: number;
   readonly names: readonly string[];
   /** One entry per group size, ascending. */
   readonly groups: readonly FittedGroup[];
+  /** How to compute such features again (where the model is, its inputs, options). For the caller; not interpreted here. */
+  readonly recipe?: Readonly<Record<string, unknown>>;
 }
 
 export interface FitOptions {
   /** Default: every detector the tables have the inputs for (chi2 needs dims). */
   readonly detectors?: readonly DetectorName[];
-  /** Seed of the calibration folds. Default: the tables' own. */
-  readonly seed?: number;
+  /** Stored in the file as it is; plain JSON. */
+  readonly recipe?: Readonly<Record<string, unknown>>;
 }
 
 /**
  * Fits detectors on in-distribution features, one table per group size. Throws a DataError or ModelError when the tables
- * differ in model, layers or data, repeat a group size, or have fewer than five groups.
+ * differ in model, layers, data or seed, repeat a group size, or have fewer than five groups.
  */
 export function fitDetectors(tables: readonly FeatureTable[], options: FitOptions = {}): DetectorFile {
   const ordered = tables.toSorted((a, b) => a.group - b.group);
@@ -63,9 +65,12 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
     if (table.meta.dataFingerprint !== first.meta.dataFingerprint) {
       throw new DataError(`${where}: cannot fit together: other data than groups of ${first.group}`);
     }
+    if (table.meta.seed !== first.meta.seed) {
+      throw new DataError(`${where}: cannot fit together: seed is ${table.meta.seed}, expected ${first.meta.seed}`);
+    }
     if (ordered[k - 1]?.group === table.group) throw new DataError(`${where}: there are two tables of this group size`);
   }
-  const seed = options.seed ?? first.meta.seed;
+  const { seed } = first.meta;
   return {
     version: VERSION,
     model: first.meta.model,
@@ -79,6 +84,7 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
       for (const name of names) fitInto(fitted, name, table, seed);
       return { group: table.group, n: rowsOf(table), start: table.meta.start, detectors: fitted };
     }),
+    ...(options.recipe === undefined ? {} : { recipe: options.recipe }),
   };
 }
 
@@ -215,4 +221,5 @@ const fileSchema = z.strictObject({
       }),
     )
     .min(1),
+  recipe: z.record(z.string(), z.unknown()).optional(),
 });

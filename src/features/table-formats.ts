@@ -121,11 +121,12 @@ function encodeParquet(table: FeatureTable, name: string): Uint8Array {
     data: Float64Array.from(nll, (_, i) => sqNorms[i * l + j]!),
   }));
   const columns = [{ name: 'nll', data: nll }, ...layers];
+  const head = JSON.stringify({ ...headOf(table), rows: n });
   const bytes = parquetWriteBuffer({
     columnData: columns.map((column) => ({ ...column, type: 'DOUBLE', nullable: false })),
     kvMetadata: [
-      { key: HEAD_KEY, value: JSON.stringify({ ...headOf(table), rows: n }) },
-      { key: CHECKSUM_KEY, value: checksum(nll, sqNorms) },
+      { key: HEAD_KEY, value: head },
+      { key: CHECKSUM_KEY, value: checksum(head, nll, sqNorms) },
     ],
   });
   return new Uint8Array(bytes);
@@ -134,8 +135,8 @@ function encodeParquet(table: FeatureTable, name: string): Uint8Array {
 async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTable> {
   const file = {
     byteLength: bytes.length,
-    // A copy: the library takes an ArrayBuffer of its own.
-    slice: (start: number, end?: number) => bytes.slice(start, end).buffer as ArrayBuffer,
+    // A copy, as the library takes a whole ArrayBuffer. Not bytes.slice(): a Node Buffer, as files give, slices without copying.
+    slice: (start: number, end?: number) => new Uint8Array(bytes.subarray(start, end)).buffer,
   };
   if (bytes.length < 12) throw new DataError(`${name}: has ${bytes.length} bytes, the smallest Parquet file has 12`);
   const metadata = await guard(name, () => parquetMetadataAsync(file, { geoparquet: false }));
@@ -183,7 +184,7 @@ async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTa
       },
     }),
   );
-  const sum = checksum(nll, sqNorms);
+  const sum = checksum(text, nll, sqNorms);
   if (entry(CHECKSUM_KEY) !== sum) {
     throw new DataError(`${name}: values do not match the checksum: damaged, or changed by another program`);
   }
@@ -200,8 +201,8 @@ async function guard<T>(name: string, work: () => T | Promise<T>): Promise<T> {
   }
 }
 
-function checksum(...arrays: readonly Float64Array[]): string {
-  const hash = createHash('sha256');
+function checksum(head: string, ...arrays: readonly Float64Array[]): string {
+  const hash = createHash('sha256').update(head);
   for (const array of arrays) hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
   return hash.digest('hex');
 }

@@ -65,7 +65,12 @@ export function parseAs<T>(schema: z.ZodType<T>, value: unknown, where: string):
   const issue = result.error.issues[0]!;
   const path = issue.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
   const more = result.error.issues.length > 1 ? ` (and ${result.error.issues.length - 1} more)` : '';
-  throw new DataError(`${where}: ${path === '' ? '' : `at '${path.replace(/^\./, '')}': `}${issue.message}${more}`);
+  // zod says what it received only where the type is wrong.
+  const found = issue.path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown>)[key], value);
+  const received = typeof found === 'number' || typeof found === 'string' ? `, found ${JSON.stringify(found)}` : '';
+  throw new DataError(
+    `${where}: ${path === '' ? '' : `at '${path.replace(/^\./, '')}': `}${issue.message}${received.slice(0, 80)}${more}`,
+  );
 }
 
 /** Checks a table's head. `where` names the file or caller. */
