@@ -1,0 +1,57 @@
+// Data sets from data sets: a slice of the examples, images with a border of zeros.
+
+import { DataError } from '../errors.ts';
+import { shapeText } from '../tensor/shape.ts';
+import { type Batch, checkRange, type DataArray, type Dataset, makeDataset } from './dataset.ts';
+
+/** Examples start..end-1 as a data set of its own. */
+export function take(data: Dataset, start: number, end: number): Dataset {
+  checkRange(data.name, data.length, { start, end });
+  const arrays = async (batches: AsyncIterable<Batch>) => {
+    for await (const batch of batches) return batch.arrays;
+    throw new DataError(`${data.name}: ended before example ${end}`);
+  };
+  return makeDataset({
+    name: `${data.name}[${start}:${end}]`,
+    length: end - start,
+    shapes: data.shapes,
+    fingerprint: `${data.fingerprint}[${start}:${end}]`,
+    read: (from, to) => arrays(data.batches(to - from, { start: start + from, end: start + to })),
+    pick: async (indices) => (await data.gather(Array.from(indices, (i) => start + i))).arrays,
+  });
+}
+
+/** Images [c, h, w] under 'x' with zeros around them, centred, to [c, height, width]. */
+export function pad(data: Dataset, height: number, width: number): Dataset {
+  const shape = data.shapes.x;
+  if (shape?.length !== 3) throw new DataError(`${data.name}: holds no images, so there is nothing to pad`);
+  const [c, h, w] = shape as [number, number, number];
+  if (h === height && w === width) return data;
+  if (h > height || w > width) {
+    throw new DataError(`${data.name}: images are ${shapeText(shape)}, larger than the ${height}×${width} to pad to`);
+  }
+  const [top, left] = [Math.floor((height - h) / 2), Math.floor((width - w) / 2)];
+  const padded = (arrays: Readonly<Record<string, DataArray>>): Record<string, DataArray> => {
+    const { data: from, shape: dims } = arrays.x!;
+    const n = dims[0]!;
+    const to = new Float32Array(n * c * height * width);
+    for (let image = 0; image < n * c; image++) {
+      for (let row = 0; row < h; row++) {
+        const source = from.subarray((image * h + row) * w, (image * h + row + 1) * w) as Float32Array;
+        to.set(source, (image * height + top + row) * width + left);
+      }
+    }
+    return { ...arrays, x: { data: to, shape: [n, c, height, width] } };
+  };
+  return makeDataset({
+    name: data.name,
+    length: data.length,
+    shapes: { ...data.shapes, x: [c, height, width] },
+    fingerprint: `${data.fingerprint} padded ${height}×${width}`,
+    read: async (start, end) => {
+      for await (const batch of data.batches(end - start, { start, end })) return padded(batch.arrays);
+      throw new DataError(`${data.name}: ended before example ${end}`);
+    },
+    pick: async (indices) => padded((await data.gather(indices)).arrays),
+  });
+}

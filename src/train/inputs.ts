@@ -1,0 +1,49 @@
+// What a model's inputs are fed with for given examples: pixels from the data, noise from the seed and each one's index.
+
+import type { Batch } from '../data/dataset.ts';
+import { ModelError } from '../errors.ts';
+import { nameOf, type Value } from '../graph/index.ts';
+import type { TensorData } from '../runtime/session.ts';
+import { RandomStream } from '../tensor/random.ts';
+import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
+
+/** Shape in which an input is fed: the examples in front, a first axis of size 1 dropped (see graph/record.ts). */
+export function feedShape(shape: Shape, n: number): number[] {
+  return [n, ...(shape[0] === 1 ? shape.slice(1) : shape)];
+}
+
+/**
+ * Feeds for the examples of `batch`, whose draws have the numbers `draws` (an example's index, so that its noise does not
+ * depend on the batch it sits in; in training, epoch · length + index).
+ */
+export function feedsFor(
+  inputs: readonly Value[],
+  batch: Batch,
+  draws: ArrayLike<number>,
+  seed: number,
+): Record<string, TensorData> {
+  return Object.fromEntries(
+    inputs.map((input) => {
+      const name = nameOf(input);
+      const shape = feedShape(input.shape, batch.n);
+      const size = sizeOf(input.shape);
+      const from = input.source.kind === 'input' ? input.source.from : 'data';
+      if (from === 'data') return [name, fromBatch(name, batch, shape)];
+      const data = new Float32Array(batch.n * size);
+      const stream = new RandomStream(seed, name);
+      for (let i = 0; i < batch.n; i++) stream[from](draws[i]!, data.subarray(i * size, (i + 1) * size));
+      return [name, { data, shape }];
+    }),
+  );
+}
+
+function fromBatch(name: string, batch: Batch, shape: number[]): TensorData {
+  const array = batch.arrays[name];
+  if (!array) throw new ModelError(`the data have no array '${name}', which the model takes as input`);
+  if (!sameShape(array.shape, shape)) {
+    throw new ModelError(
+      `the data are ${shapeText(array.shape.slice(1))} an example, the model takes ${shapeText(shape.slice(1))} as '${name}'`,
+    );
+  }
+  return { data: array.data, shape };
+}

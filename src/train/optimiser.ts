@@ -1,0 +1,118 @@
+// One training step as a graph: the loss of a batch, its gradient, clipping and Adam, over one flat vector of weights.
+
+import { differentiate } from '../autodiff/index.ts';
+import { Arena, type Graph, type Value } from '../graph/index.ts';
+import type { Architecture, ParamSpec, Weights } from '../models/index.ts';
+import { collectSpecs, scopeFrom } from '../models/index.ts';
+import {
+  add,
+  concat,
+  div,
+  groupSum,
+  minimum,
+  mul,
+  reduceSum,
+  reshape,
+  slice,
+  sqrt,
+  square,
+  sub,
+} from '../ops/index.ts';
+import { type Shape, sizeOf } from '../tensor/shape.ts';
+
+export interface AdamOptions {
+  /** Decay of the mean and of the uncentred variance of the gradient. */
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** The gradient of the loss in nats per dimension is scaled down to this norm where it is larger. */
+  readonly clip: number;
+}
+
+export const adamDefaults: AdamOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clip: 1 };
+
+/** Where each learned parameter lies in the flat vector. */
+export interface Layout {
+  readonly specs: readonly ParamSpec[];
+  readonly size: number;
+}
+
+export function layoutOf(specs: readonly ParamSpec[]): Layout {
+  const learned = specs.filter((s) => s.trainable);
+  return { specs: learned, size: learned.reduce((n, s) => n + sizeOf(s.shape), 0) };
+}
+
+/** All learned weights behind one another. */
+export function flatten(layout: Layout, weights: Weights): Float32Array {
+  const flat = new Float32Array(layout.size);
+  let at = 0;
+  for (const { name } of layout.specs) {
+    const { data } = weights[name]!;
+    flat.set(data, at);
+    at += data.length;
+  }
+  return flat;
+}
+
+/** The weights with the learned ones taken from the flat vector. */
+export function unflatten(layout: Layout, flat: Float32Array, weights: Weights): Weights {
+  const learned: Record<string, { shape: Shape; data: Float32Array }> = {};
+  let at = 0;
+  for (const { name, shape } of layout.specs) {
+    learned[name] = { shape, data: flat.slice(at, at + sizeOf(shape)) };
+    at += sizeOf(shape);
+  }
+  return { ...weights, ...learned };
+}
+
+/**
+ * Adam (Kingma & Ba, "Adam: A method for stochastic optimization", ICLR 2015) on the mean loss per dimension of a batch.
+ * Parameters, fed at each run: `theta`, `m`, `v` [P], the scalars `lr`, `correction1` = 1 - β1^t, `correction2` = 1 - β2^t, and the
+ * model's buffers. Outputs: `theta`, `m`, `v` [1, P] after the step, `loss` (mean nats per example) and `gradientNorm`.
+ * To be lowered with as many examples to a group as there are in the batch.
+ */
+export function trainingStep(
+  arch: Architecture<unknown>,
+  config: unknown,
+  data: Shape,
+  examples: number,
+  options: AdamOptions = adamDefaults,
+): { readonly graph: Graph; readonly layout: Layout; readonly specs: readonly ParamSpec[] } {
+  const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
+  const layout = layoutOf(specs);
+  const arena = new Arena();
+  const theta = arena.param('theta', [layout.size]);
+  const pieces = new Map<string, Value>();
+  let at = 0;
+  for (const { name, shape } of layout.specs) {
+    pieces.set(name, reshape(slice(theta, 0, at, at + sizeOf(shape)), shape));
+    at += sizeOf(shape);
+  }
+  const buffer = (spec: ParamSpec) => arena.param(spec.name, spec.shape, { trainable: false });
+  const { nll } = arch.loss(
+    config,
+    data,
+    scopeFrom(arena, (spec) => pieces.get(spec.name) ?? buffer(spec)),
+  );
+
+  const dims = sizeOf(data);
+  const gradients = differentiate(
+    nll,
+    layout.specs.map((s) => pieces.get(s.name)!),
+  );
+  const sum = concat(
+    gradients.map((g) => reshape(g, [-1])),
+    0,
+  );
+  const raw = mul(sum, 1 / (examples * dims)); // gradient of the mean loss per dimension
+  const norm = sqrt(reduceSum(square(raw)));
+  const g = mul(raw, minimum(1, div(options.clip, add(norm, 1e-12))));
+
+  const scalar = (name: string) => arena.param(name, []);
+  const m = add(mul(options.beta1, arena.param('m', [layout.size])), mul(1 - options.beta1, g));
+  const v = add(mul(options.beta2, arena.param('v', [layout.size])), mul(1 - options.beta2, square(g)));
+  const update = div(div(m, scalar('correction1')), add(sqrt(div(v, scalar('correction2'))), options.epsilon));
+  const next = sub(theta, mul(scalar('lr'), update));
+  const loss = div(groupSum(nll), examples);
+  return { graph: { arena, outputs: { theta: next, m, v, loss, gradientNorm: norm } }, layout, specs };
+}

@@ -1,0 +1,83 @@
+// Named float32 tensors to and from the bytes of a safetensors file: eight bytes of header length, a JSON header, the data.
+
+import { z } from 'zod';
+import { ModelError } from '../errors.ts';
+import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
+
+export type Tensors = Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
+
+const entrySchema = z.object({
+  dtype: z.string(),
+  shape: z.array(z.int().min(0)),
+  data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
+});
+
+/** Tensors in the order given; the header is padded with spaces so that the data start at a multiple of 8 bytes. */
+export function writeSafetensors(tensors: Tensors): Uint8Array {
+  const header: Record<string, z.infer<typeof entrySchema>> = {};
+  let at = 0;
+  for (const [name, { shape, data }] of Object.entries(tensors)) {
+    header[name] = { dtype: 'F32', shape: [...shape], data_offsets: [at, at + data.byteLength] };
+    at += data.byteLength;
+  }
+  const json = JSON.stringify(header);
+  const text = new TextEncoder().encode(json + ' '.repeat((8 - (new TextEncoder().encode(json).length % 8)) % 8));
+  const bytes = new Uint8Array(8 + text.length + at);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
+  bytes.set(text, 8);
+  let offset = 8 + text.length;
+  for (const { data } of Object.values(tensors)) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+    offset += data.byteLength;
+  }
+  return bytes;
+}
+
+/** Throws ModelError, naming the file, where the bytes are not float32 tensors that cover the file exactly. */
+export function readSafetensors(bytes: Uint8Array, name: string): Tensors {
+  if (bytes.length < 8) throw new ModelError(`${name}: ${bytes.length} bytes, a safetensors file has at least 8`);
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(bytes.length - 8)) {
+    throw new ModelError(
+      `${name}: the header claims ${length} bytes, the file has ${bytes.length - 8} behind its length`,
+    );
+  }
+  const start = 8 + Number(length);
+  const header = parseHeader(bytes.subarray(8, start), name);
+  const out: Record<string, { shape: Shape; data: Float32Array }> = {};
+  let expected = 0;
+  for (const [tensor, entry] of Object.entries(header)) {
+    const [from, to] = entry.data_offsets;
+    if (entry.dtype !== 'F32') throw new ModelError(`${name}: tensor '${tensor}' is ${entry.dtype}, expected F32`);
+    if (from !== expected || to - from !== 4 * sizeOf(entry.shape) || start + to > bytes.length) {
+      throw new ModelError(
+        `${name}: tensor '${tensor}' ${shapeText(entry.shape)} lies at bytes ${from} to ${to}, expected ${expected} to ${expected + 4 * sizeOf(entry.shape)} of ${bytes.length - start}`,
+      );
+    }
+    out[tensor] = { shape: entry.shape, data: new Float32Array(bytes.slice(start + from, start + to).buffer) };
+    expected = to;
+  }
+  if (start + expected !== bytes.length) {
+    throw new ModelError(`${name}: ${bytes.length - start} bytes of data, the header describes ${expected}`);
+  }
+  return out;
+}
+
+function parseHeader(text: Uint8Array, name: string): Record<string, z.infer<typeof entrySchema>> {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
+  } catch {
+    throw new ModelError(`${name}: the header is not JSON`);
+  }
+  const parsed = z.record(z.string(), z.unknown()).safeParse(json);
+  if (!parsed.success) throw new ModelError(`${name}: the header is not an object`);
+  return Object.fromEntries(
+    Object.entries(parsed.data).flatMap(([tensor, value]) => {
+      if (tensor === '__metadata__') return [];
+      const entry = entrySchema.safeParse(value);
+      if (!entry.success) throw new ModelError(`${name}: tensor '${tensor}' has no dtype, shape and data_offsets`);
+      return [[tensor, entry.data]];
+    }),
+  );
+}

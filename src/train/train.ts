@@ -1,0 +1,252 @@
+// Trains a built-in architecture on a data set: a directory with weights out, resumable after being killed at any point.
+
+import { existsSync } from 'node:fs';
+import { appendFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Dataset } from '../data/dataset.ts';
+import { readFileBytes, writeFileAtomic } from '../data/files.ts';
+import { ModelError } from '../errors.ts';
+import { Arena, inputsOf, type Value } from '../graph/index.ts';
+import { lower } from '../lower/index.ts';
+import {
+  type Architecture,
+  dataInitScope,
+  initialWeights,
+  type ParamSpec,
+  paramScope,
+  type Weights,
+} from '../models/index.ts';
+import { bitsPerDim } from '../objectives/index.ts';
+import { encode } from '../onnx/index.ts';
+import { openSession } from '../runtime/node.ts';
+import { RandomStream } from '../tensor/random.ts';
+import { sizeOf } from '../tensor/shape.ts';
+import { feedsFor } from './inputs.ts';
+import { type ModelInfo, readInfo, writeInfo, writeWeights } from './modeldir.ts';
+import { adamDefaults, flatten, type Layout, trainingStep, unflatten } from './optimiser.ts';
+import { readSafetensors, writeSafetensors } from './safetensors.ts';
+
+export interface Progress {
+  readonly step: number;
+  readonly steps: number;
+  /** Mean over the steps since the last report. */
+  readonly trainBitsPerDim: number;
+  /** On the validation part, with the same noise every time; present when it was measured. */
+  readonly validBitsPerDim?: number;
+  readonly examplesPerSecond: number;
+  readonly secondsLeft: number;
+}
+
+export interface TrainOptions {
+  readonly info: ModelInfo;
+  readonly arch: Architecture<unknown>;
+  /** Images of the shape info.data under 'x'. The last examples (5 %, at most 1,000) are held out for validation. */
+  readonly data: Dataset;
+  readonly dir: string;
+  readonly threads?: number;
+  /** Steps between checkpoints; default 200. */
+  readonly checkpointEvery?: number;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+const checkpointFile = 'checkpoint.safetensors';
+
+interface State {
+  readonly step: number;
+  readonly theta: Float32Array;
+  readonly m: Float32Array;
+  readonly v: Float32Array;
+  readonly weights: Weights;
+}
+
+/**
+ * Runs to info.training.steps. The order of examples and all noise follow from the seed and the step, so a run that was
+ * killed and resumed is the run that was not. Learning rate: linear warm-up, then a cosine to 0.
+ */
+export async function train(options: TrainOptions): Promise<void> {
+  const { info, arch, data, dir } = options;
+  const { batch, steps, seed } = info.training;
+  await claim(dir, info);
+  const held = Math.min(1000, Math.floor(data.length / 20));
+  const length = data.length - held;
+  if (length < batch) throw new ModelError(`${data.name}: ${length} training examples do not fill a batch of ${batch}`);
+
+  const { graph, layout, specs } = trainingStep(arch, info.config, info.data, batch);
+  let state = (await readCheckpoint(dir, layout, specs)) ?? (await initialState(options, layout, specs, length));
+  const session = await openSession(
+    encode(lower(graph, { examples: batch, group: batch, weights: 'inputs' })),
+    options,
+  );
+  const inputs = inputsOf(graph);
+  const buffers = Object.fromEntries(
+    specs.filter((s) => !s.trainable).map(({ name }) => [name, state.weights[name]!] as const),
+  );
+  const every = options.checkpointEvery ?? 200;
+  const perEpoch = Math.floor(length / batch);
+  const order = new RandomStream(seed, 'order');
+  let epoch = -1;
+  let permutation: Uint32Array = new Uint32Array();
+  let since = { time: performance.now(), step: state.step, loss: 0 };
+
+  try {
+    while (state.step < steps) {
+      const t = state.step + 1;
+      const now = Math.floor(state.step / perEpoch);
+      if (now !== epoch) {
+        epoch = now;
+        permutation = order.permutation(epoch, length);
+      }
+      const first = (state.step % perEpoch) * batch;
+      const indices = permutation.subarray(first, first + batch);
+      const draws = Array.from(indices, (i) => epoch * data.length + i);
+      const scalar = (x: number) => ({ data: Float32Array.of(x), shape: [] });
+      const outputs = await session.run({
+        ...feedsFor(inputs, await data.gather(indices), draws, seed),
+        ...buffers,
+        theta: { data: state.theta, shape: [layout.size] },
+        m: { data: state.m, shape: [layout.size] },
+        v: { data: state.v, shape: [layout.size] },
+        lr: scalar(learningRate(info, state.step)),
+        correction1: scalar(1 - adamDefaults.beta1 ** t),
+        correction2: scalar(1 - adamDefaults.beta2 ** t),
+      });
+      const loss = outputs.loss!.data[0]!;
+      if (!Number.isFinite(loss) || !Number.isFinite(outputs.gradientNorm!.data[0]!)) {
+        throw new ModelError(`training diverged at step ${t}: the loss is ${loss}; try a smaller learning rate`);
+      }
+      state = { ...state, step: t, theta: outputs.theta!.data, m: outputs.m!.data, v: outputs.v!.data };
+      since.loss += loss;
+      if (t % every === 0 || t === steps) {
+        await writeCheckpoint(dir, layout, state);
+        const valid = await validate(options, unflatten(layout, state.theta, state.weights), length);
+        since = await report(options, state.step, since, valid);
+      }
+    }
+  } finally {
+    await session.dispose();
+  }
+  await writeWeights(dir, unflatten(layout, state.theta, state.weights));
+  await rm(join(dir, checkpointFile), { force: true });
+}
+
+function learningRate(info: ModelInfo, step: number): number {
+  const { learningRate: peak, warmUp, steps } = info.training;
+  if (step < warmUp) return (peak * (step + 1)) / warmUp;
+  return peak * 0.5 * (1 + Math.cos((Math.PI * (step - warmUp)) / Math.max(1, steps - warmUp)));
+}
+
+async function report(
+  options: TrainOptions,
+  step: number,
+  since: { readonly time: number; readonly step: number; readonly loss: number },
+  validBitsPerDim: number,
+) {
+  const { info } = options;
+  const seconds = (performance.now() - since.time) / 1000;
+  const done = step - since.step;
+  const progress: Progress = {
+    step,
+    steps: info.training.steps,
+    trainBitsPerDim: bitsPerDim(since.loss / done, sizeOf(info.data)),
+    validBitsPerDim,
+    examplesPerSecond: (done * info.training.batch) / seconds,
+    secondsLeft: ((info.training.steps - step) * seconds) / done,
+  };
+  options.onProgress?.(progress);
+  const { examplesPerSecond: _speed, secondsLeft: _left, ...kept } = progress;
+  await appendFile(join(options.dir, 'train.log.jsonl'), `${JSON.stringify(kept)}\n`);
+  return { time: performance.now(), step, loss: 0 };
+}
+
+/** Mean bits/dim on up to 256 held-out examples. */
+async function validate(options: TrainOptions, weights: Weights, start: number): Promise<number> {
+  const { info, arch, data } = options;
+  const n = Math.min(256, data.length - start);
+  if (n < 1) return Number.NaN;
+  const arena = new Arena();
+  const { nll } = arch.loss(info.config, info.data, paramScope(arena));
+  const graph = { arena, outputs: { nll } };
+  const session = await openSession(encode(lower(graph, { examples: n, weights })), options);
+  try {
+    const indices = Array.from({ length: n }, (_, i) => start + i);
+    const feeds = feedsFor(inputsOf(graph), await data.gather(indices), indices, info.training.seed);
+    const values = (await session.run(feeds)).nll!.data;
+    return bitsPerDim(values.reduce((s, x) => s + x, 0) / n, sizeOf(info.data));
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** Random weights; those that start from data (actnorm) are found by one pass over a batch of 256 of the first epoch. */
+async function initialState(
+  options: TrainOptions,
+  layout: Layout,
+  specs: readonly ParamSpec[],
+  length: number,
+): Promise<State> {
+  const { info, arch, data } = options;
+  const { seed } = info.training;
+  let weights = initialWeights(specs, seed);
+  const arena = new Arena();
+  const found = new Map<string, Value>();
+  const n = Math.min(256, length);
+  arch.loss(info.config, info.data, dataInitScope(arena, n, found));
+  if (found.size > 0) {
+    const graph = { arena, outputs: Object.fromEntries([...found].map(([name, v]) => [`${name}:init`, v])) };
+    const session = await openSession(encode(lower(graph, { examples: n, group: n, weights })), options);
+    const indices = new RandomStream(seed, 'order').permutation(0, length).subarray(0, n);
+    const outputs = await session.run(feedsFor(inputsOf(graph), await data.gather(indices), indices, seed));
+    await session.dispose();
+    const fromData = [...found.keys()].map(
+      (name) => [name, { shape: weights[name]!.shape, data: outputs[`${name}:init`]!.data }] as const,
+    );
+    weights = { ...weights, ...Object.fromEntries(fromData) };
+  }
+  const zeros = () => new Float32Array(layout.size);
+  return { step: 0, theta: flatten(layout, weights), m: zeros(), v: zeros(), weights };
+}
+
+/** One file, replaced whole: there is always a checkpoint that is consistent in itself. Steps are exact to 2^24. */
+async function writeCheckpoint(dir: string, layout: Layout, state: State): Promise<void> {
+  const learned = new Set(layout.specs.map((s) => s.name));
+  const buffers = Object.fromEntries(Object.entries(state.weights).filter(([name]) => !learned.has(name)));
+  const flat = (data: Float32Array) => ({ shape: [layout.size], data });
+  const tensors = {
+    ...buffers,
+    'train:step': { shape: [], data: Float32Array.of(state.step) },
+    'train:theta': flat(state.theta),
+    'train:m': flat(state.m),
+    'train:v': flat(state.v),
+  };
+  await writeFileAtomic(join(dir, checkpointFile), writeSafetensors(tensors));
+}
+
+async function readCheckpoint(dir: string, layout: Layout, specs: readonly ParamSpec[]): Promise<State | undefined> {
+  const path = join(dir, checkpointFile);
+  if (!existsSync(path)) return undefined;
+  const tensors = readSafetensors(await readFileBytes(path), path);
+  const flat = (name: string) => {
+    const t = tensors[`train:${name}`];
+    if (t?.data.length !== layout.size) throw new ModelError(`${path}: '${name}' does not hold ${layout.size} numbers`);
+    return t.data;
+  };
+  const theta = flat('theta');
+  const buffers = specs
+    .filter((s) => !s.trainable)
+    .map(({ name }) => {
+      const t = tensors[name];
+      if (!t) throw new ModelError(`${path}: buffer '${name}' is missing`);
+      return [name, t] as const;
+    });
+  const weights = unflatten(layout, theta, Object.fromEntries(buffers));
+  return { step: tensors['train:step']?.data[0] ?? 0, theta, m: flat('m'), v: flat('v'), weights };
+}
+
+/** Takes the directory for this run, or checks that what it holds is this run. */
+async function claim(dir: string, info: ModelInfo): Promise<void> {
+  if (!existsSync(join(dir, 'model.json'))) return writeInfo(dir, info);
+  const before = await readInfo(dir);
+  const [was, is] = [JSON.stringify(before), JSON.stringify(info)];
+  if (was !== is) throw new ModelError(`${dir} holds another training run:\n  there:     ${was}\n  asked for: ${is}`);
+  if (existsSync(join(dir, 'weights.safetensors'))) throw new ModelError(`${dir}: training is finished`);
+}
