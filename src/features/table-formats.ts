@@ -166,24 +166,26 @@ async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTa
   const nll = new Float64Array(n).fill(Number.NaN);
   const sqNorms = new Float64Array(n * l).fill(Number.NaN); // what no chunk fills is refused as NaN
   const position = new Map(expected.map((column, j) => [column, j - 1]));
-  await guard(name, () =>
-    parquetRead({
+  let problem: string | undefined; // an error thrown in the callback would reach nobody
+  await guard(name, async () => {
+    await parquetRead({
       file,
       metadata,
       compressors,
       geoparquet: false,
       onChunk({ columnName, columnData, rowStart }) {
         const j = position.get(columnName);
-        if (j === undefined) throw new Error(`unexpected column '${columnName}'`);
-        for (let k = 0; k < columnData.length; k++) {
+        if (j === undefined) problem ??= `unexpected column '${columnName}'`;
+        for (let k = 0; k < columnData.length && j !== undefined; k++) {
           const value: unknown = columnData[k];
-          if (typeof value !== 'number') throw new Error(`row ${rowStart + k} of column '${columnName}' is no number`);
-          if (j < 0) nll[rowStart + k] = value;
+          if (typeof value !== 'number') problem ??= `row ${rowStart + k} of column '${columnName}' is no number`;
+          else if (j < 0) nll[rowStart + k] = value;
           else sqNorms[(rowStart + k) * l + j] = value;
         }
       },
-    }),
-  );
+    });
+    if (problem !== undefined) throw new Error(problem);
+  });
   const sum = checksum(text, nll, sqNorms);
   if (entry(CHECKSUM_KEY) !== sum) {
     throw new DataError(`${name}: values do not match the checksum: damaged, or changed by another program`);

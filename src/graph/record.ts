@@ -44,13 +44,17 @@ export interface Contraction {
   readonly o: number;
   /** How many such products stand side by side (the groups of a convolution). */
   readonly count: number;
-  /**
-   * Emits both factors with the leading size n: `x` as [n, count, i, p], `y` as [n, count, o, p].
-   * `order` says how to read [n, count, i, o] (the product over p) as the result: see `finish`.
-   */
-  factors(ctx: Lowering, inputs: readonly Lowered[]): { readonly x: string; readonly y: string };
+  /** Emits both factors with the leading size n. */
+  factors(ctx: Lowering, inputs: readonly Lowered[]): { readonly x: Factor; readonly y: Factor };
   /** From the products [m, count, i, o] to the result with lead 'group' (m of them). */
   finish(ctx: Lowering, product: string, m: number): Lowered;
+}
+
+/** One side of a contraction, in the layout that was cheaper to make: a matrix product takes either. */
+export interface Factor {
+  readonly name: string;
+  /** [n, count, i, p] if so, else [n, count, p, i] (o for the other side). */
+  readonly positionsLast: boolean;
 }
 
 /** A value in the ONNX graph under construction. Storage: see Lowering. */

@@ -17,8 +17,8 @@ export interface GroupedProduct {
 export interface Plan {
   /** GroupSum values that are made as one product over the group's positions. */
   readonly sums: ReadonlyMap<Value, GroupedProduct>;
-  /** SqNorm values that are made from Gram matrices. */
-  readonly grams: ReadonlyMap<Value, GroupedProduct>;
+  /** SqNorm values that are made from Gram matrices, or from the product before it is put into the weight's shape. */
+  readonly norms: ReadonlyMap<Value, GroupedProduct & { readonly gram: boolean }>;
   /** What has to be lowered, operands before results. */
   readonly order: readonly Value[];
 }
@@ -35,7 +35,7 @@ export function gramIsCheaper(c: Pick<Contraction, 'p' | 'i' | 'o'>, group: numb
 export function makePlan(graph: Graph, group: number, choice: PlanChoice = 'auto'): Plan {
   const all = reachable(Object.values(graph.outputs));
   const sums = new Map<Value, GroupedProduct>();
-  const grams = new Map<Value, GroupedProduct>();
+  const norms = new Map<Value, GroupedProduct & { readonly gram: boolean }>();
   for (const v of all) {
     const grouped = groupedProduct(v);
     if (grouped) sums.set(v, grouped);
@@ -45,9 +45,9 @@ export function makePlan(graph: Graph, group: number, choice: PlanChoice = 'auto
     const grouped = sums.get(throughIsometries(v.source.inputs[0]!));
     if (!grouped) continue;
     const gram = choice === 'auto' ? gramIsCheaper(grouped.contraction, group) : choice === 'gram';
-    if (gram) grams.set(v, grouped);
+    norms.set(v, { ...grouped, gram });
   }
-  return { sums, grams, order: needed(graph, sums, grams) };
+  return { sums, norms, order: needed(graph, sums, norms) };
 }
 
 function groupedProduct(v: Value): GroupedProduct | undefined {
@@ -64,13 +64,13 @@ function throughIsometries(v: Value): Value {
   return x;
 }
 
-function needed(graph: Graph, sums: Plan['sums'], grams: Plan['grams']): Value[] {
+function needed(graph: Graph, sums: Plan['sums'], norms: Plan['norms']): Value[] {
   const seen = new Set<Value>();
   const stack = Object.values(graph.outputs);
   for (let v = stack.pop(); v; v = stack.pop()) {
     if (seen.has(v)) continue;
     seen.add(v);
-    const grouped = grams.get(v) ?? sums.get(v);
+    const grouped = norms.get(v) ?? sums.get(v);
     if (grouped) stack.push(...grouped.node.inputs);
     else if (v.source.kind === 'node') stack.push(...v.source.inputs);
   }

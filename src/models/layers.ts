@@ -17,14 +17,16 @@ export function conv2d(
   const weight = scope.param('weight', [cOut, cIn, kernel, kernel], init);
   const stride = options.stride ?? 1;
   const pad = (kernel - 1) / 2;
-  return withBias(scope, conv(x, weight, { strides: [stride, stride], pads: [pad, pad, pad, pad] }));
+  const bias = scope.param('bias', [cOut], { kind: 'zeros' });
+  return conv(x, weight, { strides: [stride, stride], pads: [pad, pad, pad, pad], bias });
 }
 
 /** x [1, cIn, h, w] -> [1, cOut, 2h, 2w] by a transposed 4×4 convolution of stride 2. */
 export function upsample2d(scope: Scope, x: Value, cOut: number): Value {
   const cIn = x.shape[1]!;
   const weight = scope.param('weight', [cIn, cOut, 4, 4], fanIn(cIn * 4)); // 2×2 of the taps reach each output
-  return withBias(scope, convTranspose(x, weight, { strides: [2, 2], pads: [1, 1, 1, 1] }));
+  const bias = scope.param('bias', [cOut], { kind: 'zeros' });
+  return add(convTranspose(x, weight, { strides: [2, 2], pads: [1, 1, 1, 1] }), perChannel(bias));
 }
 
 /** x [1, i] -> [1, o]. */
@@ -37,10 +39,6 @@ export function linear(scope: Scope, x: Value, o: number): Value {
 /** A parameter with one number per channel, [c] as [1, c, 1, 1]. */
 export function perChannel(v: Value): Value {
   return reshape(v, [1, -1, 1, 1]);
-}
-
-function withBias(scope: Scope, y: Value): Value {
-  return add(y, perChannel(scope.param('bias', [y.shape[1]!], { kind: 'zeros' })));
 }
 
 /** U(-1/√f, 1/√f), PyTorch's default for layers with f inputs per output. */

@@ -2,10 +2,12 @@
 // and its adjoint in w (the weight gradient). Each one's gradients are the other two.
 
 import { GraphError } from '../errors.ts';
-import type { Attrs, Contraction, Lowered, Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
+import type { Attrs, Contraction, Factor, Lowered, Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
 import { ndarray } from '../tensor/ndarray.ts';
-import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
+import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
+import { outerProduct } from './contraction.ts';
+import { reduceSum } from './reduce.ts';
 
 /** x [b, cIn, ...in], w [cOut, cIn / groups, ...kernel], y [b, cOut, ...out]; 1, 2 or 3 spatial axes. */
 export interface ConvOptions {
@@ -98,9 +100,17 @@ function visit(a: ConvAttrs, x: Shape, w: Shape, y: Shape, f: (xi: number, wi: n
 export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpRecord> = {
   Conv: {
     name: 'Conv',
-    type: ([x, w], attrs) => ({ shape: check('Conv', attrsOf(attrs), x!.shape, w!.shape), dtype: 'float' }),
-    evaluate: ([x, w], attrs, out) => {
-      const y = ndarray(out.shape);
+    type: ([x, w, bias], attrs) => {
+      const shape = check('Conv', attrsOf(attrs), x!.shape, w!.shape);
+      if (bias && !sameShape(bias.shape, [shape[1]!])) {
+        throw new GraphError(`Conv: bias ${shapeText(bias.shape)}, the weight has ${shape[1]} output channels`);
+      }
+      return { shape, dtype: 'float' };
+    },
+    evaluate: ([x, w, bias], attrs, out) => {
+      const positions = sizeOf(out.shape.slice(2));
+      const channel = (i: number) => Math.floor(i / positions) % out.shape[1]!;
+      const y = ndarray(out.shape, bias && Array.from({ length: sizeOf(out.shape) }, (_, i) => bias.data[channel(i)]!));
       visit(attrsOf(attrs), x!.shape, w!.shape, y.shape, (xi, wi, yi) => {
         y.data[yi]! += x!.data[xi]! * w!.data[wi]!;
       });
@@ -111,9 +121,29 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
       return [
         needs[0] ? apply(convOps.ConvInputGrad, [dY, w], { ...node.attrs, shape: x.shape }) : null,
         needs[1] ? apply(convOps.ConvWeightGrad, [x, dY], { ...node.attrs, shape: w.shape }) : null,
+        ...(node.inputs.length > 2
+          ? [
+              reduceSum(
+                dY,
+                [0, ...dY.shape.keys()].filter((a) => a !== 1),
+              ),
+            ]
+          : []),
       ];
     },
-    lower: (ctx, [x, w], node, y) => lowerWithWeight(ctx, 'Conv', x!, w!, y, attrsOf(node.attrs), onnxAttrs),
+    lower: (ctx, [x, w, bias], node, y) => {
+      const attrs = attrsOf(node.attrs);
+      if (!bias) return lowerWithWeight(ctx, 'Conv', x!, w!, y, attrs, onnxAttrs);
+      if (w!.lead === 'none' && bias.lead === 'none') {
+        return lowerWithWeight(ctx, 'Conv', x!, w!, y, attrs, onnxAttrs, bias.name);
+      }
+      const product = lowerWithWeight(ctx, 'Conv', x!, w!, y, attrs, onnxAttrs);
+      const perChannel = [y.shape[1]!, ...y.shape.slice(2).map(() => 1)];
+      const dims = bias.lead === 'none' ? perChannel : [ctx.leadSize(bias.lead), 1, ...perChannel];
+      const name = ctx.reshape(bias.name, ctx.storage(bias.shape, bias.lead), dims);
+      const lead = product.lead === 'none' ? bias.lead : product.lead;
+      return ctx.stored(ctx.emit('Add', [ctx.full(product), name]), [ctx.leadSize(lead), ...y.shape], y, lead);
+    },
   },
 
   // dY [b, cOut, ...out], w -> dX of `shape`. Read forwards it is a transposed convolution.
@@ -184,8 +214,7 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
         ? 'example'
         : (inputs.find((x) => x.lead !== 'none')?.lead ?? 'none');
       const { x, y } = parts.factors(ctx, inputs, lead);
-      const xT = ctx.emit('Transpose', [x], { perm: [0, 1, 3, 2] });
-      return parts.finish(ctx, ctx.emit('MatMul', [xT, y]), lead);
+      return parts.finish(ctx, outerProduct(ctx, x, y), lead);
     },
     contraction: (node, dW): Contraction => {
       const parts = weightGradient(attrsOf(node.attrs), node.inputs[0]!.shape, node.inputs[1]!.shape, dW);
@@ -220,7 +249,7 @@ function flipWeight(ctx: Lowering, w: Lowered, groups: number): Lowered {
   return { name, shape, dtype: w.dtype, lead: 'none' };
 }
 
-/** Conv or ConvTranspose of x [b, c, ...] by w, either of them with or without lead. */
+/** Conv or ConvTranspose of x [b, c, ...] by w, either of them with or without lead; `bias` only where w has none. */
 function lowerWithWeight(
   ctx: Lowering,
   op: 'Conv' | 'ConvTranspose',
@@ -229,12 +258,16 @@ function lowerWithWeight(
   y: ValueType,
   attrs: ConvAttrs,
   toOnnx: (a: ConvAttrs) => Readonly<Record<string, number | readonly number[]>>,
+  bias?: string,
 ): Lowered {
   if (w.lead === 'none') {
-    if (x.lead === 'none') return { name: ctx.emit(op, [x.name, w.name], toOnnx(attrs)), ...typeOf(y), lead: 'none' };
+    const operands = bias === undefined ? [w.name] : [w.name, bias];
+    if (x.lead === 'none') {
+      return { name: ctx.emit(op, [x.name, ...operands], toOnnx(attrs)), ...typeOf(y), lead: 'none' };
+    }
     const n = ctx.leadSize(x.lead);
     const rows = ctx.reshape(x.name, ctx.storage(x.shape, x.lead), [n * x.shape[0]!, ...x.shape.slice(1)]);
-    const name = ctx.emit(op, [rows, w.name], toOnnx(attrs));
+    const name = ctx.emit(op, [rows, ...operands], toOnnx(attrs));
     return ctx.stored(name, [n * y.shape[0]!, ...y.shape.slice(1)], y, x.lead);
   }
   // A weight per example: the examples become groups of one convolution, b stays its batch.
@@ -278,10 +311,11 @@ function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType) {
     p,
     i,
     o,
-    /** [size, g, p, i] and [size, g, p, o]; the kernel's taps come before the channels within i or o. */
+    /** The kernel's taps come before the channels within i or o. */
     factors(ctx: Lowering, [vx, vy]: readonly Lowered[], lead: Lowered['lead']) {
       const taps = (shift: Shape, out: Shape, steps: readonly number[]) => ({ shift, out, steps });
       const unit = kernel.map(() => 1);
+      const pointwise = k === 1 && a.strides.every((s) => s === 1) && a.pads.every((s) => s === 0);
       const xTaps = taps(a.pads, dY.slice(2), a.strides);
       const yTaps = taps(reach, x.slice(2), unit);
       return {
@@ -290,7 +324,7 @@ function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType) {
           vx!,
           lead,
           g,
-          shiftY ? undefined : { ...xTaps, kernel, dilations: a.dilations, reverse: false },
+          shiftY || pointwise ? undefined : { ...xTaps, kernel, dilations: a.dilations, reverse: false },
         ),
         y: patches(ctx, vy!, lead, g, shiftY ? { ...yTaps, kernel, dilations: a.dilations, reverse: true } : undefined),
       };
@@ -319,45 +353,68 @@ interface Taps {
   readonly reverse: boolean;
 }
 
-/** v [b, g·c, ...space] as [size, g, b·positions, taps·c]: channels last, so that each tap is one run of copies. */
-function patches(ctx: Lowering, v: Lowered, lead: Lowered['lead'], g: number, taps: Taps | undefined): string {
+/**
+ * v [b, g·c, ...space] as one side of a contraction of width taps·c. Channels last or first, whichever copies in fewer
+ * pieces: a tap is copied in runs of a row, width·c numbers long where channels are last, width long where they are first;
+ * but channels last has to be made, and its taps are interleaved in pieces of c.
+ */
+function patches(ctx: Lowering, v: Lowered, lead: Lowered['lead'], g: number, taps: Taps | undefined): Factor {
   const size = ctx.leadSize(lead);
   const [b, channels, ...space] = v.shape as [number, number, ...number[]];
-  const r = space.length;
+  const positions = b * sizeOf(taps?.out ?? space);
+  const k = sizeOf(taps?.kernel ?? []);
+  const width = (k * channels) / g;
   const rows = [size * b, channels, ...space];
   let name = ctx.reshape(ctx.expanded(v, lead), [size, ...v.shape], rows);
+  const channelsFirst = b === 1 && (!taps || g > 1 || 4 * channels <= taps.out.at(-1)!);
+  if (channelsFirst) {
+    if (taps) name = tapCopies(ctx, name, taps, 1); // [size, taps·channels, ...out]
+    if (g > 1) {
+      const open = [size, k, g, channels / g, positions];
+      name = ctx.reshape(name, [size, k * channels, ...(taps?.out ?? space)], open);
+      name = ctx.emit('Transpose', [name], { perm: [0, 2, 1, 3, 4] });
+      return {
+        name: ctx.reshape(name, [size, g, k, channels / g, positions], [size, g, width, positions]),
+        positionsLast: true,
+      };
+    }
+    const dims = [size, k * channels, ...(taps?.out ?? space)];
+    return { name: ctx.reshape(name, dims, [size, 1, width, positions]), positionsLast: true };
+  }
   if (channels > 1) name = ctx.emit('Transpose', [name], { perm: [0, ...space.map((_, s) => s + 2), 1] });
   else name = ctx.reshape(name, rows, [size * b, ...space, 1]);
-  let out: Shape = space;
-  let k = 1;
-  if (taps) {
-    out = taps.out;
-    k = sizeOf(taps.kernel);
-    if (taps.shift.some((s) => s !== 0)) {
-      name = ctx.emit('Pad', [
-        name,
-        ctx.ints([0, ...taps.shift.slice(0, r), 0, 0, ...taps.shift.slice(r), 0]),
-        ctx.float(0),
-      ]);
-    }
-    const axes = ctx.ints(space.map((_, s) => s + 1));
-    const parts = Array.from({ length: k }, (_, flat) => {
-      const index = new Array<number>(r);
-      for (let s = r - 1, rest = flat; s >= 0; s--) {
-        index[s] = rest % taps.kernel[s]!;
-        rest = Math.floor(rest / taps.kernel[s]!);
-      }
-      const starts = index.map((t, s) => (taps.reverse ? taps.kernel[s]! - 1 - t : t) * taps.dilations[s]!);
-      const ends = starts.map((start, s) => start + (out[s]! - 1) * taps.steps[s]! + 1);
-      return ctx.emit('Slice', [name, ctx.ints(starts), ctx.ints(ends), axes, ctx.ints(taps.steps)]);
-    });
-    name = parts.length === 1 ? parts[0]! : ctx.emit('Concat', parts, { axis: r + 1 });
-  }
-  const positions = b * sizeOf(out);
-  if (g === 1) return ctx.reshape(name, [size * b, ...out, k * channels], [size, 1, positions, k * channels]);
-  name = ctx.reshape(name, [size * b, ...out, k * channels], [size, positions, k, g, channels / g]);
+  if (taps) name = tapCopies(ctx, name, taps, space.length + 1); // [size·b, ...out, taps·channels]
+  const dims = [size * b, ...(taps?.out ?? space), k * channels];
+  if (g === 1) return { name: ctx.reshape(name, dims, [size, 1, positions, width]), positionsLast: false };
+  name = ctx.reshape(name, dims, [size, positions, k, g, channels / g]);
   name = ctx.emit('Transpose', [name], { perm: [0, 3, 1, 2, 4] });
-  return ctx.reshape(name, [size, g, positions, k, channels / g], [size, g, positions, (k * channels) / g]);
+  return {
+    name: ctx.reshape(name, [size, g, positions, k, channels / g], [size, g, positions, width]),
+    positionsLast: false,
+  };
+}
+
+/** For each tap of the kernel the values it meets, side by side along the channels, which are axis 1 or the last. */
+function tapCopies(ctx: Lowering, v: string, taps: Taps, channelAxis: number): string {
+  const r = taps.kernel.length;
+  const [before, after] = channelAxis === 1 ? [[0, 0], []] : [[0], [0]];
+  let name = v;
+  if (taps.shift.some((s) => s !== 0)) {
+    const pads = [...before, ...taps.shift.slice(0, r), ...after, ...before, ...taps.shift.slice(r), ...after];
+    name = ctx.emit('Pad', [name, ctx.ints(pads), ctx.float(0)]);
+  }
+  const axes = ctx.ints(taps.kernel.map((_, s) => s + before.length));
+  const parts = Array.from({ length: sizeOf(taps.kernel) }, (_, flat) => {
+    const index = new Array<number>(r);
+    for (let s = r - 1, rest = flat; s >= 0; s--) {
+      index[s] = rest % taps.kernel[s]!;
+      rest = Math.floor(rest / taps.kernel[s]!);
+    }
+    const starts = index.map((t, s) => (taps.reverse ? taps.kernel[s]! - 1 - t : t) * taps.dilations[s]!);
+    const ends = starts.map((start, s) => start + (taps.out[s]! - 1) * taps.steps[s]! + 1);
+    return ctx.emit('Slice', [name, ctx.ints(starts), ctx.ints(ends), axes, ctx.ints(taps.steps)]);
+  });
+  return parts.length === 1 ? parts[0]! : ctx.emit('Concat', parts, { axis: channelAxis });
 }
 
 function withDefaults(rank: number, o: ConvOptions): ConvAttrs {
@@ -369,9 +426,10 @@ function withDefaults(rank: number, o: ConvOptions): ConvAttrs {
   };
 }
 
-/** Cross-correlation of x [b, cIn, ...in] with w [cOut, cIn / groups, ...kernel], as in ONNX and PyTorch. */
-export function conv(x: Value, w: Value, options: ConvOptions = {}): Value {
-  return apply(convOps.Conv, [x, w], withDefaults(x.shape.length - 2, options));
+/** Cross-correlation of x [b, cIn, ...in] with w [cOut, cIn / groups, ...kernel] plus bias [cOut], as in ONNX and PyTorch. */
+export function conv(x: Value, w: Value, options: ConvOptions & { readonly bias?: Value } = {}): Value {
+  const operands = options.bias ? [x, w, options.bias] : [x, w];
+  return apply(convOps.Conv, operands, withDefaults(x.shape.length - 2, options));
 }
 
 /** The gradient of a convolution in its weight of shape `weight`: x [b, cIn, ...in] and dY [b, cOut, ...out] -> dW. */

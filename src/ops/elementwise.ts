@@ -95,13 +95,19 @@ export const elementwiseOps = {
     (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
     (x, _y, dY) => mul(dY, sigmoid(x)),
   ),
-  // y > 0 exactly where x > 0, so y's sign is the derivative: one pass in place of a comparison and a selection.
+  // y > 0 exactly where x > 0, and y is at hand.
   Relu: unary(
     'Relu',
     (x) => Math.max(x, 0),
-    (_x, y, dY) => mul(dY, sign(y)),
+    (_x, y, dY) => mul(dY, step(y)),
   ),
   Sign: elementwise('Sign', 1, { f: Math.sign }),
+  // 1 where x > 0, else 0. max(0, min(1, 2^127 x)) is that for all but subnormal x, in one vectorised pass; ONNX Runtime's
+  // Sign and comparison with cast take two to five times as long.
+  Step: elementwise('Step', 1, {
+    f: (x) => Number(x > 0),
+    emit: (ctx, [x]) => ctx.emit('HardSigmoid', [x!], { alpha: { float: 2 ** 127 }, beta: { float: 0 } }),
+  }),
   Less: elementwise('Less', 2, { f: (a, b) => Number(a < b), dtype: 'bool' }),
   Greater: elementwise('Greater', 2, { f: (a, b) => Number(a > b), dtype: 'bool' }),
   Equal: elementwise('Equal', 2, { f: (a, b) => Number(a === b), dtype: 'bool' }),
@@ -206,6 +212,7 @@ export const sigmoid = (x: Value): Value => apply(elementwiseOps.Sigmoid, [x]);
 export const softplus = (x: Value): Value => apply(elementwiseOps.Softplus, [x]);
 export const relu = (x: Value): Value => apply(elementwiseOps.Relu, [x]);
 export const sign = (x: Value): Value => apply(elementwiseOps.Sign, [x]);
+export const step = (x: Value): Value => apply(elementwiseOps.Step, [x]);
 export const not = (x: Value): Value => apply(elementwiseOps.Not, [x]);
 export const where = (condition: Value, a: Operand, b: Operand): Value =>
   apply(elementwiseOps.Where, [condition, a, b]);

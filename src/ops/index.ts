@@ -35,6 +35,7 @@ export {
   softplus,
   sqrt,
   square,
+  step,
   sub,
   tanh,
   toFloat,

@@ -1,7 +1,7 @@
 // Matrix products, and the sum of outer products that is their weight gradient.
 
 import { GraphError } from '../errors.ts';
-import type { Contraction, OpRecord, Value } from '../graph/index.ts';
+import type { Contraction, Factor, Lowered, Lowering, OpRecord, Value } from '../graph/index.ts';
 import { broadcastStrides, ndarray, walk } from '../tensor/ndarray.ts';
 import { broadcastTwo, shapeText } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
@@ -104,14 +104,20 @@ export const linearOps = {
         i,
         o,
         factors: (ctx, [x, y]) => ({
-          x: ctx.reshape(ctx.expanded(x!, 'example'), [ctx.examples, p, i], [ctx.examples, 1, p, i]),
-          y: ctx.reshape(ctx.expanded(y!, 'example'), [ctx.examples, p, o], [ctx.examples, 1, p, o]),
+          x: factor(ctx, x!, p, i),
+          y: factor(ctx, y!, p, o),
         }),
         finish: (ctx, product, m) => ctx.stored(product, [m, 1, i, o], z, 'group'),
       };
     },
   },
 } satisfies Record<string, OpRecord>;
+
+/** v [p, width] as one side of a contraction. */
+function factor(ctx: Lowering, v: Lowered, p: number, width: number): Factor {
+  const n = ctx.examples;
+  return { name: ctx.reshape(ctx.expanded(v, 'example'), [n, p, width], [n, 1, p, width]), positionsLast: false };
+}
 
 /** dA of A·B. With a plain matrix A under a batch of B, the batch joins the positions of one sum of outer products. */
 function leftGradient(dY: Value, a: Value, b: Value): Value {

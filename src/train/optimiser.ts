@@ -68,7 +68,7 @@ export function unflatten(layout: Layout, flat: Float32Array, weights: Weights):
 /**
  * Adam (Kingma & Ba, "Adam: A method for stochastic optimization", ICLR 2015) on the mean loss per dimension of a batch.
  * Parameters, fed at each run: `theta`, `m`, `v` [P], the scalars `lr`, `correction1` = 1 - β1^t, `correction2` = 1 - β2^t, and the
- * model's buffers. Outputs: `theta`, `m`, `v` [1, P] after the step, `loss` (mean nats per example) and `gradientNorm`.
+ * model's buffers. Outputs: `nextTheta`, `nextM`, `nextV` [1, P] after the step, `loss` (mean nats per example) and `gradientNorm`.
  * To be lowered with as many examples to a group as there are in the batch.
  */
 export function trainingStep(
@@ -114,5 +114,9 @@ export function trainingStep(
   const update = div(div(m, scalar('correction1')), add(sqrt(div(v, scalar('correction2'))), options.epsilon));
   const next = sub(theta, mul(scalar('lr'), update));
   const loss = div(groupSum(nll), examples);
-  return { graph: { arena, outputs: { theta: next, m, v, loss, gradientNorm: norm } }, layout, specs };
+  return {
+    graph: { arena, outputs: { nextTheta: next, nextM: m, nextV: v, loss, gradientNorm: norm } },
+    layout,
+    specs,
+  };
 }

@@ -114,7 +114,7 @@ export async function train(options: TrainOptions): Promise<void> {
       if (!Number.isFinite(loss) || !Number.isFinite(outputs.gradientNorm!.data[0]!)) {
         throw new ModelError(`training diverged at step ${t}: the loss is ${loss}; try a smaller learning rate`);
       }
-      state = { ...state, step: t, theta: outputs.theta!.data, m: outputs.m!.data, v: outputs.v!.data };
+      state = { ...state, step: t, theta: outputs.nextTheta!.data, m: outputs.nextM!.data, v: outputs.nextV!.data };
       since.loss += loss;
       if (t % every === 0 || t === steps) {
         await writeCheckpoint(dir, layout, state);

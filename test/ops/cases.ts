@@ -135,6 +135,7 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   Sigmoid: unary(o.sigmoid),
   Softplus: unary(o.softplus),
   Relu: unary(o.relu),
+  Step: unary(o.step),
   Sign: unary(o.sign),
   Less: binary((a, b) => o.toFloat(o.less(a, b))),
   Greater: binary((a, b) => o.toFloat(o.greater(a, b))),
@@ -167,7 +168,10 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
     ],
     build: ([x, y]) => o.outerSum(x!, y!),
   })),
-  Conv: convolution.map((c) => ({ operands: [c.x, c.w], build: ([x, w]) => o.conv(x!, w!, c.options) })),
+  Conv: fc.tuple(convolution, fc.boolean()).map(([c, biased]) => ({
+    operands: biased ? [c.x, c.w, [c.w[0]!]] : [c.x, c.w],
+    build: ([x, w, bias]) => o.conv(x!, w!, bias ? { ...c.options, bias } : c.options),
+  })),
   ConvInputGrad: convolution.map((c) => ({
     operands: [c.y, c.w],
     build: ([y, w]) =>
