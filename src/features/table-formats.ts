@@ -60,6 +60,8 @@ async function decodeNpz(bytes: Uint8Array, name: string): Promise<FeatureTable>
       throw new DataError(`${name}: has no array '${key}' (found: ${found}), expected ${known.join(', ')}`);
     }
   }
+  const extra = Object.keys(arrays).find((key) => !known.includes(key));
+  if (extra !== undefined) throw new DataError(`${name}: has an array '${extra}', expected only ${known.join(', ')}`);
   const nll = floats(arrays.nll!, 1, `${name}: array 'nll'`);
   const sqnorm = floats(arrays.sqnorm!, 2, `${name}: array 'sqnorm'`);
   const names = strings(arrays.names!, 1, `${name}: array 'names'`);

@@ -61,9 +61,9 @@ interface State {
 
 /**
  * Runs to info.training.steps. The order of examples and all noise follow from the seed and the step, so a run that was
- * killed and resumed is the run that was not. Learning rate: linear warm-up, then a cosine to 0.
+ * killed and resumed is the run that was not. Learning rate: linear warm-up, then a cosine to 0. Returns the last report.
  */
-export async function train(options: TrainOptions): Promise<void> {
+export async function train(options: TrainOptions): Promise<Progress | undefined> {
   const { info, arch, data, dir } = options;
   const { batch, steps, seed } = info.training;
   await claim(dir, info);
@@ -87,6 +87,7 @@ export async function train(options: TrainOptions): Promise<void> {
   let epoch = -1;
   let permutation: Uint32Array = new Uint32Array();
   let since = { time: performance.now(), step: state.step, loss: 0 };
+  let last: Progress | undefined;
 
   try {
     while (state.step < steps) {
@@ -119,7 +120,8 @@ export async function train(options: TrainOptions): Promise<void> {
       if (t % every === 0 || t === steps) {
         await writeCheckpoint(dir, layout, state);
         const valid = await validate(options, unflatten(layout, state.theta, state.weights), length);
-        since = await report(options, state.step, since, valid);
+        last = await report(options, state.step, since, valid);
+        since = { time: performance.now(), step: t, loss: 0 };
       }
     }
   } finally {
@@ -127,6 +129,7 @@ export async function train(options: TrainOptions): Promise<void> {
   }
   await writeWeights(dir, unflatten(layout, state.theta, state.weights));
   await rm(join(dir, checkpointFile), { force: true });
+  return last;
 }
 
 function learningRate(info: ModelInfo, step: number): number {
@@ -140,7 +143,7 @@ async function report(
   step: number,
   since: { readonly time: number; readonly step: number; readonly loss: number },
   validBitsPerDim: number,
-) {
+): Promise<Progress> {
   const { info } = options;
   const seconds = (performance.now() - since.time) / 1000;
   const done = step - since.step;
@@ -155,7 +158,7 @@ async function report(
   options.onProgress?.(progress);
   const { examplesPerSecond: _speed, secondsLeft: _left, ...kept } = progress;
   await appendFile(join(options.dir, 'train.log.jsonl'), `${JSON.stringify(kept)}\n`);
-  return { time: performance.now(), step, loss: 0 };
+  return progress;
 }
 
 /** Mean bits/dim on up to 256 held-out examples. */

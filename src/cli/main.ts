@@ -1,0 +1,68 @@
+// The command line: picks the command, turns errors into messages and exit codes (0 done, 1 failed, 2 wrong usage).
+
+import { readFileSync } from 'node:fs';
+import { FisherError, UsageError } from '../errors.ts';
+import { type Command, helpText } from './command.ts';
+import { commonOptions, parse, runOptions } from './options.ts';
+import { print, say } from './terminal.ts';
+import { trainCommand } from './train.ts';
+
+// In the order in which a user meets them.
+export const commands = {
+  train: trainCommand,
+} satisfies Record<string, Command>;
+
+function overview(): string {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length));
+  return [
+    'fisher-ood: tells which inputs a deep generative model has not learned',
+    '',
+    ...Object.entries(commands).map(([name, c]) => `  ${name.padEnd(width)}  ${c.about}`),
+    '',
+    'fisher-ood COMMAND --help says more. MODEL is a directory written by train; DATA is a file, a folder, or the name of a',
+    'known data set as NAME:split.',
+  ].join('\n');
+}
+
+/** Runs one command. Sets process.exitCode and never throws. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const [name, ...rest] = argv;
+  try {
+    if (name === undefined || name === '--help' || name === 'help') {
+      print(overview());
+      process.exitCode = name === undefined ? 2 : 0;
+      return;
+    }
+    if (name === '--version') {
+      const file = new URL('../../package.json', import.meta.url);
+      print(String((JSON.parse(readFileSync(file, 'utf8')) as { version: unknown }).version));
+      return;
+    }
+    await runCommand(name, rest);
+  } catch (error) {
+    process.exitCode = error instanceof UsageError ? 2 : 1;
+    if (!(error instanceof FisherError)) {
+      say(error instanceof Error && error.stack ? error.stack : String(error));
+      say('This is a bug in fisher-ood.');
+      return;
+    }
+    say(`fisher-ood: ${error.message}`);
+    if (error instanceof UsageError)
+      say(`fisher-ood ${name !== undefined && name in commands ? `${name} ` : ''}--help says more`);
+  }
+}
+
+async function runCommand(name: string, args: readonly string[]): Promise<void> {
+  if (!Object.hasOwn(commands, name)) {
+    throw new UsageError(`there is no command '${name}'; there are ${Object.keys(commands).join(', ')}`);
+  }
+  const command: Command = commands[name as keyof typeof commands];
+  const { values, positionals } = parse(args, { ...command.options, ...commonOptions });
+  if (values.help === true) return print(helpText(name, command));
+  if (positionals.length !== command.positionals) {
+    throw new UsageError(
+      `${name} takes ${command.positionals} argument(s), found ${positionals.length}: ${command.synopsis}`,
+    );
+  }
+  await command.run(positionals, values, runOptions(values));
+}

@@ -1,0 +1,122 @@
+// Options that several commands share: how they are declared, parsed and checked. Arguments are parsed by node:util.
+
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { type Dataset, openData, pad, take } from '../data/index.ts';
+import { DataError, UsageError } from '../errors.ts';
+
+export interface Option {
+  readonly type: 'string' | 'boolean';
+  readonly multiple?: boolean;
+  /** Stands for the value in the help text, such as `N`. */
+  readonly value?: string;
+  readonly about: string;
+}
+
+export type Options = Readonly<Record<string, Option>>;
+
+/** What every command takes. */
+export const commonOptions: Options = {
+  json: { type: 'boolean', about: 'print the result as JSON on stdout, nothing else' },
+  seed: { type: 'string', value: 'N', about: 'seed of all randomness (default 0)' },
+  batch: { type: 'string', value: 'N', about: 'examples per run (default: chosen from a memory estimate)' },
+  threads: { type: 'string', value: 'N', about: 'threads (default: one per core)' },
+  'data-dir': { type: 'string', value: 'DIR', about: 'where known data sets lie (default: $FISHER_OOD_DATA)' },
+  help: { type: 'boolean', about: 'this text' },
+};
+
+export type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+
+/** Splits the arguments; throws UsageError for anything not declared. */
+export function parse(args: readonly string[], options: Options): { values: Values; positionals: readonly string[] } {
+  try {
+    const config = Object.fromEntries(
+      Object.entries(options).map(([name, o]) => [name, { type: o.type, multiple: o.multiple ?? false }]),
+    ) satisfies ParseArgsConfig['options'];
+    const parsed = parseArgs({ args: [...args], options: config, allowPositionals: true, strict: true });
+    return { values: parsed.values as Values, positionals: parsed.positionals };
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+export function text(values: Values, name: string): string | undefined {
+  const value = values[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function texts(values: Values, name: string): readonly string[] {
+  const value = values[name];
+  return Array.isArray(value) ? value : [];
+}
+
+export function required(values: Values, name: string): string {
+  const value = text(values, name);
+  if (value === undefined) throw new UsageError(`--${name} is needed`);
+  return value;
+}
+
+/** A whole number of at least `least`. */
+export function whole(values: Values, name: string, least: number): number | undefined {
+  const value = text(values, name);
+  if (value === undefined) return undefined;
+  const n = Number(value);
+  if (!/^\d+$/.test(value) || !Number.isSafeInteger(n) || n < least) {
+    throw new UsageError(`--${name} is '${value}', expected a whole number of at least ${least}`);
+  }
+  return n;
+}
+
+export function positive(values: Values, name: string): number | undefined {
+  const value = text(values, name);
+  if (value === undefined) return undefined;
+  const n = Number(value);
+  if (value.trim() === '' || !Number.isFinite(n) || n <= 0) {
+    throw new UsageError(`--${name} is '${value}', expected a positive number`);
+  }
+  return n;
+}
+
+/** One of a list of whole numbers separated by commas, such as 1,5. */
+export function wholes(values: Values, name: string, least: number): readonly number[] | undefined {
+  const value = text(values, name);
+  return value?.split(',').map((part) => whole({ [name]: part }, name, least)!);
+}
+
+export interface RunOptions {
+  readonly json: boolean;
+  readonly seed: number;
+  readonly batch: number | undefined;
+  readonly threads: number | undefined;
+  readonly dataDir: string | undefined;
+}
+
+export function runOptions(values: Values): RunOptions {
+  return {
+    json: values.json === true,
+    seed: whole(values, 'seed', 0) ?? 0,
+    batch: whole(values, 'batch', 1),
+    threads: whole(values, 'threads', 1),
+    dataDir: text(values, 'data-dir'),
+  };
+}
+
+/** The first `limit` examples; all of them where there is no limit or fewer. */
+export function limited(data: Dataset, limit: number | undefined): Dataset {
+  return limit === undefined || limit >= data.length ? data : take(data, 0, limit);
+}
+
+/** Opens a DATA argument and pads its images to `size` (height, width), if given. */
+export async function openImages(
+  spec: string,
+  options: Pick<RunOptions, 'dataDir' | 'seed'>,
+  size?: readonly [number, number],
+  like?: readonly number[],
+): Promise<Dataset> {
+  const data = await openData(spec, {
+    seed: options.seed,
+    ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
+    ...(like === undefined ? {} : { like }),
+  });
+  if (!data.shapes.x) throw new DataError(`${spec}: holds no images`);
+  return size ? pad(data, size[0], size[1]) : data;
+}

@@ -1,0 +1,38 @@
+// What a command says: progress on stderr, results on stdout.
+
+/** Replaces the current line on a terminal; writes a line of its own elsewhere. */
+export function progressLine(text: string): void {
+  process.stderr.write(process.stderr.isTTY ? `\r${text}\x1b[K` : `${text}\n`);
+}
+
+/** Ends a line of progress on a terminal, so that what follows starts on a new one. */
+export function endProgress(): void {
+  if (process.stderr.isTTY) process.stderr.write('\n');
+}
+
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?';
+  const s = Math.round(seconds);
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+}
+
+/** Calls `show` at most every `seconds`, so that a log of progress stays readable. */
+export function throttled<T>(show: (value: T) => void, seconds = process.stderr.isTTY ? 0.2 : 10): (value: T) => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return (value) => {
+    const now = performance.now() / 1000;
+    if (now - last < seconds) return;
+    last = now;
+    show(value);
+  };
+}

@@ -1,0 +1,98 @@
+// fisher-ood train: data in, a model directory out.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { UsageError } from '../errors.ts';
+import { architecture, architectures } from '../models/index.ts';
+import { type ModelInfo, train } from '../train/index.ts';
+import type { Command } from './command.ts';
+import { limited, openImages, positive, required, text, whole } from './options.ts';
+import { duration, print, progressLine, say } from './terminal.ts';
+
+export const trainCommand: Command = {
+  synopsis: 'ARCH --data DATA --out DIR',
+  about: 'Trains a built-in generative model by maximum likelihood.',
+  details: [
+    `ARCH is one of ${Object.keys(architectures).join(', ')}. A run that was stopped or killed goes on where its last checkpoint was:\n` +
+      'call it again with the same arguments. DIR then holds model.json, weights.safetensors and the log train.log.jsonl.',
+  ],
+  examples: [
+    'train glow --data fashion-mnist:train --pad 32 --out models/glow',
+    'train vae --data images/ --config \'{"latent": 32}\' --steps 5000 --out models/vae',
+  ],
+  options: {
+    data: { type: 'string', value: 'DATA', about: 'images to learn: a file, a folder, or a known set as NAME:split' },
+    out: { type: 'string', value: 'DIR', about: 'the model directory' },
+    pad: { type: 'string', value: 'N', about: 'zero-pad images, centred, to N×N pixels' },
+    config: { type: 'string', value: 'JSON', about: "the architecture's sizes; what is left out has defaults" },
+    steps: { type: 'string', value: 'N', about: 'training steps (default: 6 epochs)' },
+    lr: { type: 'string', value: 'X', about: 'peak learning rate of Adam (default 0.001)' },
+    'warm-up': { type: 'string', value: 'N', about: 'steps until the learning rate has its peak (default 100)' },
+    limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
+    'checkpoint-every': { type: 'string', value: 'N', about: 'steps between checkpoints and log lines (default 200)' },
+  },
+  positionals: 1,
+
+  async run([name], values, options) {
+    const dir = required(values, 'out');
+    const size = whole(values, 'pad', 1);
+    const arch = architecture(name!);
+    const data = limited(
+      await openImages(required(values, 'data'), options, size ? [size, size] : undefined),
+      whole(values, 'limit', 1),
+    );
+    const shape = [...data.shapes.x!] as [number, number, number];
+    const batch = options.batch ?? 64;
+    const info: ModelInfo = {
+      version: 1,
+      arch: name!,
+      config: arch.configure(parseConfig(text(values, 'config')), shape),
+      data: shape,
+      ...(size ? { pad: [size, size] } : {}),
+      training: {
+        data: data.name,
+        fingerprint: data.fingerprint,
+        steps: whole(values, 'steps', 1) ?? Math.max(1, Math.floor((6 * data.length) / batch)),
+        batch,
+        learningRate: positive(values, 'lr') ?? 1e-3,
+        warmUp: whole(values, 'warm-up', 0) ?? 100,
+        seed: options.seed,
+      },
+    };
+    const { steps } = info.training;
+    const resumes = existsSync(join(dir, 'checkpoint.safetensors'));
+    say(
+      `${resumes ? 'Goes on training' : 'Trains'} ${name} on ${data.length} images of ${data.name}, ${steps} steps of ${batch}`,
+    );
+    const last = await train({
+      info,
+      arch,
+      data,
+      dir,
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      ...(whole(values, 'checkpoint-every', 1) === undefined
+        ? {}
+        : { checkpointEvery: whole(values, 'checkpoint-every', 1)! }),
+      onProgress: (p) =>
+        progressLine(
+          `step ${p.step}/${p.steps}  ${p.trainBitsPerDim.toFixed(3)} bits/dim` +
+            (p.validBitsPerDim === undefined ? '' : `, ${p.validBitsPerDim.toFixed(3)} held out`) +
+            `  ${p.examplesPerSecond.toFixed(0)} examples/s  ${duration(p.secondsLeft)} left`,
+        ),
+    });
+    const result = { out: dir, steps, validBitsPerDim: last?.validBitsPerDim ?? null };
+    print(
+      options.json
+        ? JSON.stringify(result)
+        : `${dir}: trained ${steps} steps, ${last?.validBitsPerDim?.toFixed(3)} bits/dim held out`,
+    );
+  },
+};
+
+function parseConfig(json: string | undefined): unknown {
+  try {
+    return json === undefined ? {} : JSON.parse(json);
+  } catch (error) {
+    throw new UsageError(`--config is not JSON: ${error instanceof Error ? error.message : error}`);
+  }
+}

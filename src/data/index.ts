@@ -1,0 +1,5 @@
+export type { Batch, DataArray, Dataset, Range } from './dataset.ts';
+export { readFileBytes, writeFileAtomic } from './files.ts';
+export { type OpenOptions, openData } from './open.ts';
+export { syntheticDataset } from './synthetic.ts';
+export { pad, take } from './transforms.ts';
