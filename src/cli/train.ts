@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { architecture, architectures } from '../models/index.ts';
-import { type ModelInfo, train } from '../train/index.ts';
+import type { ModelInfo } from '../store/index.ts';
+import { checkpointFile, train } from '../train/index.ts';
 import type { Command } from './command.ts';
 import { limited, openImages, positive, required, text, whole } from './options.ts';
 import { duration, print, progressLine, say } from './terminal.ts';
@@ -60,7 +61,7 @@ export const trainCommand: Command = {
       },
     };
     const { steps } = info.training;
-    const resumes = existsSync(join(dir, 'checkpoint.safetensors'));
+    const resumes = existsSync(join(dir, checkpointFile));
     say(
       `${resumes ? 'Goes on training' : 'Trains'} ${name} on ${data.length} images of ${data.name}, ${steps} steps of ${batch}`,
     );

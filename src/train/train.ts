@@ -18,13 +18,19 @@ import {
 } from '../models/index.ts';
 import { bitsPerDim } from '../objectives/index.ts';
 import { encode } from '../onnx/index.ts';
+import { feedsFor } from '../runtime/feeds.ts';
 import { openSession } from '../runtime/node.ts';
+import {
+  type ModelInfo,
+  readInfo,
+  readSafetensors,
+  writeInfo,
+  writeSafetensors,
+  writeWeights,
+} from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { feedsFor } from './inputs.ts';
-import { type ModelInfo, readInfo, writeInfo, writeWeights } from './modeldir.ts';
 import { adamDefaults, flatten, type Layout, trainingStep, unflatten } from './optimiser.ts';
-import { readSafetensors, writeSafetensors } from './safetensors.ts';
 
 export interface Progress {
   readonly step: number;
@@ -49,7 +55,8 @@ export interface TrainOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
-const checkpointFile = 'checkpoint.safetensors';
+/** The name of the file in a model directory that a stopped run goes on from. */
+export const checkpointFile = 'checkpoint.safetensors';
 
 interface State {
   readonly step: number;

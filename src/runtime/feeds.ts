@@ -3,9 +3,9 @@
 import type { Batch } from '../data/dataset.ts';
 import { ModelError } from '../errors.ts';
 import { nameOf, type Value } from '../graph/index.ts';
-import type { TensorData } from '../runtime/session.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
+import type { TensorData } from './session.ts';
 
 /** Shape in which an input is fed: the examples in front, a first axis of size 1 dropped (see graph/record.ts). */
 export function feedShape(shape: Shape, n: number): number[] {
