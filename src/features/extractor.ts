@@ -1,0 +1,158 @@
+// A model and a data set in; the negative log-likelihood and the layer-wise squared gradient norms of every group out.
+
+import type { Batch, Dataset } from '../data/index.ts';
+import { DataError, ModelError } from '../errors.ts';
+import { inputsOf } from '../graph/index.ts';
+import { chooseBatch, estimateMemory, lower, type PlanChoice } from '../lower/index.ts';
+import { encode } from '../onnx/index.ts';
+import { feedsFor } from '../runtime/feeds.ts';
+import { openSession } from '../runtime/node.ts';
+import { lossOf, type Model } from '../store/index.ts';
+import { sizeOf } from '../tensor/shape.ts';
+import { normGraph } from './norms.ts';
+import { concatTables, type FeatureTable } from './table.ts';
+
+/** What a batch may take where the user sets no batch size. */
+const MEMORY_LIMIT = 2 ** 30;
+
+export interface ExtractorOptions {
+  /** Examples per group, B. Default 1. */
+  readonly group?: number;
+  /** Examples per run, rounded down to whole groups. Default: up to 64, from a memory estimate. */
+  readonly batch?: number;
+  /** Seed of the random inputs; an example's draws depend on the seed and its index alone. Default 0. */
+  readonly seed?: number;
+  readonly threads?: number;
+  readonly plan?: PlanChoice;
+}
+
+/** Examples start .. end − 1 of a data set; what does not fill a group at the end is left out. */
+export interface Rows {
+  readonly start?: number;
+  readonly end?: number;
+}
+
+export interface Extractor {
+  readonly group: number;
+  /** Hash of the model. */
+  readonly model: string;
+  readonly seed: number;
+  /** Examples per run. */
+  readonly batch: number;
+  readonly names: readonly string[];
+  /** Tables of consecutive groups, one per run. Throws a DataError that names the example where a result is not finite. */
+  tables(data: Dataset, rows?: Rows): AsyncIterable<FeatureTable>;
+  /** All of them as one table. */
+  table(data: Dataset, rows?: Rows, onProgress?: (examples: number, of: number) => void): Promise<FeatureTable>;
+  dispose(): Promise<void>;
+}
+
+/** Lowers the model's norms for batches of one size and opens a session for them. */
+export async function openExtractor(model: Model, options: ExtractorOptions = {}): Promise<Extractor> {
+  const { group = 1, seed = 0, plan = 'auto' } = options;
+  const { graph, names, sizes } = normGraph(lossOf(model));
+  const batch = options.batch
+    ? Math.max(1, Math.floor(options.batch / group)) * group
+    : chooseBatch(estimateMemory(graph, group, plan), group, MEMORY_LIMIT);
+  const inputs = inputsOf(graph);
+  const bytes = encode(lower(graph, { examples: batch, group, weights: model.weights, plan }));
+  const session = await openSession(bytes, options.threads === undefined ? {} : { threads: options.threads });
+  const factor = 1 / (sizeOf(model.info.data) * Math.LN2);
+
+  async function* tables(data: Dataset, rows: Rows = {}): AsyncIterable<FeatureTable> {
+    checkShape(model, data);
+    const { start, end } = wholeGroups(data, group, rows);
+    for await (const found of data.batches(batch, { start, end })) {
+      const indices = Array.from({ length: batch }, (_, i) => found.start + Math.min(i, found.n - 1));
+      const outputs = await session.run(feedsFor(inputs, filled(found, batch), indices, seed));
+      const n = found.n / group;
+      const table: FeatureTable = {
+        names,
+        dims: sizes,
+        nll: Float64Array.from(outputs.nll!.data.subarray(0, n)),
+        sqNorms: Float64Array.from(outputs.sqnorm!.data.subarray(0, n * names.length)),
+        group,
+        meta: {
+          model: model.hash,
+          data: data.name,
+          dataFingerprint: data.fingerprint,
+          seed,
+          start: found.start,
+          bitsPerDimFactor: factor,
+        },
+      };
+      yield finite(table);
+    }
+  }
+
+  return {
+    group,
+    model: model.hash,
+    seed,
+    batch,
+    names,
+    tables,
+    table: async (data, rows = {}, onProgress) => {
+      const { start, end } = wholeGroups(data, group, rows);
+      const parts: FeatureTable[] = [];
+      for await (const part of tables(data, rows)) {
+        parts.push(part);
+        onProgress?.(part.meta.start + part.nll.length * group - start, end - start);
+      }
+      return concatTables(parts);
+    },
+    dispose: () => session.dispose(),
+  };
+}
+
+/** The range of `rows` without the incomplete group at its end. */
+export function wholeGroups(data: Dataset, group: number, rows: Rows): { start: number; end: number } {
+  const { start = 0, end = data.length } = rows;
+  if (start < 0 || end > data.length || start >= end) {
+    throw new DataError(`${data.name}: examples ${start} to ${end} asked for, the data set has ${data.length}`);
+  }
+  const whole = Math.floor((end - start) / group) * group;
+  if (whole === 0) throw new DataError(`${data.name}: ${end - start} examples do not fill a group of ${group}`);
+  return { start, end: start + whole };
+}
+
+/** The batch with its last example repeated up to `size`: a session takes batches of one size. */
+function filled(batch: Batch, size: number): Batch {
+  if (batch.n === size) return batch;
+  const arrays = Object.entries(batch.arrays).map(([name, { data, shape }]) => {
+    const stride = data.length / batch.n;
+    const make = data.constructor as new (length: number) => typeof data;
+    const grown = new make(size * stride);
+    grown.set(data as never);
+    for (let i = batch.n; i < size; i++) grown.copyWithin(i * stride, (batch.n - 1) * stride, batch.n * stride);
+    return [name, { data: grown, shape: [size, ...shape.slice(1)] }] as const;
+  });
+  return { ...batch, n: size, arrays: Object.fromEntries(arrays) };
+}
+
+function finite(table: FeatureTable): FeatureTable {
+  const l = table.names.length;
+  for (let i = 0; i < table.nll.length; i++) {
+    const first = table.meta.start + i * table.group;
+    const example = table.group === 1 ? `example ${first}` : `examples ${first} to ${first + table.group - 1}`;
+    if (!Number.isFinite(table.nll[i]!)) {
+      throw new DataError(`${table.meta.data}: ${example}: the negative log-likelihood is ${table.nll[i]}`);
+    }
+    const bad = table.sqNorms.subarray(i * l, (i + 1) * l).findIndex((f) => !Number.isFinite(f));
+    if (bad >= 0) {
+      const value = table.sqNorms[i * l + bad];
+      throw new DataError(
+        `${table.meta.data}: ${example}: the squared gradient norm of '${table.names[bad]}' is ${value}`,
+      );
+    }
+  }
+  return table;
+}
+
+function checkShape(model: Model, data: Dataset): void {
+  const found = data.shapes.x;
+  const expected = model.info.data;
+  if (found?.join() !== expected.join()) {
+    throw new ModelError(`${data.name}: images are [${found?.join(', ')}], the model takes [${expected.join(', ')}]`);
+  }
+}

@@ -1,0 +1,13 @@
+export { type Extractor, type ExtractorOptions, openExtractor, type Rows, wholeGroups } from './extractor.ts';
+export { type NormGraph, normGraph } from './norms.ts';
+export { type FeatureProgress, type FeatureResult, type FeatureRun, runFeatures, shardRows } from './run.ts';
+export {
+  checkTable,
+  concatTables,
+  type FeatureMeta,
+  type FeatureTable,
+  nextExample,
+  rowsOf,
+  sliceTable,
+} from './table.ts';
+export { readTable, tableFormatOf, writeTable } from './table-files.ts';
