@@ -3,13 +3,27 @@
 import { readFileSync } from 'node:fs';
 import { FisherError, UsageError } from '../errors.ts';
 import { type Command, helpText } from './command.ts';
+import { demoCommand } from './demo.ts';
+import { evalCommand } from './eval.ts';
+import { featuresCommand } from './features.ts';
+import { fitCommand } from './fit.ts';
+import { inspectCommand } from './inspect.ts';
 import { commonOptions, parse, runOptions } from './options.ts';
+import { sampleCommand } from './sample.ts';
+import { scoreCommand } from './score.ts';
 import { print, say } from './terminal.ts';
 import { trainCommand } from './train.ts';
 
 // In the order in which a user meets them.
 export const commands = {
+  demo: demoCommand,
   train: trainCommand,
+  sample: sampleCommand,
+  inspect: inspectCommand,
+  features: featuresCommand,
+  fit: fitCommand,
+  score: scoreCommand,
+  eval: evalCommand,
 } satisfies Record<string, Command>;
 
 function overview(): string {

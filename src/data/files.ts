@@ -50,7 +50,8 @@ export async function readFileBytes(path: string): Promise<Uint8Array> {
     // A pipe or a device may never end; reading one whole could hang or fill the memory.
     if (!info.isFile() && !info.isDirectory())
       throw new DataError(`${path}: expected a regular file, found a device or pipe`);
-    return await readFile(path);
+    const { buffer, byteOffset, length } = await readFile(path);
+    return new Uint8Array(buffer, byteOffset, length); // a Buffer's slice is a view where everybody else's is a copy
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(`${path}: cannot read: ${reasonOf(error, dirname(path))}`, { cause: error });

@@ -12,9 +12,6 @@ import { sizeOf } from '../tensor/shape.ts';
 import { normGraph } from './norms.ts';
 import { concatTables, type FeatureTable } from './table.ts';
 
-/** What a batch may take where the user sets no batch size. */
-const MEMORY_LIMIT = 2 ** 30;
-
 export interface ExtractorOptions {
   /** Examples per group, B. Default 1. */
   readonly group?: number;
@@ -53,7 +50,7 @@ export async function openExtractor(model: Model, options: ExtractorOptions = {}
   const { graph, names, sizes } = normGraph(lossOf(model));
   const batch = options.batch
     ? Math.max(1, Math.floor(options.batch / group)) * group
-    : chooseBatch(estimateMemory(graph, group, plan), group, MEMORY_LIMIT);
+    : chooseBatch(estimateMemory(graph, group, plan), group);
   const inputs = inputsOf(graph);
   const bytes = encode(lower(graph, { examples: batch, group, weights: model.weights, plan }));
   const session = await openSession(bytes, options.threads === undefined ? {} : { threads: options.threads });

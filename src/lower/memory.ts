@@ -42,8 +42,11 @@ export function estimateMemory(graph: Graph, group = 1, choice: PlanChoice = 'au
   return { perExample: peak, fixed: constant.reduce((sum, v) => sum + 4 * sizeOf(v.shape), 0) };
 }
 
+/** What a batch may take where the user sets no batch size: 1 GiB. */
+const defaultLimit = 2 ** 30;
+
 /** The largest multiple of `group` up to `most` that fits into `limit` bytes; at least one group. */
-export function chooseBatch(estimate: MemoryEstimate, group: number, limit: number, most = 64): number {
+export function chooseBatch(estimate: MemoryEstimate, group: number, limit = defaultLimit, most = 64): number {
   const fit = Math.min(most, Math.floor((limit - estimate.fixed) / estimate.perExample));
   return Math.max(1, Math.floor(fit / group)) * group;
 }

@@ -4,6 +4,7 @@
 import type { Contraction, Graph, NodeSource, Value } from '../graph/index.ts';
 import { reachable } from '../graph/index.ts';
 import { groupOps } from '../ops/group.ts';
+import { sizeOf } from '../tensor/shape.ts';
 
 export type PlanChoice = 'auto' | 'direct' | 'gram';
 
@@ -48,6 +49,28 @@ export function makePlan(graph: Graph, group: number, choice: PlanChoice = 'auto
     norms.set(v, { ...grouped, gram });
   }
   return { sums, norms, order: needed(graph, sums, norms) };
+}
+
+/** How one squared norm is computed, and its cost in multiplications per example beyond the backward pass. */
+export interface NormCost {
+  /** From the product of the two factors, from their Gram matrices, or from a gradient that other ops make. */
+  readonly plan: 'direct' | 'gram' | 'gradient';
+  readonly multiplications: number;
+}
+
+/** The plan of each of the SqNorm values `norms` of a graph. */
+export function describeNorms(graph: Graph, norms: readonly Value[], group = 1): readonly NormCost[] {
+  const plan = makePlan(graph, group);
+  return norms.map((v): NormCost => {
+    const found = plan.norms.get(v);
+    if (!found) {
+      const size = v.source.kind === 'node' ? sizeOf(v.source.inputs[0]!.shape) : 0;
+      return { plan: 'gradient', multiplications: size / group };
+    }
+    const { count, p, i, o } = found.contraction;
+    if (found.gram) return { plan: 'gram', multiplications: count * p * (p * group) * (i + o + 1) };
+    return { plan: 'direct', multiplications: count * (p * i * o + (i * o) / group) };
+  });
 }
 
 function groupedProduct(v: Value): GroupedProduct | undefined {

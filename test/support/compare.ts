@@ -1,6 +1,7 @@
 // Comparison of arrays of numbers that says, on failure, where they differ and by how much.
 
 import { expect } from 'vitest';
+import { tolerance } from './tolerances.ts';
 
 /** |actual - expected| <= relative · max(|expected|, floor) everywhere; floor defaults to the largest |expected| · 1e-3. */
 export function expectClose(
@@ -33,4 +34,18 @@ export function relativeErrors(actual: ArrayLike<number>, expected: ArrayLike<nu
   return Array.from(expected, (e, i) => (actual[i] === e ? 0 : Math.abs(actual[i]! - e) / Math.abs(e))).sort(
     (a, b) => a - b,
   );
+}
+
+/** DESIGN's promise for squared norms in float32: relative error of the worst entry and of the median entry. */
+export function expectSqNorms(actual: ArrayLike<number>, expected: ArrayLike<number>, names: readonly string[]): void {
+  expect(actual.length).toBe(expected.length);
+  const errors = Array.from(expected, (e, i) => (actual[i] === e ? 0 : Math.abs(actual[i]! - e) / Math.abs(e)));
+  const worst = errors.reduce((best, e, i) => (e <= errors[best]! ? best : i), 0);
+  const where = `row ${Math.floor(worst / names.length)}, ${names[worst % names.length]}`;
+  expect(
+    errors[worst],
+    `${where}: got ${actual[worst]}, expected ${expected[worst]} to a relative ${tolerance.sqNormWorst}`,
+  ).toBeLessThanOrEqual(tolerance.sqNormWorst);
+  const median = errors.toSorted((a, b) => a - b)[errors.length >> 1]!;
+  expect(median, 'median relative error').toBeLessThanOrEqual(tolerance.sqNormMedian);
 }

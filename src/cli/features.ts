@@ -1,0 +1,76 @@
+// fisher-ood features: a model and data in, a feature table on disk out.
+
+import { UsageError } from '../errors.ts';
+import { openExtractor, runFeatures, shardRows, tableFormatOf } from '../features/index.ts';
+import type { Command } from './command.ts';
+import { openFor, openModel } from './models.ts';
+import { limited, required, text, whole } from './options.ts';
+import { duration, endProgress, print, progressLine, say, throttled } from './terminal.ts';
+
+export const featuresCommand: Command = {
+  synopsis: 'MODEL --data DATA --out FILE',
+  about: 'Computes the negative log-likelihood and the squared gradient norm of every layer, for every input.',
+  details: [
+    'FILE ends in .parquet, .npz or .json and holds nll [n], in nats, and the squared norms [n, L]. A run that was stopped or\n' +
+      'killed goes on from FILE.partial when it is called again.',
+  ],
+  examples: [
+    'features models/glow-fashion-mnist --data mnist:test --out mnist.parquet',
+    'features models/glow-fashion-mnist --data images/ --group 5 --shard 2/8 --out part2.npz',
+  ],
+  options: {
+    data: { type: 'string', value: 'DATA', about: 'the inputs: a file, a folder, or a known set as NAME:split' },
+    out: { type: 'string', value: 'FILE', about: '.parquet, .npz or .json' },
+    group: {
+      type: 'string',
+      value: 'B',
+      about: 'inputs per group: the norm of the sum of their gradients (default 1)',
+    },
+    shard: { type: 'string', value: 'i/n', about: 'only the i-th of n parts of the data' },
+    limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
+  },
+  positionals: 1,
+
+  async run([path], values, options) {
+    const out = required(values, 'out');
+    tableFormatOf(out);
+    const group = whole(values, 'group', 1) ?? 1;
+    const shard = parseShard(text(values, 'shard'));
+    const model = await openModel(path!);
+    const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
+    const { seed, batch, threads } = options;
+    const extractor = await openExtractor(model, {
+      group,
+      seed,
+      ...(batch === undefined ? {} : { batch }),
+      ...(threads === undefined ? {} : { threads }),
+    });
+    try {
+      const { table, examplesPerSecond, resumed } = await runFeatures({
+        extractor,
+        data,
+        out,
+        ...(shard ? { rows: shardRows(data, group, shard.index, shard.count) } : {}),
+        onProgress: throttled((p) =>
+          progressLine(
+            `${p.done}/${p.of} examples  ${p.examplesPerSecond.toFixed(0)} examples/s  ${duration(p.secondsLeft)} left`,
+          ),
+        ),
+      });
+      endProgress();
+      if (resumed > 0) say(`${resumed} examples had been done before`);
+      const { names, nll } = table;
+      if (options.json) print(JSON.stringify({ n: nll.length, names, out, examplesPerSecond }));
+      else print(`${out}: ${nll.length} rows of ${names.length} layers, ${examplesPerSecond.toFixed(0)} examples/s`);
+    } finally {
+      await extractor.dispose();
+    }
+  },
+};
+
+function parseShard(value: string | undefined): { index: number; count: number } | undefined {
+  if (value === undefined) return undefined;
+  const [, index, count] = /^(\d+)\/(\d+)$/.exec(value)?.map(Number) ?? [];
+  if (!index || !count || index > count) throw new UsageError(`--shard is '${value}', expected i/n with 1 ≤ i ≤ n`);
+  return { index, count };
+}

@@ -1,0 +1,63 @@
+// fisher-ood inspect: a model in; its inputs, parameters and how each norm will be computed out.
+
+import { alignColumns } from '../eval/index.ts';
+import { normGraph } from '../features/index.ts';
+import { inputsOf, nameOf, paramsOf } from '../graph/index.ts';
+import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
+import { lossOf } from '../store/index.ts';
+import type { Command } from './command.ts';
+import { openModel } from './models.ts';
+import { whole } from './options.ts';
+import { print } from './terminal.ts';
+
+export const inspectCommand: Command = {
+  synopsis: 'MODEL',
+  about: 'Lists inputs, parameters, and how the norm of each will be computed at what cost.',
+  details: [
+    'Plans: direct (the product of activations and cotangents, then its norm), gram (from two Gram matrices, without the gradient),\n' +
+      'gradient (a gradient that passes through other operations). Costs are multiplications per example beyond the backward pass.',
+  ],
+  examples: ['inspect models/glow-fashion-mnist', 'inspect models/vae --group 5 --json'],
+  options: { group: { type: 'string', value: 'B', about: 'plan for groups of B inputs (default 1)' } },
+  positionals: 1,
+
+  async run([path], values, options) {
+    const group = whole(values, 'group', 1) ?? 1;
+    const model = await openModel(path!);
+    const { graph, norms } = normGraph(lossOf(model));
+    const costs = describeNorms(graph, norms, group);
+    const memory = estimateMemory(graph, group);
+    const inputs = inputsOf(graph).map((v) => ({
+      name: nameOf(v),
+      shape: v.shape,
+      from: v.source.kind === 'input' ? v.source.from : 'data',
+    }));
+    const parameters = paramsOf(graph).map((v, j) => ({ name: nameOf(v), shape: v.shape, ...costs[j]! }));
+    const result = {
+      arch: model.info.arch,
+      config: model.info.config,
+      training: model.info.training,
+      hash: model.hash,
+      inputs,
+      parameters,
+      memoryPerExample: memory.perExample,
+      batch: options.batch ?? chooseBatch(memory, group),
+    };
+    if (options.json) return print(JSON.stringify(result));
+    const total = parameters.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0);
+    print(`${path}: ${result.arch} ${JSON.stringify(result.config)}, trained on ${model.info.training.data}`);
+    print(`hash ${model.hash}\n`);
+    print(
+      alignColumns([['input', 'shape', 'from'], ...inputs.map((v) => [v.name, `[${v.shape.join(', ')}]`, v.from])]),
+    );
+    print('');
+    print(
+      alignColumns([
+        ['parameter', 'shape', 'norm', 'multiplications'],
+        ...parameters.map((p) => [p.name, `[${p.shape.join(', ')}]`, p.plan, String(Math.round(p.multiplications))]),
+      ]),
+    );
+    print(`\n${parameters.length} tensors, ${total} parameters`);
+    print(`about ${(memory.perExample / 2 ** 20).toFixed(1)} MiB for each example, batches of ${result.batch}`);
+  },
+};

@@ -1,0 +1,57 @@
+// A comparison in, what the HTML report shows of it out.
+
+import { scoreTable } from '../detectors/index.ts';
+import type { Comparison, SetFeatures } from '../experiment/index.ts';
+import type { ImageTile, ReportContent, ReportSet } from '../report/index.ts';
+import type { Model } from '../store/index.ts';
+import { sizeOf } from '../tensor/shape.ts';
+
+/** How many of the most and of the least surprising images of each set are shown. */
+const TILES = 12;
+
+export async function reportOf(
+  model: Model,
+  comparison: Comparison,
+  title: string,
+  command: string,
+): Promise<ReportContent> {
+  const { detector, rows, inSet, oodSets } = comparison;
+  const { info, weights } = model;
+  const numbers = Object.values(weights).reduce((sum, w) => sum + w.data.length, 0);
+  return {
+    title,
+    facts: [
+      ['Model', `${info.arch}, ${numbers.toLocaleString('en')} parameters, images ${info.data.join(' × ')}`],
+      ['Trained on', `${info.training.data}, ${info.training.steps} steps of ${info.training.batch}`],
+      ['Detectors fitted on', detector.groups.map((g) => `${g.n} groups of ${g.group}`).join(', ')],
+      ['Seed', String(detector.seed)],
+      ['Command', command],
+    ],
+    detector,
+    rows,
+    inSet: await reportSet(comparison, inSet),
+    oodSets: await Promise.all(oodSets.map((set) => reportSet(comparison, set))),
+  };
+}
+
+async function reportSet(comparison: Comparison, set: SetFeatures): Promise<ReportSet> {
+  const { name, tables, data } = set;
+  const table = tables.find((t) => t.group === 1);
+  const scored = table && scoreTable(comparison.detector, table).find((s) => s.detector === 'layer-norms');
+  if (!table || !scored) return { name, tables };
+  const order = [...scored.scores.keys()].sort((a, b) => scored.scores[b]! - scored.scores[a]!);
+  const tiles = async (rows: readonly number[]): Promise<ImageTile[]> => {
+    const { arrays } = await data.gather(rows.map((row) => table.meta.start + row));
+    const { data: pixels, shape } = arrays.x!;
+    const size = sizeOf(shape.slice(1));
+    return rows.map((row, i) => ({
+      data: pixels.subarray(i * size, (i + 1) * size) as Float32Array,
+      shape: shape.slice(1),
+      score: scored.scores[row]!,
+      note: `example ${table.meta.start + row}`,
+    }));
+  };
+  const most = await tiles(order.slice(0, TILES));
+  const least = await tiles(order.slice(-TILES).reverse());
+  return { name, tables, images: { most, least } };
+}

@@ -1,0 +1,34 @@
+// fisher-ood sample: a model in, a PNG grid of images drawn from it out.
+
+import { encodePng, imageGrid, writeFileAtomic } from '../data/index.ts';
+import { drawSamples } from '../experiment/index.ts';
+import type { Command } from './command.ts';
+import { openModel } from './models.ts';
+import { positive, required, whole } from './options.ts';
+import { print } from './terminal.ts';
+
+export const sampleCommand: Command = {
+  synopsis: 'MODEL --out grid.png',
+  about: 'Draws images from a model, as a PNG grid.',
+  examples: ['sample models/glow-fashion-mnist --out samples.png --n 100 --temperature 0.7'],
+  options: {
+    out: { type: 'string', value: 'FILE', about: 'the PNG file' },
+    n: { type: 'string', value: 'N', about: 'how many images (default 64)' },
+    temperature: { type: 'string', value: 'T', about: 'scales the standard deviation of the latents (default 1)' },
+  },
+  positionals: 1,
+
+  async run([path], values, options) {
+    const out = required(values, 'out');
+    const n = whole(values, 'n', 1) ?? 64;
+    const model = await openModel(path!);
+    const images = await drawSamples(model, {
+      n,
+      seed: options.seed,
+      temperature: positive(values, 'temperature') ?? 1,
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+    });
+    await writeFileAtomic(out, encodePng(imageGrid(images, { columns: Math.ceil(Math.sqrt(n)), gap: 2 })));
+    print(options.json ? JSON.stringify({ out, n }) : `${out}: ${n} images`);
+  },
+};

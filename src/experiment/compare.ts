@@ -1,0 +1,105 @@
+// A model, a fit set, an in-distribution set and out-of-distribution sets in; fitted detectors and their figures out.
+
+import type { Dataset } from '../data/index.ts';
+import { type DetectorFile, fitDetectors } from '../detectors/index.ts';
+import { type EvalRow, evaluate } from '../eval/index.ts';
+import { type Extractor, type FeatureTable, openExtractor } from '../features/index.ts';
+import type { Model } from '../store/index.ts';
+
+/** A data set under the name it has in results. */
+export interface NamedData {
+  readonly name: string;
+  readonly data: Dataset;
+}
+
+export interface CompareProgress {
+  readonly name: string;
+  readonly group: number;
+  readonly done: number;
+  readonly of: number;
+  readonly examplesPerSecond: number;
+}
+
+export interface FeatureOptions {
+  /** Group sizes, one table for each. */
+  readonly groups: readonly number[];
+  readonly seed: number;
+  readonly batch?: number;
+  readonly threads?: number;
+  readonly onProgress?: (progress: CompareProgress) => void;
+}
+
+/** Features of every set for every group size: [set][group]. Opens one session per group size, one after the other. */
+export async function featuresOf(
+  model: Model,
+  sets: readonly NamedData[],
+  options: FeatureOptions,
+): Promise<readonly (readonly FeatureTable[])[]> {
+  const tables = sets.map((): FeatureTable[] => []);
+  for (const group of options.groups) {
+    const extractor = await openExtractor(model, { ...options, group });
+    try {
+      for (const [k, set] of sets.entries()) tables[k]!.push(await timed(extractor, set, options));
+    } finally {
+      await extractor.dispose();
+    }
+  }
+  return tables;
+}
+
+async function timed(extractor: Extractor, set: NamedData, options: FeatureOptions): Promise<FeatureTable> {
+  const began = performance.now();
+  return extractor.table(set.data, {}, (done, of) => {
+    const examplesPerSecond = (done / (performance.now() - began)) * 1000;
+    options.onProgress?.({ name: set.name, group: extractor.group, done, of, examplesPerSecond });
+  });
+}
+
+/** A set with its features, one table per group size. */
+export interface SetFeatures extends NamedData {
+  readonly tables: readonly FeatureTable[];
+}
+
+export interface Comparison {
+  readonly detector: DetectorFile;
+  readonly rows: readonly EvalRow[];
+  readonly inSet: SetFeatures;
+  readonly oodSets: readonly SetFeatures[];
+}
+
+/** Figures of a fitted detector file for every group size it has (or those asked for). */
+export async function evaluateDetector(
+  model: Model,
+  detector: DetectorFile,
+  inSet: NamedData,
+  oodSets: readonly NamedData[],
+  options: FeatureOptions,
+): Promise<Comparison> {
+  const sets = [inSet, ...oodSets];
+  const tables = await featuresOf(model, sets, options);
+  return compared(detector, sets, tables, options.seed);
+}
+
+/** Fits on one set and evaluates, with one session per group size for all of it. */
+export async function fitAndEvaluate(
+  model: Model,
+  fitSet: NamedData,
+  inSet: NamedData,
+  oodSets: readonly NamedData[],
+  options: FeatureOptions,
+): Promise<Comparison> {
+  const sets = [inSet, ...oodSets];
+  const [fit, ...tables] = await featuresOf(model, [fitSet, ...sets], options);
+  return compared(fitDetectors(fit!), sets, tables, options.seed);
+}
+
+function compared(
+  detector: DetectorFile,
+  sets: readonly NamedData[],
+  tables: readonly (readonly FeatureTable[])[],
+  seed: number,
+): Comparison {
+  const [inSet, ...oodSets] = sets.map((set, k): SetFeatures => ({ ...set, tables: tables[k]! }));
+  const rows = evaluate(detector, inSet!.tables, oodSets, { seed });
+  return { detector, rows, inSet: inSet!, oodSets };
+}

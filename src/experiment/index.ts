@@ -1,0 +1,11 @@
+export {
+  type CompareProgress,
+  type Comparison,
+  evaluateDetector,
+  type FeatureOptions,
+  featuresOf,
+  fitAndEvaluate,
+  type NamedData,
+  type SetFeatures,
+} from './compare.ts';
+export { drawSamples, type Image, type SampleOptions } from './sample.ts';

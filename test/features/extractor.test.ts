@@ -1,0 +1,136 @@
+// Squared norms from the batched pass against finite differences in float64, against a loop of batches of one, against sums of
+// gradients for groups, and against themselves at other batch sizes, thread counts and plans.
+
+import { describe, expect, it } from 'vitest';
+import { differentiate } from '../../src/autodiff/index.ts';
+import { type Dataset, syntheticDataset } from '../../src/data/index.ts';
+import { DataError, ModelError } from '../../src/errors.ts';
+import { type ExtractorOptions, type FeatureTable, openExtractor } from '../../src/features/index.ts';
+import { inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
+import { feedsFor } from '../../src/runtime/feeds.ts';
+import { lossOf, type Model } from '../../src/store/index.ts';
+import { expectSqNorms } from '../support/compare.ts';
+import { type SmallName, smallModel, smallSizes } from '../support/models.ts';
+import { finiteDifferences } from '../support/run.ts';
+
+const seed = 3;
+
+async function featuresOf(model: Model, data: Dataset, options: ExtractorOptions): Promise<FeatureTable> {
+  const extractor = await openExtractor(model, { seed, threads: 1, ...options });
+  try {
+    return await extractor.table(data);
+  } finally {
+    await extractor.dispose();
+  }
+}
+
+/** The bindings of one example for the interpreter. */
+async function bindingsOf(model: Model, data: Dataset, index: number): Promise<Record<string, ArrayLike<number>>> {
+  const inputs = inputsOf({ arena: lossOf(model).arena, outputs: { nll: lossOf(model) } });
+  const feeds = feedsFor(inputs, await data.gather([index]), [index], seed);
+  const weights = Object.entries(model.weights).map(([name, w]) => [name, w.data] as const);
+  const values = Object.entries(feeds).map(([name, t]) => [name, t.data as Float32Array] as const);
+  return Object.fromEntries([...weights, ...values]);
+}
+
+/** Every parameter's gradient for one example in float64. */
+function gradients(model: Model, bindings: Record<string, ArrayLike<number>>): Record<string, Float64Array> {
+  const nll = lossOf(model);
+  const params = paramsOf({ arena: nll.arena, outputs: { nll } });
+  const outputs = Object.fromEntries(differentiate(nll, params).map((g, j) => [nameOf(params[j]!), g]));
+  const values = interpret({ arena: nll.arena, outputs }, bindings);
+  return Object.fromEntries(Object.entries(values).map(([name, g]) => [name, g.data]));
+}
+
+describe.each(Object.keys(smallSizes) as SmallName[])('squared norms of a %s', (name) => {
+  const model = smallModel(name);
+  const n = 10;
+  const data = syntheticDataset('noise', { length: n, shape: model.info.data, seed: 1 });
+
+  it('are those of finite differences, for every parameter', async () => {
+    const table = await featuresOf(model, data, { batch: 4 });
+    const bindings = await bindingsOf(model, data, 1);
+    const nll = lossOf(model);
+    const expected = table.names.map((param) =>
+      finiteDifferences(nll, bindings, param).reduce((sum, d) => sum + d * d, 0),
+    );
+    const l = table.names.length;
+    expectSqNorms(table.sqNorms.subarray(l, 2 * l), expected, table.names);
+  });
+
+  it('are those of a loop of batches of one, at every batch size, thread count and plan', async () => {
+    const one = await featuresOf(model, data, { batch: 1 });
+    for (const options of [
+      { batch: 3 },
+      { batch: 10 },
+      { batch: 4, threads: 2 },
+      { plan: 'gram' },
+      { plan: 'direct' },
+    ]) {
+      const table = await featuresOf(model, data, options as ExtractorOptions);
+      expect(table.nll.length).toBe(n);
+      expectSqNorms(table.sqNorms, one.sqNorms, table.names);
+      expectSqNorms(table.nll, one.nll, ['nll']);
+    }
+  });
+
+  it('of groups are norms of sums of gradients, in float64', async () => {
+    const group = 5;
+    const each = await Promise.all(
+      Array.from({ length: n }, async (_, i) => gradients(model, await bindingsOf(model, data, i))),
+    );
+    for (const options of [{}, { batch: 5 }, { plan: 'gram' }, { plan: 'direct' }]) {
+      const table = await featuresOf(model, data, { group, ...options } as ExtractorOptions);
+      const expected = [0, 1].flatMap((g) =>
+        table.names.map((param) => {
+          const members = each.slice(g * group, (g + 1) * group).map((e) => e[param]!);
+          return members[0]!.reduce((sum, _, k) => sum + members.reduce((s, m) => s + m[k]!, 0) ** 2, 0);
+        }),
+      );
+      expectSqNorms(table.sqNorms, expected, table.names);
+    }
+  });
+
+  it('do not depend on where in the data set the work starts', async () => {
+    const extractor = await openExtractor(model, { seed, batch: 4 });
+    const whole = await extractor.table(data);
+    const part = await extractor.table(data, { start: 3, end: 9 });
+    await extractor.dispose();
+    const l = whole.names.length;
+    expectSqNorms(part.sqNorms, whole.sqNorms.slice(3 * l, 9 * l), whole.names);
+    expect(part.meta.start).toBe(3);
+  });
+});
+
+describe('an extractor', () => {
+  const model = smallModel('vae');
+
+  it('names the example whose result is not finite', async () => {
+    const clean = syntheticDataset('noise', { length: 6, shape: model.info.data, seed: 1 });
+    const spoilt: Dataset = {
+      ...clean,
+      async *batches(size, range) {
+        for await (const batch of clean.batches(size, range)) {
+          const x = batch.arrays.x!;
+          if (batch.start <= 4 && 4 < batch.start + batch.n) x.data[(4 - batch.start) * 64] = Number.NaN as never;
+          yield batch;
+        }
+      },
+    };
+    await expect(featuresOf(model, spoilt, { batch: 3 })).rejects.toThrow(
+      /example 4: the negative log-likelihood is NaN/,
+    );
+    await expect(featuresOf(model, spoilt, { group: 3 })).rejects.toThrow(/examples 3 to 5/);
+  });
+
+  it('leaves out an incomplete group and refuses a set that fills none', async () => {
+    const data = syntheticDataset('noise', { length: 7, shape: model.info.data, seed: 1 });
+    expect((await featuresOf(model, data, { group: 3 })).nll.length).toBe(2);
+    await expect(featuresOf(model, data, { group: 8 })).rejects.toThrow(DataError);
+  });
+
+  it('refuses images of another shape', async () => {
+    const data = syntheticDataset('noise', { length: 7, shape: [1, 9, 9], seed: 1 });
+    await expect(featuresOf(model, data, {})).rejects.toThrow(ModelError);
+  });
+});

@@ -1,0 +1,35 @@
+// Small models with weights away from their symmetric start, as tests want them.
+
+import { architecture, collectSpecs, initialWeights, type Weights } from '../../src/models/index.ts';
+import type { Model, ModelInfo } from '../../src/store/index.ts';
+import { randomData } from './run.ts';
+
+export const smallSizes = {
+  glow: { config: { levels: 2, steps: 2, hidden: 4 }, data: [1, 8, 8] },
+  vae: { config: { hidden: 4, latent: 3 }, data: [1, 8, 8] },
+} as const satisfies Record<string, { config: object; data: readonly [number, number, number] }>;
+
+export type SmallName = keyof typeof smallSizes;
+
+export function smallModel(name: SmallName): Model {
+  const arch = architecture(name);
+  const data = [...smallSizes[name].data] as [number, number, number];
+  const config = arch.configure(smallSizes[name].config, data);
+  const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
+  const initial = initialWeights(specs, 1);
+  const weights: Weights = Object.fromEntries(
+    specs.map(({ name: key, trainable }) => {
+      const { shape, data: start } = initial[key]!;
+      const shift = randomData(key, start.length, trainable ? 0.1 : 0);
+      return [key, { shape, data: start.map((v, i) => v + shift[i]!) }];
+    }),
+  );
+  const info: ModelInfo = {
+    version: 1,
+    arch: name,
+    config,
+    data,
+    training: { data: 'none', fingerprint: 'none', steps: 1, batch: 1, learningRate: 1, warmUp: 0, seed: 0 },
+  };
+  return { info, arch, weights, hash: `small ${name}` };
+}
