@@ -23,13 +23,14 @@ export const demoCommand: Command = {
   examples: ['demo', 'demo --out report.html --json'],
   options: {
     out: { type: 'string', value: 'FILE', about: 'the HTML page (default fisher-ood-demo.html)' },
+    model: { type: 'string', value: 'MODEL', about: 'another model of 32×32 grey images in place of the shipped one' },
     overview: { type: 'string', value: 'FILE', about: 'also write the two central figures as one SVG' },
   },
   positionals: 0,
 
   async run(_positionals, values, options) {
     const out = text(values, 'out') ?? 'fisher-ood-demo.html';
-    const model = await openModel(shippedModel);
+    const model = await openModel(text(values, 'model') ?? shippedModel);
     const fashion = 'sample/fashion-mnist';
     const like = (await openImages(fashion, options)).shapes.x!;
     const open = (spec: string) => openFor(model, spec, options, like);

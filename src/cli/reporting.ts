@@ -16,12 +16,15 @@ export async function reportOf(
   command: string,
 ): Promise<ReportContent> {
   const { detector, rows, inSet, oodSets } = comparison;
-  const { info, weights } = model;
-  const numbers = Object.values(weights).reduce((sum, w) => sum + w.data.length, 0);
+  const { info } = model;
+  const numbers = inSet.tables[0]?.dims?.reduce((sum, d) => sum + d, 0) ?? 0;
   return {
     title,
     facts: [
-      ['Model', `${info.arch}, ${numbers.toLocaleString('en')} parameters, images ${info.data.join(' × ')}`],
+      [
+        'Model',
+        `${info.arch}, ${inSet.tables[0]?.names.length} tensors of ${numbers.toLocaleString('en')} parameters, images ${info.data.join(' × ')}`,
+      ],
       ['Trained on', `${info.training.data}, ${info.training.steps} steps of ${info.training.batch}`],
       ['Detectors fitted on', detector.groups.map((g) => `${g.n} groups of ${g.group}`).join(', ')],
       ['Seed', String(detector.seed)],

@@ -1,5 +1,6 @@
 export type { Batch, DataArray, Dataset, Range } from './dataset.ts';
-export { readFileBytes, writeFileAtomic } from './files.ts';
+export { readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
 export { type OpenOptions, openData } from './open.ts';
+export { encodePng, imageGrid, type PixelImage } from './png.ts';
 export { syntheticDataset } from './synthetic.ts';
 export { pad, take } from './transforms.ts';

@@ -1,2 +1,2 @@
-export { type AdamOptions, adamDefaults, trainingStep } from './optimiser.ts';
+export { type AdamOptions, adamDefaults, flatten, trainingStep } from './optimiser.ts';
 export { checkpointFile, type Progress, type TrainOptions, train } from './train.ts';

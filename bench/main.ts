@@ -1,0 +1,147 @@
+// npm run bench: examples/s of the forward pass, of squared norms and of training steps, interleaved in one run.
+
+import { parseArgs } from 'node:util';
+import { alignColumns } from '../src/eval/index.ts';
+import { normGraph } from '../src/features/index.ts';
+import { Arena, type Graph } from '../src/graph/index.ts';
+import { type LowerOptions, lower } from '../src/lower/index.ts';
+import { architecture, collectSpecs, initialWeights, paramScope } from '../src/models/index.ts';
+import { encode } from '../src/onnx/index.ts';
+import { openSession } from '../src/runtime/node.ts';
+import type { Session, TensorData } from '../src/runtime/session.ts';
+import { RandomStream } from '../src/tensor/random.ts';
+import { sizeOf } from '../src/tensor/shape.ts';
+import { flatten, trainingStep } from '../src/train/index.ts';
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    models: { type: 'string', default: 'glow,vae' },
+    batches: { type: 'string', default: '1,8,64' },
+    rounds: { type: 'string', default: '15' },
+    threads: { type: 'string', default: '2' },
+  },
+});
+const threads = Number(values.threads);
+const data = [1, 32, 32] as const;
+
+interface Case {
+  readonly model: string;
+  readonly what: 'forward' | 'norms' | 'train';
+  readonly batch: number;
+  readonly group: number;
+}
+
+interface Prepared extends Case {
+  readonly session: Session;
+  readonly feeds: Readonly<Record<string, TensorData>>;
+  readonly compileSeconds: number;
+  readonly openSeconds: number;
+  readonly peakBytes: number;
+  readonly milliseconds: number[];
+}
+
+/** The default sizes of an architecture at their random start: speed does not depend on the values. */
+async function prepare(c: Case): Promise<Prepared> {
+  const before = process.memoryUsage().rss;
+  const began = performance.now();
+  const arch = architecture(c.model);
+  const config = arch.configure({}, data);
+  const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
+  const weights = initialWeights(specs, 0);
+  const loss = () => arch.loss(config, data, paramScope(new Arena())).nll;
+  const fed: Record<string, TensorData> = {};
+  let graph: Graph;
+  let options: LowerOptions = { examples: c.batch, group: c.group, weights };
+  if (c.what === 'forward') {
+    const nll = loss();
+    graph = { arena: nll.arena, outputs: { nll } };
+  } else if (c.what === 'norms') {
+    graph = normGraph(loss()).graph;
+  } else {
+    const step = trainingStep(arch, config, data, c.batch);
+    graph = step.graph;
+    options = { examples: c.batch, group: c.batch, weights: 'inputs' };
+    const flat = (data: Float32Array) => ({ data, shape: [data.length] });
+    fed.theta = flat(flatten(step.layout, weights));
+    fed.m = flat(new Float32Array(step.layout.size));
+    fed.v = flat(new Float32Array(step.layout.size));
+    for (const name of ['lr', 'correction1', 'correction2']) fed[name] = { data: Float32Array.of(1e-4), shape: [] };
+    for (const s of specs) if (!s.trainable) fed[s.name] = weights[s.name]!;
+  }
+  const model = lower(graph, options);
+  const bytes = encode(model);
+  const compiled = performance.now();
+  const session = await openSession(bytes, { threads });
+  const opened = performance.now();
+  for (const { name, dims } of model.inputs) fed[name] ??= { data: uniform(name, sizeOf(dims)), shape: dims };
+  for (let i = 0; i < 2; i++) await session.run(fed);
+  return {
+    ...c,
+    session,
+    feeds: fed,
+    compileSeconds: (compiled - began) / 1000,
+    openSeconds: (opened - compiled) / 1000,
+    peakBytes: Math.max(0, process.memoryUsage().rss - before),
+    milliseconds: [],
+  };
+}
+
+function uniform(name: string, size: number): Float32Array {
+  const out = new Float32Array(size);
+  new RandomStream(0, `bench/${name}`).uniform(0, out);
+  return name === 'x' ? out.map((u) => Math.floor(u * 256)) : out;
+}
+
+const median = (x: readonly number[]): number => x.toSorted((a, b) => a - b)[x.length >> 1]!;
+
+const results: (Case & {
+  examplesPerSecond: number;
+  peakBytes: number;
+  compileSeconds: number;
+  openSeconds: number;
+})[] = [];
+for (const model of values.models.split(',')) {
+  for (const n of values.batches.split(',').map(Number)) {
+    const cases: Case[] = [
+      { model, what: 'forward', batch: n, group: 1 },
+      { model, what: 'norms', batch: n, group: 1 },
+      { model, what: 'train', batch: n, group: n },
+    ];
+    if (n >= 5) cases.push({ model, what: 'norms', batch: n - (n % 5), group: 5 });
+    const prepared: Prepared[] = [];
+    for (const c of cases) prepared.push(await prepare(c));
+    for (let round = 0; round < Number(values.rounds); round++) {
+      for (const p of prepared) {
+        const began = performance.now();
+        await p.session.run(p.feeds);
+        p.milliseconds.push(performance.now() - began);
+      }
+    }
+    for (const { session, feeds: _feeds, milliseconds, ...rest } of prepared) {
+      await session.dispose();
+      results.push({ ...rest, examplesPerSecond: (rest.batch / median(milliseconds)) * 1000 });
+    }
+    process.stderr.write(`${model}, batches of ${n}: done\n`);
+  }
+}
+
+if (values.json) {
+  process.stdout.write(`${JSON.stringify({ cases: results })}\n`);
+} else {
+  const forwardOf = (r: Case) =>
+    results.find((f) => f.model === r.model && f.what === 'forward' && f.batch >= r.batch && f.batch - r.batch < 5)!;
+  const lines = results.map((r) => [
+    r.model,
+    r.what,
+    String(r.batch),
+    String(r.group),
+    r.examplesPerSecond.toFixed(0),
+    (forwardOf(r).examplesPerSecond / r.examplesPerSecond).toFixed(2),
+    (r.peakBytes / 2 ** 20).toFixed(0),
+    r.compileSeconds.toFixed(2),
+    r.openSeconds.toFixed(2),
+  ]);
+  const head = ['model', 'what', 'batch', 'B', 'examples/s', '× forward', 'MiB', 'compile s', 'open s'];
+  process.stdout.write(`${alignColumns([head, ...lines])}\n`);
+}

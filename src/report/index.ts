@@ -1,0 +1,3 @@
+export type { ImageTile, ReportContent, ReportSet } from './content.ts';
+export { overviewSvg } from './overview.ts';
+export { reportHtml } from './page.ts';
