@@ -57,6 +57,7 @@ export interface TrainOptions {
 
 /** The name of the file in a model directory that a stopped run goes on from. */
 export const checkpointFile = 'checkpoint.safetensors';
+const logFile = 'train.log.jsonl';
 
 interface State {
   readonly step: number;
@@ -80,6 +81,7 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
 
   const { graph, layout, specs } = trainingStep(arch, info.config, info.data, batch);
   let state = (await readCheckpoint(dir, layout, specs)) ?? (await initialState(options, layout, specs, length));
+  await trimLog(dir, state.step);
   const session = await openSession(
     encode(lower(graph, { examples: batch, group: batch, weights: 'inputs' })),
     options,
@@ -125,18 +127,31 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
       state = { ...state, step: t, theta: outputs.nextTheta!.data, m: outputs.nextM!.data, v: outputs.nextV!.data };
       since.loss += loss;
       if (t % every === 0 || t === steps) {
-        await writeCheckpoint(dir, layout, state);
         const valid = await validate(options, unflatten(layout, state.theta, state.weights), length);
         last = await report(options, state.step, since, valid);
+        await writeCheckpoint(dir, layout, state);
         since = { time: performance.now(), step: t, loss: 0 };
       }
     }
   } finally {
     await session.dispose();
   }
-  await writeWeights(dir, unflatten(layout, state.theta, state.weights));
+  const weights = unflatten(layout, state.theta, state.weights);
+  await writeWeights(dir, Object.fromEntries(specs.map(({ name }) => [name, weights[name]!])));
   await rm(join(dir, checkpointFile), { force: true });
   return last;
+}
+
+/** Lines are written before the checkpoint they belong to: those after the last checkpoint will be written again. */
+async function trimLog(dir: string, step: number): Promise<void> {
+  const path = join(dir, logFile);
+  if (!existsSync(path)) return;
+  const lines = new TextDecoder().decode(await readFileBytes(path)).split('\n');
+  const kept = lines.filter((line) => {
+    const found = /^\{"step":(\d+),.*\}$/.exec(line)?.[1]; // a line cut short by a crash does not end in a brace
+    return found !== undefined && Number(found) <= step;
+  });
+  await writeFileAtomic(path, kept.map((line) => `${line}\n`).join(''));
 }
 
 function learningRate(info: ModelInfo, step: number): number {
@@ -164,7 +179,7 @@ async function report(
   };
   options.onProgress?.(progress);
   const { examplesPerSecond: _speed, secondsLeft: _left, ...kept } = progress;
-  await appendFile(join(options.dir, 'train.log.jsonl'), `${JSON.stringify(kept)}\n`);
+  await appendFile(join(options.dir, logFile), `${JSON.stringify(kept)}\n`);
   return progress;
 }
 

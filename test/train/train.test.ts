@@ -91,8 +91,20 @@ describe.each(['glow', 'vae'] as const)('a training step of a %s', (name) => {
 
 const run = (dir: string) => [
   ...['train', 'glow', '--data', 'sample/mnist', '--limit', '200', '--pad', '32', '--out', dir],
-  ...['--config', '{"levels": 1, "steps": 1, "hidden": 4}', '--batch', '8', '--steps', '60', '--checkpoint-every', '5'],
+  ...[
+    '--config',
+    '{"levels": 1, "steps": 1, "hidden": 4}',
+    '--batch',
+    '8',
+    '--steps',
+    '240',
+    '--checkpoint-every',
+    '20',
+    '--lr',
+    '0.01',
+  ],
 ];
+const logOf = (dir: string) => readFileSync(join(dir, 'train.log.jsonl'), 'utf8');
 const weightsOf = (dir: string) => readFileSync(join(dir, 'weights.safetensors'));
 
 describe('a run that is killed', () => {
@@ -105,12 +117,13 @@ describe('a run that is killed', () => {
         if (!existsSync(checkpoint)) return 0;
         return readSafetensors(new Uint8Array(readFileSync(checkpoint)), checkpoint)['train:step']!.data[0]!;
       };
-      for (const step of [5, 25]) expect(await killWhen(run(killed), () => stepOf() >= step)).toBe(true);
+      for (const step of [20, 100]) expect(await killWhen(run(killed), () => stepOf() >= step)).toBe(true);
       expect(existsSync(join(killed, 'weights.safetensors'))).toBe(false);
       const { code, stderr } = await runCli(...run(killed));
       expect(code).toBe(0);
       expect(stderr).toContain('Goes on training');
       expect(weightsOf(killed).equals(weightsOf(whole))).toBe(true);
+      expect(logOf(killed)).toBe(logOf(whole));
       expect(existsSync(checkpoint)).toBe(false);
     });
   });
