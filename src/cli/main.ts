@@ -38,32 +38,35 @@ function overview(): string {
   ].join('\n');
 }
 
-/** Runs one command. Sets process.exitCode and never throws. */
+/** Runs one command and sets the exit code of the process. Never throws. */
 export async function main(argv: readonly string[]): Promise<void> {
+  process.exitCode = await run(argv);
+}
+
+/** Runs one command; the exit code. */
+export async function run(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv;
   try {
-    if (name === undefined || name === '--help' || name === 'help') {
-      print(overview());
-      process.exitCode = name === undefined ? 2 : 0;
-      return;
-    }
-    if (name === '--version') {
-      const file = new URL('../../package.json', import.meta.url);
-      print(String((JSON.parse(readFileSync(file, 'utf8')) as { version: unknown }).version));
-      return;
-    }
-    await runCommand(name, rest);
+    if (name === undefined || name === '--help' || name === 'help') print(overview());
+    else if (name === '--version') print(version());
+    else await runCommand(name, rest);
+    return name === undefined ? 2 : 0;
   } catch (error) {
-    process.exitCode = error instanceof UsageError ? 2 : 1;
     if (!(error instanceof FisherError)) {
       say(error instanceof Error && error.stack ? error.stack : String(error));
       say('This is a bug in fisher-ood.');
-      return;
+      return 1;
     }
     say(`fisher-ood: ${error.message}`);
-    if (error instanceof UsageError)
-      say(`fisher-ood ${name !== undefined && name in commands ? `${name} ` : ''}--help says more`);
+    if (!(error instanceof UsageError)) return 1;
+    say(`fisher-ood ${name !== undefined && name in commands ? `${name} ` : ''}--help says more`);
+    return 2;
   }
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return String((JSON.parse(readFileSync(file, 'utf8')) as { version: unknown }).version);
 }
 
 async function runCommand(name: string, args: readonly string[]): Promise<void> {

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { architecture, architectures } from '../models/index.ts';
 import type { ModelInfo } from '../store/index.ts';
-import { checkpointFile, train } from '../train/index.ts';
+import { checkpointFile, type Progress, train } from '../train/index.ts';
 import type { Command } from './command.ts';
 import { limited, openImages, positive, required, text, whole } from './options.ts';
-import { duration, print, progressLine, say } from './terminal.ts';
+import { duration, endProgress, print, progressLine, say } from './terminal.ts';
 
 export const trainCommand: Command = {
   synopsis: 'ARCH --data DATA --out DIR',
@@ -36,31 +36,31 @@ export const trainCommand: Command = {
 
   async run([name], values, options) {
     const dir = required(values, 'out');
+    const spec = required(values, 'data');
     const size = whole(values, 'pad', 1);
-    const arch = architecture(name!);
-    const data = limited(
-      await openImages(required(values, 'data'), options, size ? [size, size] : undefined),
-      whole(values, 'limit', 1),
-    );
-    const shape = [...data.shapes.x!] as [number, number, number];
+    const limit = whole(values, 'limit', 1);
     const batch = options.batch ?? 64;
+    const asked = {
+      steps: whole(values, 'steps', 1),
+      learningRate: positive(values, 'lr') ?? 1e-3,
+      warmUp: whole(values, 'warm-up', 0) ?? 100,
+    };
+    const checkpointEvery = whole(values, 'checkpoint-every', 1);
+    const sizes = parseConfig(text(values, 'config'));
+    const arch = architecture(name!);
+
+    const data = limited(await openImages(spec, options, size ? [size, size] : undefined), limit);
+    const shape = [...data.shapes.x!] as [number, number, number];
+    const steps = asked.steps ?? Math.max(1, Math.floor((6 * data.length) / batch));
+    const { seed, threads } = options;
     const info: ModelInfo = {
       version: 1,
       arch: name!,
-      config: arch.configure(parseConfig(text(values, 'config')), shape),
+      config: arch.configure(sizes, shape),
       data: shape,
       ...(size ? { pad: [size, size] } : {}),
-      training: {
-        data: data.name,
-        fingerprint: data.fingerprint,
-        steps: whole(values, 'steps', 1) ?? Math.max(1, Math.floor((6 * data.length) / batch)),
-        batch,
-        learningRate: positive(values, 'lr') ?? 1e-3,
-        warmUp: whole(values, 'warm-up', 0) ?? 100,
-        seed: options.seed,
-      },
+      training: { data: data.name, fingerprint: data.fingerprint, ...asked, steps, batch, seed },
     };
-    const { steps } = info.training;
     const resumes = existsSync(join(dir, checkpointFile));
     say(
       `${resumes ? 'Goes on training' : 'Trains'} ${name} on ${data.length} images of ${data.name}, ${steps} steps of ${batch}`,
@@ -70,25 +70,22 @@ export const trainCommand: Command = {
       arch,
       data,
       dir,
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
-      ...(whole(values, 'checkpoint-every', 1) === undefined
-        ? {}
-        : { checkpointEvery: whole(values, 'checkpoint-every', 1)! }),
-      onProgress: (p) =>
-        progressLine(
-          `step ${p.step}/${p.steps}  ${p.trainBitsPerDim.toFixed(3)} bits/dim` +
-            (p.validBitsPerDim === undefined ? '' : `, ${p.validBitsPerDim.toFixed(3)} held out`) +
-            `  ${p.examplesPerSecond.toFixed(0)} examples/s  ${duration(p.secondsLeft)} left`,
-        ),
+      ...(threads === undefined ? {} : { threads }),
+      ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
+      onProgress: (p) => progressLine(progressText(p)),
     });
-    const result = { out: dir, steps, validBitsPerDim: last?.validBitsPerDim ?? null };
-    print(
-      options.json
-        ? JSON.stringify(result)
-        : `${dir}: trained ${steps} steps, ${last?.validBitsPerDim?.toFixed(3)} bits/dim held out`,
-    );
+    endProgress();
+    const bits = last?.validBitsPerDim;
+    if (options.json) print(JSON.stringify({ out: dir, steps, validBitsPerDim: bits ?? null }));
+    else print(`${dir}: trained ${steps} steps, ${bits?.toFixed(3)} bits/dim held out`);
   },
 };
+
+function progressText(p: Progress): string {
+  const held = p.validBitsPerDim === undefined ? '' : `, ${p.validBitsPerDim.toFixed(3)} held out`;
+  const speed = `${p.examplesPerSecond.toFixed(0)} examples/s  ${duration(p.secondsLeft)} left`;
+  return `step ${p.step}/${p.steps}  ${p.trainBitsPerDim.toFixed(3)} bits/dim${held}  ${speed}`;
+}
 
 function parseConfig(json: string | undefined): unknown {
   try {

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Dataset } from '../data/dataset.ts';
 import { readFileBytes, writeFileAtomic } from '../data/files.ts';
 import { ModelError } from '../errors.ts';
@@ -271,7 +272,9 @@ async function readCheckpoint(dir: string, layout: Layout, specs: readonly Param
 async function claim(dir: string, info: ModelInfo): Promise<void> {
   if (!existsSync(join(dir, 'model.json'))) return writeInfo(dir, info);
   const before = await readInfo(dir);
-  const [was, is] = [JSON.stringify(before), JSON.stringify(info)];
-  if (was !== is) throw new ModelError(`${dir} holds another training run:\n  there:     ${was}\n  asked for: ${is}`);
+  if (!isDeepStrictEqual(before, info)) {
+    const [was, is] = [JSON.stringify(before), JSON.stringify(info)];
+    throw new ModelError(`${dir} holds another training run:\n  there:     ${was}\n  asked for: ${is}`);
+  }
   if (existsSync(join(dir, 'weights.safetensors'))) throw new ModelError(`${dir}: training is finished`);
 }

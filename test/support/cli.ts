@@ -1,14 +1,16 @@
-// Runs the command line from source, as a process of its own.
+// Runs the command line from source: in this process, or in one of its own that can be killed.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { vi } from 'vitest';
+import { run } from '../../src/cli/main.ts';
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).href;
+const entry = fileURLToPath(new URL('entry.ts', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const script = `import(${JSON.stringify(main)}).then((m) => m.main(process.argv.slice(1)))`;
 
 export interface Finished {
   readonly code: number | null;
@@ -18,7 +20,7 @@ export interface Finished {
 
 /** Starts a command; `done` resolves when the process ends, however it does. */
 export function startCli(args: readonly string[]): { readonly child: ChildProcess; readonly done: Promise<Finished> } {
-  const child = spawn(process.execPath, ['--import', 'tsx', '-e', script, '--', ...args], { cwd: root });
+  const child = spawn(process.execPath, ['--import', 'tsx', entry, ...args], { cwd: root });
   let stdout = '';
   let stderr = '';
   child.stdout!.on('data', (chunk) => (stdout += chunk));
@@ -27,28 +29,44 @@ export function startCli(args: readonly string[]): { readonly child: ChildProces
   return { child, done };
 }
 
-export function runCli(...args: readonly string[]): Promise<Finished> {
-  return startCli(args).done;
+/** Runs a command within this process: the same code, without the second it takes to load. */
+export async function runCli(...args: readonly string[]): Promise<Finished> {
+  const written: { stdout: string[]; stderr: string[] } = { stdout: [], stderr: [] };
+  const capture = (stream: 'stdout' | 'stderr') =>
+    vi.spyOn(process[stream], 'write').mockImplementation((chunk) => written[stream].push(String(chunk)) > 0);
+  const spies = [capture('stdout'), capture('stderr')];
+  try {
+    const code = await run(args);
+    return { code, stdout: written.stdout.join(''), stderr: written.stderr.join('') };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+/** A folder for the tests of one file. */
+export function temporaryFolder(): { readonly path: string; remove(): Promise<void> } {
+  const path = mkdtempSync(join(tmpdir(), 'fisher-ood-'));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
 /** Calls `use` with a folder that is gone afterwards. */
 export async function inTemporaryFolder<T>(use: (dir: string) => Promise<T>): Promise<T> {
-  const dir = await mkdtemp(join(tmpdir(), 'fisher-ood-'));
+  const folder = temporaryFolder();
   try {
-    return await use(dir);
+    return await use(folder.path);
   } finally {
-    await rm(dir, { recursive: true, force: true });
+    await folder.remove();
   }
 }
 
-/** Kills the command with SIGKILL as soon as `ready` says so; true if it was still running then. */
-export async function killWhen(args: readonly string[], ready: () => boolean): Promise<boolean> {
+/** Kills the command with SIGKILL as soon as `ready` says so. Throws if it had ended by then. */
+export async function killWhen(args: readonly string[], ready: () => boolean): Promise<void> {
   const { child, done } = startCli(args);
   let ended = false;
   void done.then(() => (ended = true));
   while (!ended && !ready()) await new Promise((resolve) => setTimeout(resolve, 5));
-  if (ended) return false;
+  if (ended) throw new Error(`the command ended before it could be killed: ${JSON.stringify(await done)}`);
   child.kill('SIGKILL');
   const { code } = await done;
-  return code === null;
+  if (code !== null) throw new Error(`the command ended with ${code} before it was killed`);
 }

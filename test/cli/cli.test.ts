@@ -1,0 +1,166 @@
+// The command line as a user meets it: help, wrong usage, and the way from a model to a decision.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { decode } from 'fast-png';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { helpText } from '../../src/cli/command.ts';
+import { commands } from '../../src/cli/main.ts';
+import { runCli, temporaryFolder } from '../support/cli.ts';
+
+const folder = temporaryFolder();
+const at = (name: string) => join(folder.path, name);
+const size = ['--config', '{"levels": 1, "steps": 1, "hidden": 4}', '--pad', '32'];
+
+beforeAll(async () => {
+  const train = ['train', 'glow', '--data', 'sample/fashion-mnist', '--limit', '400', '--steps', '40', '--batch', '8'];
+  const { code, stderr } = await runCli(...train, ...size, '--out', at('model'));
+  expect(code, stderr).toBe(0);
+  const fit = await runCli('fit', at('model'), '--data', 'sample/fashion-mnist[0:200]', '--out', at('detector.json'));
+  expect(fit.code, fit.stderr).toBe(0);
+});
+afterAll(() => folder.remove());
+
+describe('help', () => {
+  it.each(Object.keys(commands) as (keyof typeof commands)[])('of %s', (name) => {
+    expect(helpText(name, commands[name])).toMatchSnapshot();
+  });
+
+  it('is printed with exit code 0', async () => {
+    for (const args of [['--help'], ['train', '--help']]) {
+      const { code, stdout } = await runCli(...args);
+      expect(code).toBe(0);
+      expect(stdout).toContain('fisher-ood');
+    }
+  });
+});
+
+describe('wrong usage exits with 2 and says what is wrong', () => {
+  it.each([
+    [[], /fisher-ood COMMAND --help/],
+    [['nonsense'], /there is no command 'nonsense'; there are demo, train/],
+    [['train', 'glow'], /--out is needed/],
+    [['train', '--out', 'x'], /train takes 1 argument\(s\), found 0/],
+    [
+      ['train', 'glow', '--out', 'x', '--data', 'sample/mnist', '--steps', 'ten'],
+      /--steps is 'ten', expected a whole number/,
+    ],
+    [['features', 'm', '--nonsense'], /nonsense/],
+    [['features', 'm', '--data', 'x', '--out', 'x.npz', '--shard', '3/2'], /--shard is '3\/2', expected i\/n/],
+    [['train', 'glow', '--out', 'x', '--data', 'sample/mnist', '--config', '{'], /--config is not JSON/],
+  ] as const)('%j', async (args, message) => {
+    const { code, stdout, stderr } = await runCli(...args);
+    expect(code).toBe(2);
+    expect(stdout + stderr).toMatch(message);
+  });
+});
+
+describe('failures exit with 1 and name the place', () => {
+  it.each([
+    [['inspect', 'no-such-model'], /no-such-model: no such model directory/],
+    [['train', 'gloww', '--data', 'sample/mnist', '--out', 'x'], /no architecture 'gloww'; there are glow, vae/],
+    [
+      ['train', 'glow', '--data', 'nowhere.gz', '--out', 'x'],
+      /nowhere\.gz: no such file or folder, and no known data set/,
+    ],
+    [['train', 'glow', '--data', 'sample/mnist', '--out', 'x'], /\[1, 28, 28\]|divisible/],
+  ] as const)('%j', async (args, message) => {
+    const { code, stderr } = await runCli(...args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toContain('bug in fisher-ood');
+  });
+
+  it('refuses a detector with another model, of an unknown version, or cut short', async () => {
+    const detector = readFileSync(at('detector.json'), 'utf8');
+    const other = ['train', 'glow', '--data', 'sample/mnist', '--limit', '100', '--steps', '2', '--batch', '8'];
+    expect((await runCli(...other, ...size, '--out', at('other'))).code).toBe(0);
+    const wrong = await runCli('score', at('detector.json'), '--data', 'sample/mnist', '--model', at('other'));
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toMatch(/was fitted with model [0-9a-f]{12}, .*other is model [0-9a-f]{12}/);
+    for (const [name, text, message] of [
+      ['v2.json', detector.replace('"version":1', '"version":2'), /version 2, expected 1/],
+      ['cut.json', detector.slice(0, 1000), /is not a detector file: not valid JSON/],
+    ] as const) {
+      writeFileSync(at(name), text);
+      const { code, stderr } = await runCli('score', at(name), '--data', 'sample/mnist');
+      expect(code).toBe(1);
+      expect(stderr).toMatch(message);
+    }
+  });
+});
+
+describe('from a model to a decision', () => {
+  it('inspect lists every parameter with its plan', async () => {
+    const { stdout } = await runCli('inspect', at('model'), '--json');
+    const result = JSON.parse(stdout) as { parameters: { name: string; plan: string }[]; inputs: { from: string }[] };
+    expect(result.inputs.map((v) => v.from).sort()).toEqual(['data', 'uniform']);
+    expect(result.parameters.map((p) => p.plan)).toContain('gradient');
+    expect(result.parameters.find((p) => p.name.endsWith('conv1.weight'))?.plan).toMatch(/direct|gram/);
+  });
+
+  it('sample writes a PNG grid, the same for the same seed', async () => {
+    for (const out of ['a.png', 'b.png']) await runCli('sample', at('model'), '--n', '5', '--out', at(out));
+    const image = decode(readFileSync(at('a.png')));
+    expect([image.width, image.height]).toEqual([3 * 34 + 2, 2 * 34 + 2]);
+    expect(readFileSync(at('a.png')).equals(readFileSync(at('b.png')))).toBe(true);
+    await runCli('sample', at('model'), '--n', '5', '--seed', '1', '--out', at('c.png'));
+    expect(readFileSync(at('a.png')).equals(readFileSync(at('c.png')))).toBe(false);
+  });
+
+  it('score gives every input a p-value and a verdict, for single inputs and groups', async () => {
+    const score = ['score', at('detector.json'), '--data', 'sample/fashion-mnist[200:400]', '--json'];
+    const single = JSON.parse((await runCli(...score)).stdout) as {
+      n: number;
+      results: { index: number; ood: boolean; pValue: number }[];
+    };
+    expect(single.n).toBe(200);
+    expect(single.results.map((r) => r.index)).toEqual(Array.from({ length: 200 }, (_, i) => i));
+    expect(single.results.every((r) => r.ood === r.pValue <= 0.05)).toBe(true);
+    // Other images of the set that was fitted on: 5 % are expected, 12 % would be five standard deviations away.
+    expect(single.results.filter((r) => r.ood).length).toBeLessThan(24);
+    const groups = await runCli(...score.slice(0, -1), '--group', '5', '--top', '2');
+    expect(groups.stdout).toMatch(/of 40 groups of 5 out of distribution by layer-norms/);
+    const none = await runCli(...score, '--group', '7');
+    expect(none.code).toBe(2);
+    expect(none.stderr).toMatch(/not fitted for groups of 7; there are B = 1: .*B = 5:/);
+  });
+
+  it('eval prints a row per detector, set and group size, and writes a report', async () => {
+    const sets = [
+      '--in',
+      'sample/fashion-mnist[200:400]',
+      '--ood',
+      'mnist=sample/mnist[0:100]',
+      '--ood',
+      'noise=noise:50',
+    ];
+    const { code, stdout, stderr } = await runCli(
+      'eval',
+      at('detector.json'),
+      ...sets,
+      '--json',
+      '--report',
+      at('r.html'),
+    );
+    expect(code, stderr).toBe(0);
+    const { results } = JSON.parse(stdout) as { results: Record<string, unknown>[] };
+    expect(results).toHaveLength(2 * 2 * 6);
+    expect(Object.keys(results[0]!)).toEqual([
+      'detector',
+      'group',
+      'ood',
+      'auroc',
+      'aurocLow',
+      'aurocHigh',
+      'aupr',
+      'fpr95',
+      'nIn',
+      'nOod',
+    ]);
+    expect(
+      results.find((r) => r.detector === 'layer-norms' && r.group === 5 && r.ood === 'noise')!.auroc,
+    ).toBeGreaterThan(0.9);
+    expect(readFileSync(at('r.html'), 'utf8')).toContain('</html>');
+  });
+});

@@ -1,0 +1,104 @@
+// The features command: killed and resumed, sharded, and what it refuses.
+
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { concatTables, readTable } from '../../src/features/index.ts';
+import { inTemporaryFolder, killWhen, runCli, temporaryFolder } from '../support/cli.ts';
+import { expectSqNorms } from '../support/compare.ts';
+
+const folder = temporaryFolder();
+const model = join(folder.path, 'model');
+const data = ['--data', 'sample/mnist'];
+
+beforeAll(async () => {
+  const size = ['--config', '{"levels": 1, "steps": 1, "hidden": 4}', '--pad', '32'];
+  const { code, stderr } = await runCli(
+    'train',
+    'glow',
+    ...data,
+    ...size,
+    '--steps',
+    '5',
+    '--batch',
+    '8',
+    '--out',
+    model,
+  );
+  expect(code, stderr).toBe(0);
+});
+afterAll(() => folder.remove());
+
+describe('features', () => {
+  it('goes on after kill -9 and writes the table of a run that was not killed', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const [whole, killed] = [join(dir, 'whole.npz'), join(dir, 'killed.npz')];
+      const run = (out: string) => ['features', model, ...data, '--batch', '5', '--out', out];
+      expect((await runCli(...run(whole))).code).toBe(0);
+      const partial = `${killed}.partial`;
+      const size = () => (existsSync(partial) ? statSync(partial).size : 0);
+      const row = ((await readTable(whole)).names.length + 2) * 8;
+      for (const rows of [20, 200]) await killWhen(run(killed), () => size() > rows * row);
+      expect(existsSync(killed)).toBe(false);
+      truncateSync(partial, size() - 3); // as if the kill had hit in the middle of a row
+      const { code, stderr } = await runCli(...run(killed));
+      expect(code, stderr).toBe(0);
+      expect(Number(/(\d+) examples had been done before/.exec(stderr)?.[1])).toBeGreaterThanOrEqual(150);
+      expect(existsSync(partial)).toBe(false);
+      expect(readFileSync(killed).equals(readFileSync(whole))).toBe(true);
+    });
+  });
+
+  it('gives shards that join to the whole, in every format', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const outs = ['a.npz', 'b.parquet', 'c.json'].map((name) => join(dir, name));
+      for (const [k, out] of outs.entries()) {
+        const { code, stdout } = await runCli(
+          'features',
+          model,
+          ...data,
+          '--group',
+          '5',
+          '--shard',
+          `${k + 1}/3`,
+          '--out',
+          out,
+          '--json',
+        );
+        expect(code).toBe(0);
+        const result = JSON.parse(stdout) as { n: number; names: string[]; out: string; examplesPerSecond: number };
+        expect(Object.keys(result)).toEqual(['n', 'names', 'out', 'examplesPerSecond']);
+        expect(result.n).toBe(k === 0 ? 66 : 67);
+      }
+      const joined = concatTables(await Promise.all(outs.map(readTable)));
+      const out = join(dir, 'whole.npz');
+      await runCli('features', model, ...data, '--group', '5', '--out', out);
+      const table = await readTable(out);
+      expectSqNorms(joined.sqNorms, table.sqNorms, table.names);
+      expect(joined.nll.length).toBe(200);
+    });
+  });
+
+  it('refuses a .partial file of another run and one that is damaged, and keeps both', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const out = join(dir, 'x.npz');
+      const run = ['features', model, ...data, '--batch', '5', '--out', out];
+      await killWhen(run, () => existsSync(`${out}.partial`) && statSync(`${out}.partial`).size > 5000);
+      const other = await runCli(...run, '--seed', '1');
+      expect(other.code).toBe(1);
+      expect(other.stderr).toMatch(/\.partial is of another run; delete it to start over/);
+      writeFileSync(`${out}.partial`, 'nonsense\n');
+      const damaged = await runCli(...run);
+      expect(damaged.code).toBe(1);
+      expect(damaged.stderr).toMatch(/x\.npz\.partial: does not start with a line of JSON/);
+      expect(readFileSync(`${out}.partial`, 'utf8')).toBe('nonsense\n');
+    });
+  });
+
+  it('says before the work that it cannot write there', async () => {
+    const { code, stderr } = await runCli('features', model, ...data, '--out', join(folder.path, 'none', 'x.npz'));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/x\.npz\.partial: cannot write: no such file or folder/);
+    expect((await runCli('features', model, ...data, '--out', 'x.csv')).code).toBe(2);
+  });
+});
