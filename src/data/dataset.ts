@@ -121,8 +121,7 @@ export function memoryDataset(
       mapEntries(entries, (array) => {
         const stride = sizeOf(array.shape);
         const rows = array.data.subarray(start * stride, end * stride);
-        const fresh = array.pixels === true && rows instanceof Uint8Array ? Float32Array.from(rows) : rows.slice();
-        return { data: fresh, shape: [end - start, ...array.shape] };
+        return { data: copyOf(rows, array.pixels === true), shape: [end - start, ...array.shape] };
       }),
     pick: async (indices) =>
       mapEntries(entries, (array) => {
@@ -130,6 +129,11 @@ export function memoryDataset(
         return { data: pickRows(array, indices, stride), shape: [indices.length, ...array.shape] };
       }),
   });
+}
+
+function copyOf(rows: DataArray['data'], pixels: boolean): DataArray['data'] {
+  if (!(rows instanceof Uint8Array)) return rows.slice();
+  return pixels ? new Float32Array(rows) : new Uint8Array(rows); // not `slice`, which does not copy a Node Buffer
 }
 
 function pickRows(array: StoredArray, indices: ArrayLike<number>, stride: number): DataArray['data'] {

@@ -58,5 +58,5 @@ export async function openFolder(path: string, name: string = path): Promise<Dat
       },
     });
   }
-  return imageDataset(name, hash.digest('hex'), groups);
+  return imageDataset(name, hash.digest('hex'), groups, path);
 }

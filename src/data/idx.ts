@@ -2,7 +2,8 @@
 //
 // Layout, all big-endian: 00 00 TYPE RANK, then RANK sizes of 32 bits, then the data. TYPE 8 is unsigned byte.
 
-import { constants, gunzipSync, gzipSync } from 'node:zlib';
+import { constants, gunzipSync } from 'node:zlib';
+import { gzipSync } from 'fflate';
 import { DataError } from '../errors.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
 import { readFileBytes } from './files.ts';
@@ -13,8 +14,8 @@ export interface IdxArray {
   readonly data: Uint8Array;
 }
 
-/** No image set in this format comes near; a larger declared size is a corrupt or hostile header. */
-const MAX_BYTES = 2 ** 32;
+/** What Node reads from a file at once; a larger declared size is a corrupt or hostile header. */
+const MAX_BYTES = 2 ** 31;
 /** Deflate cannot do better than 1032:1, so a file cannot hold more than this many bytes per byte. */
 const MAX_DEFLATE_RATIO = 1032;
 
@@ -28,24 +29,27 @@ export function readIdx(bytes: Uint8Array, name: string): IdxArray {
 
 /** Opens an IDX file of grey images (rank 3: n×h×w) as a data set under the input name 'x', shape [1, h, w]. */
 export async function openIdx(path: string, name: string = path): Promise<Dataset> {
-  return idxDataset(readIdx(await readFileBytes(path), path), name);
+  return idxDataset(readIdx(await readFileBytes(path), path), name, path);
 }
 
-/** The data set of an IDX array of grey images. The fingerprint is of the content, the same for plain and gzipped. */
-export function idxDataset(idx: IdxArray, name: string): Dataset {
+/**
+ * The data set of an IDX array of grey images. The fingerprint is of the content, the same for plain and gzipped. `where`
+ * (the path) is for messages.
+ */
+export function idxDataset(idx: IdxArray, name: string, where: string = name): Dataset {
   const [n, h, w] = idx.shape;
   if (n === undefined || h === undefined || w === undefined || idx.shape.length !== 3) {
     const hint = idx.shape.length === 1 ? ' (is this a label file?)' : '';
     throw new DataError(
-      `${name}: has ${describe(idx.shape)} values, rank ${idx.shape.length}; expected images n×h×w${hint}`,
+      `${where}: has ${describe(idx.shape)} values, rank ${idx.shape.length}; expected images n×h×w${hint}`,
     );
   }
-  if (sizeOf(idx.shape) === 0) throw new DataError(`${name}: holds no pixels: the header says ${describe(idx.shape)}`);
+  if (sizeOf(idx.shape) === 0) throw new DataError(`${where}: holds no pixels: the header says ${describe(idx.shape)}`);
   const fingerprint = fingerprintOf('idx', describe(idx.shape), idx.data);
   return memoryDataset(name, n, fingerprint, { x: { data: idx.data, shape: [1, h, w], pixels: true } });
 }
 
-/** The bytes of an IDX file, gzipped if asked (with no time stamp: the same input gives the same bytes). */
+/** The bytes of an IDX file, gzipped if asked: the same bytes for the same input, with any version of Node. */
 export function writeIdx(idx: IdxArray, options: { readonly gzip?: boolean } = {}): Uint8Array {
   const header = 4 + 4 * idx.shape.length;
   const out = new Uint8Array(header + idx.data.length);
@@ -56,7 +60,8 @@ export function writeIdx(idx: IdxArray, options: { readonly gzip?: boolean } = {
     view.setUint32(4 + 4 * i, d);
   });
   out.set(idx.data, header);
-  return options.gzip === true ? gzipSync(out, { level: 9 }) : out;
+  // Not Node's zlib, whose output depends on its version and the processor.
+  return options.gzip === true ? gzipSync(out, { level: 9, mtime: 0 }) : out;
 }
 
 function isGzip(bytes: Uint8Array): boolean {
@@ -82,8 +87,14 @@ function readGzipped(bytes: Uint8Array, name: string): IdxArray {
   if (size > bytes.length * MAX_DEFLATE_RATIO)
     throw tooLarge(name, shape, `a gzip file of ${bytes.length} bytes can hold`);
   let plain: Uint8Array;
+  let read: number;
   try {
-    plain = gunzipSync(bytes, { maxOutputLength: offset + size + 1 }); // one more, to notice trailing bytes
+    // One byte more than expected, to notice trailing ones. `info` adds how much was read: bytes behind the stream are
+    // ignored otherwise. The type declarations do not know of it.
+    const result: unknown = gunzipSync(bytes, { maxOutputLength: offset + size + 1, info: true });
+    const { buffer, engine } = result as { buffer: Uint8Array; engine: { bytesWritten: number } };
+    plain = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+    read = engine.bytesWritten;
   } catch (error) {
     if (error instanceof RangeError)
       throw new DataError(`${name}: has more image data than the ${describe(shape)} = ${size} bytes the header says`, {
@@ -92,6 +103,7 @@ function readGzipped(bytes: Uint8Array, name: string): IdxArray {
     throw new DataError(`${name}: damaged gzip data: ${messageOf(error)}`, { cause: error });
   }
   if (plain.length - offset !== size) throw sizeMismatch(name, shape, plain.length - offset);
+  if (read !== bytes.length) throw new DataError(`${name}: ${bytes.length - read} bytes follow the gzip data`);
   return { shape, data: plain.subarray(offset) };
 }
 

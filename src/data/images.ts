@@ -24,21 +24,27 @@ export interface DecodedImage {
 
 /** Decoding runs in a thread pool; more than this many at once only costs memory. */
 const CONCURRENT = 16;
-/** Larger pictures are refused by the decoder before it allocates them. */
-const MAX_PIXELS = 2 ** 26;
+/** Larger pictures are refused by the decoder before it allocates them: a damaged header can claim any size. */
+const MAX_PIXELS = 2 ** 24;
 
 /**
  * A data set of pictures that must all have the size and channels of the first, checked as they are decoded. Iterating
  * holds one group of encoded pictures at a time; `gather` decodes each group it touches once and keeps its pixels as bytes.
+ * `where` (the path) is for messages about the whole set.
  */
-export async function imageDataset(name: string, fingerprint: string, groups: readonly ImageGroup[]): Promise<Dataset> {
+export async function imageDataset(
+  name: string,
+  fingerprint: string,
+  groups: readonly ImageGroup[],
+  where: string = name,
+): Promise<Dataset> {
   const starts: number[] = [];
   let length = 0;
   for (const group of groups) {
     starts.push(length);
     length += group.length;
   }
-  if (length === 0) throw new DataError(`${name}: holds no images`);
+  if (length === 0) throw new DataError(`${where}: holds no images`);
   let latest: { readonly group: number; readonly images: Promise<readonly EncodedImage[]> } | undefined;
   const cache: (Promise<Uint8Array> | undefined)[] = groups.map(() => undefined);
 
@@ -123,12 +129,8 @@ async function decodeInto(
   out: Uint8Array | Float32Array,
 ): Promise<void> {
   for (let i = 0; i < images.length; i += CONCURRENT) {
-    const decoded = await Promise.all(images.slice(i, i + CONCURRENT).map(decodeImage));
+    const decoded = await Promise.all(images.slice(i, i + CONCURRENT).map((image) => decodeImage(image, shape)));
     decoded.forEach((image, k) => {
-      if (image.shape.some((d, axis) => d !== shape[axis])) {
-        const where = images[i + k]!.where;
-        throw new DataError(`${where}: is ${describe(image.shape)}, expected ${describe(shape)} like the first image`);
-      }
       out.set(image.data, (i + k) * image.data.length);
     });
   }
@@ -137,9 +139,10 @@ async function decodeInto(
 /**
  * Decodes one PNG, JPEG or WebP picture: grey stays one channel, colour becomes RGB, a fully opaque alpha channel is
  * dropped. Throws a DataError naming the picture when it is damaged, of another format, transparent, animated, of more
- * than 8 bits a channel (which would have to be rounded) or larger than 2^26 pixels.
+ * than 8 bits a channel (which would have to be rounded), larger than 2^24 pixels or not of the `expected` shape (which is
+ * checked before the pixels are decoded).
  */
-export async function decodeImage(image: EncodedImage): Promise<DecodedImage> {
+export async function decodeImage(image: EncodedImage, expected?: DecodedImage['shape']): Promise<DecodedImage> {
   const { bytes, where } = image;
   if (!isPicture(bytes)) {
     const found = [...bytes.subarray(0, 4)].map((b) => b.toString(16).padStart(2, '0')).join(' ');
@@ -154,12 +157,16 @@ export async function decodeImage(image: EncodedImage): Promise<DecodedImage> {
       throw new DataError(`${where}: is animated (${meta.pages} frames), expected one picture`);
     if (meta.space === 'cmyk') throw new DataError(`${where}: is a CMYK picture, expected grey or RGB`);
     const grey = meta.channels - (meta.hasAlpha ? 1 : 0) === 1;
+    const shape = [grey ? 1 : 3, meta.height, meta.width] as const;
+    if (expected?.some((d, axis) => d !== shape[axis])) {
+      throw new DataError(`${where}: is ${describe(shape)}, expected ${describe(expected)} like the first image`);
+    }
     // The library turns grey into RGB unless told not to.
     const { data, info } = await picture
       .toColourspace(grey ? 'b-w' : 'srgb')
       .raw()
       .toBuffer({ resolveWithObject: true });
-    return toPlanes(data, info, grey ? 1 : 3, where);
+    return toPlanes(data, info, shape, where);
   } catch (error) {
     if (error instanceof DataError) throw error;
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
@@ -171,12 +178,14 @@ export async function decodeImage(image: EncodedImage): Promise<DecodedImage> {
 function toPlanes(
   data: Uint8Array,
   info: { readonly width: number; readonly height: number; readonly channels: number },
-  c: number,
+  shape: DecodedImage['shape'],
   where: string,
 ): DecodedImage {
-  const { width: w, height: h, channels } = info;
-  if ((channels !== c && channels !== c + 1) || data.length !== w * h * channels) {
-    throw new DataError(`${where}: decodes to ${channels} channels, expected ${c}`);
+  const [c, h, w] = shape;
+  const { channels } = info;
+  if ((channels !== c && channels !== c + 1) || info.height !== h || info.width !== w) {
+    const found = `${channels} channels of ${info.height}×${info.width}`;
+    throw new DataError(`${where}: decodes to ${found}, its header says ${describe(shape)}`);
   }
   const plane = h * w;
   const out = new Uint8Array(c * plane);
@@ -189,7 +198,7 @@ function toPlanes(
       );
     }
   }
-  return { shape: [c, h, w], data: out };
+  return { shape, data: out };
 }
 
 /** PNG, JPEG or WebP by the first bytes. The decoder would take more formats, some of them with scripts or links. */

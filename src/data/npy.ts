@@ -5,6 +5,7 @@
 
 import { unzipSync, zipSync } from 'fflate';
 import { DataError } from '../errors.ts';
+import { crc32 } from './crc32.ts';
 
 /** The types of elements we read and write. `bool` is kept as bytes 0 and 1, `string` as NumPy's fixed-width `<U`. */
 export type NpyDtype = NpyArray['dtype'];
@@ -33,6 +34,8 @@ const codes = {
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] as const; // \x93NUMPY
 /** Deflate cannot do better than 1032:1, so a zip entry that claims more is damaged or hostile. */
 const MAX_DEFLATE_RATIO = 1032;
+/** NumPy's own limit. */
+const MAX_RANK = 64;
 
 /**
  * Reads a .npy file (versions 1 to 3, C or Fortran order, either byte order). The result may share memory with `bytes`.
@@ -61,6 +64,7 @@ export function readNpz(bytes: Uint8Array, name: string): Record<string, NpyArra
   if (bytes[0] !== 0x50 || bytes[1] !== 0x4b)
     throw new DataError(`${name}: is not an .npz file: expected it to start with PK`);
   const seen = new Set<string>();
+  let packed = 0;
   let files: Record<string, Uint8Array>;
   try {
     files = unzipSync(bytes, {
@@ -69,7 +73,8 @@ export function readNpz(bytes: Uint8Array, name: string): Record<string, NpyArra
         if (!entry.name.endsWith('.npy')) throw new DataError(`${place} is no .npy array`);
         if (seen.has(entry.name)) throw new DataError(`${place} is there twice`);
         seen.add(entry.name);
-        if (entry.size > bytes.length || entry.originalSize > entry.size * MAX_DEFLATE_RATIO + 64) {
+        packed += entry.size; // entries could share bytes, and a small file unpack to any size
+        if (packed > bytes.length || entry.originalSize > entry.size * MAX_DEFLATE_RATIO + 64) {
           const sizes = `${entry.size} bytes packed, ${entry.originalSize} unpacked`;
           throw new DataError(`${place} has impossible sizes: ${sizes}, in a file of ${bytes.length}`);
         }
@@ -83,6 +88,10 @@ export function readNpz(bytes: Uint8Array, name: string): Record<string, NpyArra
     });
   }
   const checksums = readChecksums(bytes);
+  const found = Object.keys(files).length;
+  if (found !== checksums.size) {
+    throw new DataError(`${name}: damaged .npz file: says ${found} entries, its directory has ${checksums.size}`);
+  }
   const arrays = Object.entries(files).map(([entry, content]): [string, NpyArray] => {
     const expected = checksums.get(entry);
     if (expected === undefined || crc32(content) !== expected) {
@@ -159,6 +168,7 @@ function readHeader(bytes: Uint8Array, name: string): Header {
   if (dims.some((d) => !Number.isSafeInteger(d) || d < 0)) {
     throw new DataError(`${name}: shape is (${shape}), expected integers >= 0`);
   }
+  if (dims.length > MAX_RANK) throw new DataError(`${name}: has ${dims.length} axes, expected at most ${MAX_RANK}`);
   return { descr, fortran: order === 'True', shape: dims, offset };
 }
 
@@ -176,7 +186,7 @@ function readDescr(descr: string, name: string): { dtype: NpyDtype; itemSize: nu
 
 /** A copy with the bytes of each element reversed. */
 function swapped(bytes: Uint8Array, itemSize: number): Uint8Array {
-  const out = bytes.slice();
+  const out = new Uint8Array(bytes); // not `slice`, which does not copy a Node Buffer
   for (let i = 0; i < out.length; i += itemSize) out.subarray(i, i + itemSize).reverse();
   return out;
 }
@@ -196,7 +206,7 @@ function decodeElements(
   }
   // Typed arrays need an aligned start; in a zip file that is luck.
   const unit = dtype === 'string' ? 4 : itemSize;
-  const { buffer, byteOffset } = body.byteOffset % unit === 0 ? body : body.slice();
+  const { buffer, byteOffset } = body.byteOffset % unit === 0 ? body : new Uint8Array(body);
   const n = body.length / unit;
   if (dtype === 'float32') return { dtype, shape, data: new Float32Array(buffer, byteOffset, n) };
   if (dtype === 'float64') return { dtype, shape, data: new Float64Array(buffer, byteOffset, n) };
@@ -261,16 +271,22 @@ function toCOrder(array: NpyArray): NpyArray {
   return { ...array, data: array.data.map((_, i) => array.data[order[i]!]!) } as NpyArray;
 }
 
-/** CRC-32 by entry name, from a zip file's central directory. Only called once the library has accepted that directory. */
+/**
+ * CRC-32 by entry name, from a zip file's central directory; empty where that cannot be found. The zip library checks
+ * sizes, not checksums, and a flipped bit in a number must not pass.
+ */
 function readChecksums(bytes: Uint8Array): Map<string, number> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const checksums = new Map<string, number>();
   let end = bytes.length - 22; // the end record, before a comment of at most 65535 bytes
   while (end > 0 && view.getUint32(end, true) !== 0x06054b50) end--;
-  // Where the directory starts: its size is relative to its end, which holds with and without the zip64 records.
-  let at = view.getUint32(end + 16, true);
-  if (at === 0xffffffff && end >= 20)
-    at = Number(view.getBigUint64(Number(view.getBigUint64(end - 12, true)) + 48, true));
+  let at = view.getUint32(end + 16, true); // where the directory starts
+  if (at === 0xffffffff && end >= 20) {
+    // It is in the zip64 end record, whose place is in a record before this one.
+    const record = Number(view.getBigUint64(end - 12, true));
+    if (record + 56 > bytes.length) return checksums;
+    at = Number(view.getBigUint64(record + 48, true));
+  }
   const decoder = new TextDecoder();
   while (at + 46 <= bytes.length && view.getUint32(at, true) === 0x02014b50) {
     const nameLength = view.getUint16(at + 28, true);
@@ -279,17 +295,4 @@ function readChecksums(bytes: Uint8Array): Map<string, number> {
     at += 46 + skip;
   }
   return checksums;
-}
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte;
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-  return value;
-});
-
-/** CRC-32 as zip uses it. The zip library checks sizes, not checksums, and a flipped bit in a number must not pass. */
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ crcTable[(crc ^ bytes[i]!) & 0xff]!;
-  return (crc ^ 0xffffffff) >>> 0;
 }

@@ -8,15 +8,17 @@ import {
   asyncBufferFromFile,
   type FileMetaData,
   parquetMetadataAsync,
-  parquetReadObjects,
+  type RowGroup,
 } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
 import { DataError } from '../errors.ts';
 import type { Dataset } from './dataset.ts';
 import { pathKind, reasonOf } from './files.ts';
 import { type EncodedImage, type ImageGroup, imageDataset } from './images.ts';
+import { readByteArrays } from './parquet-pages.ts';
 
 const COLUMNS = ['image', 'img'] as const;
+/** The first and the last bytes of the format: a magic number; length and magic number. */
+const [HEAD, TAIL] = [4, 8];
 
 /**
  * Opens a Parquet file of pictures under the input name 'x'. The pictures are checked as they are decoded; all must have
@@ -27,47 +29,100 @@ export async function openParquet(path: string, name: string = path): Promise<Da
   if (kind !== 'file')
     throw new DataError(`${path}: ${kind === 'folder' ? 'is a folder' : 'no such file'}, expected a Parquet file`);
   const fingerprint = await hashFile(path);
-  const { file, metadata } = await guard(path, 'not a Parquet file, or damaged', async () => {
+  const { file, groups } = await guard(path, 'not a Parquet file, or damaged', async () => {
     const buffer = await asyncBufferFromFile(path);
-    if (buffer.byteLength < 12) throw new Error(`it has ${buffer.byteLength} bytes, the smallest Parquet file has 12`);
+    if (buffer.byteLength < HEAD + TAIL)
+      throw new Error(`it has ${buffer.byteLength} bytes, the smallest Parquet file has ${HEAD + TAIL}`);
     // Geographic metadata is none of our business, and parsing it is one more way for a damaged file to fail.
-    return { file: buffer, metadata: await parquetMetadataAsync(buffer, { geoparquet: false }) };
+    const metadata = await parquetMetadataAsync(buffer, { geoparquet: false });
+    return { file: buffer, groups: planGroups(path, buffer.byteLength, metadata) };
   });
-  const column = imageColumn(path, metadata);
-  const groups: ImageGroup[] = [];
-  let rowStart = 0;
-  for (const [index, group] of rowGroups(path, metadata).entries()) {
-    const start = rowStart;
-    groups.push({
-      length: group,
-      load: () => loadGroup({ path, file, metadata, column, index, start, length: group }),
-    });
-    rowStart += group;
-  }
-  return imageDataset(name, fingerprint, groups);
+  const images: ImageGroup[] = groups.map((group) => ({
+    length: group.rows,
+    load: () => loadGroup(path, file, group),
+  }));
+  return imageDataset(name, fingerprint, images, path);
 }
 
-/** The rows of each row group. Refuses a file whose own counts disagree. */
-function rowGroups(path: string, metadata: FileMetaData): readonly number[] {
+/** Where the pictures of a row group lie. */
+interface GroupPlace {
+  readonly index: number;
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly column: ImageColumn;
+  readonly codec: string;
+  /** Bytes from..to-1 of the file. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The row groups of the file. Refuses a file whose own counts disagree, with each other or with its size. */
+function planGroups(path: string, fileSize: number, metadata: FileMetaData): GroupPlace[] {
+  const column = imageColumn(path, metadata.schema);
   const counts = metadata.row_groups.map((group) => Number(group.num_rows));
   const total = counts.reduce((sum, n) => sum + n, 0);
   if (counts.some((n) => !Number.isSafeInteger(n) || n < 0) || total !== Number(metadata.num_rows)) {
     throw new DataError(`${path}: row groups have ${counts.join(' + ')} rows, the header says ${metadata.num_rows}`);
   }
-  return counts;
+  // Equal pictures could be packed more tightly than that, but nobody keeps such a set, and a damaged count is caught.
+  if (total > fileSize) throw new DataError(`${path}: the header says ${total} rows, the file has ${fileSize} bytes`);
+  let firstRow = 0;
+  return metadata.row_groups.map((group, index) => {
+    const place = placeOf(`${path}: row group ${index}`, fileSize, column, group);
+    const rows = counts[index]!;
+    firstRow += rows;
+    return { ...place, index, rows, column, firstRow: firstRow - rows };
+  });
 }
 
-/** The name of the image column. The schema is a flat list in depth-first order, each with its number of children. */
-function imageColumn(path: string, metadata: FileMetaData): string {
+function placeOf(
+  where: string,
+  fileSize: number,
+  column: ImageColumn,
+  group: RowGroup,
+): Pick<GroupPlace, 'codec' | 'from' | 'to'> {
+  const path = `${column.name}.bytes`;
+  const chunk = group.columns.find((c) => c.meta_data?.path_in_schema.join('.') === path);
+  if (!chunk?.meta_data) throw new DataError(`${where}: has no column ${path}, the header says it has`);
+  if (chunk.file_path) throw new DataError(`${where}: lies in another file, '${chunk.file_path}'`);
+  const { codec, data_page_offset, dictionary_page_offset, total_compressed_size } = chunk.meta_data;
+  // Some writers say 0 where there is no dictionary.
+  const dictionary = Number(dictionary_page_offset ?? 0);
+  const data = Number(data_page_offset);
+  const from = dictionary > 0 ? Math.min(dictionary, data) : data;
+  const to = from + Number(total_compressed_size);
+  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < HEAD || to < from || to > fileSize - TAIL) {
+    throw new DataError(
+      `${where}: lies at bytes ${from} to ${to}, the file has room from ${HEAD} to ${fileSize - TAIL}`,
+    );
+  }
+  return { codec, from, to };
+}
+
+interface ImageColumn {
+  readonly name: string;
+  /** How many of the column and its field `bytes` are optional. */
+  readonly maxDefinition: number;
+}
+
+/** The image column. The schema is a flat list in depth-first order, each element with its number of children. */
+function imageColumn(path: string, schema: FileMetaData['schema']): ImageColumn {
   const names: string[] = [];
-  const { schema } = metadata;
   let at = 1; // 0 is the root
   while (at < schema.length) {
     const element = schema[at]!;
     names.push(element.name);
     const end = subtreeEnd(schema, at);
-    const children = schema.slice(at + 1, end).map((child) => child.name);
-    if (COLUMNS.some((column) => column === element.name) && children.includes('bytes')) return element.name;
+    const bytes = schema.slice(at + 1, end).find((child) => child.name === 'bytes');
+    if (COLUMNS.some((column) => column === element.name) && bytes) {
+      const repeats = [element, bytes].some((e) => e.repetition_type === 'REPEATED');
+      if (repeats || bytes.type !== 'BYTE_ARRAY') {
+        const found = repeats ? 'a list' : `of type ${bytes.type}`;
+        throw new DataError(`${path}: ${element.name}.bytes is ${found}, expected one byte array a row`);
+      }
+      const optional = [element, bytes].filter((e) => e.repetition_type !== 'REQUIRED');
+      return { name: element.name, maxDefinition: optional.length };
+    }
     at = end;
   }
   throw new DataError(
@@ -86,39 +141,17 @@ function subtreeEnd(schema: FileMetaData['schema'], at: number): number {
   return i;
 }
 
-interface GroupPlace {
-  readonly path: string;
-  readonly file: AsyncBuffer;
-  readonly metadata: FileMetaData;
-  readonly column: string;
-  readonly index: number;
-  readonly start: number;
-  readonly length: number;
-}
-
-async function loadGroup(place: GroupPlace): Promise<readonly EncodedImage[]> {
-  const { path, file, metadata, column, index, start, length } = place;
-  const rows = await guard(path, `row group ${index} is damaged`, () =>
-    parquetReadObjects({
-      file,
-      metadata,
-      compressors,
-      columns: [column],
-      rowStart: start,
-      rowEnd: start + length,
-      utf8: false, // the bytes of a picture are not text, whatever the schema leaves unsaid
-      geoparquet: false,
-    }),
-  );
-  if (rows.length !== length) {
-    throw new DataError(`${path}: row group ${index} has ${rows.length} rows, the header says ${length}`);
+async function loadGroup(path: string, file: AsyncBuffer, group: GroupPlace): Promise<readonly EncodedImage[]> {
+  const { index, firstRow, rows, codec, from, to } = group;
+  const { name, maxDefinition } = group.column;
+  const where = `${path}: row group ${index}`;
+  const bytes = await guard(path, `row group ${index}`, async () => new Uint8Array(await file.slice(from, to)));
+  if (bytes.length !== to - from) {
+    throw new DataError(`${where}: has ${bytes.length} bytes, the header says ${to - from}; has the file changed?`);
   }
-  return rows.map((row, i) => {
-    const where = `${path}: row ${start + i}`;
-    const cell: unknown = row[column];
-    const bytes: unknown = typeof cell === 'object' && cell !== null && 'bytes' in cell ? cell.bytes : undefined;
-    if (!(bytes instanceof Uint8Array)) throw new DataError(`${where}: holds no picture in ${column}.bytes`);
-    return { bytes, where };
+  return readByteArrays({ where, bytes, codec, rows, maxDefinition }).map((picture, i) => {
+    if (!picture) throw new DataError(`${path}: row ${firstRow + i}: holds no picture in ${name}.bytes`);
+    return { bytes: picture, where: `${path}: row ${firstRow + i}` };
   });
 }
 
@@ -127,6 +160,7 @@ async function guard<T>(path: string, what: string, work: () => Promise<T>): Pro
   try {
     return await work();
   } catch (error) {
+    if (error instanceof DataError) throw error;
     throw new DataError(`${path}: ${what}: ${reasonOf(error, path)}`, { cause: error });
   }
 }

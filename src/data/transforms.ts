@@ -27,6 +27,9 @@ export function pad(data: Dataset, height: number, width: number): Dataset {
   if (shape?.length !== 3) throw new DataError(`${data.name}: holds no images, so there is nothing to pad`);
   const [c, h, w] = shape as [number, number, number];
   if (h === height && w === width) return data;
+  if (![height, width].every((d) => Number.isInteger(d) && d > 0)) {
+    throw new DataError(`${data.name}: to be padded to ${height}×${width}, expected positive whole numbers`);
+  }
   if (h > height || w > width) {
     throw new DataError(`${data.name}: images are ${shapeText(shape)}, larger than the ${height}×${width} to pad to`);
   }

@@ -1,0 +1,148 @@
+// The data sets known by name: which files hold them, where those are looked for, and where they are to be had.
+
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DataError } from '../errors.ts';
+
+interface KnownSet {
+  /**
+   * By split: alternatives in order of preference, each a file or the files that make up the split together. Names that
+   * start with the set's name are looked for in the data directory itself as well.
+   */
+  readonly files: Readonly<Record<string, readonly (string | readonly string[])[]>>;
+  /** Folders within a data directory besides the one of the set's name, such as other tools make; or absolute ones. */
+  readonly folders?: readonly string[];
+  readonly source: string;
+}
+
+/** Files of one split on the Hugging Face hub. */
+const hub = (split: string) => `${split}-00000-of-00001.parquet`;
+
+/** The names of the MNIST database, which its successors took over; some copies of the test set call it so. */
+const idxFiles = {
+  train: ['train-images-idx3-ubyte.gz', 'train-images-idx3-ubyte', hub('train')],
+  test: [
+    't10k-images-idx3-ubyte.gz',
+    't10k-images-idx3-ubyte',
+    'test-images-idx3-ubyte.gz',
+    'test-images-idx3-ubyte',
+    hub('test'),
+  ],
+};
+
+const parquetFiles = (name: string) => ({
+  train: [`${name}-train.parquet`, 'train.parquet', hub('train')],
+  test: [`${name}-test.parquet`, 'test.parquet', hub('test')],
+});
+
+const hubSource = 'a Parquet file with a column of images, such as the Hugging Face hub has';
+
+export const knownSets: Readonly<Record<string, KnownSet>> = {
+  'fashion-mnist': {
+    files: idxFiles,
+    folders: ['fashion_mnist', 'FashionMNIST/raw', '/usr/share/datasets/fashion-mnist'],
+    source: "Debian's package dataset-fashion-mnist or github.com/zalandoresearch/fashion-mnist",
+  },
+  mnist: { files: idxFiles, folders: ['MNIST/raw'], source: 'the MNIST database (yann.lecun.com/exdb/mnist)' },
+  kmnist: {
+    files: {
+      train: [...idxFiles.train, 'kmnist-train-imgs.npz'],
+      test: [...idxFiles.test, 'kmnist-test-imgs.npz'],
+    },
+    folders: ['KMNIST/raw'],
+    source: 'codh.rois.ac.jp/kmnist',
+  },
+  omniglot: { files: { test: idxFiles.test }, source: 'github.com/brendenlake/omniglot, made an idx file of 28×28' },
+  cifar10: {
+    files: {
+      train: [
+        'cifar10-train.parquet',
+        [1, 2, 3, 4, 5].map((k) => `data_batch_${k}.bin`),
+        'train.parquet',
+        hub('train'),
+      ],
+      test: ['cifar10-test.parquet', 'test_batch.bin', 'test.parquet', hub('test')],
+    },
+    folders: ['cifar-10-batches-bin', 'cifar10/cifar-10-batches-bin', 'cifar10/plain_text'],
+    source: 'cs.toronto.edu/~kriz/cifar.html (the binary version)',
+  },
+  svhn: { files: parquetFiles('svhn'), folders: ['svhn/cropped_digits'], source: hubSource },
+  gtsrb: { files: parquetFiles('gtsrb'), source: hubSource },
+  celeba: { files: parquetFiles('celeba'), source: hubSource },
+};
+
+const samples: Readonly<Record<string, string>> = {
+  'sample/fashion-mnist': 'fashion-mnist-test-2000-idx3-ubyte.gz',
+  'sample/mnist': 'mnist-test-1000-idx3-ubyte.gz',
+};
+
+/** What a DATA argument may name besides a path, for messages. */
+export const knownNames = [...Object.keys(knownSets), ...Object.keys(samples), 'constant', 'noise'];
+
+/** The file of a sample set that is shipped with the program; undefined where there is none of this name. */
+export function samplePath(name: string): string | undefined {
+  if (!Object.hasOwn(samples, name)) return undefined;
+  return fileURLToPath(new URL(`../../samples/${samples[name]}`, import.meta.url));
+}
+
+/** Where known sets are looked for. */
+export interface DataDirs {
+  readonly dataDir?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * The files of a split of a known set, which exist. Looks in `dataDir`, the environment variable FISHER_OOD_DATA and
+ * ~/.cache/fisher-ood/data, in this order. Throws a DataError for a split the set does not have, a `dataDir` that is not
+ * there, and where nothing is found: then it says where it looked for which files, and where they are to be had.
+ */
+export async function findKnown(name: string, split: string, options: DataDirs): Promise<readonly string[]> {
+  const known = knownSets[name]!;
+  const alternatives = Object.hasOwn(known.files, split) ? known.files[split] : undefined;
+  if (!alternatives) {
+    throw new DataError(`${name} has no split '${split}'; it has ${Object.keys(known.files).join(' and ')}`);
+  }
+  const { dataDir, env = process.env } = options;
+  if (dataDir !== undefined && !(await isFolder(dataDir))) {
+    throw new DataError(`--data-dir ${dataDir}: is not a folder, expected one with data sets`);
+  }
+  const bases = [dataDir, env.FISHER_OOD_DATA, join(homedir(), '.cache', 'fisher-ood', 'data')].filter(
+    (base) => !!base,
+  );
+  const folders = [name, ...(known.folders ?? [])];
+  const looked: string[] = [];
+  for (const base of bases as string[]) {
+    for (const folder of folders.filter((f) => !isAbsolute(f))) looked.push(join(base, folder));
+    looked.push(base);
+  }
+  looked.push(...folders.filter((f) => isAbsolute(f)));
+  for (const folder of looked) {
+    // A data directory may hold many sets, so files in it must carry the name; unless it is the folder of this one.
+    const shared = bases.includes(folder) && !folders.some((f) => resolve(folder) === resolve(folder, climb(f), f));
+    for (const alternative of alternatives) {
+      const files = typeof alternative === 'string' ? [alternative] : alternative;
+      if (shared && files.some((file) => !file.startsWith(name))) continue;
+      const paths = files.map((file) => join(folder, file));
+      if (paths.every((path) => existsSync(path))) return paths;
+    }
+  }
+  const wanted = alternatives.map((a) => (typeof a === 'string' ? a : a.join(' + '))).join(', ');
+  throw new DataError(
+    `${name}:${split}: found none of ${wanted} in ${looked.join(', ')}; get it from ${known.source} and say where it is with --data-dir or FISHER_OOD_DATA`,
+  );
+}
+
+/** As many steps up as `folder` has steps down. */
+function climb(folder: string): string {
+  return folder.replace(/[^/]+/g, '..');
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
+}
