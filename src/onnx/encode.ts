@@ -1,9 +1,11 @@
-// A lowered graph as the bytes of an ONNX file. The only file that writes the protobuf.
+// A lowered graph as the bytes of an ONNX file.
 
-import { create, toBinary } from '@bufbuild/protobuf';
+import type { OnnxAttr } from '../graph/index.ts';
+import type { OnnxDType, OnnxModel, OnnxTensor, OnnxValue } from './model.ts';
 import {
   AttributeProto_AttributeType,
   AttributeProtoSchema,
+  create,
   GraphProtoSchema,
   ModelProtoSchema,
   NodeProtoSchema,
@@ -14,10 +16,9 @@ import {
   TensorShapeProtoSchema,
   TypeProto_TensorSchema,
   TypeProtoSchema,
+  toBinary,
   ValueInfoProtoSchema,
-} from 'onnx-buf';
-import type { OnnxAttr } from '../graph/index.ts';
-import type { OnnxDType, OnnxModel, OnnxTensor, OnnxValue } from './model.ts';
+} from './proto.ts';
 
 /** Opset of everything we emit: reductions take axes as an input from 18 on. */
 const OPSET = 18;

@@ -1,5 +1,6 @@
 // Elementwise ops with NumPy broadcasting: arithmetic, comparison, activations. Operands in, value of the joint shape out.
 
+import erf64 from '@stdlib/math-base-special-erf';
 import { GraphError } from '../errors.ts';
 import type { Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
 import { mapBroadcast } from '../tensor/ndarray.ts';
@@ -101,6 +102,21 @@ export const elementwiseOps = {
     (x) => Math.max(x, 0),
     (_x, y, dY) => mul(dY, step(y)),
   ),
+  Erf: unary('Erf', erf64, (x, _y, dY) => mul(dY, mul(2 / Math.sqrt(Math.PI), exp(neg(square(x)))))),
+  // The exponent's gradient needs log a, so it exists for positive a only, as the power itself for fractional exponents.
+  Pow: elementwise('Pow', 2, {
+    f: Math.pow,
+    d: (dY, [a, b], y, needs) => [
+      needs[0] ? mul(dY, mul(b!, power(a!, sub(b!, 1)))) : null,
+      needs[1] ? mul(dY, mul(y, log(a!))) : null,
+    ],
+  }),
+  Floor: elementwise('Floor', 1, { f: Math.floor }),
+  Ceil: elementwise('Ceil', 1, { f: Math.ceil }),
+  // Halves go to the even neighbour.
+  Round: elementwise('Round', 1, {
+    f: (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)),
+  }),
   Sign: elementwise('Sign', 1, { f: Math.sign }),
   // 1 where x > 0, else 0. max(0, min(1, 2^127 x)) is that for all but subnormal x, in one vectorised pass; ONNX Runtime's
   // Sign and comparison with cast take two to five times as long.
@@ -211,6 +227,10 @@ export const tanh = (x: Value): Value => apply(elementwiseOps.Tanh, [x]);
 export const sigmoid = (x: Value): Value => apply(elementwiseOps.Sigmoid, [x]);
 export const softplus = (x: Value): Value => apply(elementwiseOps.Softplus, [x]);
 export const relu = (x: Value): Value => apply(elementwiseOps.Relu, [x]);
+export const erf = (x: Value): Value => apply(elementwiseOps.Erf, [x]);
+export const floor = (x: Value): Value => apply(elementwiseOps.Floor, [x]);
+export const ceil = (x: Value): Value => apply(elementwiseOps.Ceil, [x]);
+export const round = (x: Value): Value => apply(elementwiseOps.Round, [x]);
 export const sign = (x: Value): Value => apply(elementwiseOps.Sign, [x]);
 export const step = (x: Value): Value => apply(elementwiseOps.Step, [x]);
 export const not = (x: Value): Value => apply(elementwiseOps.Not, [x]);
@@ -221,3 +241,19 @@ export const where = (condition: Value, a: Operand, b: Operand): Value =>
 export const toFloat = (x: Value): Value => (x.dtype === 'float' ? x : apply(elementwiseOps.ToFloat, [x]));
 
 export const square = (x: Value): Value => mul(x, x);
+
+/** a^b; small whole exponents are products and roots. */
+export function power(a: Value, b: Operand): Value {
+  const exponent = uniformValue(b);
+  const shape = typeof b === 'number' ? [] : b.shape;
+  const same = broadcastTwo(a.shape, shape);
+  if (exponent !== undefined && same && sameShape(same, a.shape)) {
+    if (exponent === 0) return expand(a.arena.constant(1), a.shape);
+    if (exponent === 1) return a;
+    if (exponent === 2) return square(a);
+    if (exponent === 3) return mul(a, square(a));
+    if (exponent === 0.5) return sqrt(a);
+    if (exponent === -1) return div(1, a);
+  }
+  return binary(elementwiseOps.Pow, a, b, { right: 1 });
+}

@@ -6,9 +6,18 @@ import { groupOps } from './group.ts';
 import { linearOps } from './linear.ts';
 import { reduceOps } from './reduce.ts';
 import { shapeOps } from './shape.ts';
+import { softmaxOps } from './softmax.ts';
 
 /** The table: one record per op. */
-export const ops = { ...elementwiseOps, ...reduceOps, ...shapeOps, ...linearOps, ...convOps, ...groupOps };
+export const ops = {
+  ...elementwiseOps,
+  ...reduceOps,
+  ...shapeOps,
+  ...linearOps,
+  ...convOps,
+  ...softmaxOps,
+  ...groupOps,
+};
 
 export type { Operand } from './apply.ts';
 export { constantData, uniformValue } from './apply.ts';
@@ -16,10 +25,13 @@ export { type ConvOptions, conv, convTranspose, convWeightGrad } from './conv.ts
 export {
   abs,
   add,
+  ceil,
   cos,
   div,
   equal,
+  erf,
   exp,
+  floor,
   greater,
   less,
   log,
@@ -28,7 +40,9 @@ export {
   mul,
   neg,
   not,
+  power,
   relu,
+  round,
   sigmoid,
   sign,
   sin,
@@ -45,3 +59,4 @@ export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
 export { matmul, outerSum } from './linear.ts';
 export { expand, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
 export { concat, flip, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
+export { logSoftmax, softmax } from './softmax.ts';

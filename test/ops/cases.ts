@@ -50,6 +50,12 @@ const reduction = (f: (x: Value, axes: number[], keep: boolean) => Value): fc.Ar
         ),
     }));
 
+const alongAxis = (f: (x: Value, axis: number) => Value): fc.Arbitrary<OpCase> =>
+  fc.record({ s: nonEmpty, pick: fc.nat(3) }).map(({ s, pick }) => ({
+    operands: [s],
+    build: ([x]) => f(x!, pick % s.length),
+  }));
+
 /** A window of each axis, possibly strided or backwards: what Slice takes and Place gives back. */
 const windows = fc
   .array(
@@ -136,6 +142,13 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   Softplus: unary(o.softplus),
   Relu: unary(o.relu),
   Step: unary(o.step),
+  Erf: unary(o.erf),
+  Pow: binary((a, b) => o.power(a, b), true),
+  Floor: unary(o.floor),
+  Ceil: unary(o.ceil),
+  Round: unary(o.round),
+  Softmax: alongAxis(o.softmax),
+  LogSoftmax: alongAxis(o.logSoftmax),
   Sign: unary(o.sign),
   Less: binary((a, b) => o.toFloat(o.less(a, b))),
   Greater: binary((a, b) => o.toFloat(o.greater(a, b))),

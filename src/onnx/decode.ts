@@ -1,0 +1,275 @@
+// The bytes of an ONNX file in; its main graph as plain data out, every size checked against what is there.
+
+import { ModelError } from '../errors.ts';
+import type { DType } from '../graph/index.ts';
+import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
+import {
+  type AttributeProto,
+  AttributeProto_AttributeType,
+  fromBinary,
+  type GraphProto,
+  ModelProtoSchema,
+  type NodeProto,
+  type TensorProto,
+  TensorProto_DataLocation,
+  TensorProto_DataType,
+  type ValueInfoProto,
+} from './proto.ts';
+
+/** A tensor of an ONNX file, its numbers in float64 (exact for all types but int64 beyond 2^53). */
+export interface FileTensor {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly data: Float64Array;
+}
+
+export type FileAttr = number | string | readonly number[] | readonly string[] | FileTensor | FileGraph;
+
+export interface FileNode {
+  readonly op: string;
+  readonly domain: string;
+  /** For messages: the node's name, or that of its first output. */
+  readonly name: string;
+  /** Empty strings stand for operands left out. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attrs: Readonly<Record<string, FileAttr>>;
+}
+
+export interface FileInput {
+  readonly name: string;
+  readonly dtype: DType;
+  /** Sizes, or names of sizes that are free. */
+  readonly shape: readonly (number | string)[] | undefined;
+}
+
+export interface FileGraph {
+  readonly nodes: readonly FileNode[];
+  readonly initializers: ReadonlyMap<string, FileTensor>;
+  /** Without those that are initialisers. */
+  readonly inputs: readonly FileInput[];
+  readonly outputs: readonly string[];
+}
+
+export interface FileModel {
+  readonly graph: FileGraph;
+  readonly opset: number;
+}
+
+/** Bytes of a file beside the model, by the name the model gives; throws where that is not allowed. */
+export type ExternalData = (location: string) => Uint8Array;
+
+/** Throws a ModelError that names the file and the place in it. */
+export function decode(bytes: Uint8Array, name: string, external?: ExternalData): FileModel {
+  if (bytes.length === 0) throw new ModelError(`${name}: is empty, expected an ONNX model`);
+  let proto: ReturnType<typeof fromBinary<typeof ModelProtoSchema>>;
+  try {
+    proto = fromBinary(ModelProtoSchema, bytes);
+  } catch (error) {
+    throw new ModelError(`${name}: is not an ONNX model: ${error instanceof Error ? error.message : error}`);
+  }
+  if (!proto.graph || proto.graph.output.length === 0) throw new ModelError(`${name}: is not an ONNX model: no graph`);
+  const opset = proto.opsetImport.find((o) => o.domain === '' || o.domain === 'ai.onnx');
+  if (!opset) throw new ModelError(`${name}: declares no version of the ONNX operators`);
+  return { graph: graphOf(proto.graph, { name, external }), opset: Number(opset.version) };
+}
+
+interface Context {
+  readonly name: string;
+  readonly external: ExternalData | undefined;
+}
+
+function graphOf(graph: GraphProto, ctx: Context): FileGraph {
+  const initializers = new Map<string, FileTensor>();
+  for (const tensor of graph.initializer) {
+    if (initializers.has(tensor.name)) throw new ModelError(`${ctx.name}: two initialisers are named '${tensor.name}'`);
+    initializers.set(tensor.name, tensorOf(tensor, `initialiser '${tensor.name}'`, ctx));
+  }
+  if (graph.sparseInitializer.length > 0) throw new ModelError(`${ctx.name}: sparse initialisers are not supported`);
+  return {
+    nodes: graph.node.map((node) => nodeOf(node, ctx)),
+    initializers,
+    inputs: graph.input.filter((v) => !initializers.has(v.name)).map((v) => inputOf(v, ctx)),
+    outputs: graph.output.map((v) => v.name),
+  };
+}
+
+function nodeOf(node: NodeProto, ctx: Context): FileNode {
+  const name = node.name || node.output.find((output) => output !== '') || node.opType;
+  return {
+    op: node.opType,
+    domain: node.domain === 'ai.onnx' ? '' : node.domain,
+    name,
+    inputs: node.input,
+    outputs: node.output,
+    attrs: Object.fromEntries(node.attribute.map((a) => [a.name, attrOf(a, `${node.opType} '${name}'`, ctx)])),
+  };
+}
+
+function attrOf(a: AttributeProto, where: string, ctx: Context): FileAttr {
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  switch (a.type) {
+    case AttributeProto_AttributeType.FLOAT:
+      return a.f;
+    case AttributeProto_AttributeType.INT:
+      return Number(a.i);
+    case AttributeProto_AttributeType.STRING:
+      return text(a.s);
+    case AttributeProto_AttributeType.FLOATS:
+      return a.floats;
+    case AttributeProto_AttributeType.INTS:
+      return a.ints.map(Number);
+    case AttributeProto_AttributeType.STRINGS:
+      return a.strings.map(text);
+    case AttributeProto_AttributeType.TENSOR:
+      if (a.t) return tensorOf(a.t, `attribute '${a.name}' of ${where}`, ctx);
+      break;
+    case AttributeProto_AttributeType.GRAPH:
+      if (a.g) return graphOf(a.g, ctx);
+      break;
+  }
+  throw new ModelError(`${ctx.name}: ${where}: attribute '${a.name}' is of a kind that is not supported (${a.type})`);
+}
+
+function inputOf(v: ValueInfoProto, ctx: Context): FileInput {
+  const type = v.type?.value;
+  if (type?.case !== 'tensorType') throw new ModelError(`${ctx.name}: input '${v.name}' is not a tensor`);
+  const shape = type.value.shape?.dim.map((d, axis) => {
+    if (d.value.case === 'dimValue') return Number(d.value.value);
+    return d.value.case === 'dimParam' ? d.value.value : `?${axis}`;
+  });
+  return { name: v.name, dtype: dtypeOf(type.value.elemType, `input '${v.name}'`, ctx), shape };
+}
+
+const { FLOAT, DOUBLE, FLOAT16, BFLOAT16, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, BOOL } =
+  TensorProto_DataType;
+
+function dtypeOf(type: number, where: string, ctx: Context): DType {
+  if (type === FLOAT || type === DOUBLE || type === FLOAT16 || type === BFLOAT16) return 'float';
+  if (type === BOOL) return 'bool';
+  const integers: readonly number[] = [INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64];
+  if (integers.includes(type)) return 'int';
+  throw new ModelError(
+    `${ctx.name}: ${where} is of a type that is not supported (${TensorProto_DataType[type] ?? type})`,
+  );
+}
+
+const bytesPerElement: Readonly<Record<number, number>> = {
+  [FLOAT]: 4,
+  [DOUBLE]: 8,
+  [FLOAT16]: 2,
+  [BFLOAT16]: 2,
+  [INT8]: 1,
+  [INT16]: 2,
+  [INT32]: 4,
+  [INT64]: 8,
+  [UINT8]: 1,
+  [UINT16]: 2,
+  [UINT32]: 4,
+  [UINT64]: 8,
+  [BOOL]: 1,
+};
+
+function tensorOf(t: TensorProto, where: string, ctx: Context): FileTensor {
+  const shape = t.dims.map(Number);
+  const dtype = dtypeOf(t.dataType, where, ctx);
+  if (shape.some((d) => !Number.isSafeInteger(d) || d < 0)) {
+    throw new ModelError(`${ctx.name}: ${where} has the shape ${shapeText(shape)}`);
+  }
+  const size = sizeOf(shape);
+  const place = `${where} ${shapeText(shape)}`;
+  const raw = t.dataLocation === TensorProto_DataLocation.EXTERNAL ? externalBytes(t, place, ctx) : t.rawData;
+  if (raw.length > 0 || t.dataLocation === TensorProto_DataLocation.EXTERNAL) {
+    const expected = size * bytesPerElement[t.dataType]!;
+    if (raw.length !== expected) {
+      throw new ModelError(`${ctx.name}: ${place} has ${raw.length} bytes of data, expected ${expected}`);
+    }
+    return { shape, dtype, data: fromRaw(raw, t.dataType, size) };
+  }
+  const typed = typedData(t);
+  if (typed.length !== size) {
+    throw new ModelError(`${ctx.name}: ${place} has ${typed.length} numbers of data, expected ${size}`);
+  }
+  return { shape, dtype, data: Float64Array.from(typed, Number) };
+}
+
+function typedData(t: TensorProto): ArrayLike<number | bigint> {
+  switch (t.dataType) {
+    case FLOAT:
+      return t.floatData;
+    case DOUBLE:
+      return t.doubleData;
+    case INT64:
+      return t.int64Data;
+    case UINT32:
+    case UINT64:
+      return t.uint64Data;
+    case FLOAT16:
+      return t.int32Data.map((bits) => fromHalf(bits & 0xffff));
+    case BFLOAT16:
+      return t.int32Data.map((bits) => fromBrain(bits & 0xffff));
+    default:
+      return t.int32Data;
+  }
+}
+
+function fromRaw(raw: Uint8Array, type: number, size: number): Float64Array {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const read: Readonly<Record<number, (i: number) => number>> = {
+    [FLOAT]: (i) => view.getFloat32(4 * i, true),
+    [DOUBLE]: (i) => view.getFloat64(8 * i, true),
+    [FLOAT16]: (i) => fromHalf(view.getUint16(2 * i, true)),
+    [BFLOAT16]: (i) => fromBrain(view.getUint16(2 * i, true)),
+    [INT8]: (i) => view.getInt8(i),
+    [INT16]: (i) => view.getInt16(2 * i, true),
+    [INT32]: (i) => view.getInt32(4 * i, true),
+    [INT64]: (i) => Number(view.getBigInt64(8 * i, true)),
+    [UINT8]: (i) => view.getUint8(i),
+    [UINT16]: (i) => view.getUint16(2 * i, true),
+    [UINT32]: (i) => view.getUint32(4 * i, true),
+    [UINT64]: (i) => Number(view.getBigUint64(8 * i, true)),
+    [BOOL]: (i) => Number(view.getUint8(i) !== 0),
+  };
+  const one = read[type]!;
+  return Float64Array.from({ length: size }, (_, i) => one(i));
+}
+
+/** IEEE 754 binary16. */
+function fromHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Infinity;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+}
+
+/** The upper half of a binary32. */
+function fromBrain(bits: number): number {
+  return new Float32Array(Uint32Array.of(bits << 16).buffer)[0]!;
+}
+
+function externalBytes(t: TensorProto, place: string, ctx: Context): Uint8Array {
+  const entries = Object.fromEntries(t.externalData.map((e) => [e.key, e.value]));
+  if (!entries.location || !ctx.external) {
+    throw new ModelError(
+      `${ctx.name}: ${place} is stored outside the file, and ${entries.location ? 'no folder is known' : 'it is not said where'}`,
+    );
+  }
+  const file = ctx.external(entries.location);
+  const offset = Number(entries.offset ?? 0);
+  const length = entries.length === undefined ? file.length - offset : Number(entries.length);
+  if (
+    !(
+      Number.isSafeInteger(offset) &&
+      Number.isSafeInteger(length) &&
+      offset >= 0 &&
+      length >= 0 &&
+      offset + length <= file.length
+    )
+  ) {
+    throw new ModelError(
+      `${ctx.name}: ${place} is at bytes ${offset} to ${offset + length} of '${entries.location}', which has ${file.length}`,
+    );
+  }
+  return file.subarray(offset, offset + length);
+}
