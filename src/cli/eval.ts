@@ -8,7 +8,7 @@ import { evaluateDetector } from '../experiment/index.ts';
 import { reportHtml } from '../report/index.ts';
 import type { Command } from './command.ts';
 import { featureOptions, openDetector, openFor } from './models.ts';
-import { openImages, required, text, texts, wholes } from './options.ts';
+import { openDataset, required, text, texts, wholes } from './options.ts';
 import { reportOf } from './reporting.ts';
 import { endProgress, print, say } from './terminal.ts';
 
@@ -39,7 +39,7 @@ export const evalCommand: Command = {
     if (missing !== undefined) {
       throw new UsageError(`${path} is not fitted for groups of ${missing}; it is for ${known.join(', ')}`);
     }
-    const raw = await openImages(required(values, 'in'), options);
+    const raw = await openDataset(required(values, 'in'), options);
     const inSet = { name: raw.name, data: await openFor(model, required(values, 'in'), options) };
     const oodSets = await Promise.all(
       pairs.map(async ({ name, spec }) => ({ name, data: await openFor(model, spec, options, raw.shapes.x) })),

@@ -3,7 +3,7 @@
 import { UsageError } from '../errors.ts';
 import { openExtractor, runFeatures, shardRows, tableFormatOf } from '../features/index.ts';
 import type { Command } from './command.ts';
-import { openFor, openModel } from './models.ts';
+import { modelOptions, openFor, openModel } from './models.ts';
 import { limited, required, text, whole } from './options.ts';
 import { duration, endProgress, print, progressLine, say, throttled } from './terminal.ts';
 
@@ -28,6 +28,7 @@ export const featuresCommand: Command = {
     },
     shard: { type: 'string', value: 'i/n', about: 'only the i-th of n parts of the data' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
+    ...modelOptions,
   },
   positionals: 1,
 
@@ -36,7 +37,7 @@ export const featuresCommand: Command = {
     tableFormatOf(out);
     const group = whole(values, 'group', 1) ?? 1;
     const shard = parseShard(text(values, 'shard'));
-    const model = await openModel(path!);
+    const model = await openModel(path!, values);
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
     const { seed, batch, threads } = options;
     const extractor = await openExtractor(model, {

@@ -4,7 +4,7 @@ import { dirname, relative, resolve } from 'node:path';
 import { fitDetectors, writeDetector } from '../detectors/index.ts';
 import { featuresOf } from '../experiment/index.ts';
 import type { Command } from './command.ts';
-import { featureOptions, openFor, openModel } from './models.ts';
+import { featureOptions, modelOptions, modelRecipe, openFor, openModel } from './models.ts';
 import { limited, required, whole, wholes } from './options.ts';
 import { endProgress, print } from './terminal.ts';
 
@@ -24,17 +24,18 @@ export const fitCommand: Command = {
     out: { type: 'string', value: 'FILE', about: 'the detector file, JSON' },
     group: { type: 'string', value: 'B,…', about: 'group sizes (default 1,5)' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
+    ...modelOptions,
   },
   positionals: 1,
 
   async run([path], values, options) {
     const out = required(values, 'out');
     const groups = wholes(values, 'group', 1) ?? [1, 5];
-    const model = await openModel(path!);
+    const model = await openModel(path!, values);
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
     const [tables] = await featuresOf(model, [{ name: data.name, data }], featureOptions(options, groups));
     endProgress();
-    const recipe = { model: relative(dirname(resolve(out)), resolve(path!)) };
+    const recipe = { model: relative(dirname(resolve(out)), resolve(path!)), ...modelRecipe(values) };
     const detector = fitDetectors(tables!, { recipe });
     await writeDetector(out, detector);
     const fitted = detector.groups.map(({ group, n, detectors }) => ({ group, n, detectors: Object.keys(detectors) }));

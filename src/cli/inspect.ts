@@ -4,9 +4,8 @@ import { alignColumns } from '../eval/index.ts';
 import { normGraph } from '../features/index.ts';
 import { inputsOf, nameOf, paramsOf } from '../graph/index.ts';
 import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
-import { lossOf } from '../store/index.ts';
 import type { Command } from './command.ts';
-import { openModel } from './models.ts';
+import { modelOptions, openModel } from './models.ts';
 import { whole } from './options.ts';
 import { print } from './terminal.ts';
 
@@ -18,13 +17,13 @@ export const inspectCommand: Command = {
       'gradient (a gradient that passes through other operations). Costs are multiplications per example beyond the backward pass.',
   ],
   examples: ['inspect models/glow-fashion-mnist', 'inspect models/vae --group 5 --json'],
-  options: { group: { type: 'string', value: 'B', about: 'plan for groups of B inputs (default 1)' } },
+  options: { group: { type: 'string', value: 'B', about: 'plan for groups of B inputs (default 1)' }, ...modelOptions },
   positionals: 1,
 
   async run([path], values, options) {
     const group = whole(values, 'group', 1) ?? 1;
-    const model = await openModel(path!);
-    const { graph, norms } = normGraph(lossOf(model));
+    const model = await openModel(path!, values);
+    const { graph, norms } = normGraph(model.loss());
     const costs = describeNorms(graph, norms, group);
     const memory = estimateMemory(graph, group);
     const inputs = inputsOf(graph).map((v) => ({
@@ -34,9 +33,7 @@ export const inspectCommand: Command = {
     }));
     const parameters = paramsOf(graph).map((v, j) => ({ name: nameOf(v), shape: v.shape, ...costs[j]! }));
     const result = {
-      arch: model.info.arch,
-      config: model.info.config,
-      training: model.info.training,
+      about: model.about,
       hash: model.hash,
       inputs,
       parameters,
@@ -45,7 +42,7 @@ export const inspectCommand: Command = {
     };
     if (options.json) return print(JSON.stringify(result));
     const total = parameters.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0);
-    print(`${path}: ${result.arch} ${JSON.stringify(result.config)}, trained on ${model.info.training.data}`);
+    print(`${path}: ${model.about}`);
     print(`hash ${model.hash}\n`);
     print(
       alignColumns([['input', 'shape', 'from'], ...inputs.map((v) => [v.name, `[${v.shape.join(', ')}]`, v.from])]),

@@ -2,40 +2,120 @@
 
 import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Dataset } from '../data/index.ts';
+import { asPixels, type Dataset, pad, rename } from '../data/index.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { readDetector } from '../detectors/index.ts';
 import { ModelError, UsageError } from '../errors.ts';
 import type { CompareProgress, FeatureOptions } from '../experiment/index.ts';
-import { loadModel, type Model } from '../store/index.ts';
-import { openImages, type RunOptions, text, type Values } from './options.ts';
+import { loadModel, loadOnnx, type Model, type ScoringModel } from '../store/index.ts';
+import type { Shape } from '../tensor/shape.ts';
+import { type Options, openDataset, type RunOptions, text, texts, type Values } from './options.ts';
 import { duration, progressLine, throttled } from './terminal.ts';
 
-export async function openModel(path: string): Promise<Model> {
-  if (!existsSync(path)) throw new ModelError(`${path}: no such model directory`);
-  if (!statSync(path).isDirectory()) {
+/** How a foreign ONNX model is to be read. Directories written by `train` need none of it. */
+export const modelOptions: Options = {
+  input: { type: 'string', value: 'NAME', about: 'ONNX: the input that the data go to (default: the only one left)' },
+  loss: {
+    type: 'string',
+    value: 'NAME',
+    about: 'ONNX: the output with the loss of each example (default: the only one)',
+  },
+  normal: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn from a standard normal' },
+  uniform: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn uniformly from [0, 1)' },
+  constant: { type: 'string', multiple: true, value: 'NAME=X', about: 'ONNX: an input that has one value for all' },
+  params: { type: 'string', value: 'REGEX', about: 'ONNX: the parameters whose norms are wanted (default: all)' },
+};
+
+/** What of a command line a detector file keeps, so that `score` and `eval` read the model in the same way. */
+type Recipe = Readonly<Record<string, unknown>>;
+
+/** The values of `modelOptions` that were given. */
+export function modelRecipe(values: Values): Recipe {
+  return Object.fromEntries(Object.keys(modelOptions).flatMap((name) => (values[name] ? [[name, values[name]]] : [])));
+}
+
+/** A model to score with: a directory or an .onnx file. */
+export async function openModel(path: string, values: Values = {}): Promise<ScoringModel> {
+  if (!existsSync(path)) throw new ModelError(`${path}: no such model directory or .onnx file`);
+  if (statSync(path).isDirectory()) {
+    const given = Object.keys(modelRecipe(values));
+    if (given.length > 0) throw new UsageError(`--${given[0]} is for .onnx models, ${path} is a model directory`);
+    return loadModel(path);
+  }
+  const loss = text(values, 'loss');
+  const params = text(values, 'params');
+  const model = await loadOnnx(path, {
+    normal: texts(values, 'normal'),
+    uniform: texts(values, 'uniform'),
+    constants: Object.fromEntries(texts(values, 'constant').map(parseConstant)),
+    ...(loss === undefined ? {} : { loss }),
+    ...(params === undefined ? {} : { params: parseRegex(params) }),
+  });
+  const input = text(values, 'input');
+  const names = Object.keys(model.inputs);
+  if (input !== undefined && !names.includes(input)) {
+    throw new ModelError(`${path}: '${input}' is not an input that takes data; there are ${names.join(', ')}`);
+  }
+  if (input !== undefined && names.length > 1) {
+    const others = names.filter((name) => name !== input).join(', ');
+    throw new UsageError(`${path}: takes data as ${others} too: declare them with --normal, --uniform or --constant`);
+  }
+  return model;
+}
+
+/** A directory written by `train`. */
+export async function openBuiltIn(path: string): Promise<Model> {
+  if (existsSync(path) && !statSync(path).isDirectory()) {
     throw new ModelError(`${path}: is a file; expected a model directory, as written by fisher-ood train`);
   }
+  if (!existsSync(path)) throw new ModelError(`${path}: no such model directory`);
   return loadModel(path);
 }
 
-/** A DATA argument with its images padded to what the model takes. `like`: image shape of synthetic sets before padding. */
+function parseConstant(pair: string): [string, number] {
+  const [, name, value] = /^([^=]+)=(.+)$/.exec(pair) ?? [];
+  if (name === undefined || !Number.isFinite(Number(value))) {
+    throw new UsageError(`--constant is '${pair}', expected NAME=NUMBER`);
+  }
+  return [name, Number(value)];
+}
+
+function parseRegex(source: string): RegExp {
+  try {
+    return new RegExp(source, 'u');
+  } catch (error) {
+    throw new UsageError(`--params is '${source}': ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/**
+ * A DATA argument as the model takes it: images padded, a single array under the name of the model's input. `like`: image
+ * shape of synthetic sets before padding.
+ */
 export async function openFor(
-  model: Model,
+  model: ScoringModel,
   spec: string,
   options: RunOptions,
-  like: readonly number[] = model.info.data,
+  like?: readonly number[],
 ): Promise<Dataset> {
-  return openImages(spec, options, model.info.pad, like);
+  const [[name, shape], ...others] = Object.entries(model.inputs) as [[string, Shape], ...[string, Shape][]];
+  const opened = await openDataset(spec, options, like ?? shape);
+  const data = model.dims !== undefined && opened.shapes.x ? asPixels(opened) : opened; // built-in models take raw pixels
+  const padded = model.pad ? pad(data, model.pad[0], model.pad[1]) : data;
+  const [only, ...more] = Object.keys(data.shapes);
+  return others.length === 0 && more.length === 0 && only !== name ? rename(padded, only!, name) : padded;
 }
 
 /** A detector file and the model it was fitted with: of --model, or where the file says it is. */
-export async function openDetector(path: string, values: Values): Promise<{ detector: DetectorFile; model: Model }> {
+export async function openDetector(
+  path: string,
+  values: Values,
+): Promise<{ readonly detector: DetectorFile; readonly model: ScoringModel }> {
   const detector = await readDetector(path);
-  const stored = detector.recipe?.model;
+  const { model: stored, ...recipe } = detector.recipe ?? {};
   const place = text(values, 'model') ?? (typeof stored === 'string' ? resolve(dirname(path), stored) : undefined);
   if (place === undefined) throw new UsageError(`${path} does not say where its model is; say it with --model`);
-  const model = await openModel(place);
+  const model = await openModel(place, recipe as Values);
   if (model.hash !== detector.model) {
     throw new ModelError(
       `${path} was fitted with model ${detector.model.slice(0, 12)}, ${place} is model ${model.hash.slice(0, 12)}`,

@@ -1,7 +1,7 @@
 // Options that several commands share: how they are declared, parsed and checked. Arguments are parsed by node:util.
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { type Dataset, openData, pad, take } from '../data/index.ts';
+import { asPixels, type Dataset, openData, pad, take } from '../data/index.ts';
 import { DataError, UsageError } from '../errors.ts';
 
 export interface Option {
@@ -105,18 +105,27 @@ export function limited(data: Dataset, limit: number | undefined): Dataset {
   return limit === undefined || limit >= data.length ? data : take(data, 0, limit);
 }
 
-/** Opens a DATA argument and pads its images to `size` (height, width), if given. */
-export async function openImages(
+/** Opens a DATA argument. `like`: image shape of the synthetic sets. */
+export async function openDataset(
   spec: string,
   options: Pick<RunOptions, 'dataDir' | 'seed'>,
-  size?: readonly [number, number],
   like?: readonly number[],
 ): Promise<Dataset> {
-  const data = await openData(spec, {
+  return openData(spec, {
     seed: options.seed,
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
     ...(like === undefined ? {} : { like }),
   });
-  if (!data.shapes.x) throw new DataError(`${spec}: holds no images`);
-  return size ? pad(data, size[0], size[1]) : data;
+}
+
+/** A DATA argument that must hold images, padded to `size` (height, width), if given. */
+export async function openImages(
+  spec: string,
+  options: Pick<RunOptions, 'dataDir' | 'seed'>,
+  size?: readonly [number, number],
+): Promise<Dataset> {
+  const data = await openDataset(spec, options);
+  if (data.shapes.x?.length !== 3) throw new DataError(`${spec}: holds no images`);
+  const images = asPixels(data);
+  return size ? pad(images, size[0], size[1]) : images;
 }

@@ -3,29 +3,25 @@
 import { scoreTable } from '../detectors/index.ts';
 import type { Comparison, SetFeatures } from '../experiment/index.ts';
 import type { ImageTile, ReportContent, ReportSet } from '../report/index.ts';
-import type { Model } from '../store/index.ts';
+import type { ScoringModel } from '../store/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 
 /** How many of the most and of the least surprising images of each set are shown. */
 const TILES = 12;
 
 export async function reportOf(
-  model: Model,
+  model: ScoringModel,
   comparison: Comparison,
   title: string,
   command: string,
 ): Promise<ReportContent> {
   const { detector, rows, inSet, oodSets } = comparison;
-  const { info } = model;
   const numbers = inSet.tables[0]?.dims?.reduce((sum, d) => sum + d, 0) ?? 0;
   return {
     title,
     facts: [
-      [
-        'Model',
-        `${info.arch}, ${inSet.tables[0]?.names.length} tensors of ${numbers.toLocaleString('en')} parameters, images ${info.data.join(' × ')}`,
-      ],
-      ['Trained on', `${info.training.data}, ${info.training.steps} steps of ${info.training.batch}`],
+      ['Model', model.about],
+      ['Parameters', `${numbers.toLocaleString('en')} in ${inSet.tables[0]?.names.length} tensors`],
       ['Detectors fitted on', detector.groups.map((g) => `${g.n} groups of ${g.group}`).join(', ')],
       ['Seed', String(detector.seed)],
       ['Command', command],
@@ -41,7 +37,8 @@ async function reportSet(comparison: Comparison, set: SetFeatures): Promise<Repo
   const { name, tables, data } = set;
   const table = tables.find((t) => t.group === 1);
   const scored = table && scoreTable(comparison.detector, table).find((s) => s.detector === 'layer-norms');
-  if (!table || !scored) return { name, tables };
+  const [c, , w] = data.shapes.x ?? [];
+  if (!table || !scored || !w || (c !== 1 && c !== 3)) return { name, tables };
   const order = [...scored.scores.keys()].sort((a, b) => scored.scores[b]! - scored.scores[a]!);
   const tiles = async (rows: readonly number[]): Promise<ImageTile[]> => {
     const { arrays } = await data.gather(rows.map((row) => table.meta.start + row));

@@ -3,7 +3,7 @@
 import { encodePng, imageGrid, writeFileAtomic } from '../data/index.ts';
 import { drawSamples } from '../experiment/index.ts';
 import type { Command } from './command.ts';
-import { openModel } from './models.ts';
+import { openBuiltIn } from './models.ts';
 import { positive, required, whole } from './options.ts';
 import { print } from './terminal.ts';
 
@@ -21,7 +21,7 @@ export const sampleCommand: Command = {
   async run([path], values, options) {
     const out = required(values, 'out');
     const n = whole(values, 'n', 1) ?? 64;
-    const model = await openModel(path!);
+    const model = await openBuiltIn(path!);
     const images = await drawSamples(model, {
       n,
       seed: options.seed,

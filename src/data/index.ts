@@ -3,4 +3,4 @@ export { readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
 export { type OpenOptions, openData } from './open.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';
 export { syntheticDataset } from './synthetic.ts';
-export { pad, take } from './transforms.ts';
+export { asPixels, pad, rename, take } from './transforms.ts';

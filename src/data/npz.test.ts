@@ -85,22 +85,20 @@ describe('openNpz', () => {
     expect(alone.fingerprint).toBe(others[0]);
   });
 
-  const int32: NpyArray = { dtype: 'int32', shape: [1, 2, 2], data: new Int32Array(4) };
-  const float64: NpyArray = { dtype: 'float64', shape: [2], data: new Float64Array(2) };
+  it('takes arrays of any rank, whole numbers as int64 and doubles as float32', async () => {
+    const int32: NpyArray = { dtype: 'int32', shape: [2, 2], data: Int32Array.of(1, 2, 3, -4) };
+    const float64: NpyArray = { dtype: 'float64', shape: [2], data: Float64Array.of(0.5, -3) };
+    const data = await open({ ids: int32, t: float64, z: floats([2, 1, 1, 1, 2], [1, 2, 3, -4]) });
+    expect(data.shapes).toEqual({ ids: [2], t: [], z: [1, 1, 1, 2] });
+    const { ids, t } = (await data.gather([1])).arrays;
+    expect([ids!.data, t!.data]).toEqual([BigInt64Array.of(3n, -4n), Float32Array.of(-3)]);
+  });
+
   const texts: NpyArray = { dtype: 'string', shape: [2], data: ['a', 'b'] };
   it.each<[string, Record<string, NpyArray>, string]>([
-    ['no arrays', {}, ': holds the arrays (none); expected one named x, or only one'],
-    ['no x', { a: bytes(2, 2, 2), b: bytes(2) }, ': holds the arrays a, b; expected one named x, or only one'],
-    ['a matrix', { x: bytes(4, 4) }, ": array 'x': has shape [4,4], expected images [n, c, h, w] or [n, h, w]"],
-    ['five axes', { x: bytes(1, 1, 1, 1, 1) }, ": array 'x': has shape [1,1,1,1,1], expected images"],
-    ['no examples', { x: bytes(0, 2, 2) }, ": array 'x': holds no pixels: its shape is [0,2,2]"],
-    ['no pixels', { x: bytes(2, 0, 2) }, ": array 'x': holds no pixels: its shape is [2,0,2]"],
-    [
-      'channels last',
-      { x: bytes(2, 8, 8, 3) },
-      ": array 'x': has shape [2,8,8,3], the channels last; expected [n, c, h, w]",
-    ],
-    ['int32 pixels', { x: int32 }, ": array 'x': has elements of type int32, expected uint8 or float32 pixels"],
+    ['no arrays', {}, ': holds no arrays'],
+    ['no examples', { x: bytes(0, 2, 2) }, ": array 'x': holds no values: its shape is [0,2,2]"],
+    ['no pixels', { x: bytes(2, 0, 2) }, ": array 'x': holds no values: its shape is [2,0,2]"],
     [
       'NaN',
       { x: floats([3, 1, 2], [1, 2, 3, Number.NaN, 5, 6]) },
@@ -111,32 +109,12 @@ describe('openNpz', () => {
       { x: floats([3, 1, 2], [1, 2, 3, 4, 5, -Infinity]) },
       ": array 'x': example 2 holds -Infinity, expected numbers",
     ],
-    [
-      'a negative pixel',
-      { x: floats([2, 1, 1], [1, -0.5]) },
-      ": array 'x': example 1 holds -0.5, expected pixel values 0..255",
-    ],
-    [
-      'a pixel of 256',
-      { x: floats([2, 1, 1], [256, 0]) },
-      ": array 'x': example 0 holds 256, expected pixel values 0..255",
-    ],
-    [
-      'pixels of 0..1',
-      { x: floats([1, 1, 3], [0, 0.25, 1]) },
-      ": array 'x': holds values from 0 to 1, expected pixel values 0..255",
-    ],
     ['another n', { x: bytes(2, 2, 2), y: bytes(3) }, ": array 'y': has shape [3], expected 2 examples as in 'x'"],
     ['a single value', { x: bytes(2, 2, 2), y: bytes() }, ": array 'y': has shape [], expected 2 examples as in 'x'"],
     [
-      'float64',
-      { x: bytes(2, 2, 2), y: float64 },
-      ": array 'y': has elements of type float64, expected float32, uint8 or int64",
-    ],
-    [
       'strings',
       { x: bytes(2, 2, 2), y: texts },
-      ": array 'y': has elements of type string, expected float32, uint8 or int64",
+      ": array 'y': has elements of type string, expected float32, float64, uint8, int32 or int64",
     ],
     [
       'NaN beside x',
@@ -156,7 +134,5 @@ describe('openNpy', () => {
     const data = await openNpy(await put('b.npy', writeNpy(bytes(3, 2, 2))), 'b');
     expect([data.name, data.length, data.shapes]).toEqual(['b', 3, { x: [1, 2, 2] }]);
     expect((await data.gather([2])).arrays.x!.data).toEqual(Float32Array.from(ramp(12).slice(8)));
-    const labels = await put('labels.npy', writeNpy(bytes(3)));
-    await expect(openNpy(labels)).rejects.toThrow(`${labels}: array 'x': has shape [3], expected images`);
   });
 });

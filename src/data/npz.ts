@@ -1,4 +1,4 @@
-// NumPy arrays as data: the bytes of an .npz or .npy file -> data set of images with whatever further inputs lie beside them.
+// NumPy arrays as data: the bytes of an .npz or .npy file -> data set with one input for each array.
 
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
@@ -7,22 +7,18 @@ import { readFileBytes } from './files.ts';
 import { type NpyArray, readNpy, readNpz } from './npy.ts';
 
 /**
- * Opens an .npz file. Its array `x` (or its only one, whatever the name) holds the images: [n, c, h, w], or [n, h, w] for
- * one channel, uint8 or float32 with pixel values 0..255. Every other array [n, ...] becomes a further input by its name,
- * float32 (uint8 is made so) or int64.
+ * Opens an .npz file. Every array [n, ...] is an input by its name (a lone one is `x`, whatever its name): float32, float64
+ * (made float32), uint8 (made float32), or int64, int32. `x` of [n, h, w] is taken as images of one channel; values are taken as
+ * they are.
  *
- * Throws a DataError that names the file, and the array, for: no `x`, numbers of examples that disagree, another element
- * type, and values that are not finite or no pixel values (with the example they are in).
+ * Throws a DataError that names the file, and the array, for: no arrays, numbers of examples that disagree, another element
+ * type, and values that are not finite (with the example they are in).
  */
 export async function openNpz(path: string, name: string = path): Promise<Dataset> {
   const arrays = readNpz(await readFileBytes(path), path);
   const names = Object.keys(arrays);
-  const [only] = names;
-  if (Object.hasOwn(arrays, 'x')) return arraysDataset(arrays, name, path);
-  if (only === undefined || names.length > 1) {
-    throw new DataError(`${path}: holds the arrays ${names.join(', ') || '(none)'}; expected one named x, or only one`);
-  }
-  return arraysDataset({ x: arrays[only]! }, name, path);
+  if (names.length === 0) throw new DataError(`${path}: holds no arrays`);
+  return arraysDataset(names.length === 1 ? { x: arrays[names[0]!]! } : arrays, name, path);
 }
 
 /** Opens a .npy file: as an .npz file with this one array. */
@@ -30,70 +26,44 @@ export async function openNpy(path: string, name: string = path): Promise<Datase
   return arraysDataset({ x: readNpy(await readFileBytes(path), path) }, name, path);
 }
 
-/** The data set of arrays by input name, with the images under `x`. */
 function arraysDataset(arrays: Readonly<Record<string, NpyArray>>, name: string, path: string): Dataset {
-  const { x, ...others } = arrays;
-  const images = imagesOf(x!, `${path}: array 'x'`);
-  const n = x!.shape[0]!;
-  const stored: Record<string, StoredArray> = { x: images };
-  for (const [key, array] of Object.entries(others)) {
+  const entries = Object.entries(arrays);
+  const [first, n] = [entries[0]![0], entries[0]![1].shape[0]];
+  const stored: Record<string, StoredArray> = {};
+  for (const [key, array] of entries) {
     const where = `${path}: array '${key}'`;
-    if (array.shape[0] !== n) {
-      throw new DataError(`${where}: has shape ${shapeText(array.shape)}, expected ${n} examples as in 'x'`);
+    if (n === undefined || array.shape[0] !== n) {
+      const expected = n === undefined ? 'an axis of examples' : `${n} examples as in '${first}'`;
+      throw new DataError(`${where}: has shape ${shapeText(array.shape)}, expected ${expected}`);
     }
-    stored[key] = inputOf(array, where);
+    const input = inputOf(array, where);
+    const grey = key === 'x' && input.shape.length === 2;
+    stored[key] = grey ? { ...input, shape: [1, ...input.shape] } : input;
   }
   const parts = Object.keys(stored)
     .sort()
     .flatMap((key) => [key, `${arrays[key]!.dtype} ${shapeText(arrays[key]!.shape)}`, bytesOf(stored[key]!.data)]);
-  return memoryDataset(name, n, fingerprintOf('npz', ...parts), stored);
-}
-
-function imagesOf(array: NpyArray, where: string): StoredArray {
-  const { shape } = array;
-  if (shape.length !== 3 && shape.length !== 4) {
-    throw new DataError(`${where}: has shape ${shapeText(shape)}, expected images [n, c, h, w] or [n, h, w]`);
-  }
-  const example = shape.length === 3 ? [1, ...shape.slice(1)] : shape.slice(1);
-  if (shape.includes(0)) throw new DataError(`${where}: holds no pixels: its shape is ${shapeText(shape)}`);
-  // Tens of channels and a width of three is how images with the channels last look when read as [c, h, w].
-  if (example[0]! > 4 && example[2]! <= 4) {
-    throw new DataError(`${where}: has shape ${shapeText(shape)}, the channels last; expected [n, c, h, w]`);
-  }
-  if (array.dtype !== 'uint8' && array.dtype !== 'float32') {
-    throw new DataError(`${where}: has elements of type ${array.dtype}, expected uint8 or float32 pixels`);
-  }
-  if (array.dtype === 'uint8') return { data: array.data, shape: example, pixels: true };
-  checkPixels(array.data, array.data.length / shape[0]!, where);
-  return { data: array.data, shape: example };
+  return memoryDataset(name, n!, fingerprintOf('npz', ...parts), stored);
 }
 
 function inputOf(array: NpyArray, where: string): StoredArray {
   const shape = array.shape.slice(1);
+  if (array.shape.includes(0)) throw new DataError(`${where}: holds no values: its shape is ${shapeText(array.shape)}`);
   if (array.dtype === 'int64') return { data: array.data, shape };
-  if (array.dtype === 'uint8') return { data: Float32Array.from(array.data), shape };
-  if (array.dtype !== 'float32') {
-    throw new DataError(`${where}: has elements of type ${array.dtype}, expected float32, uint8 or int64`);
+  if (array.dtype === 'int32') return { data: BigInt64Array.from(array.data, BigInt), shape };
+  if (array.dtype === 'uint8') return { data: array.data, shape, pixels: true };
+  if (array.dtype !== 'float32' && array.dtype !== 'float64') {
+    throw new DataError(
+      `${where}: has elements of type ${array.dtype}, expected float32, float64, uint8, int32 or int64`,
+    );
   }
-  checkFinite(array.data, array.data.length / array.shape[0]!, where);
-  return { data: array.data, shape };
-}
-
-function checkFinite(data: Float32Array, stride: number, where: string): void {
+  const data = array.dtype === 'float32' ? array.data : Float32Array.from(array.data);
   const at = data.findIndex((value) => !Number.isFinite(value));
-  if (at >= 0) throw new DataError(`${where}: example ${Math.floor(at / stride)} holds ${data[at]}, expected numbers`);
-}
-
-/** Raw pixel values: within 0..255, and not scaled to 0..1, which would pass for nearly black images. */
-function checkPixels(data: Float32Array, stride: number, where: string): void {
-  checkFinite(data, stride, where);
-  const at = data.findIndex((value) => value < 0 || value > 255);
   if (at >= 0) {
-    throw new DataError(`${where}: example ${Math.floor(at / stride)} holds ${data[at]}, expected pixel values 0..255`);
+    const example = Math.floor(at / (data.length / array.shape[0]!));
+    throw new DataError(`${where}: example ${example} holds ${array.data[at]}, expected numbers`);
   }
-  if (data.every((value) => value <= 1) && data.some((value) => value > 0 && value < 1)) {
-    throw new DataError(`${where}: holds values from 0 to 1, expected pixel values 0..255; multiply them by 255`);
-  }
+  return { data, shape };
 }
 
 function bytesOf(data: ArrayBufferView): Uint8Array {

@@ -58,3 +58,56 @@ export function pad(data: Dataset, height: number, width: number): Dataset {
     pick: async (indices) => padded((await data.gather(indices)).arrays),
   });
 }
+
+/** The same examples with one array under another name. */
+export function rename(data: Dataset, from: string, to: string): Dataset {
+  const renamed = <T>(entries: Readonly<Record<string, T>>): Record<string, T> =>
+    Object.fromEntries(Object.entries(entries).map(([name, value]) => [name === from ? to : name, value]));
+  return makeDataset({
+    name: data.name,
+    length: data.length,
+    shapes: renamed(data.shapes),
+    fingerprint: data.fingerprint,
+    read: async (start, end) => {
+      for await (const batch of data.batches(end - start, { start, end })) return renamed(batch.arrays);
+      throw new DataError(`${data.name}: ended before example ${end}`);
+    },
+    pick: async (indices) => renamed((await data.gather(indices)).arrays),
+  });
+}
+
+/**
+ * The same images with every value checked where it is read: raw pixels are within 0..255, and not scaled to 0..1, which would
+ * pass for nearly black images. Throws a DataError that names the example.
+ */
+export function asPixels(data: Dataset): Dataset {
+  const checked = (arrays: Readonly<Record<string, DataArray>>, indexOf: (i: number) => number) => {
+    const { data: values, shape } = arrays.x!;
+    const stride = values.length / shape[0]!;
+    let largest = 0;
+    let whole = true;
+    for (let i = 0; i < values.length; i++) {
+      const v = Number(values[i]);
+      if (!(v >= 0 && v <= 255)) {
+        throw new DataError(
+          `${data.name}: example ${indexOf(Math.floor(i / stride))} holds ${v}, expected pixels 0..255`,
+        );
+      }
+      if (v > largest) largest = v;
+      if (!Number.isInteger(v)) whole = false;
+    }
+    if (largest <= 1 && !whole) {
+      throw new DataError(`${data.name}: holds values from 0 to 1, expected pixels 0..255; multiply them by 255`);
+    }
+    return arrays;
+  };
+  return makeDataset({
+    ...data,
+    read: async (start, end) => {
+      for await (const batch of data.batches(end - start, { start, end }))
+        return checked(batch.arrays, (i) => start + i);
+      throw new DataError(`${data.name}: ended before example ${end}`);
+    },
+    pick: async (indices) => checked((await data.gather(indices)).arrays, (i) => indices[i]!),
+  });
+}

@@ -4,7 +4,7 @@ import type { Dataset } from '../data/index.ts';
 import { type DetectorFile, fitDetectors } from '../detectors/index.ts';
 import { type EvalRow, evaluate } from '../eval/index.ts';
 import { type Extractor, type FeatureTable, openExtractor } from '../features/index.ts';
-import type { Model } from '../store/index.ts';
+import type { ScoringModel } from '../store/index.ts';
 
 /** A data set under the name it has in results. */
 export interface NamedData {
@@ -31,7 +31,7 @@ export interface FeatureOptions {
 
 /** Features of every set for every group size: [set][group]. Opens one session per group size, one after the other. */
 export async function featuresOf(
-  model: Model,
+  model: ScoringModel,
   sets: readonly NamedData[],
   options: FeatureOptions,
 ): Promise<readonly (readonly FeatureTable[])[]> {
@@ -69,7 +69,7 @@ export interface Comparison {
 
 /** Figures of a fitted detector file for every group size it has (or those asked for). */
 export async function evaluateDetector(
-  model: Model,
+  model: ScoringModel,
   detector: DetectorFile,
   inSet: NamedData,
   oodSets: readonly NamedData[],
@@ -82,7 +82,7 @@ export async function evaluateDetector(
 
 /** Fits on one set and evaluates, with one session per group size for all of it. */
 export async function fitAndEvaluate(
-  model: Model,
+  model: ScoringModel,
   fitSet: NamedData,
   inSet: NamedData,
   oodSets: readonly NamedData[],

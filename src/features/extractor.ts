@@ -7,8 +7,8 @@ import { chooseBatch, estimateMemory, lower, type PlanChoice } from '../lower/in
 import { encode } from '../onnx/index.ts';
 import { feedsFor } from '../runtime/feeds.ts';
 import { openSession } from '../runtime/node.ts';
-import { lossOf, type Model } from '../store/index.ts';
-import { sizeOf } from '../tensor/shape.ts';
+import type { ScoringModel } from '../store/index.ts';
+import { sameShape, shapeText } from '../tensor/shape.ts';
 import { normGraph } from './norms.ts';
 import { concatTables, type FeatureTable } from './table.ts';
 
@@ -45,16 +45,16 @@ export interface Extractor {
 }
 
 /** Lowers the model's norms for batches of one size and opens a session for them. */
-export async function openExtractor(model: Model, options: ExtractorOptions = {}): Promise<Extractor> {
+export async function openExtractor(model: ScoringModel, options: ExtractorOptions = {}): Promise<Extractor> {
   const { group = 1, seed = 0, plan = 'auto' } = options;
-  const { graph, names, sizes } = normGraph(lossOf(model));
+  const { graph, names, sizes } = normGraph(model.loss());
   const batch = options.batch
     ? Math.max(1, Math.floor(options.batch / group)) * group
     : chooseBatch(estimateMemory(graph, group, plan), group);
   const inputs = inputsOf(graph);
   const bytes = encode(lower(graph, { examples: batch, group, weights: model.weights, plan }));
   const session = await openSession(bytes, options.threads === undefined ? {} : { threads: options.threads });
-  const factor = 1 / (sizeOf(model.info.data) * Math.LN2);
+  const factor = model.dims === undefined ? {} : { bitsPerDimFactor: 1 / (model.dims * Math.LN2) };
 
   async function* tables(data: Dataset, rows: Rows = {}): AsyncIterable<FeatureTable> {
     checkShape(model, data);
@@ -75,7 +75,7 @@ export async function openExtractor(model: Model, options: ExtractorOptions = {}
           dataFingerprint: data.fingerprint,
           seed,
           start: found.start,
-          bitsPerDimFactor: factor,
+          ...factor,
         },
       };
       yield finite(table);
@@ -146,10 +146,17 @@ function finite(table: FeatureTable): FeatureTable {
   return table;
 }
 
-function checkShape(model: Model, data: Dataset): void {
-  const found = data.shapes.x;
-  const expected = model.info.data;
-  if (found?.join() !== expected.join()) {
-    throw new ModelError(`${data.name}: images are [${found?.join(', ')}], the model takes [${expected.join(', ')}]`);
+function checkShape(model: ScoringModel, data: Dataset): void {
+  for (const [name, expected] of Object.entries(model.inputs)) {
+    const found = data.shapes[name];
+    if (!found) {
+      const there = Object.keys(data.shapes).join(', ');
+      throw new ModelError(`${data.name}: has no array '${name}', which the model takes; it has ${there}`);
+    }
+    if (!sameShape(found, expected)) {
+      throw new ModelError(
+        `${data.name}: '${name}' is ${shapeText(found)} an example, the model takes ${shapeText(expected)}`,
+      );
+    }
   }
 }

@@ -159,7 +159,9 @@ function binary(op: OpRecord, a: Operand, b: Operand, identity: { left?: number;
   const ub = uniformValue(b);
   if (shape && ua !== undefined && ub !== undefined) {
     const arena = typeof a === 'number' ? (b as Value).arena : a.arena;
-    const value = apply(op, [arena.constant(ua), arena.constant(ub)]);
+    const other = (x: Operand) => (typeof x === 'number' ? 'float' : x.dtype);
+    const dtype = (x: Operand, y: Operand) => (typeof x === 'number' ? other(y) : x.dtype);
+    const value = apply(op, [arena.constant(ua, [], dtype(a, b)), arena.constant(ub, [], dtype(b, a))]);
     return expand(value, shape);
   }
   if (shape && typeof b !== 'number' && ua !== undefined && ua === identity.left) return expand(b, shape);
@@ -208,7 +210,7 @@ export function div(a: Operand, b: Operand): Value {
 
 export function neg(x: Value): Value {
   const u = uniformValue(x);
-  if (u !== undefined) return expand(x.arena.constant(-u), x.shape);
+  if (u !== undefined) return expand(x.arena.constant(-u, [], x.dtype), x.shape);
   return negated(x) ?? apply(elementwiseOps.Neg, [x]);
 }
 

@@ -116,7 +116,7 @@ export function reduceSum(x: Value, axes?: readonly number[], keepdims = false):
   if (u !== undefined) {
     const count = over.reduce((n, a) => n * x.shape[a]!, 1);
     const shape = x.shape.flatMap((d, i) => (over.includes(i) ? (keepdims ? [1] : []) : [d]));
-    return expand(x.arena.constant(u * count), shape);
+    return expand(x.arena.constant(u * count, [], x.dtype), shape);
   }
   return reduce(reduceOps.ReduceSum, x, over, keepdims);
 }

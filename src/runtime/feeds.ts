@@ -28,7 +28,7 @@ export function feedsFor(
       const shape = feedShape(input.shape, batch.n);
       const size = sizeOf(input.shape);
       const from = input.source.kind === 'input' ? input.source.from : 'data';
-      if (from === 'data') return [name, fromBatch(name, batch, shape)];
+      if (from === 'data') return [name, fromBatch(input, batch, shape)];
       const data = new Float32Array(batch.n * size);
       const stream = new RandomStream(seed, name);
       for (let i = 0; i < batch.n; i++) stream[from](draws[i]!, data.subarray(i * size, (i + 1) * size));
@@ -37,7 +37,8 @@ export function feedsFor(
   );
 }
 
-function fromBatch(name: string, batch: Batch, shape: number[]): TensorData {
+function fromBatch(input: Value, batch: Batch, shape: number[]): TensorData {
+  const name = nameOf(input);
   const array = batch.arrays[name];
   if (!array) throw new ModelError(`the data have no array '${name}', which the model takes as input`);
   if (!sameShape(array.shape, shape)) {
@@ -45,5 +46,16 @@ function fromBatch(name: string, batch: Batch, shape: number[]): TensorData {
       `the data are ${shapeText(array.shape.slice(1))} an example, the model takes ${shapeText(shape.slice(1))} as '${name}'`,
     );
   }
-  return { data: array.data, shape };
+  return { data: typed(name, array.data, input.dtype), shape };
+}
+
+/** The numbers in the type that the model takes; whole numbers are converted, others refused where whole ones are wanted. */
+function typed(name: string, data: TensorData['data'], dtype: Value['dtype']): TensorData['data'] {
+  if (dtype === 'float')
+    return data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>, Number);
+  if (dtype === 'bool') return data instanceof Uint8Array ? data : Uint8Array.from(data as ArrayLike<number>, Number);
+  if (data instanceof BigInt64Array) return data;
+  const odd = data.findIndex((v) => !Number.isInteger(v));
+  if (odd >= 0) throw new ModelError(`the model takes whole numbers as '${name}', the data have ${data[odd]}`);
+  return BigInt64Array.from(data as ArrayLike<number>, BigInt);
 }

@@ -1,2 +1,12 @@
-export { loadModel, lossOf, type Model, type ModelInfo, readInfo, writeInfo, writeWeights } from './modeldir.ts';
+export {
+  builtInModel,
+  loadModel,
+  type Model,
+  type ModelInfo,
+  readInfo,
+  type ScoringModel,
+  writeInfo,
+  writeWeights,
+} from './modeldir.ts';
+export { loadOnnx } from './onnx.ts';
 export { readSafetensors, type Tensors, writeSafetensors } from './safetensors.ts';

@@ -8,7 +8,7 @@ import { readFileBytes, writeFileAtomic } from '../data/files.ts';
 import { ModelError } from '../errors.ts';
 import { Arena, type Value } from '../graph/index.ts';
 import { type Architecture, architecture, collectSpecs, paramScope, type Weights } from '../models/index.ts';
-import { sameShape, shapeText } from '../tensor/shape.ts';
+import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { readSafetensors, writeSafetensors } from './safetensors.ts';
 
 const infoSchema = z.strictObject({
@@ -32,12 +32,27 @@ const infoSchema = z.strictObject({
 
 export type ModelInfo = z.infer<typeof infoSchema>;
 
-export interface Model {
+/** What scoring needs of a model, wherever it comes from. */
+export interface ScoringModel {
+  /** SHA-256 of everything scores depend on. */
+  readonly hash: string;
+  /** One line for people. */
+  readonly about: string;
+  readonly weights: Weights;
+  /** Shape of one example of every input that comes from data, without a batch axis. */
+  readonly inputs: Readonly<Record<string, Shape>>;
+  /** Height and width to which images are zero-padded, centred, before the model sees them. */
+  readonly pad?: readonly [number, number];
+  /** How many values of discrete data the likelihood is of, for bits/dim; left out where that is not known. */
+  readonly dims?: number;
+  /** The per-example negative log-likelihood (or bound, or other loss) in nats, over a fresh arena. */
+  loss(): Value;
+}
+
+/** A built-in model with its weights, as `train` writes them. */
+export interface Model extends ScoringModel {
   readonly info: ModelInfo;
   readonly arch: Architecture<unknown>;
-  readonly weights: Weights;
-  /** SHA-256 of architecture, configuration, data shape and weights: what scores depend on. */
-  readonly hash: string;
 }
 
 const infoFile = 'model.json';
@@ -85,10 +100,21 @@ export async function loadModel(dir: string): Promise<Model> {
   }
   const identity = JSON.stringify({ arch: info.arch, config, data: info.data });
   const hash = createHash('sha256').update(identity).update(bytes).digest('hex');
-  return { info: { ...info, config }, arch, weights, hash };
+  return builtInModel({ ...info, config }, weights, hash);
 }
 
-/** The model's per-example negative log-likelihood in nats, over a fresh arena. */
-export function lossOf(model: Model): Value {
-  return model.arch.loss(model.info.config, model.info.data, paramScope(new Arena())).nll;
+/** A model of a built-in architecture. `info.config` is what the architecture's `configure` returned. */
+export function builtInModel(info: ModelInfo, weights: Weights, hash: string): Model {
+  const arch = architecture(info.arch);
+  return {
+    info,
+    arch,
+    weights,
+    hash,
+    about: `${info.arch} ${JSON.stringify(info.config)}, trained on ${info.training.data}`,
+    inputs: { x: info.data },
+    dims: sizeOf(info.data),
+    ...(info.pad ? { pad: info.pad } : {}),
+    loss: () => arch.loss(info.config, info.data, paramScope(new Arena())).nll,
+  };
 }

@@ -8,7 +8,7 @@ import { DataError, ModelError } from '../../src/errors.ts';
 import { type ExtractorOptions, type FeatureTable, openExtractor } from '../../src/features/index.ts';
 import { inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
 import { feedsFor } from '../../src/runtime/feeds.ts';
-import { lossOf, type Model } from '../../src/store/index.ts';
+import type { Model } from '../../src/store/index.ts';
 import { expectSqNorms } from '../support/compare.ts';
 import { type SmallName, smallModel, smallSizes } from '../support/models.ts';
 import { finiteDifferences } from '../support/run.ts';
@@ -26,7 +26,8 @@ async function featuresOf(model: Model, data: Dataset, options: ExtractorOptions
 
 /** The bindings of one example for the interpreter. */
 async function bindingsOf(model: Model, data: Dataset, index: number): Promise<Record<string, ArrayLike<number>>> {
-  const inputs = inputsOf({ arena: lossOf(model).arena, outputs: { nll: lossOf(model) } });
+  const nll = model.loss();
+  const inputs = inputsOf({ arena: nll.arena, outputs: { nll } });
   const feeds = feedsFor(inputs, await data.gather([index]), [index], seed);
   const weights = Object.entries(model.weights).map(([name, w]) => [name, w.data] as const);
   const values = Object.entries(feeds).map(([name, t]) => [name, t.data as Float32Array] as const);
@@ -35,7 +36,7 @@ async function bindingsOf(model: Model, data: Dataset, index: number): Promise<R
 
 /** Every parameter's gradient for one example in float64. */
 function gradients(model: Model, bindings: Record<string, ArrayLike<number>>): Record<string, Float64Array> {
-  const nll = lossOf(model);
+  const nll = model.loss();
   const params = paramsOf({ arena: nll.arena, outputs: { nll } });
   const outputs = Object.fromEntries(differentiate(nll, params).map((g, j) => [nameOf(params[j]!), g]));
   const values = interpret({ arena: nll.arena, outputs }, bindings);
@@ -50,7 +51,7 @@ describe.each(Object.keys(smallSizes) as SmallName[])('squared norms of a %s', (
   it('are those of finite differences, for every parameter', async () => {
     const table = await featuresOf(model, data, { batch: 4 });
     const bindings = await bindingsOf(model, data, 1);
-    const nll = lossOf(model);
+    const nll = model.loss();
     const expected = table.names.map((param) =>
       finiteDifferences(nll, bindings, param).reduce((sum, d) => sum + d * d, 0),
     );

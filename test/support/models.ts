@@ -1,7 +1,7 @@
 // Small models with weights away from their symmetric start, as tests want them.
 
 import { architecture, collectSpecs, initialWeights, type Weights } from '../../src/models/index.ts';
-import type { Model, ModelInfo } from '../../src/store/index.ts';
+import { builtInModel, type Model, type ModelInfo } from '../../src/store/index.ts';
 import { randomData } from './run.ts';
 
 export const smallSizes = {
@@ -31,5 +31,5 @@ export function smallModel(name: SmallName): Model {
     data,
     training: { data: 'none', fingerprint: 'none', steps: 1, batch: 1, learningRate: 1, warmUp: 0, seed: 0 },
   };
-  return { info, arch, weights, hash: `small ${name}` };
+  return builtInModel(info, weights, `small ${name}`);
 }

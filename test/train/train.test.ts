@@ -11,7 +11,7 @@ import { lower } from '../../src/lower/index.ts';
 import { encode } from '../../src/onnx/index.ts';
 import { feedsFor } from '../../src/runtime/feeds.ts';
 import { openSession } from '../../src/runtime/node.ts';
-import { loadModel, lossOf, readSafetensors } from '../../src/store/index.ts';
+import { loadModel, readSafetensors } from '../../src/store/index.ts';
 import { adamDefaults, train, trainingStep } from '../../src/train/index.ts';
 import { inTemporaryFolder, killWhen, runCli } from '../support/cli.ts';
 import { expectClose } from '../support/compare.ts';
@@ -34,7 +34,7 @@ describe.each(['glow', 'vae'] as const)('a training step of a %s', (name) => {
     const [lr, t] = [0.01, 3];
 
     // Σ over the batch of each example's gradient, in float64.
-    const nll = lossOf(model);
+    const nll = model.loss();
     const params = layout.specs.map(
       (s) => paramsOf({ arena: nll.arena, outputs: { nll } }).find((p) => nameOf(p) === s.name)!,
     );

@@ -1,0 +1,182 @@
+// A decoded ONNX file in; its per-example loss as a graph over one example, with its weights, out.
+
+import { GraphError, ModelError } from '../errors.ts';
+import { Arena, interpret, nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
+import { constantData, expand, reshape, toFloat } from '../ops/index.ts';
+import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
+import type { FileGraph, FileInput, FileModel, FileNode, FileTensor } from './decode.ts';
+import { type Importer, NodeContext, operators } from './operators/index.ts';
+
+export interface ImportOptions {
+  /** The output that is the loss, [n] or [n, 1]; default the only one. */
+  readonly loss?: string;
+  /** Inputs drawn per example from a standard normal or from the uniform distribution on [0, 1). */
+  readonly normal?: readonly string[];
+  readonly uniform?: readonly string[];
+  /** Inputs that have one value for all examples. */
+  readonly constants?: Readonly<Record<string, number>>;
+  /** Which parameters' norms are wanted; default all that receive a gradient. */
+  readonly params?: RegExp;
+}
+
+export interface ImportedModel {
+  /** The loss of one example, a scalar. */
+  readonly loss: Value;
+  readonly weights: Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
+  /** Shapes of the inputs that come from data, of one example, without the batch axis. */
+  readonly data: Readonly<Record<string, Shape>>;
+}
+
+/** Throws ModelError or GraphError that names the file, the node and the reason. */
+export function importModel(file: FileModel, name: string, options: ImportOptions = {}): ImportedModel {
+  if (file.opset < 7) throw new ModelError(`${name}: opset ${file.opset}, expected at least 7`);
+  const state = new ImportState(file, name, options);
+  const values = state.graph(file.graph, new Map(state.roots()));
+  const wanted = options.loss ?? onlyOutput(file.graph, name);
+  const output = values.get(wanted);
+  if (!output) throw new ModelError(`${name}: has no output '${wanted}'; it has ${file.graph.outputs.join(', ')}`);
+  if (sizeOf(output.shape) !== 1) {
+    throw new ModelError(
+      `${name}: output '${wanted}' is ${shapeText(output.shape)} for one example, expected one number: a loss per example`,
+    );
+  }
+  const loss = reshape(toFloat(output), []);
+  if (loss.lead !== 'example') throw new ModelError(`${name}: output '${wanted}' does not depend on the data`);
+  const params = paramsOf({ arena: loss.arena, outputs: { loss } }, { all: true });
+  if (params.length === 0) throw new ModelError(`${name}: output '${wanted}' depends on no parameters`);
+  const weights = params.map((p) => {
+    const t = state.weights.get(nameOf(p))!;
+    return [nameOf(p), { shape: t.shape, data: Float32Array.from(t.data) }] as const;
+  });
+  return { loss, weights: Object.fromEntries(weights), data: state.dataShapes(loss) };
+}
+
+function onlyOutput(graph: FileGraph, name: string): string {
+  if (graph.outputs.length === 1) return graph.outputs[0]!;
+  throw new ModelError(`${name}: has the outputs ${graph.outputs.join(', ')}; say with --loss which is the loss`);
+}
+
+class ImportState implements Importer {
+  readonly arena = new Arena();
+  readonly opset: number;
+  /** Tensors of the parameters, by the parameter's name. */
+  readonly weights = new Map<string, FileTensor>();
+  readonly #file: FileModel;
+  readonly #name: string;
+  readonly #options: ImportOptions;
+
+  constructor(file: FileModel, name: string, options: ImportOptions) {
+    this.#file = file;
+    this.#name = name;
+    this.#options = options;
+    this.opset = file.opset;
+  }
+
+  /** Inputs and initialisers as values. */
+  roots(): [string, Value][] {
+    const { inputs, initializers } = this.#file.graph;
+    const { normal = [], uniform = [], constants = {} } = this.#options;
+    for (const asked of [...normal, ...uniform, ...Object.keys(constants)]) {
+      if (!inputs.some((v) => v.name === asked)) {
+        const there = inputs.map((v) => v.name).join(', ') || 'none';
+        throw new ModelError(`${this.#name}: has no input '${asked}'; its inputs are ${there}`);
+      }
+    }
+    return [
+      ...inputs.map((v): [string, Value] => [v.name, this.#input(v)]),
+      ...[...initializers].map(([key, t]): [string, Value] => [key, this.#initializer(key, t)]),
+    ];
+  }
+
+  #input(v: FileInput): Value {
+    const { normal = [], uniform = [], constants = {} } = this.#options;
+    if (!v.shape) throw new ModelError(`${this.#name}: input '${v.name}' declares no shape`);
+    const shape = v.shape.map((d, axis) => {
+      if (axis === 0) return 1; // the batch
+      if (typeof d === 'number') return d;
+      throw new ModelError(
+        `${this.#name}: axis ${axis} of input '${v.name}' is '${d}', a size that is not fixed; export it with the size the data have`,
+      );
+    });
+    const fixed = constants[v.name];
+    if (fixed !== undefined) return expand(this.arena.constant(fixed, [], v.dtype), shape);
+    const from = normal.includes(v.name) ? 'normal' : uniform.includes(v.name) ? 'uniform' : 'data';
+    return this.arena.input(v.name, shape, from, v.dtype);
+  }
+
+  /** Floats are parameters, as far as they turn out to matter; all else is a constant. */
+  #initializer(name: string, t: FileTensor): Value {
+    if (t.dtype !== 'float') return this.arena.constant(t.data, t.shape, t.dtype);
+    return this.#param(name, t);
+  }
+
+  #param(name: string, t: FileTensor): Value {
+    this.weights.set(name, t);
+    return this.arena.param(name, t.shape, { trainable: this.#options.params?.test(name) ?? true });
+  }
+
+  /** All values of a graph by name, from those it starts with. */
+  graph(graph: FileGraph, values: Map<string, Value>): Map<string, Value> {
+    for (const node of graph.nodes) {
+      const inputs = node.inputs.map((key) => {
+        if (key === '') return undefined;
+        const v = values.get(key);
+        if (!v) throw new ModelError(`${this.#name}: ${node.op} '${node.name}': nothing before it makes '${key}'`);
+        return v;
+      });
+      const results = this.#node(node, inputs);
+      for (const [k, key] of node.outputs.entries()) {
+        const v = results[k];
+        if (key !== '' && v) values.set(key, v);
+      }
+    }
+    return values;
+  }
+
+  #node(node: FileNode, inputs: readonly (Value | undefined)[]): readonly Value[] {
+    const where = `${this.#name}: ${node.op} '${node.name}'`;
+    const operator = node.domain === '' && Object.hasOwn(operators, node.op) ? operators[node.op] : undefined;
+    if (!operator) {
+      throw new ModelError(`${where}: the operator ${node.domain ? `${node.domain}.` : ''}${node.op} is not supported`);
+    }
+    // PyTorch's exporter merges equal initialisers through Identity: each alias is a parameter of its own.
+    const [x] = inputs;
+    if (node.op === 'Identity' && x?.source.kind === 'param') {
+      return [this.#param(node.outputs[0]!, this.weights.get(nameOf(x))!)];
+    }
+    try {
+      const result = operator(new NodeContext(this, node, inputs));
+      return Array.isArray(result) ? result : [result as Value];
+    } catch (error) {
+      if (!(error instanceof GraphError)) throw error;
+      const own = `${node.op} '${node.name}': `;
+      const reason = error.message.startsWith(own) ? error.message.slice(own.length) : error.message;
+      throw new ModelError(`${where}: ${reason}`);
+    }
+  }
+
+  known(v: Value): Float64Array | undefined {
+    const direct = constantData(v);
+    if (direct) return direct;
+    if (v.lead !== 'none') return undefined;
+    const leaves = reachable([v]).filter((x) => x.source.kind === 'param');
+    if (sizeOf(v.shape) > 2 ** 22) return undefined;
+    const bindings = Object.fromEntries(leaves.map((p) => [nameOf(p), this.weights.get(nameOf(p))!.data]));
+    return interpret({ arena: this.arena, outputs: { v } }, bindings).v!.data;
+  }
+
+  inline(graph: FileGraph, inputs: readonly Value[]): readonly Value[] {
+    const given = graph.inputs.map((v, k) => [v.name, inputs[k]!] as const);
+    const values = this.graph(graph, new Map(given));
+    return graph.outputs.map((key) => values.get(key) ?? this.#missing(key));
+  }
+
+  #missing(key: string): never {
+    throw new ModelError(`${this.#name}: a graph's output '${key}' is not made by any node`);
+  }
+
+  dataShapes(loss: Value): Record<string, Shape> {
+    const used = reachable([loss]).filter((v) => v.source.kind === 'input' && v.source.from === 'data');
+    return Object.fromEntries(used.map((v) => [nameOf(v), v.shape.slice(1)]));
+  }
+}

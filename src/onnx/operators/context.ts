@@ -1,0 +1,122 @@
+// What the import of one node sees: its operands as values of the graph, its attributes, and ways to refuse it.
+
+import { GraphError } from '../../errors.ts';
+import type { Arena, DType, Value } from '../../graph/index.ts';
+import { type Shape, shapeText } from '../../tensor/shape.ts';
+import type { FileAttr, FileGraph, FileNode, FileTensor } from '../decode.ts';
+
+/** One operator: its results from its operands. Everything has the shapes of one example, batch axis of 1 included. */
+export type Operator = (ctx: NodeContext) => Value | readonly Value[];
+
+export type Operators = Readonly<Record<string, Operator>>;
+
+/** What only the whole import knows. */
+export interface Importer {
+  readonly arena: Arena;
+  readonly opset: number;
+  /** The numbers of a value that does not depend on inputs; undefined for others. */
+  known(v: Value): Float64Array | undefined;
+  /** The results of a graph of its own (a branch or a loop's body) for values of its inputs. */
+  inline(graph: FileGraph, inputs: readonly Value[]): readonly Value[];
+}
+
+export class NodeContext {
+  readonly importer: Importer;
+  readonly node: FileNode;
+  readonly #inputs: readonly (Value | undefined)[];
+
+  constructor(importer: Importer, node: FileNode, inputs: readonly (Value | undefined)[]) {
+    this.importer = importer;
+    this.node = node;
+    this.#inputs = inputs;
+  }
+
+  get arena(): Arena {
+    return this.importer.arena;
+  }
+
+  get opset(): number {
+    return this.importer.opset;
+  }
+
+  /** Operand i, which must be there. */
+  in(i: number): Value {
+    return this.#inputs[i] ?? this.refuse(`operand ${i} is missing`);
+  }
+
+  maybe(i: number): Value | undefined {
+    return this.#inputs[i];
+  }
+
+  get inputs(): readonly Value[] {
+    return this.#inputs.map((_, i) => this.in(i));
+  }
+
+  get count(): number {
+    return this.#inputs.length;
+  }
+
+  /** The numbers of operand i, which must not depend on the model's inputs. */
+  known(i: number): Float64Array {
+    const v = this.in(i);
+    const data = this.importer.known(v);
+    return data ?? this.refuse(`operand ${i} ${shapeText(v.shape)} depends on the inputs, expected a constant`);
+  }
+
+  maybeKnown(i: number): number[] | undefined {
+    return this.#inputs[i] ? [...this.known(i)] : undefined;
+  }
+
+  int(name: string, otherwise?: number): number {
+    return this.#attr(name, otherwise, (a): a is number => typeof a === 'number', 'a number');
+  }
+
+  float(name: string, otherwise?: number): number {
+    return this.int(name, otherwise);
+  }
+
+  text(name: string, otherwise?: string): string {
+    return this.#attr(name, otherwise, (a): a is string => typeof a === 'string', 'a text');
+  }
+
+  ints(name: string): readonly number[] | undefined {
+    const a = this.node.attrs[name];
+    if (a === undefined) return undefined;
+    if (Array.isArray(a) && a.every((x) => typeof x === 'number')) return a as readonly number[];
+    return this.refuse(`attribute '${name}' is not a list of numbers`);
+  }
+
+  tensor(name: string): FileTensor | undefined {
+    const a = this.node.attrs[name];
+    return a !== undefined && typeof a === 'object' && 'data' in a ? a : undefined;
+  }
+
+  graph(name: string): FileGraph {
+    const a = this.node.attrs[name];
+    if (a !== undefined && typeof a === 'object' && 'nodes' in a) return a;
+    return this.refuse(`attribute '${name}' is not a graph`);
+  }
+
+  has(name: string): boolean {
+    return this.node.attrs[name] !== undefined;
+  }
+
+  constant(data: ArrayLike<number> | number, shape: Shape = [], dtype: DType = 'float'): Value {
+    return this.arena.constant(data, shape, dtype);
+  }
+
+  /** A list of whole numbers, as shapes are. */
+  list(data: readonly number[]): Value {
+    return this.arena.constant(data, [data.length], 'int');
+  }
+
+  refuse(reason: string): never {
+    throw new GraphError(`${this.node.op} '${this.node.name}': ${reason}`);
+  }
+
+  #attr<T>(name: string, otherwise: T | undefined, is: (a: FileAttr) => a is T & FileAttr, what: string): T {
+    const a = this.node.attrs[name];
+    if (a === undefined) return otherwise ?? this.refuse(`attribute '${name}' is missing`);
+    return is(a) ? a : this.refuse(`attribute '${name}' is not ${what}`);
+  }
+}

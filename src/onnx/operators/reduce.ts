@@ -1,0 +1,174 @@
+// ONNX's reductions, normalisations and softmaxes.
+
+import type { Value } from '../../graph/index.ts';
+import {
+  abs,
+  add,
+  div,
+  exp,
+  log,
+  logSoftmax,
+  maximum,
+  mul,
+  neg,
+  power,
+  reduceMax,
+  reduceMean,
+  reduceSum,
+  reshape,
+  softmax,
+  sqrt,
+  square,
+  sub,
+  toFloat,
+} from '../../ops/index.ts';
+import { sizeOf } from '../../tensor/shape.ts';
+import type { NodeContext, Operator, Operators } from './context.ts';
+import { axesOf, axisOf } from './shape.ts';
+
+type Reduction = (x: Value, axes: readonly number[], keepdims: boolean) => Value;
+
+const reduction =
+  (f: Reduction): Operator =>
+  (ctx) => {
+    const x = toFloat(ctx.in(0));
+    const given = axesOf(ctx, x, 1);
+    const none = (given ?? []).length === 0;
+    if (none && ctx.int('noop_with_empty_axes', 0) === 1) return x;
+    return f(x, none ? [...x.shape.keys()] : given!, ctx.int('keepdims', 1) === 1);
+  };
+
+/** log Σ exp, kept from overflowing by the largest value. */
+function logSumExp(x: Value, axes: readonly number[], keepdims: boolean): Value {
+  const max = reduceMax(x, axes, true);
+  const y = add(max, log(reduceSum(exp(sub(x, max)), axes, true)));
+  return keepdims
+    ? y
+    : reshape(
+        y,
+        y.shape.filter((_, a) => !axes.includes(a)),
+      );
+}
+
+/** (x − mean) / √(variance + ε) over axes. */
+function standardised(x: Value, axes: readonly number[], epsilon: number): { y: Value; mean: Value; invStd: Value } {
+  const mean = reduceMean(x, axes, true);
+  const centred = sub(x, mean);
+  const invStd = div(1, sqrt(add(reduceMean(square(centred), axes, true), epsilon)));
+  return { y: mul(centred, invStd), mean, invStd };
+}
+
+/** A value per channel [c] against x [n, c, ...]. */
+const perChannel = (v: Value, x: Value) => reshape(v, [1, -1, ...x.shape.slice(2).map(() => 1)]);
+
+function instanceNorm(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const axes = [...x.shape.keys()].slice(2);
+  const { y } = standardised(x, axes, ctx.float('epsilon', 1e-5));
+  return add(mul(y, perChannel(ctx.in(1), x)), perChannel(ctx.in(2), x));
+}
+
+/** Scale and bias are per channel from opset 21 on, per group before. */
+function groupNorm(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const [n, c, ...space] = x.shape as [number, number, ...number[]];
+  const groups = ctx.int('num_groups');
+  const grouped = reshape(x, [n, groups, -1]);
+  const y = reshape(standardised(grouped, [2], ctx.float('epsilon', 1e-5)).y, x.shape);
+  const each = (v: Value) => {
+    if (sizeOf(v.shape) === c) return perChannel(v, x);
+    const spread = add(reshape(v, [groups, 1]), ctx.constant(new Float64Array(c), [groups, c / groups]));
+    return reshape(spread, [1, c, ...space.map(() => 1)]);
+  };
+  return add(mul(y, each(ctx.in(1))), each(ctx.in(2)));
+}
+
+function layerNorm(ctx: NodeContext): Value[] {
+  const x = ctx.in(0);
+  const first = axisOf(ctx, x, ctx.int('axis', -1));
+  const axes = [...x.shape.keys()].slice(first);
+  const { y, mean, invStd } = standardised(x, axes, ctx.float('epsilon', 1e-5));
+  const scaled = mul(y, ctx.in(1));
+  const bias = ctx.maybe(2);
+  return [bias ? add(scaled, bias) : scaled, mean, invStd];
+}
+
+function rmsNorm(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const axes = [...x.shape.keys()].slice(axisOf(ctx, x, ctx.int('axis', -1)));
+  const scale = div(1, sqrt(add(reduceMean(square(x), axes, true), ctx.float('epsilon', 1e-5))));
+  return mul(mul(x, scale), ctx.in(1));
+}
+
+function batchNorm(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  if (ctx.int('training_mode', 0) === 1) ctx.refuse('training mode, in which examples of a batch interact');
+  const [scale, bias, mean, variance] = [1, 2, 3, 4].map((i) => perChannel(ctx.in(i), x)) as [
+    Value,
+    Value,
+    Value,
+    Value,
+  ];
+  const factor = div(scale, sqrt(add(variance, ctx.float('epsilon', 1e-5))));
+  return add(mul(sub(x, mean), factor), bias);
+}
+
+/** x / (k + α/n · Σ over n neighbouring channels of x²)^β. */
+function localResponseNorm(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const [n, c, ...space] = x.shape as [number, number, ...number[]];
+  const size = ctx.int('size');
+  const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
+  const band = Array.from({ length: c * c }, (_, at) => {
+    const [i, j] = [Math.floor(at / c), at % c];
+    return Number(j >= i - before && j <= i + after);
+  });
+  const rows = reshape(square(x), [n, 1, c, -1]);
+  const sums = reshape(reduceSum(mul(reshape(ctx.constant(band, [c, c]), [1, c, c, 1]), rows), [2]), [n, c, ...space]);
+  const base = add(ctx.float('bias', 1), mul(ctx.float('alpha', 1e-4) / size, sums));
+  return div(x, power(base, ctx.float('beta', 0.75)));
+}
+
+/** Before opset 13 softmax flattened everything from its axis on. */
+const softmaxOver =
+  (f: (x: Value, axis: number) => Value): Operator =>
+  (ctx) => {
+    const x = ctx.in(0);
+    if (ctx.opset >= 13) return f(x, ctx.int('axis', -1));
+    const axis = axisOf(ctx, x, ctx.int('axis', 1));
+    const flat = reshape(x, [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis))]);
+    return reshape(f(flat, 1), x.shape);
+  };
+
+export const reduceOperators: Operators = {
+  ReduceSum: reduction(reduceSum),
+  ReduceMean: reduction(reduceMean),
+  ReduceMax: reduction(reduceMax),
+  ReduceMin: reduction((x, axes, keep) => neg(reduceMax(neg(x), axes, keep))),
+  ReduceSumSquare: reduction((x, axes, keep) => reduceSum(square(x), axes, keep)),
+  ReduceL1: reduction((x, axes, keep) => reduceSum(abs(x), axes, keep)),
+  ReduceL2: reduction((x, axes, keep) => sqrt(reduceSum(square(x), axes, keep))),
+  ReduceLogSum: reduction((x, axes, keep) => log(reduceSum(x, axes, keep))),
+  ReduceLogSumExp: reduction(logSumExp),
+  Softmax: softmaxOver(softmax),
+  LogSoftmax: softmaxOver(logSoftmax),
+  BatchNormalization: batchNorm,
+  InstanceNormalization: instanceNorm,
+  GroupNormalization: groupNorm,
+  LayerNormalization: layerNorm,
+  RMSNormalization: rmsNorm,
+  LRN: localResponseNorm,
+  LpNormalization: (ctx) => {
+    const x = ctx.in(0);
+    const axis = axisOf(ctx, x, ctx.int('axis', -1));
+    const norm = ctx.int('p', 2) === 1 ? reduceSum(abs(x), [axis], true) : sqrt(reduceSum(square(x), [axis], true));
+    return div(x, norm);
+  },
+  MeanVarianceNormalization: (ctx) => {
+    const x = ctx.in(0);
+    const mean = reduceMean(x, ctx.ints('axes') ?? [0, 2, 3], true);
+    const centred = sub(x, mean);
+    const std = sqrt(reduceMean(square(centred), ctx.ints('axes') ?? [0, 2, 3], true));
+    return div(centred, maximum(std, 1e-9));
+  },
+};

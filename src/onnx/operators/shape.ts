@@ -1,0 +1,374 @@
+// ONNX's operators on shapes and on where elements are.
+
+import type { Value } from '../../graph/index.ts';
+import {
+  add,
+  concat,
+  equal,
+  expand,
+  less,
+  matmul,
+  mul,
+  reduceSum,
+  reshape,
+  slice,
+  sliceRaw,
+  toFloat,
+  transpose,
+  where,
+  zeroPad,
+} from '../../ops/index.ts';
+import { broadcastTwo, normaliseAxis, shapeText, sizeOf } from '../../tensor/shape.ts';
+import type { NodeContext, Operators } from './context.ts';
+
+export function axisOf(ctx: NodeContext, x: Value, axis: number): number {
+  return normaliseAxis(axis, x.shape.length) ?? ctx.refuse(`axis ${axis} of a value of shape ${shapeText(x.shape)}`);
+}
+
+/** Axes as the operand they are from some opset on, or as the attribute they were before. */
+export function axesOf(ctx: NodeContext, x: Value, operand: number): number[] | undefined {
+  return (ctx.maybeKnown(operand) ?? ctx.ints('axes'))?.map((a) => axisOf(ctx, x, a));
+}
+
+function reshaped(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const wanted = [...ctx.known(1)];
+  const keepZeros = ctx.int('allowzero', 0) === 1;
+  const dims = wanted.map((d, i) => (d === 0 && !keepZeros ? (x.shape[i] ?? ctx.refuse('0 beyond the shape')) : d));
+  const rest = dims.reduce((size, d) => (d === -1 ? size : size * d), 1);
+  const to = dims.map((d) => (d === -1 ? sizeOf(x.shape) / rest : d));
+  if (sizeOf(to) !== sizeOf(x.shape) || to.some((d) => !Number.isInteger(d) || d < 0)) {
+    ctx.refuse(`${shapeText(x.shape)} does not fit ${shapeText(wanted)} (models are taken at a batch of one)`);
+  }
+  return reshape(x, to);
+}
+
+function squeezed(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const axes = axesOf(ctx, x, 1) ?? [...x.shape.keys()].filter((a) => x.shape[a] === 1);
+  const bad = axes.find((a) => x.shape[a] !== 1);
+  if (bad !== undefined) ctx.refuse(`axis ${bad} of ${shapeText(x.shape)} is not of size 1`);
+  return reshape(
+    x,
+    x.shape.filter((_, a) => !axes.includes(a)),
+  );
+}
+
+function unsqueezed(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const list = ctx.maybeKnown(1) ?? ctx.ints('axes') ?? ctx.refuse('no axes');
+  const rank = x.shape.length + list.length;
+  const axes = list.map((a) => normaliseAxis(a, rank) ?? ctx.refuse(`axis ${a} of ${rank}`));
+  const rest = [...x.shape];
+  return reshape(
+    x,
+    Array.from({ length: rank }, (_, a) => (axes.includes(a) ? 1 : rest.shift()!)),
+  );
+}
+
+/** Starts, ends, axes, steps; ends are clamped as NumPy does. */
+function sliced(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const starts = ctx.maybeKnown(1) ?? ctx.ints('starts') ?? ctx.refuse('no starts');
+  const ends = ctx.maybeKnown(2) ?? ctx.ints('ends') ?? ctx.refuse('no ends');
+  const axes = (ctx.maybeKnown(3) ?? ctx.ints('axes') ?? [...starts.keys()]).map((a) => axisOf(ctx, x, a));
+  const steps = ctx.maybeKnown(4) ?? starts.map(() => 1);
+  const from = x.shape.map(() => 0);
+  const sizes = [...x.shape];
+  const by = x.shape.map(() => 1);
+  for (const [k, a] of axes.entries()) {
+    const [d, step] = [x.shape[a]!, steps[k]!];
+    if (step === 0) ctx.refuse('a step of 0');
+    const clamp = (v: number) =>
+      step > 0 ? Math.min(Math.max(v < 0 ? v + d : v, 0), d) : Math.min(Math.max(v < 0 ? v + d : v, -1), d - 1);
+    const [start, end] = [clamp(starts[k]!), clamp(ends[k]!)];
+    from[a] = start;
+    by[a] = step;
+    sizes[a] = Math.max(0, Math.ceil((end - start) / step));
+  }
+  if (sizes.includes(0)) from.fill(0);
+  return sliceRaw(x, from, sizes, by);
+}
+
+function splitInto(ctx: NodeContext): Value[] {
+  const x = ctx.in(0);
+  const axis = axisOf(ctx, x, ctx.int('axis', 0));
+  const count = ctx.node.outputs.length;
+  const chunk = Math.ceil(x.shape[axis]! / count);
+  const equalParts = Array.from({ length: count }, (_, k) => Math.min(chunk, x.shape[axis]! - k * chunk));
+  const sizes = ctx.maybeKnown(1) ?? ctx.ints('split') ?? equalParts;
+  let start = 0;
+  return sizes.map((size) => {
+    const part = slice(x, axis, start, start + size);
+    start += size;
+    return part;
+  });
+}
+
+/** 1 where the index is v, [..., V] behind the shape of the indices; what counts from the end is brought to the front. */
+function oneHot(ctx: NodeContext, indices: Value, depth: number): Value {
+  const zero = ctx.constant(0, [], 'int');
+  const positive = where(less(indices, zero), add(indices, ctx.constant(depth, [], 'int')), indices);
+  const each = ctx.constant(
+    Array.from({ length: depth }, (_, v) => v),
+    [depth],
+    'int',
+  );
+  return toFloat(equal(reshape(positive, [...indices.shape, 1]), each));
+}
+
+/** Rows by known indices are slices, runs of neighbours in one; rows by others are a product with a one-hot matrix. */
+function gather(ctx: NodeContext): Value {
+  const [x, indices] = [ctx.in(0), ctx.in(1)];
+  const axis = axisOf(ctx, x, ctx.int('axis', 0));
+  const depth = x.shape[axis]!;
+  const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
+  const known = ctx.importer.known(indices);
+  if (known) {
+    const list = Array.from(known, (i) => (i < 0 ? i + depth : i));
+    if (list.some((i) => i < 0 || i >= depth)) ctx.refuse(`index outside the ${depth} of axis ${axis}`);
+    const numbers = ctx.importer.known(x);
+    if (numbers && x.dtype !== 'float') {
+      const [outer, inner] = [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis + 1))];
+      const data = Array.from({ length: outer }, (_, o) =>
+        list.flatMap((i) => [...numbers.subarray((o * depth + i) * inner, (o * depth + i + 1) * inner)]),
+      );
+      return ctx.constant(data.flat(), shape, x.dtype);
+    }
+    const runs: [number, number][] = [];
+    for (const i of list) {
+      const last = runs.at(-1);
+      if (last && last[1] === i) last[1]++;
+      else runs.push([i, i + 1]);
+    }
+    if (runs.length <= 32) {
+      return reshape(
+        concat(
+          runs.map(([from, to]) => slice(x, axis, from, to)),
+          axis,
+        ),
+        shape,
+      );
+    }
+  }
+  if (x.dtype !== 'float') ctx.refuse('whole numbers gathered at places that depend on the inputs');
+  const order = [axis, ...x.shape.keys()].filter((a, k) => k === 0 || a !== axis);
+  const table = reshape(transpose(x, order), [depth, -1]);
+  const rows = matmul(reshape(oneHot(ctx, indices, depth), [-1, depth]), table);
+  const parts = [...indices.shape, ...order.slice(1).map((a) => x.shape[a]!)];
+  // The axes of the indices go where the gathered axis was.
+  const r = indices.shape.length;
+  const perm = [
+    ...Array.from({ length: axis }, (_, a) => r + a),
+    ...Array.from({ length: r }, (_, a) => a),
+    ...Array.from({ length: x.shape.length - 1 - axis }, (_, a) => r + axis + a),
+  ];
+  return transpose(reshape(rows, parts), perm);
+}
+
+/** y[.., k, ..] = x[.., i[.., k, ..], ..] along one axis; the others agree, as far as the indices go. */
+function gatherElements(ctx: NodeContext): Value {
+  const [all, indices] = [ctx.in(0), ctx.in(1)];
+  const axis = axisOf(ctx, all, ctx.int('axis', 0));
+  const x = sliceRaw(
+    all,
+    all.shape.map(() => 0),
+    all.shape.map((d, a) => (a === axis ? d : indices.shape[a]!)),
+    all.shape.map(() => 1),
+  );
+  const depth = x.shape[axis]!;
+  const [outer, inner] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
+  const hot = oneHot(ctx, indices, depth); // [...outer, k, ...inner, depth]
+  const rank = x.shape.length;
+  const perm = [...Array.from({ length: axis + 1 }, (_, a) => a), rank, ...inner.map((_, a) => axis + 1 + a)];
+  const mask = transpose(hot, perm); // [...outer, k, depth, ...inner]
+  const spread = reshape(x, [...outer, 1, depth, ...inner]);
+  // A selection, not a product: an infinite log-probability that is not asked for must not turn into NaN.
+  return reduceSum(where(equal(mask, 1), spread, 0), [axis + 1]);
+}
+
+function tiled(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const repeats = ctx.known(1);
+  const open = x.shape.flatMap((d) => [1, d]);
+  const full = x.shape.flatMap((d, a) => [repeats[a]!, d]);
+  return reshape(
+    expand(reshape(x, open), full),
+    x.shape.map((d, a) => d * repeats[a]!),
+  );
+}
+
+function padded(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const mode = ctx.text('mode', 'constant');
+  const list = ctx.maybeKnown(1) ?? ctx.ints('pads') ?? ctx.refuse('no pads');
+  const axes = ctx.maybeKnown(3)?.map((a) => axisOf(ctx, x, a)) ?? [...x.shape.keys()];
+  const before = x.shape.map((_, a) => (axes.includes(a) ? list[axes.indexOf(a)]! : 0));
+  const after = x.shape.map((_, a) => (axes.includes(a) ? list[axes.indexOf(a) + axes.length]! : 0));
+  const cut = sliceRaw(
+    x,
+    before.map((b) => Math.max(0, -b)),
+    x.shape.map((d, a) => d + Math.min(0, before[a]!) + Math.min(0, after[a]!)),
+    x.shape.map(() => 1),
+  );
+  const front = before.map((b) => Math.max(0, b));
+  const back = after.map((b) => Math.max(0, b));
+  if (mode === 'constant') {
+    const value = ctx.maybe(2) ? ctx.known(2)[0]! : ctx.float('value', 0);
+    const y = zeroPad(cut, front, back);
+    if (value === 0) return y;
+    const ones = zeroPad(expand(ctx.constant(1), cut.shape), front, back);
+    return where(equal(ones, 1), y, value);
+  }
+  const place: Readonly<Record<string, (k: number, d: number) => number>> = {
+    edge: (k, d) => Math.min(Math.max(k, 0), d - 1),
+    reflect: (k, d) => {
+      const period = Math.max(1, 2 * (d - 1));
+      const m = ((k % period) + period) % period;
+      return m < d ? m : period - m;
+    },
+    wrap: (k, d) => ((k % d) + d) % d,
+  };
+  const rule = place[mode] ?? ctx.refuse(`mode '${mode}'`);
+  return cut.shape.reduce((y, d, a) => {
+    if (front[a] === 0 && back[a] === 0) return y;
+    const picks = Array.from({ length: front[a]! + d + back[a]! }, (_, k) => rule(k - front[a]!, d));
+    return concat(
+      picks.map((k) => slice(y, a, k, k + 1)),
+      a,
+    );
+  }, cut);
+}
+
+function range(ctx: NodeContext): Value {
+  const [start, limit, delta] = [0, 1, 2].map((i) => ctx.known(i)[0]!) as [number, number, number];
+  const count = Math.max(0, Math.ceil((limit - start) / delta));
+  if (!(count < 2 ** 24)) ctx.refuse(`a range of ${count} numbers`);
+  return ctx.constant(
+    Array.from({ length: count }, (_, k) => start + k * delta),
+    [count],
+    ctx.in(0).dtype,
+  );
+}
+
+function constant(ctx: NodeContext): Value {
+  const t = ctx.tensor('value');
+  if (t) return ctx.constant(t.data, t.shape, t.dtype);
+  if (ctx.has('value_float')) return ctx.constant(ctx.float('value_float'));
+  if (ctx.has('value_int')) return ctx.constant(ctx.int('value_int'), [], 'int');
+  const floats = ctx.ints('value_floats');
+  if (floats) return ctx.constant(floats, [floats.length]);
+  return ctx.list(ctx.ints('value_ints') ?? ctx.refuse('no value of a kind that is supported'));
+}
+
+function filled(ctx: NodeContext): Value {
+  const t = ctx.tensor('value');
+  return expand(ctx.constant(t?.data[0] ?? 0, [], t?.dtype ?? 'float'), [...ctx.known(0)]);
+}
+
+/** Upper or lower triangle of the last two axes. */
+function triangle(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const k = ctx.maybeKnown(1)?.[0] ?? 0;
+  const upper = ctx.int('upper', 1) === 1;
+  const [rows, columns] = x.shape.slice(-2) as [number, number];
+  const mask = Array.from({ length: rows * columns }, (_, at) => {
+    const offset = (at % columns) - Math.floor(at / columns);
+    return Number(upper ? offset >= k : offset <= k);
+  });
+  if (x.dtype === 'float') return where(equal(ctx.constant(mask, [rows, columns]), 1), x, 0);
+  const data = ctx.importer.known(x) ?? ctx.refuse('a triangle of whole numbers that depend on the inputs');
+  return ctx.constant(
+    data.map((v, i) => v * mask[i % mask.length]!),
+    x.shape,
+    x.dtype,
+  );
+}
+
+function depthToSpace(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const b = ctx.int('blocksize');
+  const [n, c, h, w] = x.shape as [number, number, number, number];
+  const crd = ctx.text('mode', 'DCR') === 'CRD';
+  const open = crd ? [n, c / (b * b), b, b, h, w] : [n, b, b, c / (b * b), h, w];
+  const perm = crd ? [0, 1, 4, 2, 5, 3] : [0, 3, 4, 1, 5, 2];
+  return reshape(transpose(reshape(x, open), perm), [n, c / (b * b), h * b, w * b]);
+}
+
+function spaceToDepth(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const b = ctx.int('blocksize');
+  const [n, c, h, w] = x.shape as [number, number, number, number];
+  const open = reshape(x, [n, c, h / b, b, w / b, b]);
+  return reshape(transpose(open, [0, 3, 5, 1, 2, 4]), [n, c * b * b, h / b, w / b]);
+}
+
+/** Sums up to each place along an axis: a product with a triangle of ones. */
+function cumSum(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const axis = axisOf(ctx, x, ctx.known(1)[0]!);
+  const [exclusive, reverse] = [ctx.int('exclusive', 0) === 1, ctx.int('reverse', 0) === 1];
+  const d = x.shape[axis]!;
+  const ones = Array.from({ length: d * d }, (_, at) => {
+    const [from, to] = [Math.floor(at / d), at % d];
+    const [first, second] = reverse ? [to, from] : [from, to];
+    return Number(exclusive ? first < second : first <= second);
+  });
+  const last = x.shape.length - 1;
+  const perm = [...x.shape.keys()].filter((a) => a !== axis).concat(axis);
+  const sums = matmul(reshape(transpose(x, perm), [-1, d]), ctx.constant(ones, [d, d]));
+  const back = [...x.shape.keys()].map((a) => (a === axis ? last : a < axis ? a : a - 1));
+  return transpose(
+    reshape(
+      sums,
+      perm.map((a) => x.shape[a]!),
+    ),
+    back,
+  );
+}
+
+export const shapeOperators: Operators = {
+  Constant: constant,
+  ConstantOfShape: filled,
+  Range: range,
+  Shape: (ctx) => {
+    const { shape } = ctx.in(0);
+    return ctx.list(shape.slice(ctx.int('start', 0), ctx.has('end') ? ctx.int('end') : undefined));
+  },
+  Size: (ctx) => ctx.constant(sizeOf(ctx.in(0).shape), [], 'int'),
+  Reshape: reshaped,
+  Flatten: (ctx) => {
+    const x = ctx.in(0);
+    const axis = ctx.int('axis', 1);
+    const a = axis < 0 ? axis + x.shape.length : axis;
+    return reshape(x, [sizeOf(x.shape.slice(0, a)), sizeOf(x.shape.slice(a))]);
+  },
+  Squeeze: squeezed,
+  Unsqueeze: unsqueezed,
+  Transpose: (ctx) => transpose(ctx.in(0), ctx.ints('perm')),
+  Concat: (ctx) => concat(ctx.inputs, ctx.int('axis')),
+  Split: splitInto,
+  Slice: sliced,
+  Expand: (ctx) => {
+    const x = ctx.in(0);
+    const to = [...ctx.known(1)];
+    return expand(x, broadcastTwo(x.shape, to) ?? ctx.refuse(`${shapeText(x.shape)} to ${shapeText(to)}`));
+  },
+  Tile: tiled,
+  Pad: padded,
+  Gather: gather,
+  GatherElements: gatherElements,
+  Trilu: triangle,
+  DepthToSpace: depthToSpace,
+  SpaceToDepth: spaceToDepth,
+  CumSum: cumSum,
+  OneHot: (ctx) => {
+    const depth = ctx.known(1)[0]!;
+    const [off, on] = ctx.known(2) as unknown as [number, number];
+    const hot = oneHot(ctx, ctx.in(0), depth);
+    const rank = hot.shape.length;
+    const axis = normaliseAxis(ctx.int('axis', -1), rank) ?? ctx.refuse('axis');
+    const perm = Array.from({ length: rank }, (_, a) => (a === axis ? rank - 1 : a < axis ? a : a - 1));
+    return add(mul(transpose(hot, perm), on - off), off);
+  },
+};
