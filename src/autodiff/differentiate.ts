@@ -2,7 +2,7 @@
 
 import { GraphError } from '../errors.ts';
 import { type NodeSource, reachable, type Value } from '../graph/index.ts';
-import { add, expand, groupSum } from '../ops/index.ts';
+import { add, expand, groupSum, joinPlaced } from '../ops/index.ts';
 import { shapeText } from '../tensor/shape.ts';
 
 /**
@@ -39,7 +39,7 @@ export function differentiate(loss: Value, wrt: readonly Value[]): Value[] {
       if (!share || !wanted.has(x)) return;
       const dX = x.lead === 'none' && y.lead === 'example' ? groupSum(share) : share;
       const before = cotangents.get(x);
-      cotangents.set(x, before ? add(before, dX) : dX);
+      cotangents.set(x, before ? (joinPlaced(before, dX) ?? add(before, dX)) : dX);
     });
   }
 

@@ -14,6 +14,8 @@ export class OnnxBuilder implements Lowering {
   readonly #initializers: OnnxTensor[] = [];
   readonly #inputs: OnnxValue[] = [];
   readonly #known = new Map<string, string>();
+  /** Results of Reshape: what they were before, in which dimensions. */
+  readonly #reshaped = new Map<string, { readonly name: string; readonly dims: Shape }>();
   #count = 0;
 
   constructor(examples: number, group: number) {
@@ -76,7 +78,13 @@ export class OnnxBuilder implements Lowering {
 
   reshape(name: string, from: Shape, to: Shape): string {
     if (sizeOf(from) !== sizeOf(to)) throw new GraphError(`lowering: reshape of [${from}] to [${to}]`);
-    return sameShape(from, to) ? name : this.emit('Reshape', [name, this.ints(to)]);
+    if (sameShape(from, to)) return name;
+    // A reshape of a reshape is one of the original, or none.
+    const before = this.#reshaped.get(name);
+    if (before) return this.reshape(before.name, before.dims, to);
+    const output = this.emit('Reshape', [name, this.ints(to)]);
+    this.#reshaped.set(output, { name, dims: from });
+    return output;
   }
 
   full(v: Lowered): string {
@@ -113,7 +121,14 @@ export class OnnxBuilder implements Lowering {
   }
 
   model(outputs: readonly OnnxValue[]): OnnxModel {
-    return { inputs: this.#inputs, outputs, nodes: this.#nodes, initializers: this.#initializers };
+    const used = new Set(outputs.map((v) => v.name));
+    const nodes = this.#nodes.toReversed().filter((node) => {
+      if (!used.has(node.output)) return false; // a reshape that another went around
+      for (const input of node.inputs) used.add(input);
+      return true;
+    });
+    const initializers = this.#initializers.filter((t) => used.has(t.name));
+    return { inputs: this.#inputs, outputs, nodes: nodes.reverse(), initializers };
   }
 
   #once(key: string, make: () => string): string {

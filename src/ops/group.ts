@@ -75,10 +75,9 @@ export const groupOps = {
 export function sumOfSquares(ctx: Lowering, name: string, x: Pick<Lowered, 'shape' | 'lead'>): Lowered {
   const n = ctx.leadSize(x.lead);
   const flat = ctx.reshape(name, ctx.storage(x.shape, x.lead), [n, sizeOf(x.shape)]);
-  const sum = ctx.emit('ReduceSumSquare', [flat, ctx.ints([1])], { keepdims: 0 }); // [n]
-  return x.lead === 'none'
-    ? { name: ctx.reshape(sum, [1], []), shape: [], dtype: 'float', lead: 'none' }
-    : { name: sum, shape: [], dtype: 'float', lead: x.lead };
+  const sum = ctx.emit('ReduceSumSquare', [flat, ctx.ints([1])], { keepdims: 1 }); // [n, 1], as a list of norms wants it
+  const stored = ctx.reshape(sum, [n, 1], x.lead === 'none' ? [] : [n]);
+  return { name: stored, shape: [], dtype: 'float', lead: x.lead };
 }
 
 /** The sum of x over the examples of each group; B, the group size, is chosen when the graph is lowered. */
