@@ -1,6 +1,6 @@
 // The command line as a user meets it: help, wrong usage, and the way from a model to a decision.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decode } from 'fast-png';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -32,6 +32,13 @@ describe('help', () => {
       expect(code).toBe(0);
       expect(stdout).toContain('fisher-ood');
     }
+  });
+});
+
+describe('the package', () => {
+  it('has a program that can be started', () => {
+    const { bin } = JSON.parse(readFileSync('package.json', 'utf8')) as { bin: Record<string, string> };
+    expect(statSync(bin['fisher-ood']!).mode & 0o111).toBe(0o111);
   });
 });
 
