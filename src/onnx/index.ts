@@ -2,4 +2,4 @@ export { decode, type ExternalData, type FileModel } from './decode.ts';
 export { encode } from './encode.ts';
 export { type ImportedModel, type ImportOptions, importModel } from './import.ts';
 export type { OnnxDType, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
-export { operators } from './operators/index.ts';
+export { NodeContext, operators, withoutGradient } from './operators/index.ts';

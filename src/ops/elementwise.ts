@@ -85,6 +85,7 @@ export const elementwiseOps = {
   Abs: unary('Abs', Math.abs, (x, _y, dY) => mul(dY, sign(x))),
   Sin: unary('Sin', Math.sin, (x, _y, dY) => mul(dY, cos(x))),
   Cos: unary('Cos', Math.cos, (x, _y, dY) => neg(mul(dY, sin(x)))),
+  Atan: unary('Atan', Math.atan, (x, _y, dY) => div(dY, add(1, square(x)))),
   Tanh: unary('Tanh', Math.tanh, (_x, y, dY) => mul(dY, sub(1, mul(y, y)))),
   Sigmoid: unary(
     'Sigmoid',
@@ -138,6 +139,14 @@ export const elementwiseOps = {
     dtype: 'float',
     emit: (ctx, [x]) => ctx.emit('Cast', [x!], { to: 1 }),
   }),
+  // Towards zero.
+  ToInt: elementwise('ToInt', 1, {
+    f: Math.trunc,
+    dtype: 'int',
+    emit: (ctx, [x]) => ctx.emit('Cast', [x!], { to: 7 }),
+  }),
+  // Of whole numbers, towards zero.
+  IntDiv: elementwise('IntDiv', 2, { f: (a, b) => Math.trunc(a / b), emit: (ctx, names) => ctx.emit('Div', names) }),
 } satisfies Record<string, OpRecord>;
 
 /** An operand without the expansion that broadcasting against the other would do anyway. */
@@ -225,6 +234,7 @@ export const sqrt = (x: Value): Value => apply(elementwiseOps.Sqrt, [x]);
 export const abs = (x: Value): Value => apply(elementwiseOps.Abs, [x]);
 export const sin = (x: Value): Value => apply(elementwiseOps.Sin, [x]);
 export const cos = (x: Value): Value => apply(elementwiseOps.Cos, [x]);
+export const atan = (x: Value): Value => apply(elementwiseOps.Atan, [x]);
 export const tanh = (x: Value): Value => apply(elementwiseOps.Tanh, [x]);
 export const sigmoid = (x: Value): Value => apply(elementwiseOps.Sigmoid, [x]);
 export const softplus = (x: Value): Value => apply(elementwiseOps.Softplus, [x]);
@@ -241,6 +251,12 @@ export const where = (condition: Value, a: Operand, b: Operand): Value =>
 
 /** 0 or 1 from a boolean; the value itself if it is a float already. */
 export const toFloat = (x: Value): Value => (x.dtype === 'float' ? x : apply(elementwiseOps.ToFloat, [x]));
+
+/** Whole numbers, cut off towards zero; the value itself if they are already. */
+export const toInt = (x: Value): Value => (x.dtype === 'int' ? x : apply(elementwiseOps.ToInt, [x]));
+
+/** The quotient of whole numbers, cut off towards zero. */
+export const intDiv = (a: Value, b: Value): Value => apply(elementwiseOps.IntDiv, [a, b]);
 
 export const square = (x: Value): Value => mul(x, x);
 

@@ -25,6 +25,7 @@ export { type ConvOptions, conv, convTranspose, convWeightGrad } from './conv.ts
 export {
   abs,
   add,
+  atan,
   ceil,
   cos,
   div,
@@ -33,6 +34,7 @@ export {
   exp,
   floor,
   greater,
+  intDiv,
   less,
   log,
   maximum,
@@ -53,6 +55,7 @@ export {
   sub,
   tanh,
   toFloat,
+  toInt,
   where,
 } from './elementwise.ts';
 export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';

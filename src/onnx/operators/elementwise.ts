@@ -4,6 +4,7 @@ import type { Value } from '../../graph/index.ts';
 import {
   abs,
   add,
+  atan,
   ceil,
   cos,
   div,
@@ -13,6 +14,7 @@ import {
   expand,
   floor,
   greater,
+  intDiv,
   less,
   log,
   maximum,
@@ -31,6 +33,7 @@ import {
   sub,
   tanh,
   toFloat,
+  toInt,
   where,
 } from '../../ops/index.ts';
 import type { NodeContext, Operator, Operators } from './context.ts';
@@ -50,24 +53,25 @@ const folded =
   (ctx) =>
     ctx.inputs.reduce(f);
 
-/** Whole numbers are divided only where they are known: shape arithmetic. */
 function divide(ctx: NodeContext): Value {
   const [a, b] = [ctx.in(0), ctx.in(1)];
-  if (a.dtype !== 'int') return div(a, b);
-  const quotient = add(ctx.constant(0, [], 'int'), div(a, b));
-  const data = ctx.importer.known(quotient) ?? ctx.refuse('division of whole numbers that depend on the inputs');
-  return ctx.constant(data.map(Math.trunc), quotient.shape, 'int');
+  return a.dtype === 'int' ? intDiv(a, b) : div(a, b);
 }
 
+/** The remainder has the divisor's sign; with `fmod` the dividend's. */
 function modulo(ctx: NodeContext): Value {
   const [a, b] = [ctx.in(0), ctx.in(1)];
   const fmod = ctx.int('fmod', 0) === 1;
-  const quotient = div(toFloat(a), toFloat(b));
-  const whole = fmod ? mul(sign(quotient), floor(abs(quotient))) : floor(quotient);
-  const rest = sub(toFloat(a), mul(toFloat(b), whole));
-  if (a.dtype === 'float') return rest;
-  const data = ctx.importer.known(rest) ?? ctx.refuse('remainders of whole numbers that depend on the inputs');
-  return ctx.constant(data, rest.shape, 'int');
+  if (a.dtype === 'int') {
+    const rest = sub(a, mul(b, intDiv(a, b)));
+    if (fmod) return rest;
+    const zero = ctx.constant(0, [], 'int');
+    const crosses = both(not(equal(rest, zero)), oneOf(less(rest, zero), less(b, zero)));
+    return where(crosses, add(rest, b), rest);
+  }
+  if (!fmod) ctx.refuse('fmod = 0 for floating-point numbers');
+  const quotient = div(a, b);
+  return sub(a, mul(b, mul(sign(quotient), floor(abs(quotient)))));
 }
 
 /** From opset 11 on the bounds are operands, before that attributes. */
@@ -85,9 +89,17 @@ function cast(ctx: NodeContext): Value {
   if ([1, 10, 11, 16].includes(to)) return toFloat(x);
   if (to === 9) return x.dtype === 'bool' ? x : not(equal(x, ctx.constant(0, [], x.dtype)));
   if (x.dtype === 'int') return x;
-  const data = ctx.importer.known(x);
-  if (!data) ctx.refuse('a cast to whole numbers of values that depend on the inputs');
-  return ctx.constant(data.map(Math.trunc), x.shape, 'int');
+  return toInt(toFloat(x));
+}
+
+/** sin⁻¹ x = tan⁻¹(x / √(1 − x²)). */
+const arcsine = (x: Value) => atan(div(x, sqrt(sub(1, mul(x, x)))));
+
+/** x ± bias outside ±λ, 0 inside. */
+function shrink(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const [lambda, bias] = [ctx.float('lambd', 0.5), ctx.float('bias', 0)];
+  return where(less(x, -lambda), add(x, bias), where(greater(x, lambda), sub(x, bias), 0));
 }
 
 const selu = { alpha: 1.6732632423543772, gamma: 1.0507009873554805 };
@@ -132,6 +144,10 @@ export const elementwiseOperators: Operators = {
   Sin: unary(sin),
   Cos: unary(cos),
   Tan: unary((x) => div(sin(x), cos(x))),
+  Asin: unary(arcsine),
+  Acos: unary((x) => sub(Math.PI / 2, arcsine(x))),
+  Atan: unary(atan),
+  Shrink: shrink,
   Sinh: unary((x) => mul(0.5, sub(exp(x), exp(neg(x))))),
   Cosh: unary((x) => mul(0.5, add(exp(x), exp(neg(x))))),
   Asinh: unary((x) => mul(sign(x), log(add(abs(x), sqrt(add(mul(x, x), 1)))))),
@@ -173,6 +189,7 @@ export const elementwiseOperators: Operators = {
   Or: binary(either),
   Xor: binary(oneOf),
   Not: unary(not),
+  IsInf: unary((x) => greater(abs(x), 3.5e38)),
   IsNaN: unary((x) => not(equal(x, x))),
   Where: (ctx) => {
     const [c, a, b] = [ctx.in(0), ctx.in(1), ctx.in(2)];

@@ -2,6 +2,7 @@
 
 import type { Value } from '../../graph/index.ts';
 import {
+  abs,
   add,
   conv,
   convTranspose,
@@ -10,15 +11,20 @@ import {
   matmul,
   maximum,
   mul,
+  power,
   reduceMax,
   reduceMean,
+  reduceSum,
   reshape,
   sliceRaw,
+  sqrt,
+  square,
   transpose,
   zeroPad,
 } from '../../ops/index.ts';
 import { shapeText } from '../../tensor/shape.ts';
 import type { NodeContext, Operators } from './context.ts';
+import { einsum } from './einsum.ts';
 import { resize } from './resize.ts';
 
 /** NumPy's matmul: a vector counts as a row on the left and as a column on the right. */
@@ -151,6 +157,20 @@ function averagePool(ctx: NodeContext): Value {
   return div(sum, taps(ctx, expand(ctx.constant(1), x.shape), w, 0).reduce(add));
 }
 
+/** (Σ |x|^p)^(1/p) over windows. */
+function lpPool(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  const kernel = ctx.ints('kernel_shape') ?? ctx.refuse('no kernel_shape');
+  return lpNorm(ctx, (powers) => taps(ctx, powers, windowOf(ctx, x, kernel), 0).reduce(add));
+}
+
+function lpNorm(ctx: NodeContext, sum: (powers: Value) => Value): Value {
+  const x = ctx.in(0);
+  const p = ctx.int('p', 2);
+  if (p === 2) return sqrt(sum(square(x)));
+  return p === 1 ? sum(abs(x)) : power(sum(power(abs(x), p)), 1 / p);
+}
+
 const spatial = (x: Value) => [...x.shape.keys()].slice(2);
 
 export const linearOperators: Operators = {
@@ -162,6 +182,9 @@ export const linearOperators: Operators = {
   AveragePool: averagePool,
   GlobalAveragePool: (ctx) => reduceMean(ctx.in(0), spatial(ctx.in(0)), true),
   GlobalMaxPool: (ctx) => reduceMax(ctx.in(0), spatial(ctx.in(0)), true),
+  LpPool: lpPool,
+  GlobalLpPool: (ctx) => lpNorm(ctx, (powers) => reduceSum(powers, spatial(powers), true)),
+  Einsum: einsum,
   Resize: resize,
   Upsample: resize,
 };

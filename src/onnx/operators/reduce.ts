@@ -17,6 +17,7 @@ import {
   reduceSum,
   reshape,
   softmax,
+  split,
   sqrt,
   square,
   sub,
@@ -34,7 +35,7 @@ const reduction =
     const x = toFloat(ctx.in(0));
     const given = axesOf(ctx, x, 1);
     const none = (given ?? []).length === 0;
-    if (none && ctx.int('noop_with_empty_axes', 0) === 1) return x;
+    if (none && ctx.int('noop_with_empty_axes', 0) === 1) return f(x, [], true); // squares and logarithms stay
     return f(x, none ? [...x.shape.keys()] : given!, ctx.int('keepdims', 1) === 1);
   };
 
@@ -42,6 +43,17 @@ const reduction =
 function logSumExp(x: Value, axes: readonly number[], keepdims: boolean): Value {
   const max = reduceMax(x, axes, true);
   const y = add(max, log(reduceSum(exp(sub(x, max)), axes, true)));
+  return keepdims
+    ? y
+    : reshape(
+        y,
+        y.shape.filter((_, a) => !axes.includes(a)),
+      );
+}
+
+/** Factor by factor, so that the gradient holds where some are 0. */
+function product(x: Value, axes: readonly number[], keepdims: boolean): Value {
+  const y = axes.reduce((part, axis) => split(part, part.shape[axis]!, axis).reduce((a, b) => mul(a, b)), x);
   return keepdims
     ? y
     : reshape(
@@ -145,6 +157,7 @@ export const reduceOperators: Operators = {
   ReduceMean: reduction(reduceMean),
   ReduceMax: reduction(reduceMax),
   ReduceMin: reduction((x, axes, keep) => neg(reduceMax(neg(x), axes, keep))),
+  ReduceProd: reduction(product),
   ReduceSumSquare: reduction((x, axes, keep) => reduceSum(square(x), axes, keep)),
   ReduceL1: reduction((x, axes, keep) => reduceSum(abs(x), axes, keep)),
   ReduceL2: reduction((x, axes, keep) => sqrt(reduceSum(square(x), axes, keep))),

@@ -106,7 +106,7 @@ function splitInto(ctx: NodeContext): Value[] {
 }
 
 /** 1 where the index is v, [..., V] behind the shape of the indices; what counts from the end is brought to the front. */
-function oneHot(ctx: NodeContext, indices: Value, depth: number): Value {
+export function oneHot(ctx: NodeContext, indices: Value, depth: number): Value {
   const zero = ctx.constant(0, [], 'int');
   const positive = where(less(indices, zero), add(indices, ctx.constant(depth, [], 'int')), indices);
   const each = ctx.constant(
@@ -251,6 +251,28 @@ function range(ctx: NodeContext): Value {
   );
 }
 
+/** Ones on one diagonal. */
+function eyeLike(ctx: NodeContext): Value {
+  const [rows, columns] = ctx.in(0).shape as [number, number];
+  const k = ctx.int('k', 0);
+  const data = Array.from({ length: rows * columns }, (_, at) =>
+    Number((at % columns) - Math.floor(at / columns) === k),
+  );
+  return ctx.constant(data, [rows, columns]);
+}
+
+/** Where a known value is not zero: [rank, count]. */
+function nonZero(ctx: NodeContext): Value {
+  const data = ctx.known(0);
+  const { shape } = ctx.in(0);
+  const places = [...data.keys()].filter((i) => data[i] !== 0);
+  const index = shape.flatMap((d, a) => {
+    const stride = sizeOf(shape.slice(a + 1));
+    return places.map((i) => Math.floor(i / stride) % d);
+  });
+  return ctx.constant(index, [shape.length, places.length], 'int');
+}
+
 function constant(ctx: NodeContext): Value {
   const t = ctx.tensor('value');
   if (t) return ctx.constant(t.data, t.shape, t.dtype);
@@ -358,6 +380,8 @@ export const shapeOperators: Operators = {
   Pad: padded,
   Gather: gather,
   GatherElements: gatherElements,
+  EyeLike: eyeLike,
+  NonZero: nonZero,
   Trilu: triangle,
   DepthToSpace: depthToSpace,
   SpaceToDepth: spaceToDepth,

@@ -1,0 +1,213 @@
+// ONNX's operators that pick, place and order elements, and the losses that pick by class.
+
+import type { Value } from '../../graph/index.ts';
+import {
+  add,
+  concat,
+  div,
+  equal,
+  greater,
+  logSoftmax,
+  matmul,
+  mul,
+  neg,
+  reduceSum,
+  reshape,
+  slice,
+  toFloat,
+  toInt,
+  transpose,
+  where,
+  zeroPad,
+} from '../../ops/index.ts';
+import { shapeText, sizeOf } from '../../tensor/shape.ts';
+import type { NodeContext, Operators } from './context.ts';
+import { axisOf, oneHot } from './shape.ts';
+
+/** The places [p] that rows of indices [p, k] name in the first k axes of a shape, and how many there are. */
+function flatPlaces(ctx: NodeContext, rows: Value, shape: readonly number[]): { places: Value; count: number } {
+  const k = rows.shape[1]!;
+  const places = Array.from({ length: k }, (_, a) => {
+    const d = ctx.constant(shape[a]!, [], 'int');
+    const index = slice(rows, 1, a, a + 1);
+    const zero = ctx.constant(0, [], 'int');
+    const fromFront = where(greater(zero, index), add(index, d), index);
+    return mul(fromFront, ctx.constant(sizeOf(shape.slice(a + 1, k)), [], 'int'));
+  }).reduce((a, b) => add(a, b));
+  return { places: reshape(places, [-1]), count: sizeOf(shape.slice(0, k)) };
+}
+
+function gatherND(ctx: NodeContext): Value {
+  const [x, indices] = [ctx.in(0), ctx.in(1)];
+  const b = ctx.int('batch_dims', 0);
+  const batch = sizeOf(x.shape.slice(0, b));
+  const k = indices.shape.at(-1)!;
+  const rest = x.shape.slice(b + k);
+  const flat = reshape(x, [batch, ...x.shape.slice(b)]);
+  const rows = reshape(indices, [batch, -1, k]);
+  const parts = Array.from({ length: batch }, (_, i) => {
+    const one = reshape(slice(flat, 0, i, i + 1), x.shape.slice(b));
+    const { places, count } = flatPlaces(ctx, reshape(slice(rows, 0, i, i + 1), [-1, k]), one.shape);
+    return reshape(matmul(oneHot(ctx, places, count), reshape(one, [count, -1])), [1, -1]);
+  });
+  return reshape(concat(parts, 0), [...indices.shape.slice(0, -1), ...rest]);
+}
+
+/** The updates in their places, `none` in place of what was there, `add` on top of it. */
+function scattered(ctx: NodeContext, x: Value, placed: Value, hits: Value): Value {
+  const reduction = ctx.text('reduction', 'none');
+  if (reduction === 'add') return add(x, placed);
+  if (reduction !== 'none') ctx.refuse(`reduction '${reduction}'`);
+  return where(greater(hits, 0.5), placed, x);
+}
+
+function scatterND(ctx: NodeContext): Value {
+  const [x, indices, updates] = [ctx.in(0), ctx.in(1), ctx.in(2)];
+  const k = indices.shape.at(-1)!;
+  const { places, count } = flatPlaces(ctx, reshape(indices, [-1, k]), x.shape);
+  const hot = transpose(oneHot(ctx, places, count)); // [count, p]
+  const placed = reshape(matmul(hot, reshape(updates, [places.shape[0]!, -1])), x.shape);
+  const hits = reshape(reduceSum(hot, [1]), [...x.shape.slice(0, k), ...x.shape.slice(k).map(() => 1)]);
+  return scattered(ctx, x, placed, hits);
+}
+
+function scatterElements(ctx: NodeContext): Value {
+  const [x, indices, updates] = [ctx.in(0), ctx.in(1), ctx.in(2)];
+  const axis = axisOf(ctx, x, ctx.int('axis', 0));
+  const rank = x.shape.length;
+  const depth = x.shape[axis]!;
+  const hot = oneHot(ctx, indices, depth); // [..., k at axis, ..., depth]
+  const order = [...Array.from({ length: rank }, (_, a) => (a === axis ? rank : a)), axis]; // k behind everything
+  const mask = transpose(hot, order); // [..., depth at axis, ..., k]
+  const shape = updates.shape.map((d, a) => (a === axis ? 1 : d));
+  const perm = [...Array.from({ length: rank }, (_, a) => a).filter((a) => a !== axis), axis];
+  const moved = reshape(transpose(updates, perm), [...shape, updates.shape[axis]!]);
+  const fill = (v: Value) =>
+    zeroPad(
+      v,
+      x.shape.map(() => 0),
+      x.shape.map((d, a) => d - v.shape[a]!),
+    );
+  return scattered(ctx, x, fill(reduceSum(mul(mask, moved), [rank])), fill(reduceSum(mask, [rank])));
+}
+
+/** How many elements come before each along the last axis: the larger ones, and of equal ones those further left. */
+function ranks(ctx: NodeContext, x: Value): Value {
+  const d = x.shape.at(-1)!;
+  const [mine, others] = [reshape(x, [...x.shape, 1]), reshape(x, [...x.shape.slice(0, -1), 1, d])];
+  const left = Array.from({ length: d * d }, (_, at) => Number(at % d < Math.floor(at / d)));
+  const ties = mul(toFloat(equal(others, mine)), ctx.constant(left, [d, d]));
+  return reduceSum(add(toFloat(greater(others, mine)), ties), [x.shape.length]);
+}
+
+/** One-hot rows [..., k, d] of the k first along the last axis. */
+function firstPlaces(ctx: NodeContext, x: Value, k: number): Value {
+  const each = ctx.constant(
+    Array.from({ length: k }, (_, i) => i),
+    [k, 1],
+  );
+  const rank = ranks(ctx, x);
+  return toFloat(equal(reshape(rank, [...x.shape.slice(0, -1), 1, x.shape.at(-1)!]), each));
+}
+
+/** The axis last, and the way back. */
+function lastAxis(x: Value, axis: number): { moved: Value; back: (y: Value) => Value } {
+  const rank = x.shape.length;
+  const perm = [...x.shape.keys()].filter((a) => a !== axis).concat(axis);
+  const inverse = Array.from({ length: rank }, (_, a) => (a === axis ? rank - 1 : a < axis ? a : a - 1));
+  return { moved: transpose(x, perm), back: (y) => transpose(y, inverse) };
+}
+
+const indicesOf = (ctx: NodeContext, hot: Value): Value => {
+  const d = hot.shape.at(-1)!;
+  const each = ctx.constant(
+    Array.from({ length: d }, (_, i) => i),
+    [d],
+  );
+  return toInt(reduceSum(mul(hot, each), [hot.shape.length - 1]));
+};
+
+function topK(ctx: NodeContext): Value[] {
+  const x = ctx.in(0);
+  const k = ctx.known(1)[0]!;
+  const { moved, back } = lastAxis(x, axisOf(ctx, x, ctx.int('axis', -1)));
+  const hot = firstPlaces(ctx, ctx.int('largest', 1) === 1 ? moved : neg(moved), k);
+  const values = reduceSum(mul(hot, reshape(moved, [...moved.shape.slice(0, -1), 1, moved.shape.at(-1)!])), [
+    moved.shape.length,
+  ]);
+  return [back(values), back(indicesOf(ctx, hot))];
+}
+
+function argument(ctx: NodeContext, direction: (x: Value) => Value): Value {
+  const x = ctx.in(0);
+  if (ctx.int('select_last_index', 0) === 1) ctx.refuse('select_last_index');
+  const axis = axisOf(ctx, x, ctx.int('axis', 0));
+  const { moved, back } = lastAxis(x, axis);
+  const index = back(indicesOf(ctx, firstPlaces(ctx, direction(toFloat(moved)), 1)));
+  return ctx.int('keepdims', 1) === 1
+    ? index
+    : reshape(
+        index,
+        index.shape.filter((_, a) => a !== axis),
+      );
+}
+
+/** 1 at the largest, 0 elsewhere. */
+function hardmax(ctx: NodeContext): Value {
+  const x = ctx.in(0);
+  if (ctx.opset < 13) ctx.refuse('opset below 13, in which it flattens');
+  const { moved, back } = lastAxis(x, axisOf(ctx, x, ctx.int('axis', -1)));
+  return back(reshape(firstPlaces(ctx, moved, 1), moved.shape));
+}
+
+/** −w[y] log p[y] over classes on axis 1, reduced. */
+function classLoss(ctx: NodeContext, logs: Value): Value {
+  const labels = ctx.in(1);
+  const weights = ctx.maybe(2);
+  const classes = logs.shape[1]!;
+  if (labels.dtype !== 'int') ctx.refuse(`labels ${shapeText(labels.shape)} are not whole numbers`);
+  const rank = logs.shape.length;
+  const hot = oneHot(ctx, labels, classes); // [n, ..., c]
+  const perm = [0, rank - 1, ...Array.from({ length: rank - 2 }, (_, a) => a + 1)];
+  const spread = [1, classes, ...new Array<number>(rank - 2).fill(1)];
+  const every = transpose(hot, perm); // [n, c, ...]
+  const weighted = weights ? mul(every, reshape(weights, spread)) : every;
+  const counted = ctx.has('ignore_index')
+    ? mul(
+        weighted,
+        toFloat(
+          equal(
+            toFloat(
+              equal(
+                reshape(labels, [labels.shape[0]!, 1, ...labels.shape.slice(1)]),
+                ctx.constant(ctx.int('ignore_index'), [], 'int'),
+              ),
+            ),
+            0,
+          ),
+        ),
+      )
+    : weighted;
+  const losses = neg(reduceSum(mul(counted, logs), [1]));
+  const reduction = ctx.text('reduction', 'mean');
+  if (reduction === 'none') return losses;
+  if (reduction === 'sum') return reduceSum(losses);
+  if (reduction === 'mean') return div(reduceSum(losses), reduceSum(counted));
+  return ctx.refuse(`reduction '${reduction}'`);
+}
+
+export const selectOperators: Operators = {
+  GatherND: gatherND,
+  ScatterND: scatterND,
+  ScatterElements: scatterElements,
+  Scatter: scatterElements,
+  TopK: topK,
+  ArgMax: (ctx) => argument(ctx, (x) => x),
+  ArgMin: (ctx) => argument(ctx, neg),
+  Hardmax: hardmax,
+  NegativeLogLikelihoodLoss: (ctx) => classLoss(ctx, ctx.in(0)),
+  SoftmaxCrossEntropyLoss: (ctx) => {
+    const logs = logSoftmax(ctx.in(0), 1);
+    return [classLoss(ctx, logs), logs];
+  },
+};
