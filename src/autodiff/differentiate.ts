@@ -16,6 +16,14 @@ import { shapeText } from '../tensor/shape.ts';
  * Throws GraphError where loss is not a scalar, does not depend on v, or passes through an op without a gradient.
  */
 export function differentiate(loss: Value, wrt: readonly Value[]): Value[] {
+  return gradients(loss, wrt).map((dV, k) => {
+    if (!dV) throw new GraphError(`the loss has no differentiable path to ${wrt[k]}`);
+    return dV;
+  });
+}
+
+/** As `differentiate`; undefined for what the loss has no differentiable path to. */
+export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefined)[] {
   if (loss.shape.length !== 0) {
     throw new GraphError(`the loss must be one number per example, got ${loss} of shape ${shapeText(loss.shape)}`);
   }
@@ -43,11 +51,7 @@ export function differentiate(loss: Value, wrt: readonly Value[]): Value[] {
     });
   }
 
-  return wrt.map((v) => {
-    const dV = cotangents.get(v);
-    if (!dV) throw new GraphError(`the loss has no differentiable path to ${v}`);
-    return dV;
-  });
+  return wrt.map((v) => cotangents.get(v));
 }
 
 function gradientsOf(y: Value, node: NodeSource, dY: Value, needs: readonly boolean[]): readonly (Value | null)[] {

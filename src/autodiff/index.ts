@@ -1,1 +1,1 @@
-export { differentiate } from './differentiate.ts';
+export { differentiate, gradients } from './differentiate.ts';

@@ -2,7 +2,7 @@
 
 import { alignColumns } from '../eval/index.ts';
 import { normGraph } from '../features/index.ts';
-import { inputsOf, nameOf, paramsOf } from '../graph/index.ts';
+import { inputsOf, nameOf } from '../graph/index.ts';
 import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
 import type { Command } from './command.ts';
 import { modelOptions, openModel } from './models.ts';
@@ -23,7 +23,7 @@ export const inspectCommand: Command = {
   async run([path], values, options) {
     const group = whole(values, 'group', 1) ?? 1;
     const model = await openModel(path!, values);
-    const { graph, norms } = normGraph(model.loss());
+    const { graph, norms, names } = normGraph(model.loss());
     const costs = describeNorms(graph, norms, group);
     const memory = estimateMemory(graph, group);
     const inputs = inputsOf(graph).map((v) => ({
@@ -31,7 +31,7 @@ export const inspectCommand: Command = {
       shape: v.shape,
       from: v.source.kind === 'input' ? v.source.from : 'data',
     }));
-    const parameters = paramsOf(graph).map((v, j) => ({ name: nameOf(v), shape: v.shape, ...costs[j]! }));
+    const parameters = names.map((name, j) => ({ name, shape: model.weights[name]!.shape, ...costs[j]! }));
     const result = {
       about: model.about,
       hash: model.hash,

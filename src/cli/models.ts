@@ -7,7 +7,7 @@ import type { DetectorFile } from '../detectors/index.ts';
 import { readDetector } from '../detectors/index.ts';
 import { ModelError, UsageError } from '../errors.ts';
 import type { CompareProgress, FeatureOptions } from '../experiment/index.ts';
-import { loadModel, loadOnnx, type Model, type ScoringModel } from '../store/index.ts';
+import { loadModel, loadOnnx, type Model, parseObjective, type ScoringModel } from '../store/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { type Options, openDataset, type RunOptions, text, texts, type Values } from './options.ts';
 import { duration, progressLine, throttled } from './terminal.ts';
@@ -20,6 +20,12 @@ export const modelOptions: Options = {
     value: 'NAME',
     about: 'ONNX: the output with the loss of each example (default: the only one)',
   },
+  objective: {
+    type: 'string',
+    value: 'KIND:…',
+    about: 'ONNX: makes the loss: flow, elbo, causal-lm, denoise:t=T,schedule=linear,predicts=noise',
+  },
+  pixels: { type: 'string', value: 'LOW,HIGH', about: 'ONNX: the range that pixels 0..255 are mapped to' },
   normal: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn from a standard normal' },
   uniform: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn uniformly from [0, 1)' },
   constant: { type: 'string', multiple: true, value: 'NAME=X', about: 'ONNX: an input that has one value for all' },
@@ -44,14 +50,19 @@ export async function openModel(path: string, values: Values = {}): Promise<Scor
   }
   const loss = text(values, 'loss');
   const params = text(values, 'params');
+  const input = text(values, 'input');
+  const objective = text(values, 'objective');
+  const pixels = text(values, 'pixels');
   const model = await loadOnnx(path, {
+    ...(input === undefined ? {} : { input }),
+    ...(objective === undefined ? {} : { objective: parseObjective(objective) }),
+    ...(pixels === undefined ? {} : { pixels: parseRange(pixels) }),
     normal: texts(values, 'normal'),
     uniform: texts(values, 'uniform'),
     constants: Object.fromEntries(texts(values, 'constant').map(parseConstant)),
     ...(loss === undefined ? {} : { loss }),
     ...(params === undefined ? {} : { params: parseRegex(params) }),
   });
-  const input = text(values, 'input');
   const names = Object.keys(model.inputs);
   if (input !== undefined && !names.includes(input)) {
     throw new ModelError(`${path}: '${input}' is not an input that takes data; there are ${names.join(', ')}`);
@@ -78,6 +89,14 @@ function parseConstant(pair: string): [string, number] {
     throw new UsageError(`--constant is '${pair}', expected NAME=NUMBER`);
   }
   return [name, Number(value)];
+}
+
+function parseRange(range: string): [number, number] {
+  const [low, high, ...more] = range.split(',').map(Number);
+  if (low === undefined || high === undefined || more.length > 0 || !(low < high)) {
+    throw new UsageError(`--pixels is '${range}', expected two numbers such as -1,1`);
+  }
+  return [low, high];
 }
 
 function parseRegex(source: string): RegExp {

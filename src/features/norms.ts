@@ -1,6 +1,6 @@
 // A per-example loss as a graph in; the graph of its value and of every parameter's squared gradient norm out.
 
-import { differentiate } from '../autodiff/index.ts';
+import { gradients } from '../autodiff/index.ts';
 import { GraphError } from '../errors.ts';
 import { type Graph, nameOf, paramsOf, type Value } from '../graph/index.ts';
 import { concat, groupSum, reshape, sqNorm } from '../ops/index.ts';
@@ -17,15 +17,16 @@ export interface NormGraph {
   readonly norms: readonly Value[];
 }
 
-/** f_j = ‖∇_{θ_j} Σ_b loss(x_b)‖² for every learned parameter θ_j of the graph that ends in `loss` (METHOD: layer-wise norms). */
+/** f_j = ‖∇_{θ_j} Σ_b loss(x_b)‖² for every learned parameter θ_j that receives a gradient from `loss` (METHOD: layer-wise norms). */
 export function normGraph(
   loss: Value,
-  params: readonly Value[] = paramsOf({ arena: loss.arena, outputs: { loss } }),
+  wanted: readonly Value[] = paramsOf({ arena: loss.arena, outputs: { loss } }),
 ): NormGraph {
+  const found = gradients(loss, wanted);
+  const params = wanted.filter((_, j) => found[j]);
   if (params.length === 0)
-    throw new GraphError('the loss depends on no parameters, so there is no gradient to measure');
-  const gradients = differentiate(loss, params);
-  const norms = gradients.map(sqNorm);
+    throw new GraphError('the loss depends smoothly on no parameter: there is no gradient to measure');
+  const norms = found.flatMap((g) => (g ? [sqNorm(g)] : []));
   const sqnorm = concat(
     norms.map((norm) => reshape(norm, [1])),
     0,

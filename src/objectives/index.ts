@@ -1,4 +1,14 @@
 export {
+  alphaBar,
+  causalLmNll,
+  denoisingLoss,
+  elboNll,
+  flowNll,
+  noised,
+  type Prediction,
+  scaledPixels,
+} from './foreign.ts';
+export {
   bitsPerDim,
   dequantise,
   discretisedLogistic,

@@ -17,6 +17,18 @@ export interface ImportOptions {
   readonly constants?: Readonly<Record<string, number>>;
   /** Which parameters' norms are wanted; default all that receive a gradient. */
   readonly params?: RegExp;
+  /** What the network sees in place of an input, made from that input and from others that `arena` gives. */
+  readonly feed?: (input: Value, arena: Arena) => Value;
+  /** The loss from what the network gives, where no output is one. */
+  readonly objective?: (network: Network) => Value;
+}
+
+/** A network whose outputs are not yet a loss. */
+export interface Network {
+  /** An output by name; without one the k-th. Throws ModelError where there is none. */
+  output(k: number, name?: string): Value;
+  /** An input by name; without one the only one that comes from data. As it came, before `feed`. */
+  input(name?: string): Value;
 }
 
 export interface ImportedModel {
@@ -32,23 +44,33 @@ export function importModel(file: FileModel, name: string, options: ImportOption
   if (file.opset < 7) throw new ModelError(`${name}: opset ${file.opset}, expected at least 7`);
   const state = new ImportState(file, name, options);
   const values = state.graph(file.graph, new Map(state.roots()));
-  const wanted = options.loss ?? onlyOutput(file.graph, name);
-  const output = values.get(wanted);
-  if (!output) throw new ModelError(`${name}: has no output '${wanted}'; it has ${file.graph.outputs.join(', ')}`);
-  if (sizeOf(output.shape) !== 1) {
-    throw new ModelError(
-      `${name}: output '${wanted}' is ${shapeText(output.shape)} for one example, expected one number: a loss per example`,
-    );
-  }
+  const output = options.objective ? options.objective(state.network(values)) : outputOf(file, name, options, values);
+  const what = options.objective ? 'the objective' : `output '${options.loss ?? file.graph.outputs[0]}'`;
   const loss = reshape(toFloat(output), []);
-  if (loss.lead !== 'example') throw new ModelError(`${name}: output '${wanted}' does not depend on the data`);
-  const params = paramsOf({ arena: loss.arena, outputs: { loss } }, { all: true });
-  if (params.length === 0) throw new ModelError(`${name}: output '${wanted}' depends on no parameters`);
+  if (loss.lead !== 'example') throw new ModelError(`${name}: ${what} does not depend on the data`);
+  const graph = { arena: loss.arena, outputs: { loss } };
+  const params = paramsOf(graph, { all: true });
+  if (params.length === 0) throw new ModelError(`${name}: ${what} depends on no parameters`);
+  if (options.params && paramsOf(graph).length === 0) {
+    const some = params.slice(0, 5).map(nameOf).join(', ');
+    throw new ModelError(`${name}: no parameter matches ${options.params}; there are ${some}, …`);
+  }
   const weights = params.map((p) => {
     const t = state.weights.get(nameOf(p))!;
     return [nameOf(p), { shape: t.shape, data: Float32Array.from(t.data) }] as const;
   });
   return { loss, weights: Object.fromEntries(weights), data: state.dataShapes(loss) };
+}
+
+/** The output that is a loss already. */
+function outputOf(file: FileModel, name: string, options: ImportOptions, values: ReadonlyMap<string, Value>): Value {
+  const wanted = options.loss ?? onlyOutput(file.graph, name);
+  const output = file.graph.outputs.includes(wanted) ? values.get(wanted) : undefined;
+  if (!output) throw new ModelError(`${name}: has no output '${wanted}'; it has ${file.graph.outputs.join(', ')}`);
+  if (sizeOf(output.shape) === 1) return output;
+  throw new ModelError(
+    `${name}: output '${wanted}' is ${shapeText(output.shape)} for one example, expected one number: a loss per example; --objective makes one from other outputs`,
+  );
 }
 
 function onlyOutput(graph: FileGraph, name: string): string {
@@ -61,6 +83,10 @@ class ImportState implements Importer {
   readonly opset: number;
   /** Tensors of the parameters, by the parameter's name. */
   readonly weights = new Map<string, FileTensor>();
+  /** Inputs as they come, before `feed`. */
+  readonly #inputs = new Map<string, Value>();
+  /** Initialisers that are running statistics of a batch normalisation: not learned by gradients. */
+  readonly #statistics: ReadonlySet<string>;
   readonly #file: FileModel;
   readonly #name: string;
   readonly #options: ImportOptions;
@@ -70,6 +96,8 @@ class ImportState implements Importer {
     this.#name = name;
     this.#options = options;
     this.opset = file.opset;
+    const normalisations = file.graph.nodes.filter((node) => node.op === 'BatchNormalization');
+    this.#statistics = new Set(normalisations.flatMap((node) => node.inputs.slice(3, 5)));
   }
 
   /** Inputs and initialisers as values. */
@@ -89,7 +117,7 @@ class ImportState implements Importer {
   }
 
   #input(v: FileInput): Value {
-    const { normal = [], uniform = [], constants = {} } = this.#options;
+    const { normal = [], uniform = [], constants = {}, feed } = this.#options;
     if (!v.shape) throw new ModelError(`${this.#name}: input '${v.name}' declares no shape`);
     const shape = v.shape.map((d, axis) => {
       if (axis === 0) return 1; // the batch
@@ -101,7 +129,32 @@ class ImportState implements Importer {
     const fixed = constants[v.name];
     if (fixed !== undefined) return expand(this.arena.constant(fixed, [], v.dtype), shape);
     const from = normal.includes(v.name) ? 'normal' : uniform.includes(v.name) ? 'uniform' : 'data';
-    return this.arena.input(v.name, shape, from, v.dtype);
+    const input = this.arena.input(v.name, shape, from, v.dtype);
+    this.#inputs.set(v.name, input);
+    return from === 'data' && v.dtype === 'float' && feed ? feed(input, this.arena) : input;
+  }
+
+  network(values: ReadonlyMap<string, Value>): Network {
+    const { outputs } = this.#file.graph;
+    const data = [...this.#inputs.values()].filter((v) => v.source.kind === 'input' && v.source.from === 'data');
+    return {
+      output: (k, asked) => {
+        const key = asked ?? outputs[k];
+        const v = key === undefined || !outputs.includes(key) ? undefined : values.get(key);
+        if (v) return v;
+        throw new ModelError(
+          `${this.#name}: has no output ${asked ? `'${asked}'` : k + 1}; it has ${outputs.join(', ')}`,
+        );
+      },
+      input: (asked) => {
+        const v = asked === undefined ? data[0] : this.#inputs.get(asked);
+        if (v && (asked !== undefined || data.length === 1)) return v;
+        const there = data.map(nameOf).join(', ') || 'none';
+        throw new ModelError(
+          `${this.#name}: ${asked ? `has no input '${asked}'` : 'it is not clear which input is the data'}; there are ${there}`,
+        );
+      },
+    };
   }
 
   /** Floats are parameters, as far as they turn out to matter; all else is a constant. */
@@ -112,7 +165,8 @@ class ImportState implements Importer {
 
   #param(name: string, t: FileTensor): Value {
     this.weights.set(name, t);
-    return this.arena.param(name, t.shape, { trainable: this.#options.params?.test(name) ?? true });
+    const trainable = !this.#statistics.has(name) && (this.#options.params?.test(name) ?? true);
+    return this.arena.param(name, t.shape, { trainable });
   }
 
   /** All values of a graph by name, from those it starts with. */

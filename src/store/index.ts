@@ -8,5 +8,6 @@ export {
   writeInfo,
   writeWeights,
 } from './modeldir.ts';
-export { loadOnnx } from './onnx.ts';
+export { type Objective, parseObjective } from './objective.ts';
+export { loadOnnx, type OnnxOptions } from './onnx.ts';
 export { readSafetensors, type Tensors, writeSafetensors } from './safetensors.ts';

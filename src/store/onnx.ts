@@ -7,9 +7,13 @@ import { readFileBytes } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
 import { decode, type ImportOptions, importModel } from '../onnx/index.ts';
 import type { ScoringModel } from './modeldir.ts';
+import { type NetworkOptions, networkImport } from './objective.ts';
+
+/** How the file is read: which inputs are what, and how a loss is made of its outputs. */
+export type OnnxOptions = Omit<ImportOptions, 'feed' | 'objective'> & NetworkOptions;
 
 /** Throws ModelError for a file that is damaged, unsupported, or whose loss is not one number per example. */
-export async function loadOnnx(path: string, options: ImportOptions = {}): Promise<ScoringModel> {
+export async function loadOnnx(path: string, options: OnnxOptions = {}): Promise<ScoringModel> {
   const bytes = await readFileBytes(path);
   const hash = createHash('sha256').update(bytes);
   const folder = dirname(path);
@@ -19,13 +23,19 @@ export async function loadOnnx(path: string, options: ImportOptions = {}): Promi
     return data;
   };
   const file = decode(bytes, path, external);
-  const asked = { ...options, params: options.params?.source };
-  hash.update(JSON.stringify(asked));
-  const first = importModel(file, path, options);
+  hash.update(JSON.stringify({ ...options, params: options.params?.source }));
+  const { objective, input, pixels, ...base } = options;
+  const network: NetworkOptions = {
+    ...(objective ? { objective } : {}),
+    ...(input === undefined ? {} : { input }),
+    ...(pixels ? { pixels } : {}),
+  };
+  const read = () => importModel(file, path, networkImport(file, path, network, base));
+  const first = read();
   return {
     hash: hash.digest('hex'),
     weights: first.weights,
-    loss: () => importModel(file, path, options).loss,
+    loss: () => read().loss,
     inputs: first.data,
     about: `${path}: ONNX model, opset ${file.opset}`,
   };

@@ -1,0 +1,161 @@
+// What --objective says, in; how an ONNX network that stops short of a loss is fed and turned into one, out.
+
+import { ModelError, UsageError } from '../errors.ts';
+import type { Value } from '../graph/index.ts';
+import {
+  alphaBar,
+  causalLmNll,
+  denoisingLoss,
+  elboNll,
+  flowNll,
+  noised,
+  type Prediction,
+  scaledPixels,
+} from '../objectives/index.ts';
+import type { FileModel, ImportOptions } from '../onnx/index.ts';
+
+/** How a likelihood, a bound or another loss is made from what a network gives. */
+export interface Objective {
+  readonly kind: keyof typeof kinds;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** Options of each objective, with what they mean. */
+export const kinds = {
+  nll: {},
+  denoise: {
+    t: 'timestep, from 0 (needed)',
+    time: 'the input that takes it (default: the other one)',
+    steps: 'number of steps of the schedule (1000)',
+    schedule: 'linear or cosine (linear)',
+    predicts: 'noise, x0 or v (noise)',
+    norm: 'l1 or l2 (l2)',
+    output: 'the prediction (the first output)',
+  },
+  flow: { latent: 'the latent (the first output)', logdet: 'log |det| (the second output)' },
+  elbo: {
+    reconstruction: 'mean or logits of x given z (the first output)',
+    mean: 'of the posterior (the second output)',
+    logvar: 'log-variance of the posterior (the third output)',
+    likelihood: 'gaussian or bernoulli (gaussian)',
+  },
+  'causal-lm': { logits: 'the logits (the first output)', tokens: 'the input with the tokens (the only one)' },
+} as const satisfies Record<string, Readonly<Record<string, string>>>;
+
+/** `denoise:t=10,schedule=cosine`; throws UsageError for what is not in `kinds`. */
+export function parseObjective(text: string): Objective {
+  const [kind, rest] = text.split(/:(.*)/s) as [string, string | undefined];
+  if (!Object.hasOwn(kinds, kind)) {
+    throw new UsageError(`--objective is '${text}'; there are ${Object.keys(kinds).join(', ')}`);
+  }
+  const known = Object.keys(kinds[kind as Objective['kind']]);
+  const options = (rest ?? '')
+    .split(',')
+    .filter((part) => part !== '')
+    .map((part): [string, string] => {
+      const [key, value] = part.split('=') as [string, string | undefined];
+      if (!known.includes(key) || !value) {
+        throw new UsageError(
+          `--objective ${kind}: '${part}' is none of ${known.map((k) => `${k}=…`).join(', ') || 'its options (it has none)'}`,
+        );
+      }
+      return [key, value];
+    });
+  return { kind: kind as Objective['kind'], options: Object.fromEntries(options) };
+}
+
+export interface NetworkOptions {
+  readonly objective?: Objective;
+  /** The input that the data go to. */
+  readonly input?: string;
+  /** Range that pixels 0..255 are mapped to. */
+  readonly pixels?: readonly [number, number];
+}
+
+/** Import options for one import: they hold values of the arena that the import makes. */
+export function networkImport(
+  file: FileModel,
+  name: string,
+  asked: NetworkOptions,
+  base: ImportOptions,
+): ImportOptions {
+  const { pixels } = asked;
+  const scaled = (x: Value) => (pixels ? scaledPixels(x, pixels) : x);
+  const plain: ImportOptions = pixels ? { ...base, feed: scaled } : base;
+  const { kind, options } = asked.objective ?? { kind: 'nll', options: {} as Readonly<Record<string, string>> };
+  switch (kind) {
+    case 'nll':
+      return plain;
+    case 'flow':
+      return { ...plain, objective: (net) => flowNll(net.output(0, options.latent), net.output(1, options.logdet)) };
+    case 'elbo': {
+      const likelihood = oneOf('likelihood', options.likelihood ?? 'gaussian', ['gaussian', 'bernoulli']);
+      return {
+        ...plain,
+        objective: (net) =>
+          elboNll(
+            scaled(net.input(asked.input)),
+            net.output(0, options.reconstruction),
+            net.output(1, options.mean),
+            net.output(2, options.logvar),
+            likelihood,
+          ),
+      };
+    }
+    case 'causal-lm':
+      return { ...base, objective: (net) => causalLmNll(net.output(0, options.logits), net.input(options.tokens)) };
+    case 'denoise':
+      return denoise(file, name, asked, base, options, scaled);
+  }
+}
+
+function denoise(
+  file: FileModel,
+  name: string,
+  asked: NetworkOptions,
+  base: ImportOptions,
+  options: Readonly<Record<string, string>>,
+  scaled: (x: Value) => Value,
+): ImportOptions {
+  const steps = count('steps', options.steps ?? '1000', 1);
+  const t = count('t', options.t ?? refuse('t=… is needed: the timestep'), 0);
+  if (t >= steps) refuse(`t=${t} is not one of the ${steps} steps`);
+  const alpha = alphaBar(oneOf('schedule', options.schedule ?? 'linear', ['linear', 'cosine']), t, steps);
+  const predicts: Prediction = oneOf('predicts', options.predicts ?? 'noise', ['noise', 'x0', 'v']);
+  const norm = oneOf('norm', options.norm ?? 'l2', ['l1', 'l2']);
+
+  const taken = [...(base.normal ?? []), ...(base.uniform ?? []), ...Object.keys(base.constants ?? {})];
+  const left = file.graph.inputs.filter((v) => !taken.includes(v.name)).map((v) => v.name);
+  const data = asked.input ?? left.find((v) => v !== options.time) ?? refuse(`${name} has no input for the data`);
+  const time = options.time ?? left.find((v) => v !== data);
+  let clean: Value | undefined;
+  let noise: Value | undefined;
+  return {
+    ...base,
+    constants: { ...base.constants, ...(time === undefined ? {} : { [time]: t }) },
+    feed: (input, arena) => {
+      clean = scaled(input);
+      noise = arena.input('denoise.noise', input.shape, 'normal');
+      return noised(clean, noise, alpha);
+    },
+    objective: (net) => {
+      if (!clean || !noise) throw new ModelError(`${name}: '${data}' is not an input of floating-point numbers`);
+      return denoisingLoss(net.output(0, options.output), clean, noise, alpha, { predicts, norm });
+    },
+  };
+}
+
+function refuse(reason: string): never {
+  throw new UsageError(`--objective: ${reason}`);
+}
+
+function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  return allowed.find((a) => a === value) ?? refuse(`${name} is '${value}', expected ${allowed.join(' or ')}`);
+}
+
+function count(name: string, value: string, least: number): number {
+  const n = Number(value);
+  return Number.isSafeInteger(n) && n >= least
+    ? n
+    : refuse(`${name} is '${value}', expected a whole number from ${least}`);
+}

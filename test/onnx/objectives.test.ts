@@ -1,0 +1,233 @@
+// Losses made from networks that stop short of one: against the same computed by hand, and their norms against finite differences.
+
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { memoryDataset } from '../../src/data/dataset.ts';
+import { ModelError, UsageError } from '../../src/errors.ts';
+import { openExtractor } from '../../src/features/index.ts';
+import { inputsOf, nameOf } from '../../src/graph/index.ts';
+import { alphaBar } from '../../src/objectives/index.ts';
+import { encode, type OnnxModel, type OnnxNode, type OnnxTensor } from '../../src/onnx/index.ts';
+import { feedsFor } from '../../src/runtime/feeds.ts';
+import { loadOnnx, type OnnxOptions, parseObjective, type ScoringModel } from '../../src/store/index.ts';
+import { inTemporaryFolder } from '../support/cli.ts';
+import { expectClose, expectSqNorms } from '../support/compare.ts';
+import { finiteDifferences, randomData } from '../support/run.ts';
+
+const n = 3;
+
+/** A network of named nodes with random weights; all sizes are for one example. */
+function network(
+  inputs: Record<string, readonly number[]>,
+  weights: Record<string, readonly number[]>,
+  nodes: readonly OnnxNode[],
+  outputs: readonly string[],
+  whole: readonly string[] = [],
+): OnnxModel {
+  const initializers = Object.entries(weights).map(([name, dims]): OnnxTensor => {
+    const size = dims.reduce((a, b) => a * b, 1);
+    return { name, dims, dtype: 'float', data: randomData(name, size, 0.5) };
+  });
+  return {
+    inputs: Object.entries(inputs).map(([name, dims]) => ({
+      name,
+      dims: [1, ...dims],
+      dtype: whole.includes(name) ? 'int64' : 'float',
+    })),
+    outputs: outputs.map((name) => ({ name, dims: [1], dtype: 'float' })),
+    nodes,
+    initializers,
+  };
+}
+
+const node = (op: string, inputs: string[], output: string, attrs: OnnxNode['attrs'] = {}): OnnxNode => ({
+  op,
+  inputs,
+  output,
+  attrs,
+});
+
+async function load(model: OnnxModel, options: OnnxOptions): Promise<ScoringModel> {
+  return inTemporaryFolder(async (dir) => {
+    await writeFile(join(dir, 'm.onnx'), encode(model));
+    return loadOnnx(join(dir, 'm.onnx'), options);
+  });
+}
+
+/** nll by hand for each example, norms by finite differences for the first. */
+async function check(
+  model: ScoringModel,
+  arrays: Parameters<typeof memoryDataset>[3],
+  byHand: (feeds: Record<string, Float64Array>) => number,
+): Promise<void> {
+  const data = memoryDataset('d', n, 'f', arrays);
+  const extractor = await openExtractor(model, { seed: 5, batch: 2, threads: 1 });
+  const table = await extractor.table(data);
+  await extractor.dispose();
+  const loss = model.loss();
+  const inputs = inputsOf({ arena: loss.arena, outputs: { loss } });
+  const weights = Object.fromEntries(
+    Object.entries(model.weights).map(([name, w]) => [name, Float64Array.from(w.data)]),
+  );
+  const expected: number[] = [];
+  for (let i = 0; i < n; i++) {
+    const feeds = feedsFor(inputs, await data.gather([i]), [i], 5);
+    const numbers = Object.fromEntries(
+      Object.entries(feeds).map(([name, t]) => [name, Float64Array.from(t.data as ArrayLike<number>, Number)]),
+    );
+    expected.push(byHand({ ...weights, ...numbers }));
+    if (i > 0) continue;
+    const squares = table.names.map((p) =>
+      finiteDifferences(loss, { ...weights, ...numbers }, p).reduce((sum, d) => sum + d * d, 0),
+    );
+    expectSqNorms(table.sqNorms.subarray(0, table.names.length), squares, table.names);
+  }
+  expectClose(table.nll, expected, 1e-5, 'nll');
+  expect(inputs.map(nameOf).length).toBeGreaterThan(0);
+}
+
+/** x [i] times w [i, o]. */
+const times = (x: ArrayLike<number>, w: ArrayLike<number>, o: number): number[] =>
+  Array.from({ length: o }, (_, j) => Array.from(x).reduce((sum, v, i) => sum + v * w[i * o + j]!, 0));
+
+const floats = (name: string, ...shape: number[]) => ({
+  data: randomData(name, n * shape.reduce((a, b) => a * b, 1)),
+  shape,
+});
+
+describe('flow', () => {
+  it('is −log N(z; 0, I) − log |det|', async () => {
+    const nodes = [
+      node('MatMul', ['x', 'w'], 'z'),
+      node('Mul', ['z', 'scale'], 'latent'),
+      node('ReduceSum', ['scale'], 'logdet', { keepdims: 1 }),
+    ];
+    const net = network({ x: [4] }, { w: [4, 4], scale: [4] }, nodes, ['latent', 'logdet']);
+    const model = await load(net, { objective: parseObjective('flow') });
+    await check(model, { x: floats('x', 4) }, ({ x, w, scale }) => {
+      const z = times(x!, w!, 4).map((v, i) => v * scale![i]!);
+      const logDet = scale!.reduce((a, b) => a + b, 0);
+      return z.reduce((sum, v) => sum + (v * v) / 2, 0) + 2 * Math.log(2 * Math.PI) - logDet;
+    });
+  });
+});
+
+describe.each(['gaussian', 'bernoulli'] as const)('elbo with a %s likelihood', (likelihood) => {
+  it('is the reconstruction error and the divergence from the prior', async () => {
+    const nodes = [
+      node('MatMul', ['x', 'm'], 'mean'),
+      node('MatMul', ['x', 'v'], 'logvar'),
+      node('Exp', ['logvar'], 'variance'),
+      node('Sqrt', ['variance'], 'std'),
+      node('Mul', ['std', 'eps'], 'shift'),
+      node('Add', ['mean', 'shift'], 'z'),
+      node('MatMul', ['z', 'd'], 'r'),
+    ];
+    const net = network({ x: [4], eps: [2] }, { m: [4, 2], v: [4, 2], d: [2, 4] }, nodes, ['r', 'mean', 'logvar']);
+    const model = await load(net, { normal: ['eps'], objective: parseObjective(`elbo:likelihood=${likelihood}`) });
+    await check(model, { x: floats('x', 4) }, ({ x, eps, m, v, d }) => {
+      const [mean, logvar] = [times(x!, m!, 2), times(x!, v!, 2)];
+      const r = times(
+        mean.map((a, i) => a + Math.exp(logvar[i]! / 2) * eps![i]!),
+        d!,
+        4,
+      );
+      const fit = Array.from(x!).reduce((sum, a, i) => {
+        const b = r[i]!;
+        return (
+          sum +
+          (likelihood === 'gaussian' ? (a - b) ** 2 / 2 + Math.log(2 * Math.PI) / 2 : Math.log1p(Math.exp(b)) - a * b)
+        );
+      }, 0);
+      return fit + mean.reduce((sum, a, i) => sum + (a * a + Math.exp(logvar[i]!) - 1 - logvar[i]!) / 2, 0);
+    });
+  });
+});
+
+describe('causal-lm', () => {
+  it('is −Σ log p of every next token', async () => {
+    const nodes = [node('Gather', ['table', 'ids'], 'h'), node('MatMul', ['h', 'out'], 'logits')];
+    const net = network({ ids: [5] }, { table: [7, 3], out: [3, 7] }, nodes, ['logits'], ['ids']);
+    const model = await load(net, { objective: parseObjective('causal-lm') });
+    const ids = BigInt64Array.from(Array.from({ length: n * 5 }, (_, k) => BigInt((k * k + 3) % 7)));
+    await check(model, { ids: { data: ids, shape: [5] } }, ({ ids: tokens, table, out }) => {
+      let nll = 0;
+      for (let t = 0; t < 4; t++) {
+        const logits = times(table!.subarray(3 * tokens![t]!, 3 * tokens![t]! + 3), out!, 7);
+        nll -= logits[tokens![t + 1]!]! - Math.log(logits.reduce((sum, v) => sum + Math.exp(v), 0));
+      }
+      return nll;
+    });
+  });
+});
+
+describe('denoise', () => {
+  const nodes = [
+    node('MatMul', ['x', 'w'], 'h'),
+    node('Cast', ['t'], 'time', { to: 1 }),
+    node('Mul', ['time', 'b'], 'shift'),
+    node('Add', ['h', 'shift'], 'prediction'),
+  ];
+  const net = network({ x: [4], t: [] }, { w: [4, 4], b: [4] }, nodes, ['prediction'], ['t']);
+
+  it.each([
+    ['noise', 'l2', 'linear'],
+    ['x0', 'l1', 'cosine'],
+    ['v', 'l2', 'cosine'],
+  ] as const)('predicting %s, %s, %s schedule', async (predicts, norm, schedule) => {
+    const t = 30;
+    const text = `denoise:t=${t},steps=100,schedule=${schedule},predicts=${predicts},norm=${norm}`;
+    const model = await load(net, { objective: parseObjective(text) });
+    expect(Object.keys(model.inputs)).toEqual(['x']);
+    const alpha = alphaBar(schedule, t, 100);
+    await check(model, { x: floats('x', 4) }, ({ x, w, b, 'denoise.noise': noise }) => {
+      const seen = Array.from(x!, (v, i) => Math.sqrt(alpha) * v + Math.sqrt(1 - alpha) * noise![i]!);
+      const out = times(seen, w!, 4).map((v, i) => v + t * b![i]!);
+      return Array.from(x!).reduce((sum, v, i) => {
+        const targets = { noise: noise![i]!, x0: v, v: Math.sqrt(alpha) * noise![i]! - Math.sqrt(1 - alpha) * v };
+        const error = targets[predicts] - out[i]!;
+        return sum + (norm === 'l1' ? Math.abs(error) : error * error);
+      }, 0);
+    });
+  });
+
+  it('maps pixels to the range the network knows', async () => {
+    const model = await load(net, { objective: parseObjective('denoise:t=0'), pixels: [-1, 1] });
+    const alpha = alphaBar('linear', 0, 1000);
+    const data = { data: Uint8Array.from({ length: n * 4 }, (_, k) => (k * 37) % 256), shape: [4], pixels: true };
+    await check(model, { x: data }, ({ x, w, 'denoise.noise': noise }) => {
+      const clean = Array.from(x!, (v) => (2 * v) / 255 - 1);
+      const seen = clean.map((v, i) => Math.sqrt(alpha) * v + Math.sqrt(1 - alpha) * noise![i]!);
+      return times(seen, w!, 4).reduce((sum, v, i) => sum + (noise![i]! - v) ** 2, 0);
+    });
+  });
+
+  it('has the schedules of their papers', () => {
+    expect(alphaBar('linear', 0, 1000)).toBeCloseTo(1 - 1e-4, 12);
+    expect(alphaBar('linear', 999, 1000)).toBeCloseTo(4.04e-5, 6);
+    expect(alphaBar('cosine', 499, 1000)).toBeCloseTo(0.494, 3);
+  });
+});
+
+describe('what does not fit', () => {
+  const net = network({ x: [4] }, { w: [4, 4] }, [node('MatMul', ['x', 'w'], 'y')], ['y']);
+
+  it.each([
+    ['nonsense', UsageError, /there are nll, denoise, flow, elbo, causal-lm/],
+    ['flow:t=3', UsageError, /'t=3' is none of latent=…, logdet=…/],
+    ['denoise', UsageError, /t=… is needed/],
+    ['denoise:t=1000', UsageError, /t=1000 is not one of the 1000 steps/],
+    ['denoise:t=1,schedule=square', UsageError, /schedule is 'square', expected linear or cosine/],
+    ['flow', ModelError, /has no output 2; it has y/],
+    ['flow:latent=z', ModelError, /has no output 'z'; it has y/],
+  ] as const)('%s', async (text, kind, message) => {
+    const opened = (async () => load(net, { objective: parseObjective(text) }))();
+    await expect(opened).rejects.toThrow(kind);
+    await expect(opened).rejects.toThrow(message);
+  });
+
+  it('a loss that is not one number per example', async () => {
+    await expect(load(net, {})).rejects.toThrow(/output 'y' is \[1,4\] for one example, expected one number/);
+  });
+});
