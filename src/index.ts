@@ -26,5 +26,13 @@ export {
 } from './features/index.ts';
 export { architecture, architectures } from './models/index.ts';
 export { reportHtml } from './report/index.ts';
-export { loadModel, type Model, type ModelInfo } from './store/index.ts';
+export {
+  loadModel,
+  loadOnnx,
+  type Model,
+  type ModelInfo,
+  type OnnxOptions,
+  parseObjective,
+  type ScoringModel,
+} from './store/index.ts';
 export { train } from './train/index.ts';

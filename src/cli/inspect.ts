@@ -1,9 +1,12 @@
 // fisher-ood inspect: a model in; its inputs, parameters and how each norm will be computed out.
 
+import { existsSync } from 'node:fs';
+import { ModelError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
 import { normGraph } from '../features/index.ts';
 import { inputsOf, nameOf } from '../graph/index.ts';
 import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
+import { summariseOnnx } from '../store/index.ts';
 import type { Command } from './command.ts';
 import { modelOptions, openModel } from './models.ts';
 import { whole } from './options.ts';
@@ -22,7 +25,7 @@ export const inspectCommand: Command = {
 
   async run([path], values, options) {
     const group = whole(values, 'group', 1) ?? 1;
-    const model = await openModel(path!, values);
+    const model = await openModel(path!, values).catch((error: unknown) => explain(path!, options.json, error));
     const { graph, norms, names } = normGraph(model.loss());
     const costs = describeNorms(graph, norms, group);
     const memory = estimateMemory(graph, group);
@@ -58,3 +61,21 @@ export const inspectCommand: Command = {
     print(`about ${(memory.perExample / 2 ** 20).toFixed(1)} MiB for each example, batches of ${result.batch}`);
   },
 };
+
+/** Says what an ONNX file holds and what stops it, before the error goes on. */
+async function explain(path: string, json: boolean, error: unknown): Promise<never> {
+  if (!(error instanceof ModelError) || !path.endsWith('.onnx') || !existsSync(path)) throw error;
+  const summary = await summariseOnnx(path);
+  if (json) {
+    print(JSON.stringify({ error: error.message, ...summary }));
+    throw error;
+  }
+  const { opset, inputs, outputs, operators, unsupported } = summary;
+  print(`${path}: ONNX model, opset ${opset}`);
+  for (const v of inputs) print(`  input   ${v.name}  ${v.dtype} [${v.shape.join(', ')}]`);
+  for (const name of outputs) print(`  output  ${name}`);
+  const counts = Object.entries(operators).map(([op, count]) => `${op} ×${count}`);
+  print(`  nodes   ${counts.join(', ')}`);
+  for (const { node, operator } of unsupported) print(`  not supported: ${operator}, node '${node}'`);
+  throw error;
+}

@@ -9,5 +9,5 @@ export {
   writeWeights,
 } from './modeldir.ts';
 export { type Objective, parseObjective } from './objective.ts';
-export { loadOnnx, type OnnxOptions } from './onnx.ts';
+export { loadOnnx, type OnnxOptions, type OnnxSummary, summariseOnnx } from './onnx.ts';
 export { readSafetensors, type Tensors, writeSafetensors } from './safetensors.ts';

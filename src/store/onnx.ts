@@ -5,7 +5,7 @@ import { lstatSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { readFileBytes } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
-import { decode, type ImportOptions, importModel } from '../onnx/index.ts';
+import { decode, type FileModel, type ImportOptions, importModel, operators } from '../onnx/index.ts';
 import type { ScoringModel } from './modeldir.ts';
 import { type NetworkOptions, networkImport } from './objective.ts';
 
@@ -37,7 +37,49 @@ export async function loadOnnx(path: string, options: OnnxOptions = {}): Promise
     weights: first.weights,
     loss: () => read().loss,
     inputs: first.data,
-    about: `${path}: ONNX model, opset ${file.opset}`,
+    about: `ONNX model, opset ${file.opset}`,
+  };
+}
+
+/** What an ONNX file holds, whether or not it can be scored with. */
+export interface OnnxSummary {
+  readonly opset: number;
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly dtype: string;
+    readonly shape: readonly (number | string)[];
+  }[];
+  readonly outputs: readonly string[];
+  /** Operators by how often they occur. */
+  readonly operators: Readonly<Record<string, number>>;
+  /** Nodes whose operator cannot be imported. */
+  readonly unsupported: readonly { readonly node: string; readonly operator: string }[];
+}
+
+/** Reads what there is to say about a file without importing it. Throws ModelError for a file that is no ONNX model. */
+export async function summariseOnnx(path: string): Promise<OnnxSummary> {
+  const { graph, opset } = decode(await readFileBytes(path), path, (location) =>
+    readBeside(dirname(path), location, path),
+  );
+  const counts: Record<string, number> = {};
+  const unsupported: { node: string; operator: string }[] = [];
+  const visit = (nodes: FileModel['graph']['nodes']) => {
+    for (const node of nodes) {
+      const operator = node.domain === '' ? node.op : `${node.domain}.${node.op}`;
+      counts[operator] = (counts[operator] ?? 0) + 1;
+      if (!Object.hasOwn(operators, operator)) unsupported.push({ node: node.name, operator });
+      for (const attr of Object.values(node.attrs)) {
+        if (typeof attr === 'object' && 'nodes' in attr) visit(attr.nodes);
+      }
+    }
+  };
+  visit(graph.nodes);
+  return {
+    opset,
+    inputs: graph.inputs.map((v) => ({ name: v.name, dtype: v.dtype, shape: v.shape ?? [] })),
+    outputs: graph.outputs,
+    operators: counts,
+    unsupported,
   };
 }
 
