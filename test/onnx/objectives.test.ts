@@ -8,45 +8,15 @@ import { ModelError, UsageError } from '../../src/errors.ts';
 import { openExtractor } from '../../src/features/index.ts';
 import { inputsOf, nameOf } from '../../src/graph/index.ts';
 import { alphaBar } from '../../src/objectives/index.ts';
-import { encode, type OnnxModel, type OnnxNode, type OnnxTensor } from '../../src/onnx/index.ts';
+import { encode, type OnnxModel } from '../../src/onnx/index.ts';
 import { feedsFor } from '../../src/runtime/feeds.ts';
 import { loadOnnx, type OnnxOptions, parseObjective, type ScoringModel } from '../../src/store/index.ts';
 import { inTemporaryFolder } from '../support/cli.ts';
 import { expectClose, expectSqNorms } from '../support/compare.ts';
+import { network, node } from '../support/onnx.ts';
 import { finiteDifferences, randomData } from '../support/run.ts';
 
 const n = 3;
-
-/** A network of named nodes with random weights; all sizes are for one example. */
-function network(
-  inputs: Record<string, readonly number[]>,
-  weights: Record<string, readonly number[]>,
-  nodes: readonly OnnxNode[],
-  outputs: readonly string[],
-  whole: readonly string[] = [],
-): OnnxModel {
-  const initializers = Object.entries(weights).map(([name, dims]): OnnxTensor => {
-    const size = dims.reduce((a, b) => a * b, 1);
-    return { name, dims, dtype: 'float', data: randomData(name, size, 0.5) };
-  });
-  return {
-    inputs: Object.entries(inputs).map(([name, dims]) => ({
-      name,
-      dims: [1, ...dims],
-      dtype: whole.includes(name) ? 'int64' : 'float',
-    })),
-    outputs: outputs.map((name) => ({ name, dims: [1], dtype: 'float' })),
-    nodes,
-    initializers,
-  };
-}
-
-const node = (op: string, inputs: string[], output: string, attrs: OnnxNode['attrs'] = {}): OnnxNode => ({
-  op,
-  inputs,
-  output,
-  attrs,
-});
 
 async function load(model: OnnxModel, options: OnnxOptions): Promise<ScoringModel> {
   return inTemporaryFolder(async (dir) => {

@@ -1,7 +1,7 @@
 // ONNX models of one node: bytes for ONNX Runtime, and the same node as values of our graph.
 
 import { Arena, interpret, type Value } from '../../src/graph/index.ts';
-import { NodeContext, operators } from '../../src/onnx/index.ts';
+import { NodeContext, type OnnxModel, type OnnxNode, type OnnxTensor, operators } from '../../src/onnx/index.ts';
 import {
   AttributeProto_AttributeType,
   AttributeProtoSchema,
@@ -175,3 +175,34 @@ export function bindingsOf(c: NodeCase): Record<string, Float64Array> {
 }
 
 export const newArena = () => new Arena();
+
+/** A network of named nodes with random weights; all sizes are for one example. */
+export function network(
+  inputs: Record<string, readonly number[]>,
+  weights: Record<string, readonly number[]>,
+  nodes: readonly OnnxNode[],
+  outputs: readonly string[],
+  whole: readonly string[] = [],
+): OnnxModel {
+  const initializers = Object.entries(weights).map(([name, dims]): OnnxTensor => {
+    const size = dims.reduce((a, b) => a * b, 1);
+    return { name, dims, dtype: 'float', data: randomData(name, size, 0.5) };
+  });
+  return {
+    inputs: Object.entries(inputs).map(([name, dims]) => ({
+      name,
+      dims: [1, ...dims],
+      dtype: whole.includes(name) ? 'int64' : 'float',
+    })),
+    outputs: outputs.map((name) => ({ name, dims: [1], dtype: 'float' })),
+    nodes,
+    initializers,
+  };
+}
+
+export const node = (op: string, inputs: string[], output: string, attrs: OnnxNode['attrs'] = {}): OnnxNode => ({
+  op,
+  inputs,
+  output,
+  attrs,
+});
