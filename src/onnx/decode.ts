@@ -23,7 +23,12 @@ export interface FileTensor {
   readonly data: Float64Array;
 }
 
-export type FileAttr = number | string | readonly number[] | readonly string[] | FileTensor | FileGraph;
+/** Within a function: the attribute of this name of the node that calls it. */
+export interface AttrRef {
+  readonly ref: string;
+}
+
+export type FileAttr = number | string | readonly number[] | readonly string[] | FileTensor | FileGraph | AttrRef;
 
 export interface FileNode {
   readonly op: string;
@@ -51,9 +56,25 @@ export interface FileGraph {
   readonly outputs: readonly string[];
 }
 
+/** A function that the model brings along: what a node of its name and domain stands for. */
+export interface FileFunction {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly nodes: readonly FileNode[];
+  /** Attributes that a call may leave out. */
+  readonly defaults: Readonly<Record<string, FileAttr>>;
+}
+
 export interface FileModel {
   readonly graph: FileGraph;
   readonly opset: number;
+  /** By `domain.name`, or the name alone for the ONNX domain. */
+  readonly functions: ReadonlyMap<string, FileFunction>;
+}
+
+/** How a node's operator is called in messages, and under which a function is known. */
+export function operatorName(node: Pick<FileNode, 'op' | 'domain'>): string {
+  return node.domain === '' ? node.op : `${node.domain}.${node.op}`;
 }
 
 /** Bytes of a file beside the model, by the name the model gives; throws where that is not allowed. */
@@ -71,7 +92,17 @@ export function decode(bytes: Uint8Array, name: string, external?: ExternalData)
   if (!proto.graph || proto.graph.output.length === 0) throw new ModelError(`${name}: is not an ONNX model: no graph`);
   const opset = proto.opsetImport.find((o) => o.domain === '' || o.domain === 'ai.onnx');
   if (!opset) throw new ModelError(`${name}: declares no version of the ONNX operators`);
-  return { graph: graphOf(proto.graph, { name, external }), opset: Number(opset.version) };
+  const ctx = { name, external };
+  const functions = proto.functions.map((f): [string, FileFunction] => [
+    operatorName({ op: f.name, domain: f.domain === 'ai.onnx' ? '' : f.domain }),
+    {
+      inputs: f.input,
+      outputs: f.output,
+      nodes: f.node.map((node) => nodeOf(node, ctx)),
+      defaults: Object.fromEntries(f.attributeProto.map((a) => [a.name, attrOf(a, `function '${f.name}'`, ctx)])),
+    },
+  ]);
+  return { graph: graphOf(proto.graph, ctx), opset: Number(opset.version), functions: new Map(functions) };
 }
 
 interface Context {
@@ -108,6 +139,7 @@ function nodeOf(node: NodeProto, ctx: Context): FileNode {
 
 function attrOf(a: AttributeProto, where: string, ctx: Context): FileAttr {
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  if (a.refAttrName !== '') return { ref: a.refAttrName };
   switch (a.type) {
     case AttributeProto_AttributeType.FLOAT:
       return a.f;

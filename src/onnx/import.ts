@@ -4,7 +4,16 @@ import { GraphError, ModelError } from '../errors.ts';
 import { Arena, interpret, nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
 import { constantData, expand, reshape, toFloat } from '../ops/index.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
-import type { FileGraph, FileInput, FileModel, FileNode, FileTensor } from './decode.ts';
+import {
+  type FileAttr,
+  type FileFunction,
+  type FileGraph,
+  type FileInput,
+  type FileModel,
+  type FileNode,
+  type FileTensor,
+  operatorName,
+} from './decode.ts';
 import { type Importer, NodeContext, operators } from './operators/index.ts';
 
 export interface ImportOptions {
@@ -78,11 +87,27 @@ function onlyOutput(graph: FileGraph, name: string): string {
   throw new ModelError(`${name}: has the outputs ${graph.outputs.join(', ')}; say with --loss which is the loss`);
 }
 
+/** How deep functions may call one another. */
+const MAX_DEPTH = 32;
+
+/** The attributes of a node within a function, with those of the call put in; what the call leaves out stays out. */
+function resolved(own: FileNode['attrs'], call: FileNode['attrs']): FileNode['attrs'] {
+  return Object.fromEntries(
+    Object.entries(own).flatMap(([name, a]): [string, FileAttr][] => {
+      if (typeof a !== 'object' || !('ref' in a)) return [[name, a]];
+      const given = call[a.ref];
+      return given === undefined ? [] : [[name, given]];
+    }),
+  );
+}
+
 class ImportState implements Importer {
   readonly arena = new Arena();
   readonly opset: number;
   /** Tensors of the parameters, by the parameter's name. */
   readonly weights = new Map<string, FileTensor>();
+  /** How many functions are being inlined. */
+  #depth = 0;
   /** Inputs as they come, before `feed`. */
   readonly #inputs = new Map<string, Value>();
   /** Initialisers that are running statistics of a batch normalisation: not learned by gradients. */
@@ -170,11 +195,13 @@ class ImportState implements Importer {
   }
 
   /** All values of a graph by name, from those it starts with. */
-  graph(graph: FileGraph, values: Map<string, Value>): Map<string, Value> {
+  /** `optional` names may be missing: operands that a call of a function leaves out. */
+  graph(graph: FileGraph, values: Map<string, Value>, optional?: ReadonlySet<string>): Map<string, Value> {
     for (const node of graph.nodes) {
       const inputs = node.inputs.map((key) => {
         if (key === '') return undefined;
         const v = values.get(key);
+        if (!v && optional?.has(key)) return undefined;
         if (!v) throw new ModelError(`${this.#name}: ${node.op} '${node.name}': nothing before it makes '${key}'`);
         return v;
       });
@@ -189,13 +216,15 @@ class ImportState implements Importer {
 
   #node(node: FileNode, inputs: readonly (Value | undefined)[]): readonly Value[] {
     const where = `${this.#name}: ${node.op} '${node.name}'`;
+    const called = this.#file.functions.get(operatorName(node));
+    if (called) return this.#call(called, node, inputs, where);
     const operator = node.domain === '' && Object.hasOwn(operators, node.op) ? operators[node.op] : undefined;
     if (!operator) {
-      throw new ModelError(`${where}: the operator ${node.domain ? `${node.domain}.` : ''}${node.op} is not supported`);
+      throw new ModelError(`${where}: the operator ${operatorName(node)} is not supported`);
     }
     // PyTorch's exporter merges equal initialisers through Identity: each alias is a parameter of its own.
     const [x] = inputs;
-    if (node.op === 'Identity' && x?.source.kind === 'param') {
+    if (node.op === 'Identity' && x?.source.kind === 'param' && this.#depth === 0) {
       return [this.#param(node.outputs[0]!, this.weights.get(nameOf(x))!)];
     }
     try {
@@ -203,10 +232,27 @@ class ImportState implements Importer {
       return Array.isArray(result) ? result : [result as Value];
     } catch (error) {
       if (!(error instanceof GraphError)) throw error;
-      const own = `${node.op} '${node.name}': `;
-      const reason = error.message.startsWith(own) ? error.message.slice(own.length) : error.message;
-      throw new ModelError(`${where}: ${reason}`);
+      const own =
+        [`${node.op} '${node.name}': `, `${node.op}: `].find((prefix) => error.message.startsWith(prefix)) ?? '';
+      throw new ModelError(`${where}: ${error.message.slice(own.length)}`);
     }
+  }
+
+  /** The function's nodes in place of the node that calls it. */
+  #call(f: FileFunction, node: FileNode, inputs: readonly (Value | undefined)[], where: string): readonly Value[] {
+    if (this.#depth >= MAX_DEPTH) throw new ModelError(`${where}: functions call one another ${MAX_DEPTH} deep`);
+    const attrs = { ...f.defaults, ...node.attrs };
+    const nodes = f.nodes.map((inner) => ({ ...inner, attrs: resolved(inner.attrs, attrs) }));
+    const given = f.inputs.flatMap((key, k): [string, Value][] => (inputs[k] ? [[key, inputs[k]]] : []));
+    this.#depth++;
+    const graph: FileGraph = { nodes, initializers: new Map(), inputs: [], outputs: f.outputs };
+    const values = this.graph(graph, new Map(given), new Set(f.inputs));
+    this.#depth--;
+    return f.outputs.map((key) => {
+      const v = values.get(key);
+      if (!v) throw new ModelError(`${where}: the function does not make its output '${key}'`);
+      return v;
+    });
   }
 
   known(v: Value): Float64Array | undefined {

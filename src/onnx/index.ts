@@ -1,4 +1,4 @@
-export { decode, type ExternalData, type FileModel } from './decode.ts';
+export { decode, type ExternalData, type FileModel, operatorName } from './decode.ts';
 export { encode } from './encode.ts';
 export { type ImportedModel, type ImportOptions, importModel, type Network } from './import.ts';
 export type { OnnxDType, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';

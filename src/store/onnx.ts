@@ -5,7 +5,7 @@ import { lstatSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { readFileBytes } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
-import { decode, type FileModel, type ImportOptions, importModel, operators } from '../onnx/index.ts';
+import { decode, type FileModel, type ImportOptions, importModel, operatorName, operators } from '../onnx/index.ts';
 import type { ScoringModel } from './modeldir.ts';
 import { type NetworkOptions, networkImport } from './objective.ts';
 
@@ -58,22 +58,24 @@ export interface OnnxSummary {
 
 /** Reads what there is to say about a file without importing it. Throws ModelError for a file that is no ONNX model. */
 export async function summariseOnnx(path: string): Promise<OnnxSummary> {
-  const { graph, opset } = decode(await readFileBytes(path), path, (location) =>
+  const { graph, opset, functions } = decode(await readFileBytes(path), path, (location) =>
     readBeside(dirname(path), location, path),
   );
   const counts: Record<string, number> = {};
   const unsupported: { node: string; operator: string }[] = [];
   const visit = (nodes: FileModel['graph']['nodes']) => {
     for (const node of nodes) {
-      const operator = node.domain === '' ? node.op : `${node.domain}.${node.op}`;
+      const operator = operatorName(node);
       counts[operator] = (counts[operator] ?? 0) + 1;
-      if (!Object.hasOwn(operators, operator)) unsupported.push({ node: node.name, operator });
+      if (!Object.hasOwn(operators, operator) && !functions.has(operator))
+        unsupported.push({ node: node.name, operator });
       for (const attr of Object.values(node.attrs)) {
         if (typeof attr === 'object' && 'nodes' in attr) visit(attr.nodes);
       }
     }
   };
   visit(graph.nodes);
+  for (const f of functions.values()) visit(f.nodes);
   return {
     opset,
     inputs: graph.inputs.map((v) => ({ name: v.name, dtype: v.dtype, shape: v.shape ?? [] })),
