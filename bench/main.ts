@@ -1,14 +1,16 @@
 // npm run bench: examples/s of the forward pass, of squared norms and of training steps, interleaved in one run.
 
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { alignColumns } from '../src/eval/index.ts';
 import { normGraph } from '../src/features/index.ts';
-import { Arena, type Graph } from '../src/graph/index.ts';
-import { type LowerOptions, lower } from '../src/lower/index.ts';
+import { Arena, type Graph, type Value } from '../src/graph/index.ts';
+import { type LowerOptions, lower, type WeightTensors } from '../src/lower/index.ts';
 import { architecture, collectSpecs, initialWeights, paramScope } from '../src/models/index.ts';
 import { encode } from '../src/onnx/index.ts';
 import { openSession } from '../src/runtime/node.ts';
 import type { Session, TensorData } from '../src/runtime/session.ts';
+import { loadOnnx, summariseOnnx } from '../src/store/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
 import { sizeOf } from '../src/tensor/shape.ts';
 import { flatten, trainingStep } from '../src/train/index.ts';
@@ -41,15 +43,26 @@ interface Prepared extends Case {
   readonly milliseconds: number[];
 }
 
-/** The default sizes of an architecture at their random start: speed does not depend on the values. */
-async function prepare(c: Case): Promise<Prepared> {
-  const before = process.memoryUsage().rss;
-  const began = performance.now();
-  const arch = architecture(c.model);
+/** A model's loss and weights: the default sizes of an architecture at their random start (speed does not depend on the values), or a file. */
+async function subject(model: string): Promise<{ loss: () => Value; weights: WeightTensors }> {
+  if (model.endsWith('.onnx')) {
+    const { inputs } = await summariseOnnx(model);
+    const normal = inputs.map((v) => v.name).filter((name) => name === 'eps' || name === 'noise');
+    return loadOnnx(model, { normal });
+  }
+  const arch = architecture(model);
   const config = arch.configure({}, data);
   const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
-  const weights = initialWeights(specs, 0);
-  const loss = () => arch.loss(config, data, paramScope(new Arena())).nll;
+  return {
+    loss: () => arch.loss(config, data, paramScope(new Arena())).nll,
+    weights: initialWeights(specs, 0),
+  };
+}
+
+async function prepare(c: Case): Promise<Prepared> {
+  const { loss, weights } = await subject(c.model);
+  const before = process.memoryUsage().rss;
+  const began = performance.now();
   const fed: Record<string, TensorData> = {};
   let graph: Graph;
   let options: LowerOptions = { examples: c.batch, group: c.group, weights };
@@ -59,15 +72,16 @@ async function prepare(c: Case): Promise<Prepared> {
   } else if (c.what === 'norms') {
     graph = normGraph(loss()).graph;
   } else {
-    const step = trainingStep(arch, config, data, c.batch);
+    const arch = architecture(c.model);
+    const step = trainingStep(arch, arch.configure({}, data), data, c.batch);
     graph = step.graph;
     options = { examples: c.batch, group: c.batch, weights: 'inputs' };
-    const flat = (data: Float32Array) => ({ data, shape: [data.length] });
+    const flat = (values: Float32Array) => ({ data: values, shape: [values.length] });
     fed.theta = flat(flatten(step.layout, weights));
     fed.m = flat(new Float32Array(step.layout.size));
     fed.v = flat(new Float32Array(step.layout.size));
     for (const name of ['lr', 'correction1', 'correction2']) fed[name] = { data: Float32Array.of(1e-4), shape: [] };
-    for (const s of specs) if (!s.trainable) fed[s.name] = weights[s.name]!;
+    for (const s of step.specs) if (!s.trainable) fed[s.name] = weights[s.name]!;
   }
   const model = lower(graph, options);
   const bytes = encode(model);
@@ -106,8 +120,8 @@ for (const model of values.models.split(',')) {
     const cases: Case[] = [
       { model, what: 'forward', batch: n, group: 1 },
       { model, what: 'norms', batch: n, group: 1 },
-      { model, what: 'train', batch: n, group: n },
     ];
+    if (!model.endsWith('.onnx')) cases.push({ model, what: 'train', batch: n, group: n });
     if (n >= 5) cases.push({ model, what: 'norms', batch: n - (n % 5), group: 5 });
     const prepared: Prepared[] = [];
     for (const c of cases) prepared.push(await prepare(c));
@@ -133,7 +147,7 @@ if (values.json) {
   const forwardOf = (r: Case) =>
     results.find((f) => f.model === r.model && f.what === 'forward' && f.batch >= r.batch && f.batch - r.batch < 5)!;
   const lines = results.map((r) => [
-    r.model,
+    basename(r.model),
     r.what,
     String(r.batch),
     String(r.group),

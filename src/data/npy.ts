@@ -69,7 +69,8 @@ export function readNpz(bytes: Uint8Array, name: string): Record<string, NpyArra
   try {
     files = unzipSync(bytes, {
       filter(entry) {
-        const place = `${name}: entry '${entry.name}'`;
+        // A damaged length makes the name anything up to 64 kB of the file.
+        const place = `${name}: entry '${entry.name.length > 80 ? `${entry.name.slice(0, 80)}…` : entry.name}'`;
         if (!entry.name.endsWith('.npy')) throw new DataError(`${place} is no .npy array`);
         if (seen.has(entry.name)) throw new DataError(`${place} is there twice`);
         seen.add(entry.name);

@@ -1,10 +1,11 @@
-// One column chunk of a Parquet file, as bytes -> the byte strings in it, row by row.
+// One column chunk of a Parquet file, as bytes -> the byte strings or numbers in it, row by row.
 //
 // hyparquet reads the footer of a file; the pages are read here because its page reader trusts what it reads: one damaged
 // byte in a page header can make it loop for ever or allocate gigabytes. Here every length is compared with what is there
 // first. Layout: github.com/apache/parquet-format (README.md, Encodings.md, src/main/thrift/parquet.thrift).
 
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import type { RowGroup } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { DataError } from '../errors.ts';
 import { crc32 } from './crc32.ts';
@@ -23,15 +24,56 @@ export interface ColumnChunk {
   readonly maxDefinition: number;
 }
 
+/** Where a column lies in its row group: compression, and bytes from..to-1 of the file. */
+export interface ChunkPlace {
+  readonly codec: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The first and the last bytes of the format: a magic number; length and magic number. */
+export const [HEAD, TAIL] = [4, 8] as const;
+
+/** The place of the column with this path in a file of `fileSize` bytes. Throws a DataError where it is not in the file. */
+export function placeOf(where: string, fileSize: number, path: string, group: RowGroup): ChunkPlace {
+  const chunk = group.columns.find((c) => c.meta_data?.path_in_schema.join('.') === path);
+  if (!chunk?.meta_data) throw new DataError(`${where}: has no column ${path}, the header says it has`);
+  if (chunk.file_path) throw new DataError(`${where}: lies in another file, '${chunk.file_path}'`);
+  const { codec, data_page_offset, dictionary_page_offset, total_compressed_size } = chunk.meta_data;
+  // Some writers say 0 where there is no dictionary.
+  const dictionary = Number(dictionary_page_offset ?? 0);
+  const data = Number(data_page_offset);
+  const from = dictionary > 0 ? Math.min(dictionary, data) : data;
+  const to = from + Number(total_compressed_size);
+  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < HEAD || to < from || to > fileSize - TAIL) {
+    throw new DataError(
+      `${where}: lies at bytes ${from} to ${to}, the file has room from ${HEAD} to ${fileSize - TAIL}`,
+    );
+  }
+  return { codec, from, to };
+}
+
 /**
  * The values of a column of byte arrays that does not repeat, `rows` of them; undefined where a row has none. They share
  * memory with the chunk or its pages. Encodings: plain and dictionary, as Arrow, Spark, DuckDB and Polars write pictures.
  * Throws a DataError for whatever is damaged or of another encoding; a page that carries a checksum is checked.
  */
 export function readByteArrays(chunk: ColumnChunk): (Uint8Array | undefined)[] {
-  const values: (Uint8Array | undefined)[] = [];
+  return readColumn(chunk, plainByteArrays);
+}
+
+/** The values of a column of 64-bit floats, as `readByteArrays` reads those of byte arrays. */
+export function readDoubles(chunk: ColumnChunk): (number | undefined)[] {
+  return readColumn(chunk, plainDoubles);
+}
+
+/** `count` values from all the bytes of a page. */
+type ReadPlain<T> = (bytes: Uint8Array, count: number, where: string) => T[];
+
+function readColumn<T>(chunk: ColumnChunk, readPlain: ReadPlain<T>): (T | undefined)[] {
+  const values: (T | undefined)[] = [];
   const cursor: Cursor = { where: chunk.where, bytes: chunk.bytes, at: 0 };
-  let dictionary: readonly Uint8Array[] | undefined;
+  let dictionary: readonly T[] | undefined;
   while (values.length < chunk.rows) {
     const page = readPage(cursor);
     if (page.type === 'dictionary') {
@@ -45,7 +87,7 @@ export function readByteArrays(chunk: ColumnChunk): (Uint8Array | undefined)[] {
       }
       const { levels, content } = splitLevels(chunk, page);
       const present = readLevels(chunk, page.count, levels);
-      const found = readValues(chunk, page.encoding, content, present.count, dictionary);
+      const found = readValues(chunk, page.encoding, content, present.count, dictionary, readPlain);
       let next = 0;
       for (let i = 0; i < page.count; i++) values.push(present.at(i) ? found[next++] : undefined);
     }
@@ -160,13 +202,14 @@ function readLevels(chunk: ColumnChunk, n: number, encoded: Uint8Array): { count
   return { count, at: (i) => levels[i] === maxDefinition };
 }
 
-function readValues(
+function readValues<T>(
   chunk: ColumnChunk,
   encoding: Encoding,
   content: Uint8Array,
   count: number,
-  dictionary: readonly Uint8Array[] | undefined,
-): readonly Uint8Array[] {
+  dictionary: readonly T[] | undefined,
+  readPlain: ReadPlain<T>,
+): readonly T[] {
   const { where } = chunk;
   if (count === 0) return [];
   if (encoding === 'PLAIN') return readPlain(content, count, where);
@@ -176,13 +219,23 @@ function readValues(
   if (width === undefined || width > 32) throw new DataError(`${where}: dictionary indices of ${width} bits`);
   return Array.from(readRuns(content.subarray(1), width, count, where), (index) => {
     const value = dictionary[index];
-    if (!value) throw new DataError(`${where}: dictionary index ${index}, the dictionary has ${dictionary.length}`);
+    if (value === undefined)
+      throw new DataError(`${where}: dictionary index ${index}, the dictionary has ${dictionary.length}`);
     return value;
   });
 }
 
+/** `count` times 64 bits. */
+function plainDoubles(bytes: Uint8Array, count: number, where: string): number[] {
+  if (bytes.length !== 8 * count) {
+    throw new DataError(`${where}: ${count} numbers in a page of ${bytes.length} bytes, expected ${8 * count}`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: count }, (_, i) => view.getFloat64(8 * i, true));
+}
+
 /** `count` times a length of 32 bits and as many bytes. */
-function readPlain(bytes: Uint8Array, count: number, where: string): Uint8Array[] {
+function plainByteArrays(bytes: Uint8Array, count: number, where: string): Uint8Array[] {
   const values: Uint8Array[] = [];
   let at = 0;
   while (values.length < count) {

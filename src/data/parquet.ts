@@ -3,22 +3,14 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import {
-  type AsyncBuffer,
-  asyncBufferFromFile,
-  type FileMetaData,
-  parquetMetadataAsync,
-  type RowGroup,
-} from 'hyparquet';
+import { type AsyncBuffer, asyncBufferFromFile, type FileMetaData, parquetMetadataAsync } from 'hyparquet';
 import { DataError } from '../errors.ts';
 import type { Dataset } from './dataset.ts';
 import { pathKind, reasonOf } from './files.ts';
 import { type EncodedImage, type ImageGroup, imageDataset } from './images.ts';
-import { readByteArrays } from './parquet-pages.ts';
+import { type ChunkPlace, HEAD, placeOf, readByteArrays, TAIL } from './parquet-pages.ts';
 
 const COLUMNS = ['image', 'img'] as const;
-/** The first and the last bytes of the format: a magic number; length and magic number. */
-const [HEAD, TAIL] = [4, 8];
 
 /**
  * Opens a Parquet file of pictures under the input name 'x'. The pictures are checked as they are decoded; all must have
@@ -45,15 +37,11 @@ export async function openParquet(path: string, name: string = path): Promise<Da
 }
 
 /** Where the pictures of a row group lie. */
-interface GroupPlace {
+interface GroupPlace extends ChunkPlace {
   readonly index: number;
   readonly firstRow: number;
   readonly rows: number;
   readonly column: ImageColumn;
-  readonly codec: string;
-  /** Bytes from..to-1 of the file. */
-  readonly from: number;
-  readonly to: number;
 }
 
 /** The row groups of the file. Refuses a file whose own counts disagree, with each other or with its size. */
@@ -68,35 +56,11 @@ function planGroups(path: string, fileSize: number, metadata: FileMetaData): Gro
   if (total > fileSize) throw new DataError(`${path}: the header says ${total} rows, the file has ${fileSize} bytes`);
   let firstRow = 0;
   return metadata.row_groups.map((group, index) => {
-    const place = placeOf(`${path}: row group ${index}`, fileSize, column, group);
+    const place = placeOf(`${path}: row group ${index}`, fileSize, `${column.name}.bytes`, group);
     const rows = counts[index]!;
     firstRow += rows;
     return { ...place, index, rows, column, firstRow: firstRow - rows };
   });
-}
-
-function placeOf(
-  where: string,
-  fileSize: number,
-  column: ImageColumn,
-  group: RowGroup,
-): Pick<GroupPlace, 'codec' | 'from' | 'to'> {
-  const path = `${column.name}.bytes`;
-  const chunk = group.columns.find((c) => c.meta_data?.path_in_schema.join('.') === path);
-  if (!chunk?.meta_data) throw new DataError(`${where}: has no column ${path}, the header says it has`);
-  if (chunk.file_path) throw new DataError(`${where}: lies in another file, '${chunk.file_path}'`);
-  const { codec, data_page_offset, dictionary_page_offset, total_compressed_size } = chunk.meta_data;
-  // Some writers say 0 where there is no dictionary.
-  const dictionary = Number(dictionary_page_offset ?? 0);
-  const data = Number(data_page_offset);
-  const from = dictionary > 0 ? Math.min(dictionary, data) : data;
-  const to = from + Number(total_compressed_size);
-  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < HEAD || to < from || to > fileSize - TAIL) {
-    throw new DataError(
-      `${where}: lies at bytes ${from} to ${to}, the file has room from ${HEAD} to ${fileSize - TAIL}`,
-    );
-  }
-  return { codec, from, to };
 }
 
 interface ImageColumn {

@@ -173,7 +173,8 @@ export function parseDetector(text: string, name: string): DetectorFile {
   }
   const { version } = parseAs(z.looseObject({ version: z.unknown() }), value, `${name}: is not a detector file`);
   if (version !== VERSION) {
-    throw new DataError(`${name}: is a detector file of version ${JSON.stringify(version)}, expected ${VERSION}`);
+    const found = typeof version === 'number' ? version : `of type ${typeof version}`;
+    throw new DataError(`${name}: is a detector file of version ${found}, expected ${VERSION}`);
   }
   const file = parseAs(fileSchema, value, name) as DetectorFile;
   const known = new Set(file.names);
@@ -183,7 +184,9 @@ export function parseDetector(text: string, name: string): DetectorFile {
     if (k > 0 && entry.group <= file.groups[k - 1]!.group) throw new DataError(`${where}: not in ascending order`);
     for (const [detector, { params, calibration }] of Object.entries(entry.detectors)) {
       const unknown = 'layers' in params ? params.layers.find((layer) => !known.has(layer.name)) : undefined;
-      if (unknown !== undefined) throw new DataError(`${where}: ${detector} has the unknown layer '${unknown.name}'`);
+      if (unknown !== undefined) {
+        throw new DataError(`${where}: ${detector} has the unknown layer '${unknown.name.slice(0, 200)}'`);
+      }
       if ('layers' in params && new Set(params.layers.map((layer) => layer.name)).size !== params.layers.length) {
         throw new DataError(`${where}: ${detector} has a layer twice`);
       }

@@ -1,11 +1,11 @@
 // A feature table in, the bytes of an .npz, .parquet or .json file out; and back, with everything checked.
 
 import { createHash } from 'node:crypto';
-import { parquetMetadataAsync, parquetRead } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+import { type FileMetaData, parquetMetadataAsync } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { z } from 'zod';
 import { type NpyArray, readNpz, writeNpz } from '../data/npy.ts';
+import { placeOf, readDoubles } from '../data/parquet-pages.ts';
 import { DataError } from '../errors.ts';
 import { checkTable, type FeatureTable, headOf, headSchema, parseAs, parseHead, rowsOf } from './table.ts';
 
@@ -161,33 +161,13 @@ async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTa
     const sizes = `${found.length} columns and ${metadata.num_rows} rows, expected ${expected.length} and ${n}`;
     throw new DataError(`${name}: has ${sizes}${mismatch}`);
   }
-  // Each row takes at least a bit in each column, or a run-length code; this only stops absurd claims before allocation.
-  if (n * (l + 1) > bytes.length * 1e4) {
+  // Runs of equal numbers take next to nothing, but not in every column; this only stops absurd claims before allocation.
+  if (n * (l + 1) > Math.max(1e6, bytes.length * 64)) {
     throw new DataError(`${name}: claims ${n} rows × ${l + 1} columns in ${bytes.length} bytes`);
   }
-  const nll = new Float64Array(n).fill(Number.NaN);
-  const sqNorms = new Float64Array(n * l).fill(Number.NaN); // what no chunk fills is refused as NaN
-  const position = new Map(expected.map((column, j) => [column, j - 1]));
-  let problem: string | undefined; // an error thrown in the callback would reach nobody
-  await guard(name, async () => {
-    await parquetRead({
-      file,
-      metadata,
-      compressors,
-      geoparquet: false,
-      onChunk({ columnName, columnData, rowStart }) {
-        const j = position.get(columnName);
-        if (j === undefined) problem ??= `unexpected column '${columnName}'`;
-        for (let k = 0; k < columnData.length && j !== undefined; k++) {
-          const value: unknown = columnData[k];
-          if (typeof value !== 'number') problem ??= `row ${rowStart + k} of column '${columnName}' is no number`;
-          else if (j < 0) nll[rowStart + k] = value;
-          else sqNorms[(rowStart + k) * l + j] = value;
-        }
-      },
-    });
-    if (problem !== undefined) throw new Error(problem);
-  });
+  const columns = await guard(name, () => expected.map((_, k) => readDoubleColumn(bytes, metadata, k, n, name)));
+  const nll = columns[0]!;
+  const sqNorms = Float64Array.from({ length: n * l }, (_, at) => columns[1 + (at % l)]![Math.floor(at / l)]!);
   const sum = checksum(text, nll, sqNorms);
   if (entry(CHECKSUM_KEY) !== sum) {
     throw new DataError(`${name}: values do not match the checksum: damaged, or changed by another program`);
@@ -195,11 +175,43 @@ async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTa
   return { ...head, nll, sqNorms };
 }
 
+/** Column k of n numbers. */
+function readDoubleColumn(
+  bytes: Uint8Array,
+  { schema, row_groups: groups }: FileMetaData,
+  k: number,
+  n: number,
+  name: string,
+): Float64Array {
+  const { name: column, type, repetition_type: repetition } = schema[k + 1]!;
+  if (type !== 'DOUBLE' || repetition === 'REPEATED') {
+    throw new DataError(`${name}: column '${column}' is ${repetition} ${type}, expected DOUBLE`);
+  }
+  const values = new Float64Array(n);
+  let first = 0;
+  for (const [g, group] of groups.entries()) {
+    const where = `${name}: row group ${g}, column '${column}'`;
+    const rows = Number(group.num_rows);
+    if (!(rows >= 0 && rows <= n - first)) throw new DataError(`${where}: has ${rows} rows, expected ${n} in all`);
+    const { codec, from, to } = placeOf(where, bytes.length, column, group);
+    const maxDefinition = repetition === 'REQUIRED' ? 0 : 1;
+    const found = readDoubles({ where, bytes: bytes.subarray(from, to), codec, rows, maxDefinition });
+    for (const [i, value] of found.entries()) {
+      if (value === undefined) throw new DataError(`${where}: row ${i} holds no number`);
+      values[first + i] = value;
+    }
+    first += rows;
+  }
+  if (first !== n) throw new DataError(`${name}: its row groups have ${first} rows, expected ${n}`);
+  return values;
+}
+
 /** Whatever the library throws on a damaged file is the file's fault. */
 async function guard<T>(name: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
+    if (error instanceof DataError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new DataError(`${name}: not a Parquet file, or damaged: ${reason}`, { cause: error });
   }

@@ -106,8 +106,11 @@ class ImportState implements Importer {
   readonly opset: number;
   /** Tensors of the parameters, by the parameter's name. */
   readonly weights = new Map<string, FileTensor>();
-  /** How many functions are being inlined. */
+  /** How many functions, branches and bodies are being inlined. */
   #depth = 0;
+  /** The values by name where the present node stands. */
+  #around: ReadonlyMap<string, Value> | undefined;
+  readonly #parameters = new Map<string, Value>();
   /** Inputs as they come, before `feed`. */
   readonly #inputs = new Map<string, Value>();
   /** Initialisers that are running statistics of a batch normalisation: not learned by gradients. */
@@ -185,18 +188,22 @@ class ImportState implements Importer {
   /** Floats are parameters, as far as they turn out to matter; all else is a constant. */
   #initializer(name: string, t: FileTensor): Value {
     if (t.dtype !== 'float') return this.arena.constant(t.data, t.shape, t.dtype);
-    return this.#param(name, t);
+    return this.#parameters.get(name) ?? this.#param(name, t); // a loop's body comes by more than once
   }
 
   #param(name: string, t: FileTensor): Value {
     this.weights.set(name, t);
     const trainable = !this.#statistics.has(name) && (this.#options.params?.test(name) ?? true);
-    return this.arena.param(name, t.shape, { trainable });
+    const value = this.arena.param(name, t.shape, { trainable });
+    this.#parameters.set(name, value);
+    return value;
   }
 
   /** All values of a graph by name, from those it starts with. */
   /** `optional` names may be missing: operands that a call of a function leaves out. */
   graph(graph: FileGraph, values: Map<string, Value>, optional?: ReadonlySet<string>): Map<string, Value> {
+    const outer = this.#around;
+    this.#around = values;
     for (const node of graph.nodes) {
       const inputs = node.inputs.map((key) => {
         if (key === '') return undefined;
@@ -211,6 +218,7 @@ class ImportState implements Importer {
         if (key !== '' && v) values.set(key, v);
       }
     }
+    this.#around = outer;
     return values;
   }
 
@@ -265,9 +273,15 @@ class ImportState implements Importer {
     return interpret({ arena: this.arena, outputs: { v } }, bindings).v!.data;
   }
 
+  /** A branch or a loop's body: sees the values around it and those given for its own inputs. */
   inline(graph: FileGraph, inputs: readonly Value[]): readonly Value[] {
+    if (this.#depth >= MAX_DEPTH) throw new ModelError(`${this.#name}: graphs within graphs, ${MAX_DEPTH} deep`);
+    if (inputs.length < graph.inputs.length) this.#missing(graph.inputs[inputs.length]!.name);
+    const own = [...graph.initializers].map(([key, t]) => [key, this.#initializer(key, t)] as const);
     const given = graph.inputs.map((v, k) => [v.name, inputs[k]!] as const);
-    const values = this.graph(graph, new Map(given));
+    this.#depth++;
+    const values = this.graph(graph, new Map([...(this.#around ?? []), ...own, ...given]));
+    this.#depth--;
     return graph.outputs.map((key) => values.get(key) ?? this.#missing(key));
   }
 

@@ -8,7 +8,7 @@ export type Tensors = Readonly<Record<string, { readonly shape: Shape; readonly 
 
 const entrySchema = z.object({
   dtype: z.string(),
-  shape: z.array(z.int().min(0)),
+  shape: z.array(z.int().min(0)).max(64),
   data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
 });
 
@@ -33,7 +33,7 @@ export function writeSafetensors(tensors: Tensors): Uint8Array {
   return bytes;
 }
 
-/** Throws ModelError, naming the file, where the bytes are not float32 tensors that cover the file exactly. */
+/** Throws ModelError, naming the file, where the bytes are not finite float32 tensors that cover the file exactly. */
 export function readSafetensors(bytes: Uint8Array, name: string): Tensors {
   if (bytes.length < 8) throw new ModelError(`${name}: ${bytes.length} bytes, a safetensors file has at least 8`);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
@@ -44,23 +44,28 @@ export function readSafetensors(bytes: Uint8Array, name: string): Tensors {
   }
   const start = 8 + Number(length);
   const header = parseHeader(bytes.subarray(8, start), name);
-  const out: Record<string, { shape: Shape; data: Float32Array }> = {};
+  const out: [string, { shape: Shape; data: Float32Array }][] = [];
   let expected = 0;
   for (const [tensor, entry] of Object.entries(header)) {
     const [from, to] = entry.data_offsets;
-    if (entry.dtype !== 'F32') throw new ModelError(`${name}: tensor '${tensor}' is ${entry.dtype}, expected F32`);
+    if (entry.dtype !== 'F32') {
+      throw new ModelError(`${name}: tensor '${tensor}' is ${entry.dtype.slice(0, 20)}, expected F32`);
+    }
     if (from !== expected || to - from !== 4 * sizeOf(entry.shape) || start + to > bytes.length) {
       throw new ModelError(
         `${name}: tensor '${tensor}' ${shapeText(entry.shape)} lies at bytes ${from} to ${to}, expected ${expected} to ${expected + 4 * sizeOf(entry.shape)} of ${bytes.length - start}`,
       );
     }
-    out[tensor] = { shape: entry.shape, data: new Float32Array(bytes.slice(start + from, start + to).buffer) };
+    const data = new Float32Array(bytes.slice(start + from, start + to).buffer);
+    const odd = data.findIndex((v) => !Number.isFinite(v));
+    if (odd >= 0) throw new ModelError(`${name}: tensor '${tensor}' holds ${data[odd]} at ${odd}, expected numbers`);
+    out.push([tensor, { shape: entry.shape, data }]);
     expected = to;
   }
   if (start + expected !== bytes.length) {
     throw new ModelError(`${name}: ${bytes.length - start} bytes of data, the header describes ${expected}`);
   }
-  return out;
+  return Object.fromEntries(out); // not by assignment: a tensor may be named __proto__
 }
 
 function parseHeader(text: Uint8Array, name: string): Record<string, z.infer<typeof entrySchema>> {

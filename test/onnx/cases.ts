@@ -90,6 +90,23 @@ const resizes: Configuration[] = [
   },
 ];
 
+/** A layer of 3 units over 4 steps of 2 sequences of 5 numbers, in every direction, with and without what may be left out. */
+function recurrent(gates: number, starts: (dirs: number, N: number) => Operand[]): Configuration[] {
+  const operands = (dirs: number, N = 2) => [f(4, N, 5), f(dirs, 3 * gates, 5), f(dirs, 3 * gates, 3)];
+  const attrs = { hidden_size: 3 };
+  const outputs = gates === 4 ? 3 : 2;
+  return [
+    { operands: operands(1), attrs, outputs },
+    { operands: [...operands(1), f(1, 6 * gates)], attrs: { ...attrs, direction: 'reverse' }, outputs },
+    {
+      operands: [...operands(2), f(2, 6 * gates), undefined, ...starts(2, 2)],
+      attrs: { ...attrs, direction: 'bidirectional' },
+      outputs,
+    },
+    { operands: [f(1, 4, 5), ...operands(1, 1).slice(1)].map((o, i) => (i === 0 ? f(4, 1, 5) : o)), attrs, outputs },
+  ];
+}
+
 export const cases: Readonly<Record<string, readonly Configuration[]>> = {
   Add: binary,
   Sub: binary,
@@ -373,6 +390,42 @@ export const cases: Readonly<Record<string, readonly Configuration[]>> = {
     { operands: [f(5, 2), ints(2)], attrs: { axis: 0, largest: 0 }, outputs: 2 },
   ],
   Shrink: [...unary, { operands: [f(2, 3)], attrs: { lambd: { float: 0.3 }, bias: { float: 0.2 } } }],
+  LSTM: recurrent(4, (dirs, N) => [f(dirs, N, 3), f(dirs, N, 3), f(dirs, 9)]),
+  GRU: [
+    ...recurrent(3, (dirs, N) => [f(dirs, N, 3)]),
+    {
+      operands: [f(4, 2, 5), f(1, 9, 5), f(1, 9, 3), f(1, 18)],
+      attrs: { hidden_size: 3, linear_before_reset: 1 },
+      outputs: 2,
+    },
+  ],
+  RNN: [
+    ...recurrent(1, (dirs, N) => [f(dirs, N, 3)]),
+    {
+      operands: [f(4, 2, 5), f(1, 3, 5), f(1, 3, 3)],
+      attrs: { hidden_size: 3, activations: { strings: ['Relu'] } },
+      outputs: 2,
+    },
+  ],
+  Attention: [
+    { operands: [f(1, 2, 4, 3), f(1, 2, 5, 3), f(1, 2, 5, 3)], opset: 23 },
+    {
+      operands: [f(2, 4, 6), f(2, 4, 6), f(2, 4, 6)],
+      attrs: { q_num_heads: 2, kv_num_heads: 2, is_causal: 1 },
+      opset: 23,
+    },
+    { operands: [f(1, 4, 3, 2), f(1, 2, 5, 2), f(1, 2, 5, 2), f(3, 5)], attrs: { scale: { float: 0.3 } }, opset: 23 },
+    {
+      operands: [f(1, 2, 3, 2), f(1, 2, 3, 2), f(1, 2, 3, 2), bools([3, 3], 1, 0, 0, 1, 1, 0, 1, 0, 1)],
+      attrs: { softcap: { float: 2 } },
+      opset: 23,
+    },
+  ],
+  RotaryEmbedding: [
+    { operands: [f(1, 2, 3, 4), f(6, 2), f(6, 2), { shape: [1, 3], data: [0, 2, 5], dtype: 'int' }], opset: 23 },
+    { operands: [f(1, 2, 3, 4), f(1, 3, 2), f(1, 3, 2)], attrs: { interleaved: 1 }, opset: 23 },
+    { operands: [f(2, 3, 8), f(2, 3, 1), f(2, 3, 1)], attrs: { num_heads: 2, rotary_embedding_dim: 2 }, opset: 23 },
+  ],
   NonZero: [{ operands: [ints(0, 3, 0, 5)] }],
 };
 
@@ -380,13 +433,7 @@ export const cases: Readonly<Record<string, readonly Configuration[]>> = {
 export const notRunAlone: ReadonlySet<string> = new Set([
   'Constant',
   'Swish',
-  'RMSNormalization',
-  'LSTM',
-  'GRU',
-  'RNN',
   'If',
   'Loop',
   'Scan',
-  'Attention',
-  'RotaryEmbedding',
 ]);

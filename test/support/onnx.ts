@@ -39,7 +39,8 @@ export type Attr =
   | string
   | readonly number[]
   | { readonly float: number }
-  | { readonly floats: readonly number[] };
+  | { readonly floats: readonly number[] }
+  | { readonly strings: readonly string[] };
 
 export interface NodeCase {
   readonly op: string;
@@ -72,12 +73,19 @@ function rawOf(dtype: 'float' | 'int' | 'bool', data: Float64Array): Uint8Array<
 }
 
 function attribute(name: string, value: Attr) {
-  const { INT, INTS, FLOAT, FLOATS, STRING } = AttributeProto_AttributeType;
+  const { INT, INTS, FLOAT, FLOATS, STRING, STRINGS } = AttributeProto_AttributeType;
   if (typeof value === 'number') return create(AttributeProtoSchema, { name, type: INT, i: BigInt(value) });
   if (typeof value === 'string') {
     return create(AttributeProtoSchema, { name, type: STRING, s: new TextEncoder().encode(value) });
   }
   if ('float' in value) return create(AttributeProtoSchema, { name, type: FLOAT, f: value.float });
+  if ('strings' in value) {
+    return create(AttributeProtoSchema, {
+      name,
+      type: STRINGS,
+      strings: value.strings.map((t) => new TextEncoder().encode(t)),
+    });
+  }
   if ('floats' in value) return create(AttributeProtoSchema, { name, type: FLOATS, floats: [...value.floats] });
   return create(AttributeProtoSchema, { name, type: INTS, ints: value.map(BigInt) });
 }
@@ -146,7 +154,8 @@ export function importNode(arena: Arena, c: NodeCase, leaf: (name: string, shape
     attrs: Object.fromEntries(
       Object.entries(c.attrs ?? {}).map(([name, v]) => {
         if (typeof v !== 'object' || Array.isArray(v)) return [name, v as number | string | readonly number[]];
-        return [name, 'float' in v ? v.float : (v as { floats: readonly number[] }).floats];
+        const w = v as { float: number } | { floats: readonly number[] } | { strings: readonly string[] };
+        return [name, 'float' in w ? w.float : 'floats' in w ? w.floats : w.strings];
       }),
     ),
   };

@@ -86,6 +86,13 @@ export class NodeContext {
     return this.refuse(`attribute '${name}' is not a list of numbers`);
   }
 
+  texts(name: string): readonly string[] | undefined {
+    const a = this.node.attrs[name];
+    if (a === undefined) return undefined;
+    if (Array.isArray(a) && a.every((x) => typeof x === 'string')) return a as readonly string[];
+    return this.refuse(`attribute '${name}' is not a list of texts`);
+  }
+
   tensor(name: string): FileTensor | undefined {
     const a = this.node.attrs[name];
     return a !== undefined && typeof a === 'object' && 'data' in a ? a : undefined;

@@ -1,8 +1,11 @@
 // Every ONNX operator that can be imported.
 
+import { attentionOperators } from './attention.ts';
 import type { Operators } from './context.ts';
+import { controlOperators } from './control.ts';
 import { elementwiseOperators } from './elementwise.ts';
 import { linearOperators } from './linear.ts';
+import { recurrentOperators } from './recurrent.ts';
 import { reduceOperators } from './reduce.ts';
 import { selectOperators } from './select.ts';
 import { shapeOperators } from './shape.ts';
@@ -13,6 +16,9 @@ export const operators: Operators = {
   ...reduceOperators,
   ...linearOperators,
   ...selectOperators,
+  ...recurrentOperators,
+  ...attentionOperators,
+  ...controlOperators,
 };
 
 /** Those whose results do not vary smoothly with any operand: comparisons, roundings, shapes, indices. */

@@ -1,0 +1,85 @@
+// ONNX's branches and loops, where the condition or the number of rounds does not depend on the inputs.
+
+import type { Value } from '../../graph/index.ts';
+import { concat, reshape, slice } from '../../ops/index.ts';
+import type { NodeContext, Operators } from './context.ts';
+import { axisOf } from './shape.ts';
+
+/** Rounds that are unrolled at most. */
+const MOST = 4096;
+
+function branch(ctx: NodeContext): readonly Value[] {
+  const taken = ctx.known(0)[0] !== 0 ? 'then_branch' : 'else_branch';
+  return ctx.importer.inline(ctx.graph(taken), []);
+}
+
+const stacked = (values: readonly Value[], axis: number): Value =>
+  concat(
+    values.map((v) => reshape(v, [...v.shape.slice(0, axis), 1, ...v.shape.slice(axis)])),
+    axis,
+  );
+
+/** Body: (round, condition, carried …) -> (condition, carried …, collected …). */
+function loop(ctx: NodeContext): Value[] {
+  const body = ctx.graph('body');
+  const most = ctx.maybeKnown(0)?.[0] ?? Number.POSITIVE_INFINITY;
+  let going = (ctx.maybeKnown(1)?.[0] ?? 1) !== 0;
+  const carriedCount = ctx.count - 2;
+  let carried = Array.from({ length: Math.max(0, carriedCount) }, (_, k) => ctx.in(k + 2));
+  const collected: Value[][] = Array.from({ length: body.outputs.length - 1 - carried.length }, () => []);
+  for (let round = 0; going && round < most; round++) {
+    if (round >= MOST) ctx.refuse(`more than ${MOST} rounds`);
+    const results = ctx.importer.inline(body, [
+      ctx.constant(round, [], 'int'),
+      ctx.constant(1, [], 'bool'),
+      ...carried,
+    ]);
+    const goesOn = ctx.importer.known(results[0]!) ?? ctx.refuse('a condition that depends on the inputs');
+    going = goesOn[0] !== 0;
+    carried = results.slice(1, 1 + carried.length);
+    for (const [k, list] of collected.entries()) list.push(results[1 + carried.length + k]!);
+  }
+  if (collected.some((list) => list.length === 0)) ctx.refuse('no rounds, but results to collect');
+  return [...carried, ...collected.map((list) => stacked(list, 0))];
+}
+
+/** Body: (state …, slice …) -> (state …, slice …), over the scanned axes of equal length. */
+function scan(ctx: NodeContext): Value[] {
+  const body = ctx.graph('body');
+  const scanned = ctx.int('num_scan_inputs');
+  const states = ctx.count - scanned;
+  const each = (name: string, k: number) => ctx.ints(name)?.[k] ?? 0;
+  const inputs = Array.from({ length: scanned }, (_, k) => {
+    const v = ctx.in(states + k);
+    return { v, axis: axisOf(ctx, v, each('scan_input_axes', k)), reverse: each('scan_input_directions', k) === 1 };
+  });
+  const rounds = inputs[0]!.v.shape[inputs[0]!.axis]!;
+  if (rounds > MOST) ctx.refuse(`more than ${MOST} rounds`);
+  let state = Array.from({ length: states }, (_, k) => ctx.in(k));
+  const collected: Value[][] = Array.from({ length: body.outputs.length - states }, () => []);
+  for (let round = 0; round < rounds; round++) {
+    const slices = inputs.map(({ v, axis, reverse }) => {
+      const at = reverse ? rounds - 1 - round : round;
+      return reshape(
+        slice(v, axis, at, at + 1),
+        v.shape.filter((_, a) => a !== axis),
+      );
+    });
+    const results = ctx.importer.inline(body, [...state, ...slices]);
+    state = results.slice(0, states);
+    for (const [k, list] of collected.entries()) list.push(results[states + k]!);
+  }
+  const outputs = collected.map((list, k) => {
+    const ordered = each('scan_output_directions', k) === 1 ? list.toReversed() : list;
+    const rank = ordered[0]!.shape.length + 1;
+    const axis = each('scan_output_axes', k);
+    return stacked(ordered, axis < 0 ? axis + rank : axis);
+  });
+  return [...state, ...outputs];
+}
+
+export const controlOperators: Operators = {
+  If: branch,
+  Loop: loop,
+  Scan: scan,
+};

@@ -1,0 +1,147 @@
+// ONNX's recurrent layers, unrolled over their (static) time axis.
+
+import type { Value } from '../../graph/index.ts';
+import {
+  add,
+  concat,
+  expand,
+  matmul,
+  mul,
+  relu,
+  reshape,
+  sigmoid,
+  slice,
+  sub,
+  tanh,
+  transpose,
+} from '../../ops/index.ts';
+import type { NodeContext, Operators } from './context.ts';
+
+type Activation = (x: Value) => Value;
+
+const activations: Readonly<Record<string, Activation>> = { relu, sigmoid, tanh };
+
+/** One direction of a layer: operands without the axis of directions. */
+interface Direction {
+  /** [T, N, gates · H]: the input's part of the gates, its biases included. */
+  readonly gates: Value;
+  /** [H, gates · H] and [gates · H]. */
+  readonly recurrence: Value;
+  readonly bias: Value;
+  /** The layer's activations in their order. */
+  readonly f: readonly Activation[];
+  readonly hidden: number;
+  readonly index: number;
+}
+
+interface State {
+  readonly h: Value;
+  readonly c?: Value;
+}
+
+type Step = (d: Direction, x: Value, state: State) => State;
+
+/** Y [T, directions, N, H], Y_h and, with a cell, Y_c [directions, N, H]; batch first where `layout` says so. */
+function recurrent(ctx: NodeContext, gates: number, defaults: readonly string[], step: Step): Value[] {
+  if (ctx.has('clip')) ctx.refuse('clip');
+  if (ctx.int('input_forget', 0) !== 0) ctx.refuse('input_forget');
+  const batchFirst = ctx.int('layout', 0) === 1;
+  const swap = (v: Value) => (batchFirst ? transpose(v, [1, 0, 2]) : v);
+  const x = swap(ctx.in(0)); // [T, N, I]
+  const [T, N, width] = x.shape as [number, number, number];
+  const hidden = ctx.in(2).shape[2]!;
+  const kind = ctx.text('direction', 'forward');
+  const directions = kind === 'bidirectional' ? 2 : 1;
+  const lengths = ctx.maybeKnown(4);
+  if (lengths?.some((l) => l !== T)) ctx.refuse('sequences of different lengths');
+  const names = ctx.texts('activations') ?? Array.from({ length: directions }, () => defaults).flat();
+
+  const results = Array.from({ length: directions }, (_, index) => {
+    const own = (v: Value) => reshape(slice(v, 0, index, index + 1), v.shape.slice(1));
+    const bias = ctx.maybe(3) ? own(ctx.in(3)) : undefined;
+    const size = gates * hidden;
+    const zeros = expand(ctx.constant(0), [size]);
+    const flat = matmul(reshape(x, [T * N, width]), transpose(own(ctx.in(1))));
+    const projected = reshape(bias ? add(flat, slice(bias, 0, 0, size)) : flat, [T, N, size]);
+    const d: Direction = {
+      gates: projected,
+      recurrence: transpose(own(ctx.in(2))),
+      bias: bias ? slice(bias, 0, size, 2 * size) : zeros,
+      f: names.slice(index * defaults.length, (index + 1) * defaults.length).map((name) => {
+        return activations[name.toLowerCase()] ?? ctx.refuse(`activation '${name}'`);
+      }),
+      hidden,
+      index,
+    };
+    const start = (i: number) => {
+      const given = ctx.maybe(i);
+      return given ? own(swap(given)) : expand(ctx.constant(0), [N, hidden]);
+    };
+    let state: State = { h: start(5), c: start(6) };
+    const reverse = kind === 'reverse' || index === 1;
+    const order = Array.from({ length: T }, (_, k) => (reverse ? T - 1 - k : k));
+    const outputs = new Array<Value>(T);
+    for (const t of order) {
+      state = step(d, reshape(slice(d.gates, 0, t, t + 1), [N, size]), state);
+      outputs[t] = state.h;
+    }
+    return { outputs, state };
+  });
+
+  const stack = (values: readonly Value[]) =>
+    concat(
+      values.map((v) => reshape(v, [1, ...v.shape])),
+      0,
+    );
+  const y = stack(Array.from({ length: T }, (_, t) => stack(results.map((r) => r.outputs[t]!)))); // [T, D, N, H]
+  const last = [stack(results.map((r) => r.state.h))];
+  if (results[0]!.state.c) last.push(stack(results.map((r) => r.state.c!)));
+  return batchFirst ? [transpose(y, [2, 0, 1, 3]), ...last.map((v) => transpose(v, [1, 0, 2]))] : [y, ...last];
+}
+
+/** Gate k of the gates side by side. */
+const gate = (all: Value, k: number, hidden: number): Value => slice(all, 1, k * hidden, (k + 1) * hidden);
+
+/** Gates in the order input, output, forget, cell; peepholes in the order input, output, forget. */
+const lstmStep =
+  (ctx: NodeContext): Step =>
+  ({ recurrence, bias, f, hidden, index }, x, state) => {
+    const all = add(add(x, matmul(state.h, recurrence)), bias);
+    const given = ctx.maybe(7);
+    const peep = (c: Value, k: number, v: Value) => {
+      if (!given) return v;
+      const p = reshape(slice(given, 0, index, index + 1), [3 * hidden]);
+      return add(v, mul(slice(p, 0, k * hidden, (k + 1) * hidden), c));
+    };
+    const before = state.c!;
+    const [sigma, g, out] = f as [Activation, Activation, Activation];
+    const i = sigma(peep(before, 0, gate(all, 0, hidden)));
+    const forget = sigma(peep(before, 2, gate(all, 2, hidden)));
+    const c = add(mul(forget, before), mul(i, g(gate(all, 3, hidden))));
+    const o = sigma(peep(c, 1, gate(all, 1, hidden)));
+    return { h: mul(o, out(c)), c };
+  };
+
+/** Gates in the order update, reset, hidden. */
+const gruStep =
+  (ctx: NodeContext): Step =>
+  ({ recurrence, bias, f, hidden }, x, { h }) => {
+    const [sigma, g] = f as [Activation, Activation];
+    const through = add(matmul(h, recurrence), bias);
+    const z = sigma(add(gate(x, 0, hidden), gate(through, 0, hidden)));
+    const r = sigma(add(gate(x, 1, hidden), gate(through, 1, hidden)));
+    const inner =
+      ctx.int('linear_before_reset', 0) === 1
+        ? mul(r, gate(through, 2, hidden))
+        : add(matmul(mul(r, h), slice(recurrence, 1, 2 * hidden, 3 * hidden)), slice(bias, 0, 2 * hidden, 3 * hidden));
+    const next = g(add(gate(x, 2, hidden), inner));
+    return { h: add(mul(sub(1, z), next), mul(z, h)) };
+  };
+
+const rnnStep: Step = ({ recurrence, bias, f }, x, { h }) => ({ h: f[0]!(add(add(x, matmul(h, recurrence)), bias)) });
+
+export const recurrentOperators: Operators = {
+  LSTM: (ctx) => recurrent(ctx, 4, ['Sigmoid', 'Tanh', 'Tanh'], lstmStep(ctx)),
+  GRU: (ctx) => recurrent(ctx, 3, ['Sigmoid', 'Tanh'], gruStep(ctx)),
+  RNN: (ctx) => recurrent(ctx, 1, ['Tanh'], rnnStep),
+};
