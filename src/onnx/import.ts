@@ -48,8 +48,16 @@ export interface ImportedModel {
   readonly data: Readonly<Record<string, Shape>>;
 }
 
-/** Throws ModelError or GraphError that names the file, the node and the reason. */
+/** Throws a ModelError that names the file, the node and the reason. */
 export function importModel(file: FileModel, name: string, options: ImportOptions = {}): ImportedModel {
+  try {
+    return imported(file, name, options);
+  } catch (error) {
+    throw error instanceof GraphError ? new ModelError(`${name}: ${error.message}`) : error;
+  }
+}
+
+function imported(file: FileModel, name: string, options: ImportOptions): ImportedModel {
   if (file.opset < 7) throw new ModelError(`${name}: opset ${file.opset}, expected at least 7`);
   const state = new ImportState(file, name, options);
   const values = state.graph(file.graph, new Map(state.roots()));
@@ -89,6 +97,12 @@ function onlyOutput(graph: FileGraph, name: string): string {
 
 /** How deep functions may call one another. */
 const MAX_DEPTH = 32;
+/** Nodes with all functions inlined and loops unrolled: functions that call others twice each have exponentially many. */
+const MAX_NODES = 2 ** 17;
+/** Elements of one value. */
+const MAX_SIZE = 2 ** 31;
+/** Elements of a value that is computed here, and of all that it takes. */
+const MAX_KNOWN = [2 ** 22, 2 ** 24] as const;
 
 /** The attributes of a node within a function, with those of the call put in; what the call leaves out stays out. */
 function resolved(own: FileNode['attrs'], call: FileNode['attrs']): FileNode['attrs'] {
@@ -101,6 +115,13 @@ function resolved(own: FileNode['attrs'], call: FileNode['attrs']): FileNode['at
   );
 }
 
+/** What no operator checks for all: a size that can exist, whole numbers where the type says so. */
+function checkValue(v: Value): void {
+  if (sizeOf(v.shape) > MAX_SIZE) throw new GraphError(`a result of the shape ${shapeText(v.shape)}`);
+  const odd = v.dtype === 'float' ? undefined : constantData(v)?.find((x) => !Number.isInteger(x));
+  if (odd !== undefined) throw new GraphError(`gives ${odd} where whole numbers are declared`);
+}
+
 class ImportState implements Importer {
   readonly arena = new Arena();
   readonly opset: number;
@@ -108,6 +129,7 @@ class ImportState implements Importer {
   readonly weights = new Map<string, FileTensor>();
   /** How many functions, branches and bodies are being inlined. */
   #depth = 0;
+  #nodes = 0;
   /** The values by name where the present node stands. */
   #around: ReadonlyMap<string, Value> | undefined;
   readonly #parameters = new Map<string, Value>();
@@ -224,6 +246,7 @@ class ImportState implements Importer {
 
   #node(node: FileNode, inputs: readonly (Value | undefined)[]): readonly Value[] {
     const where = `${this.#name}: ${node.op} '${node.name}'`;
+    if (++this.#nodes > MAX_NODES) throw new ModelError(`${where}: more than ${MAX_NODES} nodes with loops unrolled`);
     const called = this.#file.functions.get(operatorName(node));
     if (called) return this.#call(called, node, inputs, where);
     const operator = node.domain === '' && Object.hasOwn(operators, node.op) ? operators[node.op] : undefined;
@@ -237,9 +260,16 @@ class ImportState implements Importer {
     }
     try {
       const result = operator(new NodeContext(this, node, inputs));
-      return Array.isArray(result) ? result : [result as Value];
+      const results: readonly Value[] = Array.isArray(result) ? result : [result as Value];
+      for (const v of results) checkValue(v);
+      return results;
     } catch (error) {
-      if (!(error instanceof GraphError)) throw error;
+      if (error instanceof ModelError) throw error;
+      // Attributes of the wrong length or beyond all measure make shapes and arrays that cannot be.
+      if (!(error instanceof GraphError)) {
+        const reason = error instanceof Error ? error.message : error;
+        throw new ModelError(`${where}: operands or attributes that do not fit: ${reason}`, { cause: error });
+      }
       const own =
         [`${node.op} '${node.name}': `, `${node.op}: `].find((prefix) => error.message.startsWith(prefix)) ?? '';
       throw new ModelError(`${where}: ${error.message.slice(own.length)}`);
@@ -267,8 +297,10 @@ class ImportState implements Importer {
     const direct = constantData(v);
     if (direct) return direct;
     if (v.lead !== 'none') return undefined;
-    const leaves = reachable([v]).filter((x) => x.source.kind === 'param');
-    if (sizeOf(v.shape) > 2 ** 22) return undefined;
+    const needed = reachable([v]);
+    const work = needed.reduce((sum, x) => sum + (x.source.kind === 'node' ? sizeOf(x.shape) : 0), 0);
+    if (sizeOf(v.shape) > MAX_KNOWN[0] || work > MAX_KNOWN[1]) return undefined;
+    const leaves = needed.filter((x) => x.source.kind === 'param');
     const bindings = Object.fromEntries(leaves.map((p) => [nameOf(p), this.weights.get(nameOf(p))!.data]));
     return interpret({ arena: this.arena, outputs: { v } }, bindings).v!.data;
   }

@@ -134,16 +134,60 @@ function wavenet(): OnnxModel {
   );
 }
 
+/** Embedding, LSTM, logits: −log p of every next token. */
+function recurrentLm(): OnnxModel {
+  const [T, V, D, H] = [6, 7, 4, 3];
+  const net = network(
+    { ids: [T] },
+    { table: [V, D], w: [1, 4 * H, D], r: [1, 4 * H, H], b: [1, 8 * H], out: [H, V] },
+    [
+      node('Gather', ['table', 'ids'], 'e'), // [N, T, D]
+      node('Transpose', ['e'], 'eT', { perm: [1, 0, 2] }),
+      node('LSTM', ['eT', 'w', 'r', 'b'], 'y', { hidden_size: H }), // [T, 1, N, H]
+      node('Squeeze', ['y', 'one'], 'h'),
+      node('Transpose', ['h'], 'hT', { perm: [1, 0, 2] }),
+      node('MatMul', ['hT', 'out'], 'logits'),
+      node('LogSoftmax', ['logits'], 'logs', { axis: -1 }),
+      node('Slice', ['logs', 'zero', 'minus1', 'one'], 'guess'),
+      node('Slice', ['ids', 'one', 'end', 'one'], 'next'),
+      node('Unsqueeze', ['next', 'two'], 'index'),
+      node('GatherElements', ['guess', 'index'], 'picked', { axis: 2 }),
+      node('ReduceSum', ['picked', 'axes'], 'sum', { keepdims: 0 }),
+      node('Neg', ['sum'], 'nll'),
+    ],
+    ['nll'],
+    ['ids'],
+  );
+  return withInts(
+    net,
+    ints('zero', 0),
+    ints('one', 1),
+    ints('minus1', -1),
+    ints('end', 99),
+    ints('two', 2),
+    ints('axes', 1, 2),
+  );
+}
+
 const families: Record<string, { model: OnnxModel; shape: number[]; options?: OnnxOptions }> = {
   'a masked-convolution autoregressive model': { model: pixelCnn(), shape: [1, 4, 4], options: { params: /^[wb]/ } },
   'a transformer that folds its batch into the heads axis': { model: transformer(), shape: [5, 6] },
   'a dilated causal network on sequences': { model: wavenet(), shape: [1, 9] },
+  'a recurrent language model': { model: recurrentLm(), shape: [6] },
 };
 
 describe.each(Object.entries(families))('%s', (_name, { model: file, shape, options }) => {
   const n = 7;
   const size = shape.reduce((a, b) => a * b, 1);
-  const data = memoryDataset('d', n, 'f', { x: { data: randomData('x', n * size), shape } });
+  const tokens = file.inputs[0]!.dtype === 'int64';
+  const name = file.inputs[0]!.name;
+  const numbers = randomData('x', n * size);
+  const data = memoryDataset('d', n, 'f', {
+    [name]: {
+      data: tokens ? BigInt64Array.from(numbers, (v) => BigInt(Math.floor(Math.abs(v) * 50) % 7)) : numbers,
+      shape,
+    },
+  });
 
   it('has the values of ONNX Runtime, the norms of finite differences, and the same in batches of any size', async () => {
     const bytes = encode(file);
@@ -167,8 +211,9 @@ describe.each(Object.entries(families))('%s', (_name, { model: file, shape, opti
     const session = await openSession(bytes, { threads: 1 });
     const values: number[] = [];
     for (let i = 0; i < n; i++) {
-      const x = (await data.gather([i])).arrays.x!;
-      values.push(Object.values(await session.run({ x: { data: x.data, shape: [1, ...shape] } }))[0]!.data[0]!);
+      const x = (await data.gather([i])).arrays[name]!;
+      const fed = { [name]: { data: x.data, shape: [1, ...shape] } };
+      values.push(Object.values(await session.run(fed))[0]!.data[0]!);
     }
     await session.dispose();
     expectClose(one!.nll, values, 1e-5, 'nll');
@@ -176,7 +221,8 @@ describe.each(Object.entries(families))('%s', (_name, { model: file, shape, opti
     const loss = model.loss();
     const feeds = feedsFor(inputsOf({ arena: loss.arena, outputs: { loss } }), await data.gather([2]), [2], 0);
     const weights = Object.entries(model.weights).map(([name, w]) => [name, w.data] as const);
-    const bindings = { ...Object.fromEntries(weights), x: feeds.x!.data as Float32Array };
+    const given = Float64Array.from(feeds[name]!.data as ArrayLike<number>, Number);
+    const bindings = { ...Object.fromEntries(weights), [name]: given };
     const l = one!.names.length;
     const squares = one!.names.map((p) => finiteDifferences(loss, bindings, p).reduce((sum, d) => sum + d * d, 0));
     expectSqNorms(one!.sqNorms.subarray(2 * l, 3 * l), squares, one!.names);

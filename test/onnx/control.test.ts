@@ -1,0 +1,208 @@
+// Branches and loops that fold: the value of the whole model against ONNX Runtime's, its gradient against finite differences.
+
+import { describe, expect, it } from 'vitest';
+import { normGraph } from '../../src/features/index.ts';
+import { interpret } from '../../src/graph/index.ts';
+import { decode, importModel } from '../../src/onnx/index.ts';
+import {
+  AttributeProto_AttributeType,
+  AttributeProtoSchema,
+  create,
+  type GraphProto,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  OperatorSetIdProtoSchema,
+  TensorProto_DataType,
+  TensorProtoSchema,
+  TensorShapeProto_DimensionSchema,
+  TensorShapeProtoSchema,
+  TypeProto_TensorSchema,
+  TypeProtoSchema,
+  toBinary,
+  ValueInfoProtoSchema,
+} from '../../src/onnx/proto.ts';
+import { openSession } from '../../src/runtime/node.ts';
+import { expectSqNorms } from '../support/compare.ts';
+import { finiteDifferences, randomData, runLowered } from '../support/run.ts';
+
+const { FLOAT, INT64, BOOL } = TensorProto_DataType;
+const { INT, INTS, GRAPH } = AttributeProto_AttributeType;
+
+function value(name: string, elemType: number, dims: number[] | undefined) {
+  const shape =
+    dims &&
+    create(TensorShapeProtoSchema, {
+      dim: dims.map((d) => create(TensorShapeProto_DimensionSchema, { value: { case: 'dimValue', value: BigInt(d) } })),
+    });
+  const tensor = create(TypeProto_TensorSchema, { elemType, ...(shape ? { shape } : {}) });
+  return create(ValueInfoProtoSchema, {
+    name,
+    type: create(TypeProtoSchema, { value: { case: 'tensorType', value: tensor } }),
+  });
+}
+
+function attribute(name: string, v: number | number[] | GraphProto) {
+  if (typeof v === 'number') return create(AttributeProtoSchema, { name, type: INT, i: BigInt(v) });
+  if (Array.isArray(v)) return create(AttributeProtoSchema, { name, type: INTS, ints: v.map(BigInt) });
+  return create(AttributeProtoSchema, { name, type: GRAPH, g: v });
+}
+
+const node = (
+  opType: string,
+  input: string[],
+  output: string[],
+  attrs: Record<string, number | number[] | GraphProto> = {},
+) =>
+  create(NodeProtoSchema, {
+    name: opType,
+    opType,
+    input,
+    output,
+    attribute: Object.entries(attrs).map(([name, v]) => attribute(name, v)),
+  });
+
+const tensor = (name: string, dims: number[], data: Float32Array | BigInt64Array | Uint8Array) =>
+  create(TensorProtoSchema, {
+    name,
+    dims: dims.map(BigInt),
+    dataType: data instanceof Float32Array ? FLOAT : data instanceof BigInt64Array ? INT64 : BOOL,
+    rawData: new Uint8Array(data.buffer.slice(0) as ArrayBuffer),
+  });
+
+const graph = (parts: object) => create(GraphProtoSchema, { name: 'inner', ...parts });
+
+/** x [1, 3] and weights w, v [3, 3]; the nodes make h, whose sum of squares is the loss. */
+function model(nodes: ReturnType<typeof node>[], constants: ReturnType<typeof tensor>[]): Uint8Array {
+  const w = tensor('w', [3, 3], randomData('w', 9, 0.5));
+  const v = tensor('v', [3, 3], randomData('v', 9, 0.5));
+  const ends = [node('Mul', ['h', 'h'], ['h2']), node('ReduceSum', ['h2'], ['loss'], { keepdims: 0 })];
+  const main = create(GraphProtoSchema, {
+    name: 'main',
+    node: [...nodes, ...ends],
+    initializer: [w, v, ...constants],
+    input: [value('x', FLOAT, [1, 3])],
+    output: [value('loss', FLOAT, [])],
+  });
+  const opsetImport = [create(OperatorSetIdProtoSchema, { domain: '', version: 17n })];
+  return toBinary(ModelProtoSchema, create(ModelProtoSchema, { irVersion: 8n, opsetImport, graph: main }));
+}
+
+const branch = (op: string, weight: string) =>
+  graph({ node: [node('MatMul', ['x', weight], ['m']), node(op, ['m'], ['r'])], output: [value('r', FLOAT, [1, 3])] });
+
+const body = graph({
+  node: [
+    node('MatMul', ['carried', 'w'], ['m']),
+    node('Tanh', ['m'], ['next']),
+    node('Identity', ['going'], ['on']),
+    node('Mul', ['next', 'v0'], ['kept']),
+  ],
+  initializer: [tensor('v0', [3], Float32Array.of(1, 2, 3))],
+  input: [value('i', INT64, []), value('going', BOOL, []), value('carried', FLOAT, [1, 3])],
+  output: [value('on', BOOL, []), value('next', FLOAT, [1, 3]), value('kept', FLOAT, [1, 3])],
+});
+
+const step = graph({
+  node: [
+    node('MatMul', ['row', 'w'], ['m']),
+    node('Add', ['m', 'state'], ['s']),
+    node('Tanh', ['s'], ['next']),
+    node('Identity', ['next'], ['out']),
+  ],
+  input: [value('state', FLOAT, [3]), value('row', FLOAT, [3])],
+  output: [value('next', FLOAT, [3]), value('out', FLOAT, [3])],
+});
+
+const yes = tensor('yes', [], Uint8Array.of(1));
+const no = tensor('no', [], Uint8Array.of(0));
+const four = tensor('four', [], BigInt64Array.of(4n));
+
+const cases: Record<string, Uint8Array> = {
+  'If, the first branch': model(
+    [node('If', ['yes'], ['h'], { then_branch: branch('Tanh', 'w'), else_branch: branch('Exp', 'v') })],
+    [yes],
+  ),
+  'If, the second branch': model(
+    [node('If', ['no'], ['h'], { then_branch: branch('Tanh', 'w'), else_branch: branch('Exp', 'v') })],
+    [no],
+  ),
+  'If, on a shape': model(
+    [
+      node('Shape', ['x'], ['shape']),
+      node('Gather', ['shape', 'four'], ['size']),
+      node('Less', ['size', 'four'], ['cond']),
+      node('If', ['cond'], ['h'], { then_branch: branch('Tanh', 'w'), else_branch: branch('Exp', 'v') }),
+    ].map((n) => (n.opType === 'Gather' ? node('Gather', ['shape', 'last'], ['size']) : n)),
+    [four, tensor('last', [], BigInt64Array.of(1n))],
+  ),
+  'Loop, a number of rounds': model(
+    [node('Loop', ['four', 'yes', 'x'], ['last', 'all'], { body }), node('MatMul', ['all', 'v'], ['h'])],
+    [four, yes],
+  ),
+  Scan: model(
+    [
+      node('Tanh', ['w'], ['rows']),
+      node('Squeeze', ['x', 'axes'], ['start']),
+      node('Scan', ['start', 'rows'], ['last', 'all'], { body: step, num_scan_inputs: 1 }),
+      node('MatMul', ['all', 'v'], ['h']),
+    ],
+    [tensor('axes', [1], BigInt64Array.of(0n))],
+  ),
+  'Scan, backwards': model(
+    [
+      node('Squeeze', ['x', 'axes'], ['start']),
+      node('Scan', ['start', 'v'], ['last', 'h'], {
+        body: step,
+        num_scan_inputs: 1,
+        scan_input_directions: [1],
+        scan_output_directions: [1],
+        scan_input_axes: [1],
+        scan_output_axes: [1],
+      }),
+    ],
+    [tensor('axes', [1], BigInt64Array.of(0n))],
+  ),
+};
+
+describe.each(Object.entries(cases))('%s', (_name, bytes) => {
+  it('has the value of ONNX Runtime and the norms of finite differences', async () => {
+    const { loss, weights } = importModel(decode(bytes, 'm'), 'm');
+    const x = randomData('x', 3);
+    const bindings = { x, ...Object.fromEntries(Object.entries(weights).map(([name, t]) => [name, t.data])) };
+    const found = interpret({ arena: loss.arena, outputs: { loss } }, bindings).loss!.data[0]!;
+    const session = await openSession(bytes, { threads: 1 });
+    const expected = (await session.run({ x: { data: x, shape: [1, 3] } })).loss!.data[0]!;
+    await session.dispose();
+    expect(Math.abs(found - expected)).toBeLessThan(1e-5 * Math.abs(expected));
+
+    const { graph: norms, names } = normGraph(loss);
+    const { sqnorm } = await runLowered(norms, { x: Float32Array.of(...x, ...x) }, { examples: 2, weights });
+    const squares = names.map((name) => finiteDifferences(loss, bindings, name).reduce((sum, d) => sum + d * d, 0));
+    expectSqNorms(sqnorm!.data, [...squares, ...squares], names);
+  });
+});
+
+describe('what does not fold is refused', () => {
+  it('a branch that depends on the input', () => {
+    const bytes = model(
+      [
+        node('ReduceSum', ['x'], ['s'], { keepdims: 0 }),
+        node('Cast', ['s'], ['cond'], { to: BOOL }),
+        node('If', ['cond'], ['h'], { then_branch: branch('Tanh', 'w'), else_branch: branch('Exp', 'v') }),
+      ],
+      [],
+    );
+    expect(() => importModel(decode(bytes, 'm'), 'm')).toThrow(
+      /m: If 'If': operand 0 .* depends on the inputs, expected a constant/,
+    );
+  });
+
+  it('a loop without end', () => {
+    const bytes = model(
+      [node('Loop', ['', 'yes', 'x'], ['last', 'all'], { body }), node('MatMul', ['all', 'v'], ['h'])],
+      [yes],
+    );
+    expect(() => importModel(decode(bytes, 'm'), 'm')).toThrow(/more than 4096 rounds/);
+  });
+});
