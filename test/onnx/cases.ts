@@ -374,7 +374,7 @@ export const cases: Readonly<Record<string, readonly Configuration[]>> = {
   ReduceMean: oldReductions,
   ReduceMax: oldReductions,
   ReduceMin: oldReductions,
-  ReduceProd: oldReductions,
+  ReduceProd: [...oldReductions, { operands: [ints(3, 4, 5), ints(0)] }],
   ReduceSumSquare: oldReductions,
   ReduceL1: oldReductions,
   ReduceL2: oldReductions,

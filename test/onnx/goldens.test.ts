@@ -4,8 +4,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { differentiate } from '../../src/autodiff/index.ts';
+import { openData, rename, take } from '../../src/data/index.ts';
 import { readNpz } from '../../src/data/npy.ts';
-import { readTable } from '../../src/features/index.ts';
+import { normGraph, openExtractor, readTable } from '../../src/features/index.ts';
+import { inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
+import { feedsFor } from '../../src/runtime/feeds.ts';
+import { loadOnnx } from '../../src/store/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
 import { expectSqNorms } from '../support/compare.ts';
 
@@ -49,5 +54,38 @@ describe.skipIf(!here).each(['vae', 'ddpm', 'glow', 'gpt'])('%s from PyTorch', (
         expectSqNorms(table.nll, nll, ['nll']);
       }
     });
+  });
+});
+
+describe.skipIf(!here).each(['vae', 'ddpm', 'glow', 'gpt'])('groups of %s', (name) => {
+  it('have the norms of sums of their members gradients, in float64', async () => {
+    const group = 2;
+    const model = await loadOnnx(join(goldens, `${name}.onnx`));
+    const data = take(await openData(join(goldens, `${name}.inputs.npz`)), 0, 2 * group);
+    const named = Object.keys(data.shapes).length === 1 ? rename(data, 'x', Object.keys(model.inputs)[0]!) : data;
+    const loss = model.loss();
+    const params = normGraph(loss).names;
+    const leaves = params.map((p) => paramsOf({ arena: loss.arena, outputs: { loss } }).find((v) => nameOf(v) === p)!);
+    const outputs = Object.fromEntries(differentiate(loss, leaves).map((g, j) => [params[j]!, g]));
+    const weights = Object.entries(model.weights).map(([key, w]) => [key, w.data] as const);
+    const inputs = inputsOf({ arena: loss.arena, outputs: { loss } });
+    const each: ReturnType<typeof interpret>[] = [];
+    for (let i = 0; i < 2 * group; i++) {
+      const feeds = feedsFor(inputs, await named.gather([i]), [i], 0);
+      const given = Object.entries(feeds).map(([key, t]) => {
+        return [key, Float64Array.from(t.data as ArrayLike<number>, Number)] as const;
+      });
+      each.push(interpret({ arena: loss.arena, outputs }, Object.fromEntries([...weights, ...given])));
+    }
+    const expected = [0, 1].flatMap((g) =>
+      params.map((p) => {
+        const members = each.slice(g * group, (g + 1) * group).map((e) => e[p]!.data);
+        return members[0]!.reduce((sum, _, k) => sum + members.reduce((s, m) => s + m[k]!, 0) ** 2, 0);
+      }),
+    );
+    const extractor = await openExtractor(model, { group, threads: 1 });
+    const table = await extractor.table(named);
+    await extractor.dispose();
+    expectSqNorms(table.sqNorms, expected, params);
   });
 });

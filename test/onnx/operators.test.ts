@@ -52,8 +52,7 @@ describe.each(Object.entries(cases))('%s', (op, configurations) => {
 
     // Lowering.
     const free = c.operands.flatMap((operand, i) => (isFree(operand) ? [i] : []));
-    for (const varying of [free, free.slice(1), free.slice(0, 1)]) {
-      if (varying.length === 0) continue;
+    for (const varying of choices(free)) {
       const own = newArena();
       const z = importNode(own, c, (name, shape) =>
         varying.includes(Number(name.slice(1))) ? own.input(name, shape) : own.param(name, shape),
@@ -71,6 +70,14 @@ describe.each(Object.entries(cases))('%s', (op, configurations) => {
     }
   });
 });
+
+/** Which operands vary: every choice of up to three, of more all, each alone, and all but each. */
+function choices(free: readonly number[]): number[][] {
+  if (free.length > 3) {
+    return [[...free], ...free.map((i) => [i]), ...free.map((i) => free.filter((k) => k !== i))];
+  }
+  return Array.from({ length: 2 ** free.length - 1 }, (_, bits) => free.filter((_i, k) => ((bits + 1) >> k) & 1));
+}
 
 function paramNamed(loss: Value, name: string): Value {
   const seen = new Set<Value>();

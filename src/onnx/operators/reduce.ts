@@ -22,6 +22,7 @@ import {
   square,
   sub,
   toFloat,
+  toInt,
 } from '../../ops/index.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import type { NodeContext, Operator, Operators } from './context.ts';
@@ -35,8 +36,9 @@ const reduction =
     const x = toFloat(ctx.in(0));
     const given = axesOf(ctx, x, 1);
     const none = (given ?? []).length === 0;
-    if (none && ctx.int('noop_with_empty_axes', 0) === 1) return f(x, [], true); // squares and logarithms stay
-    return f(x, none ? [...x.shape.keys()] : given!, ctx.int('keepdims', 1) === 1);
+    const own = (y: Value) => (ctx.in(0).dtype === 'int' ? toInt(y) : y); // sizes are multiplied this way
+    if (none && ctx.int('noop_with_empty_axes', 0) === 1) return own(f(x, [], true)); // squares and logarithms stay
+    return own(f(x, none ? [...x.shape.keys()] : given!, ctx.int('keepdims', 1) === 1));
   };
 
 /** log Σ exp, kept from overflowing by the largest value. */
