@@ -4,88 +4,22 @@ import { describe, expect, it } from 'vitest';
 import { normGraph } from '../../src/features/index.ts';
 import { interpret } from '../../src/graph/index.ts';
 import { decode, importModel } from '../../src/onnx/index.ts';
-import {
-  AttributeProto_AttributeType,
-  AttributeProtoSchema,
-  create,
-  type GraphProto,
-  GraphProtoSchema,
-  ModelProtoSchema,
-  NodeProtoSchema,
-  OperatorSetIdProtoSchema,
-  TensorProto_DataType,
-  TensorProtoSchema,
-  TensorShapeProto_DimensionSchema,
-  TensorShapeProtoSchema,
-  TypeProto_TensorSchema,
-  TypeProtoSchema,
-  toBinary,
-  ValueInfoProtoSchema,
-} from '../../src/onnx/proto.ts';
 import { openSession } from '../../src/runtime/node.ts';
 import { expectSqNorms } from '../support/compare.ts';
+import { BOOL, FLOAT, graph, INT64, modelBytes, node, tensor, value } from '../support/proto.ts';
 import { finiteDifferences, randomData, runLowered } from '../support/run.ts';
-
-const { FLOAT, INT64, BOOL } = TensorProto_DataType;
-const { INT, INTS, GRAPH } = AttributeProto_AttributeType;
-
-function value(name: string, elemType: number, dims: number[] | undefined) {
-  const shape =
-    dims &&
-    create(TensorShapeProtoSchema, {
-      dim: dims.map((d) => create(TensorShapeProto_DimensionSchema, { value: { case: 'dimValue', value: BigInt(d) } })),
-    });
-  const tensor = create(TypeProto_TensorSchema, { elemType, ...(shape ? { shape } : {}) });
-  return create(ValueInfoProtoSchema, {
-    name,
-    type: create(TypeProtoSchema, { value: { case: 'tensorType', value: tensor } }),
-  });
-}
-
-function attribute(name: string, v: number | number[] | GraphProto) {
-  if (typeof v === 'number') return create(AttributeProtoSchema, { name, type: INT, i: BigInt(v) });
-  if (Array.isArray(v)) return create(AttributeProtoSchema, { name, type: INTS, ints: v.map(BigInt) });
-  return create(AttributeProtoSchema, { name, type: GRAPH, g: v });
-}
-
-const node = (
-  opType: string,
-  input: string[],
-  output: string[],
-  attrs: Record<string, number | number[] | GraphProto> = {},
-) =>
-  create(NodeProtoSchema, {
-    name: opType,
-    opType,
-    input,
-    output,
-    attribute: Object.entries(attrs).map(([name, v]) => attribute(name, v)),
-  });
-
-const tensor = (name: string, dims: number[], data: Float32Array | BigInt64Array | Uint8Array) =>
-  create(TensorProtoSchema, {
-    name,
-    dims: dims.map(BigInt),
-    dataType: data instanceof Float32Array ? FLOAT : data instanceof BigInt64Array ? INT64 : BOOL,
-    rawData: new Uint8Array(data.buffer.slice(0) as ArrayBuffer),
-  });
-
-const graph = (parts: object) => create(GraphProtoSchema, { name: 'inner', ...parts });
 
 /** x [1, 3] and weights w, v [3, 3]; the nodes make h, whose sum of squares is the loss. */
 function model(nodes: ReturnType<typeof node>[], constants: ReturnType<typeof tensor>[]): Uint8Array {
   const w = tensor('w', [3, 3], randomData('w', 9, 0.5));
   const v = tensor('v', [3, 3], randomData('v', 9, 0.5));
   const ends = [node('Mul', ['h', 'h'], ['h2']), node('ReduceSum', ['h2'], ['loss'], { keepdims: 0 })];
-  const main = create(GraphProtoSchema, {
-    name: 'main',
+  return modelBytes({
     node: [...nodes, ...ends],
     initializer: [w, v, ...constants],
     input: [value('x', FLOAT, [1, 3])],
     output: [value('loss', FLOAT, [])],
   });
-  const opsetImport = [create(OperatorSetIdProtoSchema, { domain: '', version: 17n })];
-  return toBinary(ModelProtoSchema, create(ModelProtoSchema, { irVersion: 8n, opsetImport, graph: main }));
 }
 
 const branch = (op: string, weight: string) =>
@@ -120,11 +54,21 @@ const four = tensor('four', [], BigInt64Array.of(4n));
 
 const cases: Record<string, Uint8Array> = {
   'If, the first branch': model(
-    [node('If', ['yes'], ['h'], { then_branch: branch('Tanh', 'w'), else_branch: branch('Exp', 'v') })],
+    [
+      node('If', ['yes'], ['h'], {
+        then_branch: { graph: branch('Tanh', 'w') },
+        else_branch: { graph: branch('Exp', 'v') },
+      }),
+    ],
     [yes],
   ),
   'If, the second branch': model(
-    [node('If', ['no'], ['h'], { then_branch: branch('Tanh', 'w'), else_branch: branch('Exp', 'v') })],
+    [
+      node('If', ['no'], ['h'], {
+        then_branch: { graph: branch('Tanh', 'w') },
+        else_branch: { graph: branch('Exp', 'v') },
+      }),
+    ],
     [no],
   ),
   'If, on a shape': model(
@@ -132,19 +76,25 @@ const cases: Record<string, Uint8Array> = {
       node('Shape', ['x'], ['shape']),
       node('Gather', ['shape', 'four'], ['size']),
       node('Less', ['size', 'four'], ['cond']),
-      node('If', ['cond'], ['h'], { then_branch: branch('Tanh', 'w'), else_branch: branch('Exp', 'v') }),
+      node('If', ['cond'], ['h'], {
+        then_branch: { graph: branch('Tanh', 'w') },
+        else_branch: { graph: branch('Exp', 'v') },
+      }),
     ].map((n) => (n.opType === 'Gather' ? node('Gather', ['shape', 'last'], ['size']) : n)),
     [four, tensor('last', [], BigInt64Array.of(1n))],
   ),
   'Loop, a number of rounds': model(
-    [node('Loop', ['four', 'yes', 'x'], ['last', 'all'], { body }), node('MatMul', ['all', 'v'], ['h'])],
+    [
+      node('Loop', ['four', 'yes', 'x'], ['last', 'all'], { body: { graph: body } }),
+      node('MatMul', ['all', 'v'], ['h']),
+    ],
     [four, yes],
   ),
   Scan: model(
     [
       node('Tanh', ['w'], ['rows']),
       node('Squeeze', ['x', 'axes'], ['start']),
-      node('Scan', ['start', 'rows'], ['last', 'all'], { body: step, num_scan_inputs: 1 }),
+      node('Scan', ['start', 'rows'], ['last', 'all'], { body: { graph: step }, num_scan_inputs: 1 }),
       node('MatMul', ['all', 'v'], ['h']),
     ],
     [tensor('axes', [1], BigInt64Array.of(0n))],
@@ -153,7 +103,7 @@ const cases: Record<string, Uint8Array> = {
     [
       node('Squeeze', ['x', 'axes'], ['start']),
       node('Scan', ['start', 'v'], ['last', 'h'], {
-        body: step,
+        body: { graph: step },
         num_scan_inputs: 1,
         scan_input_directions: [1],
         scan_output_directions: [1],
@@ -189,18 +139,21 @@ describe('what does not fold is refused', () => {
       [
         node('ReduceSum', ['x'], ['s'], { keepdims: 0 }),
         node('Cast', ['s'], ['cond'], { to: BOOL }),
-        node('If', ['cond'], ['h'], { then_branch: branch('Tanh', 'w'), else_branch: branch('Exp', 'v') }),
+        node('If', ['cond'], ['h'], {
+          then_branch: { graph: branch('Tanh', 'w') },
+          else_branch: { graph: branch('Exp', 'v') },
+        }),
       ],
       [],
     );
     expect(() => importModel(decode(bytes, 'm'), 'm')).toThrow(
-      /m: If 'If': operand 0 .* depends on the inputs, expected a constant/,
+      /m: If 'If h': operand 0 .* depends on the inputs, expected a constant/,
     );
   });
 
   it('a loop without end', () => {
     const bytes = model(
-      [node('Loop', ['', 'yes', 'x'], ['last', 'all'], { body }), node('MatMul', ['all', 'v'], ['h'])],
+      [node('Loop', ['', 'yes', 'x'], ['last', 'all'], { body: { graph: body } }), node('MatMul', ['all', 'v'], ['h'])],
       [yes],
     );
     expect(() => importModel(decode(bytes, 'm'), 'm')).toThrow(/more than 4096 rounds/);

@@ -11,82 +11,35 @@ import {
   AttributeProtoSchema,
   create,
   FunctionProtoSchema,
-  GraphProtoSchema,
-  ModelProtoSchema,
-  NodeProtoSchema,
-  OperatorSetIdProtoSchema,
   StringStringEntryProtoSchema,
   TensorProto_DataLocation,
-  TensorProto_DataType,
   TensorProtoSchema,
-  TensorShapeProto_DimensionSchema,
-  TensorShapeProtoSchema,
-  TypeProto_TensorSchema,
-  TypeProtoSchema,
-  toBinary,
-  ValueInfoProtoSchema,
 } from '../../src/onnx/proto.ts';
 import { loadOnnx } from '../../src/store/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
+import { FLOAT, type GraphParts, modelBytes, node, tensor, value } from '../support/proto.ts';
 
-const node = (opType: string, input: string[], output: string[], more: object = {}) =>
-  create(NodeProtoSchema, { name: `${opType} node`, opType, input, output, ...more });
-
-const int = (name: string, value: number) =>
-  create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.INT, i: BigInt(value) });
-
-function floats(name: string, dims: number[], values: number[]) {
-  const rawData = new Uint8Array(Float32Array.from(values).buffer);
-  return create(TensorProtoSchema, { name, dims: dims.map(BigInt), dataType: TensorProto_DataType.FLOAT, rawData });
-}
+const floats = (name: string, dims: number[], values: number[]) => tensor(name, dims, Float32Array.from(values));
+const input = (name: string, dims: (number | string)[]) => value(name, FLOAT, dims);
 
 function external(name: string, dims: number[], location: string, offset = 0, length?: number) {
   const entries = { location, offset: String(offset), ...(length === undefined ? {} : { length: String(length) }) };
   return create(TensorProtoSchema, {
     name,
     dims: dims.map(BigInt),
-    dataType: TensorProto_DataType.FLOAT,
+    dataType: FLOAT,
     dataLocation: TensorProto_DataLocation.EXTERNAL,
     externalData: Object.entries(entries).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value })),
   });
 }
 
-function input(name: string, dims: (number | string)[]) {
-  const dim = dims.map((d) =>
-    create(TensorShapeProto_DimensionSchema, {
-      value: typeof d === 'number' ? { case: 'dimValue', value: BigInt(d) } : { case: 'dimParam', value: d },
-    }),
-  );
-  const shape = create(TensorShapeProtoSchema, { dim });
-  const tensor = create(TypeProto_TensorSchema, { elemType: TensorProto_DataType.FLOAT, shape });
-  return create(ValueInfoProtoSchema, {
-    name,
-    type: create(TypeProtoSchema, { value: { case: 'tensorType', value: tensor } }),
-  });
-}
-
-function model(parts: object, more: object = {}) {
-  const graph = create(GraphProtoSchema, {
-    name: 'g',
-    input: [input('x', ['n', 2])],
-    output: [input('y', ['n'])],
-    ...parts,
-  });
-
-  return toBinary(
-    ModelProtoSchema,
-    create(ModelProtoSchema, {
-      irVersion: 8n,
-      opsetImport: [create(OperatorSetIdProtoSchema, { domain: '', version: 17n })],
-      graph,
-      ...more,
-    }),
-  );
-}
+/** A model from x [n, 2] to y [n], where the parts do not say otherwise. */
+const model = (parts: Partial<GraphParts> & Pick<GraphParts, 'node'>, more: object = {}) =>
+  modelBytes({ input: [input('x', ['n', 2])], output: [input('y', ['n'])], ...parts }, 17, more);
 
 /** Σ_j (x · w)_j, with w wherever it lies. */
 const linear = (initializer: ReturnType<typeof floats>[]) => ({
-  node: [node('MatMul', ['x', 'w'], ['h']), node('ReduceSum', ['h'], ['y'], { attribute: [int('keepdims', 0)] })],
+  node: [node('MatMul', ['x', 'w'], ['h']), node('ReduceSum', ['h'], ['y'], { keepdims: 0 })],
   initializer,
 });
 
@@ -156,22 +109,23 @@ describe('functions of a model', () => {
     refAttrName: 'slope',
     type: AttributeProto_AttributeType.FLOAT,
   });
+  const leaky = node('LeakyRelu', ['h'], ['b']);
+  leaky.attribute.push(ref);
   const twice = create(FunctionProtoSchema, {
     name: 'Bent',
     domain: 'own',
     input: ['a', 'w'],
     output: ['b'],
     attribute: ['slope'],
-    node: [node('MatMul', ['a', 'w'], ['h']), node('LeakyRelu', ['h'], ['b'], { attribute: [ref] })],
+    node: [node('MatMul', ['a', 'w'], ['h']), leaky],
   });
-  const slope = create(AttributeProtoSchema, { name: 'slope', type: AttributeProto_AttributeType.FLOAT, f: 0.5 });
   const bytes = (functions: (typeof twice)[]) =>
     model(
       {
         node: [
-          node('Bent', ['x', 'w'], ['p'], { domain: 'own', attribute: [slope] }),
-          node('Bent', ['p', 'w'], ['q'], { domain: 'own' }),
-          node('ReduceSum', ['q'], ['y'], { attribute: [int('keepdims', 0)] }),
+          node('Bent', ['x', 'w'], ['p'], { slope: { float: 0.5 } }, 'own'),
+          node('Bent', ['p', 'w'], ['q'], {}, 'own'),
+          node('ReduceSum', ['q'], ['y'], { keepdims: 0 }),
         ],
         initializer: [floats('w', [2, 2], [1, -2, 3, 4])],
       },
@@ -194,14 +148,14 @@ describe('functions of a model', () => {
       domain: 'own',
       input: ['a', 'w'],
       output: ['b'],
-      node: [node('Bent', ['a', 'w'], ['b'], { domain: 'own' })],
+      node: [node('Bent', ['a', 'w'], ['b'], {}, 'own')],
     });
     expect(() => importModel(decode(bytes([endless]), 'm'), 'm')).toThrow(/functions call one another 32 deep/);
   });
 
   it('that are missing are named', () => {
     expect(() => importModel(decode(bytes([]), 'm'), 'm')).toThrow(
-      /m: Bent 'Bent node': the operator own\.Bent is not supported/,
+      /m: Bent 'Bent p': the operator own\.Bent is not supported/,
     );
   });
 });
@@ -217,12 +171,12 @@ describe('inspect', () => {
       await writeFile(path, model(parts));
       const { code, stdout, stderr } = await runCli('inspect', path);
       expect(code).toBe(1);
-      expect(stdout).toContain("not supported: StringNormalizer, node 'StringNormalizer node'");
+      expect(stdout).toContain("not supported: StringNormalizer, node 'StringNormalizer h'");
       expect(stdout).toContain('input   x  float [n, 2]');
       expect(stderr).toContain('the operator StringNormalizer is not supported');
       const json = await runCli('inspect', path, '--json');
       expect(JSON.parse(json.stdout).unsupported).toEqual([
-        { node: 'StringNormalizer node', operator: 'StringNormalizer' },
+        { node: 'StringNormalizer h', operator: 'StringNormalizer' },
       ]);
     });
   });
@@ -237,8 +191,8 @@ describe('what a model must have is said where it has not', () => {
       { ...linear([w]), input: [input('x', ['n', 'length'])] },
       /axis 1 of input 'x' is 'length', a size that is not fixed/,
     ],
-    ['operands that fit', linear([floats('w', [3, 2], [1, 2, 3, 4, 5, 6])]), /MatMul 'MatMul node': \[1,2\] × \[3,2\]/],
-    ['all operands', linear([]), /MatMul 'MatMul node': nothing before it makes 'w'/],
+    ['operands that fit', linear([floats('w', [3, 2], [1, 2, 3, 4, 5, 6])]), /MatMul 'MatMul h': \[1,2\] × \[3,2\]/],
+    ['all operands', linear([]), /MatMul 'MatMul h': nothing before it makes 'w'/],
     [
       'a loss that depends on the data',
       { node: [node('ReduceSum', ['w'], ['y'])], initializer: [w] },

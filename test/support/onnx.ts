@@ -2,25 +2,13 @@
 
 import { Arena, interpret, type Value } from '../../src/graph/index.ts';
 import { NodeContext, type OnnxModel, type OnnxNode, type OnnxTensor, operators } from '../../src/onnx/index.ts';
-import {
-  AttributeProto_AttributeType,
-  AttributeProtoSchema,
-  create,
-  GraphProtoSchema,
-  ModelProtoSchema,
-  NodeProtoSchema,
-  OperatorSetIdProtoSchema,
-  TensorProto_DataType,
-  TensorProtoSchema,
-  TypeProto_TensorSchema,
-  TypeProtoSchema,
-  toBinary,
-  ValueInfoProtoSchema,
-} from '../../src/onnx/proto.ts';
 import { constantData } from '../../src/ops/index.ts';
 import { openSession } from '../../src/runtime/node.ts';
 import { type Shape, sizeOf } from '../../src/tensor/shape.ts';
+import { type Attr, FLOAT, modelBytes, node as protoNode, tensor, value } from './proto.ts';
 import { randomData } from './run.ts';
+
+export type { Attr } from './proto.ts';
 
 /** An operand: random floats of a shape, or given numbers. */
 export interface Operand {
@@ -33,14 +21,6 @@ export interface Operand {
   /** Floats that are constants of the model, not something to differentiate. */
   readonly constant?: boolean;
 }
-
-export type Attr =
-  | number
-  | string
-  | readonly number[]
-  | { readonly float: number }
-  | { readonly floats: readonly number[] }
-  | { readonly strings: readonly string[] };
 
 export interface NodeCase {
   readonly op: string;
@@ -60,77 +40,21 @@ export const dataOf = (operand: Operand, i: number): Float64Array => {
 export const isFree = (operand: Operand | undefined): boolean =>
   operand !== undefined && (operand.dtype ?? 'float') === 'float' && !operand.constant && operand.data === undefined;
 
-const elemTypes = {
-  float: TensorProto_DataType.FLOAT,
-  int: TensorProto_DataType.INT64,
-  bool: TensorProto_DataType.BOOL,
-} as const;
-
-function rawOf(dtype: 'float' | 'int' | 'bool', data: Float64Array): Uint8Array<ArrayBuffer> {
+function typed(dtype: 'float' | 'int' | 'bool', data: Float64Array): Float32Array | BigInt64Array | Uint8Array {
   if (dtype === 'bool') return Uint8Array.from(data);
-  const typed = dtype === 'float' ? Float32Array.from(data) : BigInt64Array.from(data as ArrayLike<number>, BigInt);
-  return new Uint8Array(typed.buffer);
-}
-
-function attribute(name: string, value: Attr) {
-  const { INT, INTS, FLOAT, FLOATS, STRING, STRINGS } = AttributeProto_AttributeType;
-  if (typeof value === 'number') return create(AttributeProtoSchema, { name, type: INT, i: BigInt(value) });
-  if (typeof value === 'string') {
-    return create(AttributeProtoSchema, { name, type: STRING, s: new TextEncoder().encode(value) });
-  }
-  if ('float' in value) return create(AttributeProtoSchema, { name, type: FLOAT, f: value.float });
-  if ('strings' in value) {
-    return create(AttributeProtoSchema, {
-      name,
-      type: STRINGS,
-      strings: value.strings.map((t) => new TextEncoder().encode(t)),
-    });
-  }
-  if ('floats' in value) return create(AttributeProtoSchema, { name, type: FLOATS, floats: [...value.floats] });
-  return create(AttributeProtoSchema, { name, type: INTS, ints: value.map(BigInt) });
+  return dtype === 'float' ? Float32Array.from(data) : BigInt64Array.from(data as ArrayLike<number>, BigInt);
 }
 
 /** The node's first output as ONNX Runtime computes it, as floats. */
 export async function runtimeOutput(c: NodeCase): Promise<Float32Array> {
   const outputs = Array.from({ length: c.outputs ?? 1 }, (_, k) => `y${k}`);
-  const node = create(NodeProtoSchema, {
-    name: 'node',
-    opType: c.op,
-    input: c.operands.map((operand, i) => (operand ? `a${i}` : '')),
-    output: outputs,
-    attribute: Object.entries(c.attrs ?? {}).map(([name, value]) => attribute(name, value)),
-  });
-  const cast = create(NodeProtoSchema, {
-    name: 'cast',
-    opType: 'Cast',
-    input: ['y0'],
-    output: ['result'],
-    attribute: [attribute('to', TensorProto_DataType.FLOAT)],
-  });
+  const names = c.operands.map((operand, i) => (operand ? `a${i}` : ''));
   const initializer = c.operands.flatMap((operand, i) => {
-    if (!operand) return [];
-    const dtype = operand.dtype ?? 'float';
-    const rawData = rawOf(dtype, dataOf(operand, i));
-    return [
-      create(TensorProtoSchema, {
-        name: `a${i}`,
-        dims: operand.shape.map(BigInt),
-        dataType: elemTypes[dtype],
-        rawData,
-      }),
-    ];
+    return operand ? [tensor(`a${i}`, operand.shape, typed(operand.dtype ?? 'float', dataOf(operand, i)))] : [];
   });
-  const type = create(TypeProto_TensorSchema, { elemType: TensorProto_DataType.FLOAT });
-  const result = create(ValueInfoProtoSchema, {
-    name: 'result',
-    type: create(TypeProtoSchema, { value: { case: 'tensorType', value: type } }),
-  });
-  const model = create(ModelProtoSchema, {
-    irVersion: 8n,
-    opsetImport: [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(c.opset ?? 18) })],
-    graph: create(GraphProtoSchema, { name: 'g', node: [node, cast], initializer, output: [result] }),
-  });
-  const session = await openSession(toBinary(ModelProtoSchema, model), { threads: 1 });
+  const nodes = [protoNode(c.op, names, outputs, c.attrs), protoNode('Cast', ['y0'], ['result'], { to: FLOAT })];
+  const bytes = modelBytes({ node: nodes, initializer, output: [value('result', FLOAT)] }, c.opset ?? 18);
+  const session = await openSession(bytes, { threads: 1 });
   try {
     return (await session.run({})).result!.data;
   } finally {
