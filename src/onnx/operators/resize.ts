@@ -1,7 +1,7 @@
 // Interpolation along each axis as a product with a constant matrix: every mode and coordinate rule is such a matrix.
 
 import type { Value } from '../../graph/index.ts';
-import { matmul, reshape, transpose } from '../../ops/index.ts';
+import { expand, matmul, reshape, transpose } from '../../ops/index.ts';
 import type { NodeContext } from './context.ts';
 
 /** Resize, and Upsample as it was before opset 10. */
@@ -33,6 +33,11 @@ function given(list: number[] | undefined): number[] | undefined {
 /** y[.., j, ..] = Σ_i m[j, i] x[.., i, ..]. */
 function alongAxis(ctx: NodeContext, x: Value, axis: number, m: Float64Array, size: number): Value {
   const d = x.shape[axis]!;
+  if (size % d === 0 && repeats(m, d, size)) {
+    const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
+    const open = reshape(x, [...before, d, 1, ...after]);
+    return reshape(expand(open, [...before, d, size / d, ...after]), [...before, size, ...after]);
+  }
   const last = x.shape.length - 1;
   const perm = [...x.shape.keys()].filter((a) => a !== axis).concat(axis);
   const flat = reshape(transpose(x, perm), [-1, d]);
@@ -42,6 +47,11 @@ function alongAxis(ctx: NodeContext, x: Value, axis: number, m: Float64Array, si
     reshape(y, shape),
     x.shape.map((_, a) => (a === axis ? last : a < axis ? a : a - 1)),
   );
+}
+
+/** Whether each input is there size / d times, in order: nearest neighbours at a whole scale. */
+function repeats(m: Float64Array, d: number, size: number): boolean {
+  return m.every((w, at) => w === Number(at % d === Math.floor(Math.floor(at / d) / (size / d))));
 }
 
 /** The matrix [size, d] of one axis. */
