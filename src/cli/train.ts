@@ -15,7 +15,8 @@ export const trainCommand: Command = {
   about: 'Trains a built-in generative model by maximum likelihood.',
   details: [
     `ARCH is one of ${Object.keys(architectures).join(', ')}. A run that was stopped or killed goes on where its last checkpoint was:\n` +
-      'call it again with the same arguments. DIR then holds model.json, weights.safetensors and the log train.log.jsonl.',
+      'call it again with the same arguments. DIR then holds model.json, weights.safetensors and the log train.log.jsonl. A step takes\n' +
+      'a batch of 64 unless --batch says otherwise.',
   ],
   examples: [
     'train glow --data fashion-mnist:train --pad 32 --out models/glow',
