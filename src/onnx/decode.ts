@@ -167,7 +167,8 @@ function inputOf(v: ValueInfoProto, ctx: Context): FileInput {
   const type = v.type?.value;
   if (type?.case !== 'tensorType') throw new ModelError(`${ctx.name}: input '${v.name}' is not a tensor`);
   const shape = type.value.shape?.dim.map((d, axis) => {
-    if (d.value.case === 'dimValue') return Number(d.value.value);
+    // Exporters write 0 or -1 for a size that they do not know.
+    if (d.value.case === 'dimValue') return d.value.value > 0n ? Number(d.value.value) : `?${axis}`;
     return d.value.case === 'dimParam' ? d.value.value : `?${axis}`;
   });
   return { name: v.name, dtype: dtypeOf(type.value.elemType, `input '${v.name}'`, ctx), shape };

@@ -108,6 +108,9 @@ const MAX_KNOWN = [2 ** 22, 2 ** 24] as const;
 function resolved(own: FileNode['attrs'], call: FileNode['attrs']): FileNode['attrs'] {
   return Object.fromEntries(
     Object.entries(own).flatMap(([name, a]): [string, FileAttr][] => {
+      if (typeof a === 'object' && 'nodes' in a) {
+        return [[name, { ...a, nodes: a.nodes.map((inner) => ({ ...inner, attrs: resolved(inner.attrs, call) })) }]];
+      }
       if (typeof a !== 'object' || !('ref' in a)) return [[name, a]];
       const given = call[a.ref];
       return given === undefined ? [] : [[name, given]];
@@ -132,7 +135,7 @@ class ImportState implements Importer {
   #nodes = 0;
   /** The values by name where the present node stands. */
   #around: ReadonlyMap<string, Value> | undefined;
-  readonly #parameters = new Map<string, Value>();
+  readonly #parameters = new Map<FileTensor, Value>();
   /** Inputs as they come, before `feed`. */
   readonly #inputs = new Map<string, Value>();
   /** Initialisers that are running statistics of a batch normalisation: not learned by gradients. */
@@ -176,6 +179,8 @@ class ImportState implements Importer {
         `${this.#name}: axis ${axis} of input '${v.name}' is '${d}', a size that is not fixed; export it with the size the data have`,
       );
     });
+    if (sizeOf(shape) > MAX_SIZE)
+      throw new ModelError(`${this.#name}: input '${v.name}' has the shape ${shapeText(shape)}`);
     const fixed = constants[v.name];
     if (fixed !== undefined) return expand(this.arena.constant(fixed, [], v.dtype), shape);
     const from = normal.includes(v.name) ? 'normal' : uniform.includes(v.name) ? 'uniform' : 'data';
@@ -210,15 +215,20 @@ class ImportState implements Importer {
   /** Floats are parameters, as far as they turn out to matter; all else is a constant. */
   #initializer(name: string, t: FileTensor): Value {
     if (t.dtype !== 'float') return this.arena.constant(t.data, t.shape, t.dtype);
-    return this.#parameters.get(name) ?? this.#param(name, t); // a loop's body comes by more than once
+    // A loop's body comes by more than once with the same tensor; another body may have another tensor of that name.
+    const known = this.#parameters.get(t);
+    if (known) return known;
+    let free = name;
+    for (let k = 2; this.weights.has(free); k++) free = `${name}#${k}`;
+    const value = this.#param(free, t);
+    this.#parameters.set(t, value);
+    return value;
   }
 
   #param(name: string, t: FileTensor): Value {
     this.weights.set(name, t);
     const trainable = !this.#statistics.has(name) && (this.#options.params?.test(name) ?? true);
-    const value = this.arena.param(name, t.shape, { trainable });
-    this.#parameters.set(name, value);
-    return value;
+    return this.arena.param(name, t.shape, { trainable });
   }
 
   /** All values of a graph by name, from those it starts with. */

@@ -5,8 +5,8 @@ import {
   add,
   concat,
   div,
-  equal,
   expand,
+  greater,
   matmul,
   mul,
   reshape,
@@ -17,20 +17,31 @@ import {
   transpose,
   where,
 } from '../../ops/index.ts';
-import { shapeText } from '../../tensor/shape.ts';
+import { sameShape, shapeText } from '../../tensor/shape.ts';
 import type { NodeContext, Operators } from './context.ts';
 import { oneHot } from './shape.ts';
 
-/** softmax(Q Kᵀ · scale + mask) V, queries of several heads to a head of keys where they are fewer. */
+/**
+ * softmax(Q Kᵀ · scale + mask) V, queries of several heads to a head of keys where they are fewer. Exporters name the other
+ * outputs (keys, values, scores) without use; the import refuses a node that does use one, as nothing makes it.
+ */
 function attention(ctx: NodeContext): Value {
   for (const i of [4, 5]) if (ctx.maybe(i)) ctx.refuse('past keys and values');
   if (ctx.maybe(6)) ctx.refuse('lengths of padded keys');
-  const flat = ctx.in(0).shape.length === 3;
+  const ranks = [0, 1, 2].map((i) => ctx.in(i).shape.length);
+  const flat = ranks[0] === 3;
+  if (ranks.some((r) => r !== (flat ? 3 : 4))) {
+    ctx.refuse(`${[0, 1, 2].map((i) => shapeText(ctx.in(i).shape)).join(', ')}, expected three or four axes each`);
+  }
   const [qHeads, kvHeads] = flat
     ? [ctx.int('q_num_heads'), ctx.int('kv_num_heads')]
     : [ctx.in(0).shape[1]!, ctx.in(1).shape[1]!];
+  if (qHeads < 1 || kvHeads < 1 || qHeads % kvHeads !== 0) {
+    ctx.refuse(`${qHeads} heads of queries for ${kvHeads} of keys`);
+  }
   const heads = (v: Value, count: number): Value => {
     if (!flat) return v;
+    if (v.shape[2]! % count !== 0) ctx.refuse(`${shapeText(v.shape)} for ${count} heads`);
     const [n, length, width] = v.shape as [number, number, number];
     return transpose(reshape(v, [n, length, count, width / count]), [0, 2, 1, 3]);
   };
@@ -50,44 +61,62 @@ function attention(ctx: NodeContext): Value {
   const v = spread(heads(ctx.in(2), kvHeads));
   const [n, , queries, width] = q.shape as [number, number, number, number];
   const keys = k.shape[2]!;
-  let logits = mul(matmul(q, transpose(k, [0, 1, 3, 2])), ctx.float('scale', 1 / Math.sqrt(width)));
+  const scores = mul(matmul(q, transpose(k, [0, 1, 3, 2])), ctx.float('scale', 1 / Math.sqrt(width)));
   const cap = ctx.float('softcap', 0);
-  const capped = () => (cap > 0 ? mul(cap, tanh(div(logits, cap))) : logits);
-  logits = capped();
+  // Before the mask: after it, the cap would let masked keys back in (the corrected specification, onnx#7867).
+  let logits = cap > 0 ? mul(cap, tanh(div(scores, cap))) : scores;
+  const allowed: Value[] = [];
   const mask = ctx.maybe(3);
-  if (mask) logits = mask.dtype === 'bool' ? where(mask, logits, OUT) : add(logits, mask);
-  if (ctx.int('is_causal', 0) === 1) {
-    const allowed = Array.from({ length: queries * keys }, (_, at) => Number(at % keys <= Math.floor(at / keys)));
-    logits = where(equal(ctx.constant(allowed, [queries, keys]), 1), logits, OUT);
+  if (mask) {
+    if (mask.shape.at(-1) !== keys) ctx.refuse(`a mask ${shapeText(mask.shape)} for ${keys} keys`);
+    const open = mask.dtype === 'bool' ? mask : greater(mask, LOWEST);
+    if (mask.dtype !== 'bool') logits = add(logits, where(open, mask, 0));
+    allowed.push(open);
   }
-  const y = matmul(softmax(logits, 3), v);
+  if (ctx.int('is_causal', 0) === 1) {
+    const seen = Array.from({ length: queries * keys }, (_, at) => Number(at % keys <= Math.floor(at / keys)));
+    allowed.push(ctx.constant(seen, [queries, keys], 'bool'));
+  }
+  for (const open of allowed) logits = where(open, logits, OUT);
+  // A query without any key gets zeros, not an average of what it must not see.
+  const weights = allowed.reduce((p, open) => where(open, p, 0), softmax(logits, 3));
+  const y = matmul(weights, v);
   return flat ? reshape(transpose(y, [0, 2, 1, 3]), [n, queries, qHeads * v.shape[3]!]) : y;
 }
 
 /** Instead of −∞, which would make NaN of a row without any key. */
 const OUT = -1e30;
 
+/** The lowest float32. Masks mean −∞ by it, as by −∞ itself. */
+const LOWEST = -3.4028234663852886e38;
+
 /** Pairs of numbers turned by an angle that depends on the position. */
 function rotary(ctx: NodeContext): Value {
   const x = ctx.in(0);
   const flat = x.shape.length === 3;
+  if (!flat && x.shape.length !== 4) ctx.refuse(`${shapeText(x.shape)}, expected three or four axes`);
   const count = flat ? ctx.int('num_heads') : x.shape[1]!;
+  if (flat && (count < 1 || x.shape[2]! % count !== 0)) ctx.refuse(`${shapeText(x.shape)} for ${count} heads`);
   const [n, length] = flat ? [x.shape[0]!, x.shape[1]!] : [x.shape[0]!, x.shape[2]!];
   const split = flat ? transpose(reshape(x, [n, length, count, x.shape[2]! / count]), [0, 2, 1, 3]) : x;
   const width = split.shape[3]!;
   const turned = ctx.int('rotary_embedding_dim', 0) || width;
+  if (turned < 0 || turned > width || turned % 2 !== 0) ctx.refuse(`${turned} of ${width} numbers to turn in pairs`);
   const half = turned / 2;
+  const positions = ctx.maybe(3);
+  /** [n, 1, T, half] from a table of all positions, or given as it is. */
   const cache = (i: number): Value => {
     const table = ctx.in(i);
-    const positions = ctx.maybe(3);
-    // [n, T, half] from a table of all positions, or given as it is.
-    const rows = positions
-      ? reshape(matmul(reshape(oneHot(ctx, positions, table.shape[0]!), [n * length, -1]), table), [n, 1, length, half])
-      : reshape(table, [n, 1, length, half]);
-    return rows;
+    const expected = positions ? [table.shape[0]!, half] : [n, length, half];
+    if (!sameShape(table.shape, expected)) {
+      ctx.refuse(`operand ${i} is ${shapeText(table.shape)}, expected ${shapeText(expected)}`);
+    }
+    if (!positions) return reshape(table, [n, 1, length, half]);
+    const most = table.shape[0]!;
+    const bad = ctx.importer.known(positions)?.find((p) => p < 0 || p >= most);
+    if (bad !== undefined) ctx.refuse(`position ${bad} of ${most}`);
+    return reshape(matmul(reshape(oneHot(ctx, positions, most), [n * length, most]), table), [n, 1, length, half]);
   };
-  if (ctx.in(1).shape.at(-1) !== half)
-    ctx.refuse(`cos_cache ${shapeText(ctx.in(1).shape)} for ${turned} numbers to turn`);
   const [cos, sin] = [cache(1), cache(2)];
   const part = slice(split, 3, 0, turned);
   const interleaved = ctx.int('interleaved', 0) === 1;

@@ -2,6 +2,7 @@
 
 import type { Value } from '../../graph/index.ts';
 import { concat, reshape, slice } from '../../ops/index.ts';
+import { normaliseAxis } from '../../tensor/shape.ts';
 import type { NodeContext, Operators } from './context.ts';
 import { axisOf } from './shape.ts';
 
@@ -26,6 +27,11 @@ function loop(ctx: NodeContext): Value[] {
   let going = (ctx.maybeKnown(1)?.[0] ?? 1) !== 0;
   const carriedCount = ctx.count - 2;
   let carried = Array.from({ length: Math.max(0, carriedCount) }, (_, k) => ctx.in(k + 2));
+  if (body.outputs.length < 1 + carried.length || body.inputs.length !== 2 + carried.length) {
+    ctx.refuse(
+      `a body of ${body.inputs.length} inputs and ${body.outputs.length} outputs for ${carried.length} values`,
+    );
+  }
   const collected: Value[][] = Array.from({ length: body.outputs.length - 1 - carried.length }, () => []);
   for (let round = 0; going && round < most; round++) {
     if (round >= MOST) ctx.refuse(`more than ${MOST} rounds`);
@@ -45,18 +51,36 @@ function loop(ctx: NodeContext): Value[] {
 
 /** Body: (state …, slice …) -> (state …, slice …), over the scanned axes of equal length. */
 function scan(ctx: NodeContext): Value[] {
+  if (ctx.opset < 9) ctx.refuse('the form before opset 9, which goes through the batch one by one');
   const body = ctx.graph('body');
   const scanned = ctx.int('num_scan_inputs');
   const states = ctx.count - scanned;
-  const each = (name: string, k: number) => ctx.ints(name)?.[k] ?? 0;
-  const inputs = Array.from({ length: scanned }, (_, k) => {
+  const kept = body.outputs.length - states;
+  if (scanned < 1 || states < 0 || kept < 0 || body.inputs.length !== ctx.count) {
+    ctx.refuse(
+      `${ctx.count} operands, ${scanned} of them scanned, for a body of ${body.inputs.length} inputs and ${body.outputs.length} outputs`,
+    );
+  }
+  const list = (name: string, length: number): readonly number[] => {
+    const given = ctx.ints(name) ?? new Array<number>(length).fill(0);
+    return given.length === length ? given : ctx.refuse(`${name} has ${given.length} numbers, expected ${length}`);
+  };
+  const backwards = (name: string, length: number) =>
+    list(name, length).map((d) => (d === 0 || d === 1 ? d === 1 : ctx.refuse(`${name} ${d}, expected 0 or 1`)));
+  const axes = list('scan_input_axes', scanned);
+  const inputs = backwards('scan_input_directions', scanned).map((reverse, k) => {
     const v = ctx.in(states + k);
-    return { v, axis: axisOf(ctx, v, each('scan_input_axes', k)), reverse: each('scan_input_directions', k) === 1 };
+    return { v, axis: axisOf(ctx, v, axes[k]!), reverse };
   });
-  const rounds = inputs[0]!.v.shape[inputs[0]!.axis]!;
+  const outAxes = list('scan_output_axes', kept);
+  const outReverse = backwards('scan_output_directions', kept);
+  const lengths = inputs.map(({ v, axis }) => v.shape[axis]!);
+  const rounds = lengths[0]!;
+  if (lengths.some((l) => l !== rounds)) ctx.refuse(`scanned axes of different lengths, ${lengths.join(', ')}`);
+  if (rounds === 0 && kept > 0) ctx.refuse('no rounds, but results to collect');
   if (rounds > MOST) ctx.refuse(`more than ${MOST} rounds`);
   let state = Array.from({ length: states }, (_, k) => ctx.in(k));
-  const collected: Value[][] = Array.from({ length: body.outputs.length - states }, () => []);
+  const collected: Value[][] = Array.from({ length: kept }, () => []);
   for (let round = 0; round < rounds; round++) {
     const slices = inputs.map(({ v, axis, reverse }) => {
       const at = reverse ? rounds - 1 - round : round;
@@ -67,13 +91,12 @@ function scan(ctx: NodeContext): Value[] {
     });
     const results = ctx.importer.inline(body, [...state, ...slices]);
     state = results.slice(0, states);
-    for (const [k, list] of collected.entries()) list.push(results[states + k]!);
+    for (const [k, values] of collected.entries()) values.push(results[states + k]!);
   }
-  const outputs = collected.map((list, k) => {
-    const ordered = each('scan_output_directions', k) === 1 ? list.toReversed() : list;
-    const rank = ordered[0]!.shape.length + 1;
-    const axis = each('scan_output_axes', k);
-    return stacked(ordered, axis < 0 ? axis + rank : axis);
+  const outputs = collected.map((values, k) => {
+    const rank = values[0]!.shape.length + 1;
+    const axis = normaliseAxis(outAxes[k]!, rank) ?? ctx.refuse(`axis ${outAxes[k]} of a result of ${rank} axes`);
+    return stacked(outReverse[k] ? values.toReversed() : values, axis);
   });
   return [...state, ...outputs];
 }

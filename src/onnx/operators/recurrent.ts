@@ -15,6 +15,7 @@ import {
   tanh,
   transpose,
 } from '../../ops/index.ts';
+import { type Shape, sameShape, shapeText } from '../../tensor/shape.ts';
 import type { NodeContext, Operators } from './context.ts';
 
 type Activation = (x: Value) => Value;
@@ -45,16 +46,42 @@ type Step = (d: Direction, x: Value, state: State) => State;
 function recurrent(ctx: NodeContext, gates: number, defaults: readonly string[], step: Step): Value[] {
   if (ctx.has('clip')) ctx.refuse('clip');
   if (ctx.int('input_forget', 0) !== 0) ctx.refuse('input_forget');
-  const batchFirst = ctx.int('layout', 0) === 1;
+  const layout = ctx.int('layout', 0);
+  if (layout !== 0 && layout !== 1) ctx.refuse(`layout ${layout}`);
+  const batchFirst = layout === 1;
   const swap = (v: Value) => (batchFirst ? transpose(v, [1, 0, 2]) : v);
+  if (ctx.in(0).shape.length !== 3) ctx.refuse(`the sequence ${shapeText(ctx.in(0).shape)}, expected three axes`);
   const x = swap(ctx.in(0)); // [T, N, I]
   const [T, N, width] = x.shape as [number, number, number];
-  const hidden = ctx.in(2).shape[2]!;
+  if (T === 0) ctx.refuse('a sequence of length 0');
+  const hidden = ctx.in(2).shape[2] ?? ctx.refuse(`recurrence weights ${shapeText(ctx.in(2).shape)}`);
+  if (ctx.int('hidden_size', hidden) !== hidden) {
+    ctx.refuse(`hidden_size ${ctx.int('hidden_size')}, its recurrence weights are ${shapeText(ctx.in(2).shape)}`);
+  }
   const kind = ctx.text('direction', 'forward');
+  if (!['forward', 'reverse', 'bidirectional'].includes(kind)) ctx.refuse(`direction '${kind}'`);
   const directions = kind === 'bidirectional' ? 2 : 1;
+  const start = batchFirst ? [N, directions, hidden] : [directions, N, hidden];
+  const expected: readonly (readonly [operand: number, shape: Shape])[] = [
+    [1, [directions, gates * hidden, width]],
+    [2, [directions, gates * hidden, hidden]],
+    [3, [directions, 2 * gates * hidden]],
+    [5, start],
+    [6, start],
+    [7, [directions, 3 * hidden]],
+  ];
+  for (const [i, shape] of expected) {
+    const given = ctx.maybe(i);
+    if (given && !sameShape(given.shape, shape)) {
+      ctx.refuse(`operand ${i} is ${shapeText(given.shape)}, expected ${shapeText(shape)}`);
+    }
+  }
   const lengths = ctx.maybeKnown(4);
   if (lengths?.some((l) => l !== T)) ctx.refuse('sequences of different lengths');
   const names = ctx.texts('activations') ?? Array.from({ length: directions }, () => defaults).flat();
+  if (names.length !== directions * defaults.length) {
+    ctx.refuse(`${names.length} activations, expected ${directions * defaults.length}`);
+  }
 
   const results = Array.from({ length: directions }, (_, index) => {
     const own = (v: Value) => reshape(slice(v, 0, index, index + 1), v.shape.slice(1));
@@ -73,11 +100,11 @@ function recurrent(ctx: NodeContext, gates: number, defaults: readonly string[],
       hidden,
       index,
     };
-    const start = (i: number) => {
+    const initial = (i: number) => {
       const given = ctx.maybe(i);
       return given ? own(swap(given)) : expand(ctx.constant(0), [N, hidden]);
     };
-    let state: State = { h: start(5), c: start(6) };
+    let state: State = { h: initial(5), c: initial(6) };
     const reverse = kind === 'reverse' || index === 1;
     const order = Array.from({ length: T }, (_, k) => (reverse ? T - 1 - k : k));
     const outputs = new Array<Value>(T);
