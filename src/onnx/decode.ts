@@ -1,6 +1,6 @@
 // The bytes of an ONNX file in; its main graph as plain data out, every size checked against what is there.
 
-import { ModelError } from '../errors.ts';
+import { GraphError, ModelError } from '../errors.ts';
 import type { DType } from '../graph/index.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
 import {
@@ -82,6 +82,24 @@ export type ExternalData = (location: string) => Uint8Array;
 
 /** Throws a ModelError that names the file and the place in it. */
 export function decode(bytes: Uint8Array, name: string, external?: ExternalData): FileModel {
+  return naming(name, () => decoded(bytes, name, external));
+}
+
+/** What `work` throws about a file's content, with the file's name, and short however long the names in it are. */
+export function naming<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof GraphError || error instanceof ModelError)) throw error;
+    const { message } = error;
+    const text = message.startsWith(name) ? message : `${name}: ${message}`;
+    const most = name.length + 1000;
+    if (text === message && text.length <= most) throw error;
+    throw new ModelError(text.length <= most ? text : `${text.slice(0, most)}…`, { cause: error });
+  }
+}
+
+function decoded(bytes: Uint8Array, name: string, external?: ExternalData): FileModel {
   if (bytes.length === 0) throw new ModelError(`${name}: is empty, expected an ONNX model`);
   let proto: ReturnType<typeof fromBinary<typeof ModelProtoSchema>>;
   try {

@@ -12,6 +12,7 @@ import {
   type FileModel,
   type FileNode,
   type FileTensor,
+  naming,
   operatorName,
 } from './decode.ts';
 import { type Importer, NodeContext, operators } from './operators/index.ts';
@@ -50,11 +51,7 @@ export interface ImportedModel {
 
 /** Throws a ModelError that names the file, the node and the reason. */
 export function importModel(file: FileModel, name: string, options: ImportOptions = {}): ImportedModel {
-  try {
-    return imported(file, name, options);
-  } catch (error) {
-    throw error instanceof GraphError ? new ModelError(`${name}: ${error.message}`) : error;
-  }
+  return naming(name, () => imported(file, name, options));
 }
 
 function imported(file: FileModel, name: string, options: ImportOptions): ImportedModel {
@@ -130,9 +127,9 @@ class ImportState implements Importer {
   readonly opset: number;
   /** Tensors of the parameters, by the parameter's name. */
   readonly weights = new Map<string, FileTensor>();
+  #nodes = 0;
   /** How many functions, branches and bodies are being inlined. */
   #depth = 0;
-  #nodes = 0;
   /** The values by name where the present node stands. */
   #around: ReadonlyMap<string, Value> | undefined;
   readonly #parameters = new Map<FileTensor, Value>();

@@ -117,6 +117,12 @@ export class NodeContext {
     return this.arena.constant(data, [data.length], 'int');
   }
 
+  /** `n` where it is a size that a model may have; what a damaged file asks for is refused before it is allocated. */
+  sized(n: number, what: string, most = 2 ** 26): number {
+    if (Number.isSafeInteger(n) && n >= 0 && n <= most) return n;
+    return this.refuse(`${what} of ${n}, expected a whole number up to ${most}`);
+  }
+
   refuse(reason: string): never {
     throw new GraphError(`${this.node.op} '${this.node.name}': ${reason}`);
   }

@@ -108,6 +108,7 @@ function transposedConvolution(ctx: NodeContext): Value {
 /** The values that each place of the kernel meets, each of the output's shape. Padding has the value `outside`. */
 function taps(ctx: NodeContext, x: Value, w: Window, outside: number): Value[] {
   const r = w.kernel.length;
+  for (const p of w.pads) ctx.sized(p, 'padding', 2 ** 20);
   const ceilMode = ctx.int('ceil_mode', 0) === 1;
   const out = w.kernel.map((k, s) => {
     const room = x.shape[s + 2]! + w.pads[s]! + w.pads[s + r]! - (w.dilations[s]! * (k - 1) + 1);
@@ -129,7 +130,11 @@ function taps(ctx: NodeContext, x: Value, w: Window, outside: number): Value[] {
     const border = Float64Array.from(known, (v) => (v === 1 ? 0 : outside));
     padded = add(padded, ctx.constant(border, padded.shape));
   }
-  const count = w.kernel.reduce((a, b) => a * b, 1);
+  const count = ctx.sized(
+    w.kernel.reduce((a, b) => a * b, 1),
+    'a window',
+    4096,
+  );
   return Array.from({ length: count }, (_, flat) => {
     const index = new Array<number>(r);
     for (let s = r - 1, rest = flat; s >= 0; s--) {

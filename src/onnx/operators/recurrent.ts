@@ -53,6 +53,7 @@ function recurrent(ctx: NodeContext, gates: number, defaults: readonly string[],
   if (ctx.in(0).shape.length !== 3) ctx.refuse(`the sequence ${shapeText(ctx.in(0).shape)}, expected three axes`);
   const x = swap(ctx.in(0)); // [T, N, I]
   const [T, N, width] = x.shape as [number, number, number];
+  ctx.sized(T, 'a sequence', 4096);
   if (T === 0) ctx.refuse('a sequence of length 0');
   const hidden = ctx.in(2).shape[2] ?? ctx.refuse(`recurrence weights ${shapeText(ctx.in(2).shape)}`);
   if (ctx.int('hidden_size', hidden) !== hidden) {

@@ -28,7 +28,7 @@ import { sizeOf } from '../../tensor/shape.ts';
 import type { NodeContext, Operator, Operators } from './context.ts';
 import { axesOf, axisOf } from './shape.ts';
 
-type Reduction = (x: Value, axes: readonly number[], keepdims: boolean) => Value;
+type Reduction = (x: Value, axes: readonly number[], keepdims: boolean, ctx: NodeContext) => Value;
 
 const reduction =
   (f: Reduction): Operator =>
@@ -37,8 +37,8 @@ const reduction =
     const given = axesOf(ctx, x, 1);
     const none = (given ?? []).length === 0;
     const own = (y: Value) => (ctx.in(0).dtype === 'int' ? toInt(y) : y); // sizes are multiplied this way
-    if (none && ctx.int('noop_with_empty_axes', 0) === 1) return own(f(x, [], true)); // squares and logarithms stay
-    return own(f(x, none ? [...x.shape.keys()] : given!, ctx.int('keepdims', 1) === 1));
+    if (none && ctx.int('noop_with_empty_axes', 0) === 1) return own(f(x, [], true, ctx)); // squares and logarithms stay
+    return own(f(x, none ? [...x.shape.keys()] : given!, ctx.int('keepdims', 1) === 1, ctx));
   };
 
 /** log Σ exp, kept from overflowing by the largest value. */
@@ -54,7 +54,8 @@ function logSumExp(x: Value, axes: readonly number[], keepdims: boolean): Value 
 }
 
 /** Factor by factor, so that the gradient holds where some are 0. */
-function product(x: Value, axes: readonly number[], keepdims: boolean): Value {
+function product(x: Value, axes: readonly number[], keepdims: boolean, ctx: NodeContext): Value {
+  for (const axis of axes) ctx.sized(x.shape[axis]!, 'a product over a length', 4096);
   const y = axes.reduce((part, axis) => split(part, part.shape[axis]!, axis).reduce((a, b) => mul(a, b)), x);
   return keepdims
     ? y
@@ -133,6 +134,7 @@ function localResponseNorm(ctx: NodeContext): Value {
   const [n, c, ...space] = x.shape as [number, number, ...number[]];
   const size = ctx.int('size');
   const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
+  ctx.sized(c, 'channels', 4096);
   const band = Array.from({ length: c * c }, (_, at) => {
     const [i, j] = [Math.floor(at / c), at % c];
     return Number(j >= i - before && j <= i + after);

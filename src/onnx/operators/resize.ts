@@ -19,6 +19,8 @@ export function resize(ctx: NodeContext): Value {
     const d = x.shape[axis]!;
     const size = sizes ? sizes[k]! : Math.floor(d * (scales ?? ctx.refuse('neither scales nor sizes'))[k]!);
     const scale = sizes ? size / d : scales![k]!;
+    ctx.sized(size * d, 'an interpolation between sizes with the product', 2 ** 24);
+    if (!(scale > 0)) ctx.refuse(`a scale of ${scale}`);
     if (size === d && scale === 1) return y;
     const box: [number, number] = roi ? [roi[k]!, roi[axes.length + k]!] : [0, 1];
     return alongAxis(ctx, y, axis, weights(ctx, d, size, scale, box, old), size);

@@ -93,7 +93,7 @@ function scatterElements(ctx: NodeContext): Value {
 
 /** How many elements come before each along the last axis: the larger ones, and of equal ones those further left. */
 function ranks(ctx: NodeContext, x: Value): Value {
-  const d = x.shape.at(-1)!;
+  const d = ctx.sized(x.shape.at(-1)!, 'an order over a length', 4096);
   const [mine, others] = [reshape(x, [...x.shape, 1]), reshape(x, [...x.shape.slice(0, -1), 1, d])];
   const left = Array.from({ length: d * d }, (_, at) => Number(at % d < Math.floor(at / d)));
   const ties = mul(toFloat(equal(others, mine)), ctx.constant(left, [d, d]));

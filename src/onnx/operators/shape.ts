@@ -107,6 +107,11 @@ function splitInto(ctx: NodeContext): Value[] {
 
 /** 1 where the index is v, [..., V] behind the shape of the indices; what counts from the end is brought to the front. */
 export function oneHot(ctx: NodeContext, indices: Value, depth: number): Value {
+  ctx.sized(
+    sizeOf(indices.shape) * ctx.sized(depth, 'a number of classes', 2 ** 20),
+    'a table of ones and zeros',
+    2 ** 28,
+  );
   const zero = ctx.constant(0, [], 'int');
   const positive = where(less(indices, zero), add(indices, ctx.constant(depth, [], 'int')), indices);
   const each = ctx.constant(
@@ -190,6 +195,7 @@ function gatherElements(ctx: NodeContext): Value {
 function tiled(ctx: NodeContext): Value {
   const x = ctx.in(0);
   const repeats = ctx.known(1);
+  for (const r of repeats) ctx.sized(r, 'a number of repetitions');
   const open = x.shape.flatMap((d) => [1, d]);
   const full = x.shape.flatMap((d, a) => [repeats[a]!, d]);
   return reshape(
@@ -211,6 +217,7 @@ function padded(ctx: NodeContext): Value {
     x.shape.map((d, a) => d + Math.min(0, before[a]!) + Math.min(0, after[a]!)),
     x.shape.map(() => 1),
   );
+  for (const p of [...before, ...after]) ctx.sized(Math.abs(p), 'padding', mode === 'constant' ? 2 ** 24 : 2 ** 12);
   const front = before.map((b) => Math.max(0, b));
   const back = after.map((b) => Math.max(0, b));
   if (mode === 'constant') {
@@ -255,6 +262,7 @@ function range(ctx: NodeContext): Value {
 function eyeLike(ctx: NodeContext): Value {
   const [rows, columns] = ctx.in(0).shape as [number, number];
   const k = ctx.int('k', 0);
+  ctx.sized(rows * columns, 'a number of elements', 2 ** 22);
   const data = Array.from({ length: rows * columns }, (_, at) =>
     Number((at % columns) - Math.floor(at / columns) === k),
   );
@@ -265,6 +273,7 @@ function eyeLike(ctx: NodeContext): Value {
 function nonZero(ctx: NodeContext): Value {
   const data = ctx.known(0);
   const { shape } = ctx.in(0);
+  ctx.sized(data.length, 'a number of elements', 2 ** 22);
   const places = [...data.keys()].filter((i) => data[i] !== 0);
   const index = shape.flatMap((d, a) => {
     const stride = sizeOf(shape.slice(a + 1));
@@ -285,7 +294,8 @@ function constant(ctx: NodeContext): Value {
 
 function filled(ctx: NodeContext): Value {
   const t = ctx.tensor('value');
-  return expand(ctx.constant(t?.data[0] ?? 0, [], t?.dtype ?? 'float'), [...ctx.known(0)]);
+  const shape = Array.from(ctx.known(0), (d) => ctx.sized(d, 'a size'));
+  return expand(ctx.constant(t?.data[0] ?? 0, [], t?.dtype ?? 'float'), shape);
 }
 
 /** Upper or lower triangle of the last two axes. */
@@ -294,6 +304,7 @@ function triangle(ctx: NodeContext): Value {
   const k = ctx.maybeKnown(1)?.[0] ?? 0;
   const upper = ctx.int('upper', 1) === 1;
   const [rows, columns] = x.shape.slice(-2) as [number, number];
+  ctx.sized(rows * columns, 'a number of elements', 2 ** 24);
   const mask = Array.from({ length: rows * columns }, (_, at) => {
     const offset = (at % columns) - Math.floor(at / columns);
     return Number(upper ? offset >= k : offset <= k);
@@ -330,7 +341,7 @@ function cumSum(ctx: NodeContext): Value {
   const x = ctx.in(0);
   const axis = axisOf(ctx, x, ctx.known(1)[0]!);
   const [exclusive, reverse] = [ctx.int('exclusive', 0) === 1, ctx.int('reverse', 0) === 1];
-  const d = x.shape[axis]!;
+  const d = ctx.sized(x.shape[axis]!, 'sums over a length', 4096);
   const ones = Array.from({ length: d * d }, (_, at) => {
     const [from, to] = [Math.floor(at / d), at % d];
     const [first, second] = reverse ? [to, from] : [from, to];

@@ -1,0 +1,28 @@
+// Damaged files of every format: each is refused with an error that names the file, or holds sound content. The long version,
+// in a process that may hang or crash, is `npm run fuzz`.
+
+import { describe, expect, it } from 'vitest';
+import { formatNames, makeFile, tryFile } from '../scripts/fuzz-child.ts';
+
+const [COUNT, SEED] = [300, 4];
+
+describe.each(formatNames)('%s', (format) => {
+  it(`damaged in ${COUNT} ways is refused, or read`, async () => {
+    const kinds = { read: 0, refused: 0, finding: 0 };
+    const findings: string[] = [];
+    for (let k = 0; k < COUNT; k++) {
+      const { kind, text } = await tryFile(format, SEED, k);
+      kinds[kind]++;
+      if (kind === 'finding') findings.push(`--format ${format} --seed ${SEED} --only ${k}: ${text}`);
+    }
+    expect(findings).toEqual([]);
+    // Damage that is never seen, or always, would test nothing.
+    expect(kinds.read).toBeGreaterThan(COUNT / 50);
+    expect(kinds.refused).toBeGreaterThan(COUNT / 4);
+  });
+
+  it('is damaged in the same way for the same seed', async () => {
+    const [first, second] = [await makeFile(format, 3, 7), await makeFile(format, 3, 7)];
+    expect(second).toEqual(first);
+  });
+});
