@@ -62,6 +62,7 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
   const what = options.objective ? 'the objective' : `output '${options.loss ?? file.graph.outputs[0]}'`;
   const loss = reshape(toFloat(output), []);
   if (loss.lead !== 'example') throw new ModelError(`${name}: ${what} does not depend on the data`);
+  for (const v of reachable([loss])) checkValue(v); // also what operators made on the way to their results
   const graph = { arena: loss.arena, outputs: { loss } };
   const params = paramsOf(graph, { all: true });
   if (params.length === 0) throw new ModelError(`${name}: ${what} depends on no parameters`);

@@ -56,11 +56,19 @@ interface Window {
   readonly pads: readonly number[];
 }
 
+/** Strides or dilations, one for each spatial axis. */
+function steps(ctx: NodeContext, name: 'strides' | 'dilations', kernel: readonly number[]): readonly number[] {
+  const list = ctx.ints(name) ?? kernel.map(() => 1);
+  for (const step of list) if (ctx.sized(step, name, 2 ** 20) === 0) ctx.refuse(`${name} of 0`);
+  return list;
+}
+
 function windowOf(ctx: NodeContext, x: Value, kernel: readonly number[]): Window {
   const r = kernel.length;
   if (x.shape.length !== r + 2) ctx.refuse(`${shapeText(x.shape)} has not ${r} spatial axes`);
-  const strides = ctx.ints('strides') ?? kernel.map(() => 1);
-  const dilations = ctx.ints('dilations') ?? kernel.map(() => 1);
+  const strides = steps(ctx, 'strides', kernel);
+  const dilations = steps(ctx, 'dilations', kernel);
+  for (const p of ctx.ints('pads') ?? []) ctx.sized(p, 'padding', 2 ** 20);
   const mode = ctx.text('auto_pad', 'NOTSET');
   if (mode === 'NOTSET') return { kernel, strides, dilations, pads: ctx.ints('pads') ?? new Array(2 * r).fill(0) };
   if (mode === 'VALID') return { kernel, strides, dilations, pads: new Array(2 * r).fill(0) };
@@ -77,15 +85,23 @@ function windowOf(ctx: NodeContext, x: Value, kernel: readonly number[]): Window
 function convolution(ctx: NodeContext): Value {
   const [x, w, bias] = [ctx.in(0), ctx.in(1), ctx.maybe(2)];
   const { strides, dilations, pads } = windowOf(ctx, x, ctx.ints('kernel_shape') ?? w.shape.slice(2));
-  return conv(x, w, { strides, dilations, pads, groups: ctx.int('group', 1), ...(bias ? { bias } : {}) });
+  return conv(x, w, {
+    strides,
+    dilations,
+    pads,
+    groups: ctx.sized(ctx.int('group', 1), 'groups', 2 ** 20),
+    ...(bias ? { bias } : {}),
+  });
 }
 
 function transposedConvolution(ctx: NodeContext): Value {
   const [x, w, bias] = [ctx.in(0), ctx.in(1), ctx.maybe(2)];
   const kernel = w.shape.slice(2);
   const r = kernel.length;
-  const strides = ctx.ints('strides') ?? kernel.map(() => 1);
-  const dilations = ctx.ints('dilations') ?? kernel.map(() => 1);
+  const strides = steps(ctx, 'strides', kernel);
+  const dilations = steps(ctx, 'dilations', kernel);
+  for (const p of [...(ctx.ints('pads') ?? []), ...(ctx.ints('output_padding') ?? [])])
+    ctx.sized(p, 'padding', 2 ** 20);
   const outputPadding = ctx.ints('output_padding') ?? kernel.map(() => 0);
   const mode = ctx.text('auto_pad', 'NOTSET');
   const wanted =
@@ -100,7 +116,7 @@ function transposedConvolution(ctx: NodeContext): Value {
     const large = total.map((t, s) => t - small[s]!);
     pads = mode === 'SAME_UPPER' ? [...small, ...large] : [...large, ...small];
   }
-  const groups = ctx.int('group', 1);
+  const groups = ctx.sized(ctx.int('group', 1), 'groups', 2 ** 20);
   const y = convTranspose(x, w, { strides, dilations, pads, groups, outputPadding });
   return bias ? add(y, reshape(bias, [1, -1, ...kernel.map(() => 1)])) : y;
 }
@@ -108,7 +124,6 @@ function transposedConvolution(ctx: NodeContext): Value {
 /** The values that each place of the kernel meets, each of the output's shape. Padding has the value `outside`. */
 function taps(ctx: NodeContext, x: Value, w: Window, outside: number): Value[] {
   const r = w.kernel.length;
-  for (const p of w.pads) ctx.sized(p, 'padding', 2 ** 20);
   const ceilMode = ctx.int('ceil_mode', 0) === 1;
   const out = w.kernel.map((k, s) => {
     const room = x.shape[s + 2]! + w.pads[s]! + w.pads[s + r]! - (w.dilations[s]! * (k - 1) + 1);
