@@ -158,6 +158,10 @@ export const cases: Readonly<Record<string, readonly Configuration[]>> = {
   HardSigmoid: [...unary, { operands: [f(2, 3)], attrs: { alpha: { float: 0.4 }, beta: { float: 0.1 } } }],
   HardSwish: unary,
   Mish: unary,
+  Swish: [
+    { operands: [f(2, 3)], opset: 24 },
+    { operands: [f(2, 3)], attrs: { alpha: { float: 1.5 } }, opset: 24 },
+  ],
   Clip: [
     { operands: [f(2, 3), float(-0.5), float(0.7)] },
     { operands: [f(2, 3), undefined, float(0.2)] },
