@@ -19,7 +19,7 @@ export function resize(ctx: NodeContext): Value {
     const d = x.shape[axis]!;
     const size = sizes ? sizes[k]! : Math.floor(d * (scales ?? ctx.refuse('neither scales nor sizes'))[k]!);
     const scale = sizes ? size / d : scales![k]!;
-    ctx.sized(size * d, 'an interpolation between sizes with the product', 2 ** 24);
+    ctx.sized(ctx.sized(size, 'a size', 2 ** 16) * d, 'an interpolation between sizes with the product', 2 ** 21);
     if (!(scale > 0)) ctx.refuse(`a scale of ${scale}`);
     if (size === d && scale === 1) return y;
     const box: [number, number] = roi ? [roi[k]!, roi[axes.length + k]!] : [0, 1];
