@@ -6,7 +6,7 @@ import type { Attrs, Contraction, Factor, Lowered, Lowering, OpRecord, Value, Va
 import { ndarray } from '../tensor/ndarray.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
-import { outerProduct } from './contraction.ts';
+import { gramMatrix, joinGroups, outerProduct } from './contraction.ts';
 import { reduceSum } from './reduce.ts';
 
 /** x [b, cIn, ...in], w [cOut, cIn / groups, ...kernel], y [b, cOut, ...out]; 1, 2 or 3 spatial axes. */
@@ -220,6 +220,7 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
       const parts = weightGradient(attrsOf(node.attrs), node.inputs[0]!.shape, node.inputs[1]!.shape, dW);
       return {
         ...parts,
+        ...pixelGram(attrsOf(node.attrs), node.inputs[0]!.shape, node.inputs[1]!.shape, dW.shape),
         factors: (ctx, inputs) => parts.factors(ctx, inputs, 'example'),
         finish: (ctx, product) => parts.finish(ctx, product, 'group'),
       };
@@ -340,6 +341,81 @@ function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType) {
         : ctx.stored(name, dims, dW, lead);
     },
   };
+}
+
+/** An addition of Gram matrices takes about as long as this many multiplications of a matrix product per element (measured). */
+const ADD_COST = 40;
+
+/**
+ * ⟨patch[p], patch[q]⟩ = Σ_t ⟨x[p + t], x[q + t]⟩: the Gram matrix of all patches is that of the pixels, added up over the taps
+ * with both of its sides shifted alike. No patch is ever made. An axis at a time: Σ kernel sizes shifts, not their product.
+ */
+function pixelGram(a: ConvAttrs, x: Shape, dY: Shape, dW: Shape): Pick<Contraction, 'gram'> {
+  if (x[0] !== 1) return {};
+  const g = a.groups;
+  const [perIn, perOut] = [x[1]! / g, dY[1]! / g];
+  const [from, to, kernel] = [x.slice(2), dY.slice(2), dW.slice(2)];
+  const pairs = (space: Shape, group: number) => (group * sizeOf(space)) ** 2;
+  const shifted = kernel.map((k, s) => k > 1 || from[s] !== to[s]);
+  return {
+    gram: {
+      cost(group) {
+        let additions = 0;
+        kernel.forEach((k, s) => {
+          if (shifted[s]) additions += k * pairs([...to.slice(0, s + 1), ...from.slice(s + 1)], group);
+        });
+        return pairs(from, group) * perIn + pairs(to, group) * (perOut + 1) + ADD_COST * additions;
+      },
+      lower(ctx, [vx, vy]) {
+        const pixels = (v: Lowered, channels: number, space: Shape) => {
+          const size = sizeOf(space);
+          const open = ctx.reshape(ctx.expanded(v, 'example'), [ctx.examples, ...v.shape], [ctx.examples, g, channels, size]);
+          const joined = joinGroups(ctx, { name: open, positionsLast: true }, g, size, channels);
+          return gramMatrix(ctx, joined, ctx.group * size);
+        };
+        let gram = pixels(vx!, perIn, from);
+        let space = from;
+        for (const s of kernel.keys()) {
+          if (!shifted[s]) continue;
+          const next = space.map((d, at) => (at === s ? to[s]! : d));
+          gram = shiftedSum(ctx, gram, g, a, s, kernel[s]!, space, next);
+          space = next;
+        }
+        return [gram, pixels(vy!, perOut, to)];
+      },
+    },
+  };
+}
+
+/** Σ over the taps of axis s of a Gram matrix [m, g, B·space, B·space] whose two sides move along that axis together. */
+function shiftedSum(
+  ctx: Lowering,
+  gram: string,
+  g: number,
+  a: ConvAttrs,
+  s: number,
+  taps: number,
+  space: Shape,
+  next: Shape,
+): string {
+  const [m, B, r] = [ctx.leadSize('group'), ctx.group, space.length];
+  const [before, after] = [sizeOf(space.slice(0, s)), sizeOf(space.slice(s + 1))];
+  const view = (d: number) => [m * g * B * before, d, after * B * before, d, after];
+  const P = (dims: Shape) => [m, g, B * sizeOf(dims), B * sizeOf(dims)];
+  const [low, high] = [a.pads[s]!, a.pads[s + r]!];
+  let open = ctx.reshape(gram, P(space), view(space[s]!));
+  if (low > 0 || high > 0) {
+    open = ctx.emit('Pad', [open, ctx.ints([0, low, 0, low, 0, 0, high, 0, high, 0]), ctx.float(0)]);
+  }
+  const [step, span] = [a.strides[s]!, (next[s]! - 1) * a.strides[s]! + 1];
+  let sum: string | undefined;
+  for (let t = 0; t < taps; t++) {
+    const at = t * a.dilations[s]!;
+    const both = (v: number) => ctx.ints([v, v]);
+    const part = ctx.emit('Slice', [open, both(at), both(at + span), ctx.ints([1, 3]), both(step)]);
+    sum = sum === undefined ? part : ctx.emit('Add', [sum, part]);
+  }
+  return ctx.reshape(sum!, view(next[s]!), P(next));
 }
 
 /** For each axis, whether its shifts are on dY (only where `free`): the choice that copies the fewest channels. */
