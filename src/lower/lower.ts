@@ -133,7 +133,6 @@ function lowerNorm(ctx: OnnxBuilder, grouped: GroupedProduct, gram: boolean, inp
 
 function gramMatrices(ctx: OnnxBuilder, c: Contraction, inputs: readonly Lowered[]): readonly [string, string] {
   const { x, y } = c.factors(ctx, inputs);
-  const of = (f: Factor, width: number) =>
-    gramMatrix(ctx, joinGroups(ctx, f, c.count, c.p, width), ctx.group * c.p);
+  const of = (f: Factor, width: number) => gramMatrix(ctx, joinGroups(ctx, f, c.count, c.p, width), ctx.group * c.p);
   return [of(x, c.i), of(y, c.o)];
 }

@@ -369,7 +369,11 @@ function pixelGram(a: ConvAttrs, x: Shape, dY: Shape, dW: Shape): Pick<Contracti
       lower(ctx, [vx, vy]) {
         const pixels = (v: Lowered, channels: number, space: Shape) => {
           const size = sizeOf(space);
-          const open = ctx.reshape(ctx.expanded(v, 'example'), [ctx.examples, ...v.shape], [ctx.examples, g, channels, size]);
+          const open = ctx.reshape(
+            ctx.expanded(v, 'example'),
+            [ctx.examples, ...v.shape],
+            [ctx.examples, g, channels, size],
+          );
           const joined = joinGroups(ctx, { name: open, positionsLast: true }, g, size, channels);
           return gramMatrix(ctx, joined, ctx.group * size);
         };

@@ -4,6 +4,7 @@ import { convOps } from './conv.ts';
 import { elementwiseOps } from './elementwise.ts';
 import { groupOps } from './group.ts';
 import { linearOps } from './linear.ts';
+import { normaliseOps } from './normalise.ts';
 import { reduceOps } from './reduce.ts';
 import { shapeOps } from './shape.ts';
 import { softmaxOps } from './softmax.ts';
@@ -16,6 +17,7 @@ export const ops = {
   ...linearOps,
   ...convOps,
   ...softmaxOps,
+  ...normaliseOps,
   ...groupOps,
 };
 
@@ -47,6 +49,7 @@ export {
   round,
   sigmoid,
   sign,
+  silu,
   sin,
   softplus,
   sqrt,
@@ -60,6 +63,7 @@ export {
 } from './elementwise.ts';
 export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
 export { matmul, outerSum } from './linear.ts';
+export { inverseStd, normalise } from './normalise.ts';
 export { expand, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
 export { concat, flip, joinPlaced, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
 export { logSoftmax, softmax } from './softmax.ts';

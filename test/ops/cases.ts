@@ -123,6 +123,20 @@ const matrices = fc
     return ba.every((d, i) => bb[i] === undefined || d === bb[i] || d === 1 || bb[i] === 1);
   });
 
+/** A shape, and an axis of it that divides into groups. */
+const normalisation = fc
+  .record({
+    before: fc.array(dim, { maxLength: 2 }),
+    groups: dim,
+    each: dim,
+    after: fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 2 }),
+  })
+  .map(({ before, groups, each, after }) => ({
+    shape: [...before, groups * each, ...after],
+    first: before.length,
+    groups,
+  }));
+
 export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   Add: binary(o.add),
   Sub: binary(o.sub),
@@ -140,6 +154,7 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   Tanh: unary(o.tanh),
   Sigmoid: unary(o.sigmoid),
   Softplus: unary(o.softplus),
+  Silu: unary(o.silu),
   Relu: unary(o.relu),
   Step: unary(o.step),
   Erf: unary(o.erf),
@@ -203,6 +218,14 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   ConvWeightGrad: convolution.map((c) => ({
     operands: [c.x, c.y],
     build: ([x, y]) => o.convWeightGrad(x!, y!, c.w, c.options),
+  })),
+  Normalise: normalisation.map(({ shape, first, groups }) => ({
+    operands: [shape],
+    build: ([x]) => o.normalise(x!, first, groups, 1e-2),
+  })),
+  InverseStd: normalisation.map(({ shape, first, groups }) => ({
+    operands: [shape],
+    build: ([x]) => o.inverseStd(x!, first, groups, 1e-2),
   })),
   GroupSum: unary((x) => x),
   GroupRepeat: unary((x) => x),
