@@ -6,6 +6,7 @@ import { groupOps } from './group.ts';
 import { linearOps } from './linear.ts';
 import { normaliseOps } from './normalise.ts';
 import { reduceOps } from './reduce.ts';
+import { resampleOps } from './resample.ts';
 import { shapeOps } from './shape.ts';
 import { softmaxOps } from './softmax.ts';
 
@@ -18,6 +19,7 @@ export const ops = {
   ...convOps,
   ...softmaxOps,
   ...normaliseOps,
+  ...resampleOps,
   ...groupOps,
 };
 
@@ -65,5 +67,6 @@ export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
 export { matmul, outerSum } from './linear.ts';
 export { inverseStd, normalise } from './normalise.ts';
 export { expand, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
+export { blockSum, repeatEach } from './resample.ts';
 export { concat, flip, joinPlaced, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
 export { logSoftmax, softmax } from './softmax.ts';

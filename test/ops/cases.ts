@@ -123,6 +123,11 @@ const matrices = fc
     return ba.every((d, i) => bb[i] === undefined || d === bb[i] || d === 1 || bb[i] === 1);
   });
 
+/** A shape, and a whole number for each axis of it. */
+const repetition = fc
+  .array(fc.record({ d: dim, factor: dim }), { minLength: 1, maxLength: 4 })
+  .map((axes) => ({ shape: axes.map((a) => a.d), factors: axes.map((a) => a.factor) }));
+
 /** A shape, and an axis of it that divides into groups. */
 const normalisation = fc
   .record({
@@ -226,6 +231,11 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   InverseStd: normalisation.map(({ shape, first, groups }) => ({
     operands: [shape],
     build: ([x]) => o.inverseStd(x!, first, groups, 1e-2),
+  })),
+  Repeat: repetition.map(({ shape, factors }) => ({ operands: [shape], build: ([x]) => o.repeatEach(x!, factors) })),
+  BlockSum: repetition.map(({ shape, factors }) => ({
+    operands: [shape.map((d, a) => d * factors[a]!)],
+    build: ([x]) => o.blockSum(x!, factors),
   })),
   GroupSum: unary((x) => x),
   GroupRepeat: unary((x) => x),
