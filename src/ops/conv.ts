@@ -268,7 +268,10 @@ function lowerWithWeight(
     }
     const n = ctx.leadSize(x.lead);
     const rows = ctx.reshape(x.name, ctx.storage(x.shape, x.lead), [n * x.shape[0]!, ...x.shape.slice(1)]);
-    const name = ctx.emit(op, [rows, ...operands], toOnnx(attrs));
+    const name =
+      op === 'Conv' && isNarrow(w.shape, attrs)
+        ? narrowConv(ctx, rows, w, attrs, operands[1])
+        : ctx.emit(op, [rows, ...operands], toOnnx(attrs));
     return ctx.stored(name, [n * y.shape[0]!, ...y.shape.slice(1)], y, x.lead);
   }
   // A weight per example: the examples become groups of one convolution, b stays its batch.
@@ -287,6 +290,47 @@ function lowerWithWeight(
     return ctx.stored(name, [n, b, cOut, ...outSpace], y, w.lead);
   }
   return ctx.stored(name, [b, n * cOut, ...outSpace], y, w.lead);
+}
+
+/** ONNX Runtime computes output channels in blocks of this many (AVX-512; of 8 otherwise, where the condition below holds too). */
+const BLOCK = 16;
+
+/** Whether blocks of output channels would be mostly empty, and less so with the last axis' taps as channels of their own. */
+function isNarrow(w: Shape, a: ConvAttrs): boolean {
+  const [cOut, cIn] = w as [number, number];
+  const last = w.at(-1)!;
+  const blocks = (channels: number) => Math.ceil(channels / BLOCK) * BLOCK;
+  return a.groups === 1 && cIn >= BLOCK && a.strides.at(-1) === 1 && 2 * blocks(cOut * last) < blocks(cOut) * last;
+}
+
+/**
+ * A convolution of rows [n, cIn, ...] to few channels in two: all axes but the last, with one output for each tap of the last;
+ * then those added up, each at its shift (kernels that are 1 at one tap). Twice as fast for a 3×3 kernel and up to 5 channels.
+ */
+function narrowConv(ctx: Lowering, rows: string, w: Lowered, a: ConvAttrs, bias: string | undefined): string {
+  const [cOut, cIn, ...kernel] = w.shape as [number, number, ...number[]];
+  const r = kernel.length;
+  const last = kernel[r - 1]!;
+  const others = kernel.slice(0, -1);
+  // [cOut, cIn, ...others, last] -> [cOut · last, cIn, ...others, 1]
+  const spread = ctx.emit('Transpose', [w.name], { perm: [0, r + 1, 1, ...others.map((_, s) => s + 2)] });
+  const weight = ctx.reshape(spread, [cOut, last, cIn, ...others], [cOut * last, cIn, ...others, 1]);
+  const ones = others.map(() => 1);
+  const none = others.map(() => 0);
+  const along = ctx.emit('Conv', [rows, weight], {
+    strides: [...a.strides.slice(0, -1), 1],
+    pads: [...a.pads.slice(0, r - 1), 0, ...a.pads.slice(r, -1), 0],
+    dilations: [...a.dilations.slice(0, -1), 1],
+    group: 1,
+  });
+  const taps = new Float32Array(cOut * last * last).map((_, i) => Number(Math.floor(i / last) % last === i % last));
+  const sum = ctx.float(taps, [cOut, last, ...ones, last]);
+  return ctx.emit('Conv', bias === undefined ? [along, sum] : [along, sum, bias], {
+    strides: [...ones, 1],
+    pads: [...none, a.pads[r - 1]!, ...none, a.pads[2 * r - 1]!],
+    dilations: [...ones, a.dilations[r - 1]!],
+    group: cOut,
+  });
 }
 
 function typeOf(y: ValueType): ValueType {

@@ -80,7 +80,7 @@ const convolution = fc
     rank: fc.integer({ min: 1, max: 2 }),
     b: fc.integer({ min: 1, max: 2 }),
     g: fc.constantFrom(1, 1, 2),
-    ci: fc.integer({ min: 1, max: 3 }),
+    ci: fc.constantFrom(1, 2, 3, 16),
     co: fc.integer({ min: 1, max: 3 }),
     kernel: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2, maxLength: 2 }),
     strides: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2, maxLength: 2 }),
