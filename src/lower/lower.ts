@@ -4,7 +4,7 @@ import { GraphError, ModelError } from '../errors.ts';
 import type { Contraction, Factor, Graph, Lowered, Value } from '../graph/index.ts';
 import type { OnnxModel, OnnxValue } from '../onnx/index.ts';
 import { gramMatrix, joinGroups, outerProduct } from '../ops/contraction.ts';
-import { sumOfSquares } from '../ops/group.ts';
+import { sumOfSquares, sumOverGroups } from '../ops/group.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { OnnxBuilder, onnxDTypes } from './context.ts';
 import { type GroupedProduct, makePlan, type PlanChoice } from './plan.ts';
@@ -106,11 +106,14 @@ function groupedProduct(
   const toMove = (x.positionsLast ? c.i : 0) + (y.positionsLast ? c.o : 0);
   if (ctx.group > 1 && c.i * c.o < c.p * toMove) {
     // Adding up the examples' products moves less memory than bringing their positions together.
-    const [m, B] = [ctx.leadSize('group'), ctx.group];
     const size = c.count * c.i * c.o;
-    const open = ctx.reshape(product(x, y), [ctx.examples, c.count, c.i, c.o], [m, B, size]);
-    const sum = ctx.emit('ReduceSum', [open, ctx.ints([1])], { keepdims: 0 });
-    return ctx.reshape(sum, [m, size], [m, c.count, flip ? c.o : c.i, flip ? c.i : c.o]);
+    const each = ctx.reshape(product(x, y), [ctx.examples, c.count, c.i, c.o], [ctx.examples, size]);
+    const order = flip ? [c.o, c.i] : [c.i, c.o];
+    return ctx.reshape(
+      sumOverGroups(ctx, each, size),
+      [ctx.leadSize('group'), size],
+      [ctx.leadSize('group'), c.count, ...order],
+    );
   }
   return product(joinGroups(ctx, x, c.count, c.p, c.i), joinGroups(ctx, y, c.count, c.p, c.o));
 }

@@ -28,9 +28,9 @@ export const groupOps = {
       }
       if (B === 1) return { ...x!, lead: 'group' };
       const [, ...rest] = ctx.storage(y.shape, 'group');
-      const [n, m] = [ctx.examples, ctx.leadSize('group')];
-      const split = ctx.reshape(x!.name, [n, ...rest], [m, B, ...rest]);
-      const name = ctx.emit('ReduceSum', [split, ctx.ints([1])], { keepdims: 0 });
+      const [m, size] = [ctx.leadSize('group'), sizeOf(rest)];
+      const flat = ctx.reshape(x!.name, [ctx.examples, ...rest], [ctx.examples, size]);
+      const name = ctx.reshape(sumOverGroups(ctx, flat, size), [m, size], [m, ...rest]);
       return { name, shape: y.shape, dtype: y.dtype, lead: 'group' };
     },
   },
@@ -70,6 +70,14 @@ export const groupOps = {
     lower: (ctx, [x]) => sumOfSquares(ctx, x!.name, x!),
   },
 } satisfies Record<string, OpRecord>;
+
+/** Σ over the B examples of each group, [n, size] -> [m, size]. As a product with ones, many times as fast as ONNX Runtime's sum. */
+export function sumOverGroups(ctx: Lowering, name: string, size: number): string {
+  const [m, B] = [ctx.leadSize('group'), ctx.group];
+  const open = ctx.reshape(name, [ctx.examples, size], [m, B, size]);
+  const ones = ctx.float(new Float32Array(B).fill(1), [1, B]);
+  return ctx.reshape(ctx.emit('MatMul', [ones, open]), [m, 1, size], [m, size]);
+}
 
 /** Σ of squares of everything behind the lead. */
 export function sumOfSquares(ctx: Lowering, name: string, x: Pick<Lowered, 'shape' | 'lead'>): Lowered {
