@@ -177,7 +177,7 @@ describe('detectors of one number', () => {
     );
     expect(detectors['total-norm'].score({}, table)).toEqual(Float64Array.of(3, 7));
     expect(message(() => detectorNamed('toString'))).toMatchInlineSnapshot(
-      `"UsageError: no detector is named 'toString', expected one of layer-norms, likelihood, typicality, total-norm, chi2, fisher"`,
+      `"UsageError: no detector is named 'toString', expected one of layer-norms, likelihood, typicality, total-norm, chi2, fisher, one-class-svm, isolation-forest"`,
     );
   });
 });
