@@ -269,6 +269,8 @@ describe('detector file', () => {
       [5, 20],
     ]);
     expect(scoreTable(file, syntheticTable()).map((scored) => scored.detector)).toEqual(detectorNames);
+    const all = scoreTable(file, syntheticTable());
+    expect(scoreTable(file, syntheticTable(), ['fisher', 'likelihood'])).toEqual([all[1], all[5]]);
     const { dims: _, ...bare } = syntheticTable();
     expect(Object.keys(fitDetectors([bare]).groups[0]!.detectors)).not.toContain('chi2');
     expect(() => fitDetectors([bare], { detectors: ['chi2'] })).toThrow(DataError);

@@ -24,10 +24,16 @@ describe('meanPathLength', () => {
 });
 
 describe('isolation-forest', () => {
-  it('is 2^(−mean path / c(ψ)), with c of the leaf added, computed by hand', () => {
+  it('is 2^(−path / mean path of the fit rows), with c of the leaf added, computed by hand', () => {
     // Split layer 1 at 0: left a leaf of 3 rows; right split layer 0 at 2 into leaves of 1 and 4.
     const tree: IsolationTree = { layer: [1, -1, 0, -1, -1], at: [0, 3, 2, 1, 4] };
-    const params: ForestParams = { layers, dropped: [], sample: 8, trees: [tree, { layer: [-1], at: [8] }] };
+    const params: ForestParams = {
+      layers,
+      dropped: [],
+      sample: 8,
+      meanPath: 5,
+      trees: [tree, { layer: [-1], at: [8] }],
+    };
     const c = meanPathLength;
     const scores = isolationForest.score(
       params,
@@ -38,7 +44,7 @@ describe('isolation-forest', () => {
       ]),
     );
     for (const [i, path] of [1 + c(3), 2 + c(1), 2 + c(4)].entries()) {
-      expect(scores[i]).toBeCloseTo(2 ** (-(path + c(8)) / 2 / c(8)), 12);
+      expect(scores[i]).toBeCloseTo(2 ** (-(path + c(8)) / 2 / 5), 12);
     }
   });
 
@@ -75,7 +81,7 @@ describe('isolation-forest', () => {
     for (let seed = 0; seed < seeds; seed++) {
       const params = isolationForest.fit({ ...fit, meta: { ...fit.meta, seed } });
       const scores = isolationForest.score(params, fit);
-      sums = sums.map((sum, i) => sum - Math.log2(scores[i]!) * meanPathLength(3));
+      sums = sums.map((sum, i) => sum - Math.log2(scores[i]!) * params.meanPath);
     }
     // 4,000 trees: a standard deviation of 0.43/√4000 = 0.007; four of those.
     expect(sums[0]! / seeds).toBeCloseTo(7 / 4, 1);
@@ -84,7 +90,7 @@ describe('isolation-forest', () => {
     expect(Math.abs(sums[2]! / seeds - 5 / 4)).toBeLessThan(0.028);
   });
 
-  it('ranks a planted outlier first, and inliers around a half', () => {
+  it('ranks a planted outlier first, and the others around a half', () => {
     const table = syntheticTable({ n: 300, layers: 4 });
     const sqNorms = table.sqNorms.slice();
     for (let j = 0; j < 4; j++) sqNorms[17 * 4 + j] = Math.exp(j + 8);
@@ -92,7 +98,21 @@ describe('isolation-forest', () => {
     const scores = isolationForest.score(isolationForest.fit(planted), planted);
     expect(scores.indexOf(Math.max(...scores))).toBe(17);
     expect(scores[17]).toBeGreaterThan(0.7);
-    expect(scores.filter((s) => s > 0.35 && s < 0.55).length).toBeGreaterThan(240);
+    expect(scores.filter((s) => Math.abs(s - 0.5) < 0.1).length).toBeGreaterThan(280);
+  });
+
+  it('has scores that mean the same from forest to forest, whatever their splits', () => {
+    // Independent layers, many of them: rows differ least, and so chance splits matter most.
+    const [fit, fresh] = [syntheticTable({ n: 300, layers: 100 }), syntheticTable({ n: 300, layers: 100, seed: 1 })];
+    const averages = Array.from({ length: 12 }, (_, seed) => {
+      const params = isolationForest.fit({ ...fit, meta: { ...fit.meta, seed } });
+      const scores = isolationForest.score(params, fresh);
+      const mean = scores.reduce((sum, s) => sum + s, 0) / 300;
+      return { mean, sd: Math.sqrt(scores.reduce((sum, s) => sum + (s - mean) ** 2, 0) / 300) };
+    });
+    const means = averages.map(({ mean }) => mean);
+    expect(Math.max(...means) - Math.min(...means)).toBeLessThan(0.3 * averages[0]!.sd);
+    for (const mean of means) expect(Math.abs(mean - 0.5)).toBeLessThan(0.01);
   });
 
   it('depends on the seed alone', () => {
@@ -104,7 +124,7 @@ describe('isolation-forest', () => {
 
   it('reads only whole trees from a file', () => {
     const accepts = (layer: number[], at: number[], sample = 3) =>
-      isolationForest.params.safeParse({ layers, dropped: [], sample, trees: [{ layer, at }] }).success;
+      isolationForest.params.safeParse({ layers, dropped: [], sample, meanPath: 1, trees: [{ layer, at }] }).success;
     expect(accepts([0, -1, -1], [0.5, 1, 2])).toBe(true);
     expect([
       accepts([0, -1], [0.5, 3]), // a subtree is missing
