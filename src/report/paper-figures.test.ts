@@ -100,6 +100,9 @@ describe('lineChart', () => {
     expect(b - a).toBeCloseTo(c - b, 6);
     const [d, e, f] = xs(false) as [number, number, number];
     expect((f - e) / (e - d)).toBeCloseTo(10, 6);
+    expect(() => lineChart([{ name: 'a', points: [{ x: 0, y: 1 }] }], { ...options, logX: true })).toThrow(
+      "line chart 'AUROC by time step': x is 0, a logarithmic axis needs x > 0",
+    );
   });
 
   it('leaves out a band that is not whole', () => {

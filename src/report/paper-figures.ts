@@ -160,6 +160,9 @@ export function lineChart(
   const size = { width: 760, height: 360 };
   const looks = lines.map((line, k): KeyItem => ({ ...lookOf(k), name: line.name, sample: 'both' }));
   const xs = [...new Set(lines.flatMap(({ points }) => points.map(({ x }) => x)))].sort((a, b) => a - b);
+  if (options.logX && xs.some((x) => !(x > 0))) {
+    throw new Error(`line chart '${options.title}': x is ${xs[0]}, a logarithmic axis needs x > 0`);
+  }
   const svg = draw(
     {
       marginLeft: 56,
