@@ -21,6 +21,7 @@ const order = [
   'features',
   'detectors',
   'eval',
+  'analysis',
   'experiment',
   'report',
   'cli',

@@ -36,7 +36,7 @@ export async function reportOf(
 async function reportSet(comparison: Comparison, set: SetFeatures): Promise<ReportSet> {
   const { name, tables, data } = set;
   const table = tables.find((t) => t.group === 1);
-  const scored = table && scoreTable(comparison.detector, table).find((s) => s.detector === 'layer-norms');
+  const scored = table && scoreTable(comparison.detector, table, ['layer-norms'])[0];
   const [c, , w] = data.shapes.x ?? [];
   if (!table || !scored || !w || (c !== 1 && c !== 3)) return { name, tables };
   const order = [...scored.scores.keys()].sort((a, b) => scored.scores[b]! - scored.scores[a]!);

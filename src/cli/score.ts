@@ -49,7 +49,7 @@ export const scoreCommand: Command = {
       featureOptions(options, [group], detector.seed),
     )) as [[FeatureTable]];
     endProgress();
-    const scored = scoreTable(detector, table).find((s) => s.detector === name)!;
+    const scored = scoreTable(detector, table, [name])[0]!;
     const out = verdicts(scored, alpha);
     const rows = Array.from({ length: rowsOf(table) }, (_, i) => ({
       index: table.meta.start + i * group,

@@ -177,7 +177,7 @@ describe('detectors of one number', () => {
     );
     expect(detectors['total-norm'].score({}, table)).toEqual(Float64Array.of(3, 7));
     expect(message(() => detectorNamed('toString'))).toMatchInlineSnapshot(
-      `"UsageError: no detector is named 'toString', expected one of layer-norms, likelihood, typicality, total-norm, chi2, fisher"`,
+      `"UsageError: no detector is named 'toString', expected one of layer-norms, likelihood, typicality, total-norm, chi2, fisher, one-class-svm, isolation-forest"`,
     );
   });
 });
@@ -269,6 +269,8 @@ describe('detector file', () => {
       [5, 20],
     ]);
     expect(scoreTable(file, syntheticTable()).map((scored) => scored.detector)).toEqual(detectorNames);
+    const all = scoreTable(file, syntheticTable());
+    expect(scoreTable(file, syntheticTable(), ['fisher', 'likelihood'])).toEqual([all[1], all[5]]);
     const { dims: _, ...bare } = syntheticTable();
     expect(Object.keys(fitDetectors([bare]).groups[0]!.detectors)).not.toContain('chi2');
     expect(() => fitDetectors([bare], { detectors: ['chi2'] })).toThrow(DataError);

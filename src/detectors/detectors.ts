@@ -3,8 +3,10 @@
 import { UsageError } from '../errors.ts';
 import { type Chi2Params, chi2 } from './chi2.ts';
 import type { Detector } from './detector.ts';
+import { type ForestParams, isolationForest } from './forest.ts';
 import { fisher, layerNorms, type NormalParams } from './normal.ts';
 import { likelihood, type NoParams, type TypicalityParams, totalNorm, typicality } from './scalar.ts';
+import { oneClassSvm, type SvmParams } from './svm.ts';
 
 /** What each detector's fit leaves. A new detector is a line here and a line below. */
 export interface DetectorParams {
@@ -14,6 +16,8 @@ export interface DetectorParams {
   readonly 'total-norm': NoParams;
   readonly chi2: Chi2Params;
   readonly fisher: NormalParams;
+  readonly 'one-class-svm': SvmParams;
+  readonly 'isolation-forest': ForestParams;
 }
 
 export type DetectorName = keyof DetectorParams;
@@ -26,6 +30,8 @@ export const detectors: { readonly [K in DetectorName]: Detector<DetectorParams[
   'total-norm': totalNorm,
   chi2,
   fisher,
+  'one-class-svm': oneClassSvm,
+  'isolation-forest': isolationForest,
 };
 
 export const detectorNames = Object.keys(detectors) as readonly DetectorName[];

@@ -100,16 +100,19 @@ export interface Scored {
 }
 
 /**
- * Scores every row with every detector of the table's group size, in the order of `detectorNames`. Throws a ModelError when
- * the table comes from another model, has other layers or a group size that was not fitted.
+ * Scores every row with every detector of the table's group size, or those of `names` that are fitted, in the order of
+ * `detectorNames`. Throws a ModelError when the table comes from another model, has other layers or a group size that was not fitted.
  */
-export function scoreTable(file: DetectorFile, table: FeatureTable): Scored[] {
+export function scoreTable(
+  file: DetectorFile,
+  table: FeatureTable,
+  names: readonly DetectorName[] = detectorNames,
+): Scored[] {
   checkTable(table, table.meta.data);
   const { detectors: fitted } = fittedFor(file, table);
-  return detectorNames.flatMap((name) => {
-    const one = fitted[name];
-    return one === undefined ? [] : [scoreOne(name, fitted, table)];
-  });
+  return detectorNames.flatMap((name) =>
+    fitted[name] === undefined || !names.includes(name) ? [] : [scoreOne(name, fitted, table)],
+  );
 }
 
 /** The fits for the table's group size. Throws a ModelError as `scoreTable`. */

@@ -16,5 +16,7 @@ export {
   type Scored,
   scoreTable,
 } from './file.ts';
+export type { ForestParams, IsolationTree } from './forest.ts';
 export { type DroppedLayer, type Explanation, explain, type NormalLayer, type NormalParams } from './normal.ts';
 export type { TypicalityParams } from './scalar.ts';
+export type { SvmParams } from './svm.ts';

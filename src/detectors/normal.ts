@@ -28,10 +28,12 @@ export interface NormalParams {
 const layerName = z.string().min(1);
 export const droppedSchema = z.array(z.strictObject({ name: layerName, reason: z.string() }));
 
-const normalSchema = z.strictObject({
+/** The keys of NormalParams, for detectors that have more. */
+export const normalShape = {
   layers: z.array(z.strictObject({ name: layerName, mean: z.number(), sd: z.number().positive() })).min(1),
   dropped: droppedSchema,
-});
+};
+const normalSchema = z.strictObject(normalShape);
 
 /**
  * The paper's score: S(x) = −Σ_j log N(log f_j(x); μ_j, σ_j²), in nats.
@@ -106,7 +108,8 @@ export function logSqNorm(f: number): number {
 const NO_SPREAD = 1e-6;
 const HALF_LOG_2PI = 0.5 * Math.log(2 * Math.PI);
 
-function fitNormal(table: FeatureTable, like?: NormalParams): NormalParams {
+/** The normal of every layer's log norm; the layers, and `like`, as `Detector.fit` has them. */
+export function fitNormal(table: FeatureTable, like?: NormalParams): NormalParams {
   const n = rowsOf(table);
   if (n < 2) throw new DataError(`${table.meta.data}: has ${n} group, a standard deviation needs at least 2`);
   const l = table.names.length;

@@ -192,20 +192,20 @@ describe('evaluate', () => {
     for (const row of rows) expect(row.aurocLow <= row.auroc && row.auroc <= row.aurocHigh).toBe(true);
     expect(formatResults(rows)).toMatchInlineSnapshot(`
       "B = 1: AUROC, 95 % interval (50 in-distribution)
-             n  layer-norms          likelihood
-      far   25  1.000 [1.000-1.000]  0.506 [0.381-0.657]
-      near  25  0.534 [0.401-0.679]  0.458 [0.324-0.616]
+                   far (n = 25)         near (n = 25)
+      layer-norms  1.000 [1.000-1.000]  0.534 [0.401-0.679]
+      likelihood   0.506 [0.381-0.657]  0.458 [0.324-0.616]
 
       B = 5: AUROC, 95 % interval (20 in-distribution)
-             n  layer-norms          likelihood
-      far   25  1.000 [1.000-1.000]  0.506 [0.330-0.692]
-      near  25  0.352 [0.200-0.526]  0.518 [0.344-0.700]"
+                   far (n = 25)         near (n = 25)
+      layer-norms  1.000 [1.000-1.000]  0.352 [0.200-0.526]
+      likelihood   0.506 [0.330-0.692]  0.518 [0.344-0.700]"
     `);
     expect(formatResults(rows.slice(0, 3), 'fpr95')).toMatchInlineSnapshot(`
       "B = 1: FPR at 95 % in-distribution accepted (50 in-distribution)
-             n  layer-norms  likelihood
-      far   25        0.000       0.960
-      near  25        1.000           -"
+                   far (n = 25)  near (n = 25)
+      layer-norms         0.000          1.000
+      likelihood          0.960              -"
     `);
   });
 

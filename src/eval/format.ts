@@ -1,4 +1,4 @@
-// Rows of results in; text for a terminal out: one block per group size, out-of-distribution sets down, detectors across.
+// Rows of results in; text for a terminal out: one block per group size, detectors down, out-of-distribution sets across.
 
 import type { EvalRow } from './evaluate.ts';
 
@@ -15,25 +15,27 @@ const titles = {
  * Results as aligned columns, for example
  *
  *     B = 1: AUROC, 95 % interval (500 in-distribution)
- *              n    layer-norms          likelihood
- *     mnist  500    0.886 [0.865-0.905]  0.091 [0.073-0.110]
+ *                  mnist (n = 500)
+ *     layer-norms  0.886 [0.865-0.905]
+ *     likelihood   0.091 [0.073-0.110]
  *
  * Groups, sets and detectors stand in the order of their first row; a missing combination is a dash.
  */
 export function formatResults(rows: readonly EvalRow[], metric: Metric = 'auroc'): string {
   const blocks = distinct(rows.map((row) => row.group)).map((group) => {
     const block = rows.filter((row) => row.group === group);
-    const detectors = distinct(block.map((row) => row.detector));
-    const lines = distinct(block.map((row) => row.ood)).map((ood) => {
-      const ofSet = block.filter((row) => row.ood === ood);
-      const cells = detectors.map((detector) => {
-        const row = ofSet.find((candidate) => candidate.detector === detector);
+    const sets = distinct(block.map((row) => row.ood));
+    const head = sets.map((ood) => `${ood} (n = ${block.find((row) => row.ood === ood)!.nOod})`);
+    const lines = distinct(block.map((row) => row.detector)).map((detector) => {
+      const ofDetector = block.filter((row) => row.detector === detector);
+      const cells = sets.map((ood) => {
+        const row = ofDetector.find((candidate) => candidate.ood === ood);
         return row === undefined ? '-' : cell(row, metric);
       });
-      return [ood, String(ofSet[0]!.nOod), ...cells];
+      return [detector, ...cells];
     });
     const counts = distinct(block.map((row) => row.nIn)).join(', ');
-    return `B = ${group}: ${titles[metric]} (${counts} in-distribution)\n${alignColumns([['', 'n', ...detectors], ...lines])}`;
+    return `B = ${group}: ${titles[metric]} (${counts} in-distribution)\n${alignColumns([['', ...head], ...lines])}`;
   });
   return blocks.join('\n\n');
 }

@@ -41,7 +41,7 @@ export function scoresOf(
   name: DetectorName,
 ): Float64Array | undefined {
   const table = tableOf(set, group);
-  return table && scoreTable(detector, table).find((scored) => scored.detector === name)?.scores;
+  return table && scoreTable(detector, table, [name])[0]?.scores;
 }
 
 export function tableOf(set: ReportSet, group: number): FeatureTable | undefined {
@@ -58,7 +58,16 @@ export function unitOf(table: FeatureTable): string {
 }
 
 /** Colours of the in-distribution set and of the others in order: Okabe & Ito's, which the colour-blind tell apart. */
-export const colours = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C6D31'] as const;
+export const colours = [
+  '#0072B2',
+  '#D55E00',
+  '#009E73',
+  '#CC79A7',
+  '#E69F00',
+  '#56B4E9',
+  '#8C6D31',
+  '#7F7F7F',
+] as const;
 
 export function colourOf(content: ReportContent, name: string): string {
   const at = [content.inSet, ...content.oodSets].findIndex((set) => set.name === name);

@@ -2,6 +2,7 @@
 
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
+import { histogram } from '../analysis/index.ts';
 import type { NormalLayer } from '../detectors/index.ts';
 import type { RocPoint } from '../eval/index.ts';
 
@@ -18,13 +19,11 @@ export interface FigureSize {
   readonly height: number;
 }
 
-interface Bin {
-  readonly x: number;
-  readonly share: number;
-  readonly name: string;
-}
+/** Axis options: the label in the middle of the axis, without an arrow. */
+export const centred = { labelAnchor: 'center', labelArrow: 'none' } as const;
 
-function draw(options: Plot.PlotOptions, label: string, size: FigureSize): string {
+/** What Plot draws, as SVG text that reads the page's font and colour. */
+export function draw(options: Plot.PlotOptions, label: string, size: FigureSize): string {
   const svg = Plot.plot({
     ...options,
     ...size,
@@ -40,24 +39,16 @@ function draw(options: Plot.PlotOptions, label: string, size: FigureSize): strin
   return svg.outerHTML;
 }
 
-/** Share of each series in `count` bins over the middle 99.8 % of all values; what lies outside counts to the outer bins. */
-function bins(series: readonly Series[], count: number): { readonly bins: Bin[]; readonly domain: [number, number] } {
-  const all = Float64Array.from(series.flatMap((s) => Array.from(s.values).filter(Number.isFinite))).sort();
-  let low = all[Math.floor((all.length - 1) * 0.001)] ?? 0;
-  let high = all[Math.ceil((all.length - 1) * 0.999)] ?? 1;
-  if (!(high > low)) [low, high] = [low - 0.5, low + 0.5];
-  const width = (high - low) / count;
-  return {
-    domain: [low, high],
-    bins: series.flatMap(({ name, values }) => {
-      const counts = new Float64Array(count);
-      for (let i = 0; i < values.length; i++) {
-        const at = Math.floor((values[i]! - low) / width);
-        counts[Math.min(count - 1, Math.max(0, Number.isNaN(at) ? 0 : at))]!++;
-      }
-      return Array.from(counts, (c, k) => ({ x: low + (k + 0.5) * width, share: c / values.length, name }));
-    }),
-  };
+/** The shares of `histogram` as rows for Plot, at the middle of each bin. */
+export function binsOf(series: readonly Series[], count: number) {
+  const { edges, shares } = histogram(
+    series.map((s) => s.values),
+    { bins: count },
+  );
+  const rows = series.flatMap(({ name }, s) =>
+    Array.from(shares[s]!, (share, k) => ({ x: (edges[k]! + edges[k + 1]!) / 2, share, name })),
+  );
+  return { rows, low: edges[0]!, high: edges[count]! };
 }
 
 /** Overlaid histograms, each normalised to its own size. `curve`: a normal density drawn on top, scaled to the bins. */
@@ -71,13 +62,13 @@ export function histograms(
   },
 ): string {
   const count = options.compact ? 32 : 60;
-  const { bins: data, domain } = bins(series, count);
+  const { rows: data, low, high } = binsOf(series, count);
   const { curve } = options;
   const colour = { domain: series.map((s) => s.name), range: series.map((s) => s.colour) };
-  const width = (domain[1] - domain[0]) / count;
+  const width = (high - low) / count;
   const points = curve
     ? Array.from({ length: 121 }, (_, k) => {
-        const x = domain[0] + (k / 120) * (domain[1] - domain[0]);
+        const x = low + (k / 120) * (high - low);
         const z = (x - curve.mean) / curve.sd;
         return { x, y: (Math.exp(-0.5 * z * z) / (curve.sd * Math.sqrt(2 * Math.PI))) * width };
       })

@@ -1,3 +1,5 @@
 export type { ImageTile, ReportContent, ReportSet } from './content.ts';
+export { heatMap } from './heat-map.ts';
 export { overviewSvg } from './overview.ts';
 export { reportHtml } from './page.ts';
+export { distributionFigure, type LinePoint, lineChart, type NamedValues, setHistograms } from './paper-figures.ts';

@@ -6,6 +6,7 @@ import { decode } from 'fast-png';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { helpText } from '../../src/cli/command.ts';
 import { commands } from '../../src/cli/main.ts';
+import { detectorNames } from '../../src/detectors/index.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
 
 const folder = temporaryFolder();
@@ -152,7 +153,7 @@ describe('from a model to a decision', () => {
     );
     expect(code, stderr).toBe(0);
     const { results } = JSON.parse(stdout) as { results: Record<string, unknown>[] };
-    expect(results).toHaveLength(2 * 2 * 6);
+    expect(results).toHaveLength(2 * 2 * detectorNames.length);
     expect(Object.keys(results[0]!)).toEqual([
       'detector',
       'group',

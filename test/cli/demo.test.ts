@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { detectorNames } from '../../src/detectors/index.ts';
 import type { EvalRow } from '../../src/eval/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
 
@@ -20,7 +21,9 @@ it('shows what the likelihood gets wrong and the layer-wise norms get right', { 
     expect(auroc('layer-norms', 1, 'mnist')).toBeGreaterThan(0.85);
     expect(auroc('layer-norms', 5, 'mnist')).toBeGreaterThan(0.99);
     for (const ood of ['constant', 'noise']) expect(auroc('layer-norms', 1, ood)).toBeGreaterThan(0.98);
-    expect(results.filter((r) => r.group === 1).map((r) => r.nIn)).toEqual(new Array(18).fill(1000));
+    expect(results.filter((r) => r.group === 1).map((r) => r.nIn)).toEqual(
+      new Array(3 * detectorNames.length).fill(1000),
+    );
 
     const html = readFileSync(join(dir, 'demo.html'), 'utf8');
     expect(html.match(/<svg/g)!.length).toBeGreaterThanOrEqual(10);
@@ -34,13 +37,15 @@ it('shows what the likelihood gets wrong and the layer-wise norms get right', { 
     ] as const) {
       const [head, ...lines] = block
         .split('\n')
-        .slice(1, 5)
+        .slice(1, 2 + detectorNames.length)
         .map((line) => line.trim().split(/ {2,}/));
-      const detectors = head!.slice(1);
-      for (const [name, , ...cells] of lines) {
+      const sets = head!.map((cell) => cell.split(' ')[0]!);
+      expect(lines.map(([detector]) => detector)).toEqual(detectorNames);
+      for (const [detector, ...cells] of lines) {
+        expect(cells).toHaveLength(sets.length);
         for (const [k, cell] of cells.entries()) {
-          const found = auroc(detectors[k]!, group, name!);
-          expect(Math.abs(Number.parseFloat(cell) - found), `${name} ${detectors[k]} B = ${group}`).toBeLessThan(0.01);
+          const found = auroc(detector!, group, sets[k]!);
+          expect(Math.abs(Number.parseFloat(cell) - found), `${sets[k]} ${detector} B = ${group}`).toBeLessThan(0.01);
         }
       }
     }
