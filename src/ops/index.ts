@@ -60,6 +60,6 @@ export {
 } from './elementwise.ts';
 export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
 export { matmul, outerSum } from './linear.ts';
-export { expand, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
+export { expand, logSumExp, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
 export { concat, flip, joinPlaced, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
 export { logSoftmax, softmax } from './softmax.ts';

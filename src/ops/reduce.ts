@@ -5,7 +5,7 @@ import type { Attrs, Lowered, Lowering, OpRecord, Value, ValueType } from '../gr
 import { broadcastStrides, ndarray, walk } from '../tensor/ndarray.ts';
 import { broadcastAxes, broadcastTwo, normaliseAxis, type Shape, sameShape, shapeText } from '../tensor/shape.ts';
 import { apply, uniformValue } from './apply.ts';
-import { div, equal, mul, toFloat } from './elementwise.ts';
+import { div, equal, exp, mul, sub, toFloat } from './elementwise.ts';
 import { reshape, storageAxis } from './shape.ts';
 
 interface ReduceAttrs extends Attrs {
@@ -62,6 +62,13 @@ export const reduceOps = {
     const hit = toFloat(equal(x, y));
     return [mul(hit, div(dY, reduceSum(hit, axesOf(node.attrs), true)))];
   }),
+  // log Σ exp x, safe for numbers of any size.
+  ReduceLogSumExp: reduction(
+    'ReduceLogSumExp',
+    -Infinity,
+    (t, x) => (t === x ? x + Math.LN2 : Math.max(t, x) + Math.log1p(Math.exp(-Math.abs(t - x)))),
+    (dY, node, y) => [mul(dY, exp(sub(node.inputs[0]!, y)))],
+  ),
   Expand: {
     name: 'Expand',
     type: ([x], attrs) => {
@@ -124,6 +131,11 @@ export function reduceSum(x: Value, axes?: readonly number[], keepdims = false):
 /** Largest element over axes (all of them by default). */
 export function reduceMax(x: Value, axes?: readonly number[], keepdims = false): Value {
   return reduce(reduceOps.ReduceMax, x, axes, keepdims);
+}
+
+/** log Σ exp x over axes (all of them by default). */
+export function logSumExp(x: Value, axes?: readonly number[], keepdims = false): Value {
+  return reduce(reduceOps.ReduceLogSumExp, x, axes, keepdims);
 }
 
 export function reduceMean(x: Value, axes?: readonly number[], keepdims = false): Value {
