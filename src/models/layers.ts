@@ -1,4 +1,4 @@
-// Layers with their parameters: convolution, transposed convolution and linear map, each with a bias.
+// Layers with their parameters: convolution, transposed convolution and linear map, with a bias unless told otherwise.
 
 import type { Value } from '../graph/index.ts';
 import { add, conv, convTranspose, matmul, reshape } from '../ops/index.ts';
@@ -10,15 +10,16 @@ export function conv2d(
   x: Value,
   cOut: number,
   kernel: number,
-  options: { readonly stride?: number; readonly init?: Init } = {},
+  options: { readonly stride?: number; readonly init?: Init; readonly bias?: Init | false } = {},
 ): Value {
   const cIn = x.shape[1]!;
   const init = options.init ?? fanIn(cIn * kernel * kernel);
   const weight = scope.param('weight', [cOut, cIn, kernel, kernel], init);
   const stride = options.stride ?? 1;
   const pad = (kernel - 1) / 2;
-  const bias = scope.param('bias', [cOut], { kind: 'zeros' });
-  return conv(x, weight, { strides: [stride, stride], pads: [pad, pad, pad, pad], bias });
+  const geometry = { strides: [stride, stride], pads: [pad, pad, pad, pad] };
+  if (options.bias === false) return conv(x, weight, geometry);
+  return conv(x, weight, { ...geometry, bias: scope.param('bias', [cOut], options.bias ?? { kind: 'zeros' }) });
 }
 
 /** x [1, cIn, h, w] -> [1, cOut, 2h, 2w] by a transposed 4×4 convolution of stride 2. */
@@ -42,6 +43,6 @@ export function perChannel(v: Value): Value {
 }
 
 /** U(-1/√f, 1/√f), PyTorch's default for layers with f inputs per output. */
-function fanIn(f: number): Init {
+export function fanIn(f: number): Init {
   return { kind: 'uniform', bound: 1 / Math.sqrt(f) };
 }
