@@ -1,12 +1,30 @@
 // Whole numbers 0..K-1 whose probabilities are the softmax of logits: log-probabilities, and draws from a uniform number.
 
 import type { Arena, Value } from '../graph/index.ts';
-import { equal, greater, logSoftmax, matmul, minimum, not, reduceSum, softmax, toFloat, where } from '../ops/index.ts';
+import {
+  add,
+  equal,
+  greater,
+  log,
+  logSoftmax,
+  matmul,
+  maximum,
+  minimum,
+  not,
+  reduceSum,
+  round,
+  softmax,
+  toFloat,
+  where,
+} from '../ops/index.ts';
 
-/** log P(x) of x, which has size 1 along `axis`, where the logits have K. Not a number 0..K-1: 0, so check before. */
+/** log P(x) of x, which has size 1 along `axis`, where the logits have K; -∞ where x is not one of 0..K-1. */
 export function categorical(x: Value, logits: Value, axis: number): Value {
-  const every = numbers(x.arena, logits.shape[axis]!, logits.shape.length, axis, x.dtype);
-  return reduceSum(where(equal(x, every), logSoftmax(logits, axis), 0), [axis], true);
+  const size = logits.shape[axis]!;
+  const every = numbers(x.arena, size, logits.shape.length, axis, x.dtype);
+  const logProb = reduceSum(where(equal(x, every), logSoftmax(logits, axis), 0), [axis], true);
+  const nearest = minimum(maximum(round(x), 0), size - 1);
+  return add(logProb, log(toFloat(equal(x, nearest))));
 }
 
 /** 1 where x, which has size 1 along `axis`, is k = 0..K-1, else 0: the axis grows to K. */
