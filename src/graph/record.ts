@@ -44,6 +44,13 @@ export interface Contraction {
   readonly o: number;
   /** How many such products stand side by side (the groups of a convolution). */
   readonly count: number;
+  /** The Gram matrices of both factors, where there is a cheaper way to them than through the factors. */
+  readonly gram?: {
+    /** Multiplications for a group of this size, or what takes as long. */
+    cost(group: number): number;
+    /** X·Xᵀ and Y·Yᵀ over each group's positions, [m, count, B·p, B·p] both. */
+    lower(ctx: Lowering, inputs: readonly Lowered[]): readonly [string, string];
+  };
   /** Emits both factors with the leading size n. */
   factors(ctx: Lowering, inputs: readonly Lowered[]): { readonly x: Factor; readonly y: Factor };
   /** From the products [m, count, i, o] to the result with lead 'group' (m of them). */

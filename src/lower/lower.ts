@@ -1,7 +1,7 @@
 // Graph over one example in, ONNX graph over n examples in groups of B out.
 
 import { GraphError, ModelError } from '../errors.ts';
-import type { Factor, Graph, Lowered, Value } from '../graph/index.ts';
+import type { Contraction, Factor, Graph, Lowered, Value } from '../graph/index.ts';
 import type { OnnxModel, OnnxValue } from '../onnx/index.ts';
 import { gramMatrix, joinGroups, outerProduct } from '../ops/contraction.ts';
 import { sumOfSquares } from '../ops/group.ts';
@@ -123,12 +123,16 @@ function lowerNorm(ctx: OnnxBuilder, grouped: GroupedProduct, gram: boolean, inp
     const product = groupedProduct(ctx, grouped, inputs, true);
     return sumOfSquares(ctx, product, { shape: [c.count, c.i, c.o], lead: 'group' });
   }
-  const factors = c.factors(ctx, inputs);
-  const x = joinGroups(ctx, factors.x, c.count, c.p, c.i);
-  const y = joinGroups(ctx, factors.y, c.count, c.p, c.o);
   const p = ctx.group * c.p;
-  const product = ctx.emit('Mul', [gramMatrix(ctx, x, p), gramMatrix(ctx, y, p)]); // [m, count, p, p]
+  const [x, y] = c.gram ? c.gram.lower(ctx, inputs) : gramMatrices(ctx, c, inputs);
+  const product = ctx.emit('Mul', [x, y]); // [m, count, p, p]
   const flat = ctx.reshape(product, [m, c.count, p, p], [m, c.count * p * p]);
   const name = ctx.emit('ReduceSum', [flat, ctx.ints([1])], { keepdims: 0 });
   return { name, shape: [], dtype: 'float', lead: 'group' };
+}
+
+function gramMatrices(ctx: OnnxBuilder, c: Contraction, inputs: readonly Lowered[]): readonly [string, string] {
+  const { x, y } = c.factors(ctx, inputs);
+  const of = (f: Factor, width: number) => gramMatrix(ctx, joinGroups(ctx, f, c.count, c.p, width), ctx.group * c.p);
+  return [of(x, c.i), of(y, c.o)];
 }

@@ -24,13 +24,14 @@ export interface Plan {
   readonly order: readonly Value[];
 }
 
-/**
- * With B·p positions, a gradient [i, o] costs B·p·i·o multiplications and its norm i·o more; the Gram way costs
- * (B·p)²·(i + o). For p = 1 that is ‖x‖²·‖y‖².
- */
-export function gramIsCheaper(c: Pick<Contraction, 'p' | 'i' | 'o'>, group: number): boolean {
-  const p = c.p * group;
-  return p * p * (c.i + c.o + 1) < p * c.i * c.o + c.i * c.o;
+/** With B·p positions, a gradient [i, o] costs B·p·i·o multiplications and its norm i·o more. */
+function directCost({ p, i, o }: Contraction, group: number): number {
+  return (p * group + 1) * i * o;
+}
+
+/** Gram matrices cost (B·p)²·(i + o) and their product (B·p)²; for p = 1 that is ‖x‖²·‖y‖². Convolutions know a shorter way. */
+function gramCost({ p, i, o, gram }: Contraction, group: number): number {
+  return gram ? gram.cost(group) : (p * group) ** 2 * (i + o + 1);
 }
 
 export function makePlan(graph: Graph, group: number, choice: PlanChoice = 'auto'): Plan {
@@ -45,7 +46,8 @@ export function makePlan(graph: Graph, group: number, choice: PlanChoice = 'auto
     if (v.source.kind !== 'node' || v.source.op !== groupOps.SqNorm) continue;
     const grouped = sums.get(throughIsometries(v.source.inputs[0]!));
     if (!grouped) continue;
-    const gram = choice === 'auto' ? gramIsCheaper(grouped.contraction, group) : choice === 'gram';
+    const { contraction: c } = grouped;
+    const gram = choice === 'auto' ? gramCost(c, group) < directCost(c, group) : choice === 'gram';
     norms.set(v, { ...grouped, gram });
   }
   return { sums, norms, order: needed(graph, sums, norms) };
@@ -67,9 +69,9 @@ export function describeNorms(graph: Graph, norms: readonly Value[], group = 1):
       const size = v.source.kind === 'node' ? sizeOf(v.source.inputs[0]!.shape) : 0;
       return { plan: 'gradient', multiplications: size / group };
     }
-    const { count, p, i, o } = found.contraction;
-    if (found.gram) return { plan: 'gram', multiplications: count * p * (p * group) * (i + o + 1) };
-    return { plan: 'direct', multiplications: count * (p * i * o + (i * o) / group) };
+    const c = found.contraction;
+    const perGroup = found.gram ? gramCost(c, group) : directCost(c, group);
+    return { plan: found.gram ? 'gram' : 'direct', multiplications: (c.count * perGroup) / group };
   });
 }
 

@@ -1,7 +1,7 @@
 // Layers with their parameters: convolution, transposed convolution and linear map, with a bias unless told otherwise.
 
 import type { Value } from '../graph/index.ts';
-import { add, conv, convTranspose, div, matmul, mul, reduceMean, reshape, sqrt, square, sub } from '../ops/index.ts';
+import { add, conv, convTranspose, matmul, mul, normalise, reshape } from '../ops/index.ts';
 import type { Init, Scope } from './scope.ts';
 
 /** x [1, cIn, h, w] -> [1, cOut, h / stride, w / stride], padded to keep the size at stride 1; kernel size odd. */
@@ -46,10 +46,8 @@ export function linear(
 /** Every row of x [p, i] to mean 0 and variance 1, then scaled and shifted (Ba, Kiros & Hinton 2016). */
 export function layerNorm(scope: Scope, x: Value): Value {
   const size = x.shape[1]!;
-  const centred = sub(x, reduceMean(x, [1], true));
-  const standard = div(centred, sqrt(add(reduceMean(square(centred), [1], true), 1e-5)));
   const gain = scope.param('gain', [size], { kind: 'values', data: new Array<number>(size).fill(1) });
-  return add(mul(standard, gain), scope.param('bias', [size], { kind: 'zeros' }));
+  return add(mul(normalise(x, 1, 1, 1e-5), gain), scope.param('bias', [size], { kind: 'zeros' }));
 }
 
 /** A parameter with one number per channel, [c] as [1, c, 1, 1]. */

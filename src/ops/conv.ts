@@ -6,7 +6,7 @@ import type { Attrs, Contraction, Factor, Lowered, Lowering, OpRecord, Value, Va
 import { ndarray } from '../tensor/ndarray.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
-import { outerProduct } from './contraction.ts';
+import { gramMatrix, joinGroups, outerProduct } from './contraction.ts';
 import { reduceSum } from './reduce.ts';
 
 /** x [b, cIn, ...in], w [cOut, cIn / groups, ...kernel], y [b, cOut, ...out]; 1, 2 or 3 spatial axes. */
@@ -220,6 +220,7 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
       const parts = weightGradient(attrsOf(node.attrs), node.inputs[0]!.shape, node.inputs[1]!.shape, dW);
       return {
         ...parts,
+        ...pixelGram(attrsOf(node.attrs), node.inputs[0]!.shape, node.inputs[1]!.shape, dW.shape),
         factors: (ctx, inputs) => parts.factors(ctx, inputs, 'example'),
         finish: (ctx, product) => parts.finish(ctx, product, 'group'),
       };
@@ -267,7 +268,10 @@ function lowerWithWeight(
     }
     const n = ctx.leadSize(x.lead);
     const rows = ctx.reshape(x.name, ctx.storage(x.shape, x.lead), [n * x.shape[0]!, ...x.shape.slice(1)]);
-    const name = ctx.emit(op, [rows, ...operands], toOnnx(attrs));
+    const name =
+      op === 'Conv' && isNarrow(w.shape, attrs)
+        ? narrowConv(ctx, rows, w, attrs, operands[1])
+        : ctx.emit(op, [rows, ...operands], toOnnx(attrs));
     return ctx.stored(name, [n * y.shape[0]!, ...y.shape.slice(1)], y, x.lead);
   }
   // A weight per example: the examples become groups of one convolution, b stays its batch.
@@ -288,60 +292,196 @@ function lowerWithWeight(
   return ctx.stored(name, [b, n * cOut, ...outSpace], y, w.lead);
 }
 
+/** ONNX Runtime computes output channels in blocks of this many (AVX-512; of 8 otherwise, where the condition below holds too). */
+const BLOCK = 16;
+
+/** Whether blocks of output channels would be mostly empty, and less so with the last axis' taps as channels of their own. */
+function isNarrow(w: Shape, a: ConvAttrs): boolean {
+  const [cOut, cIn] = w as [number, number];
+  const last = w.at(-1)!;
+  const blocks = (channels: number) => Math.ceil(channels / BLOCK) * BLOCK;
+  return a.groups === 1 && cIn >= BLOCK && a.strides.at(-1) === 1 && 2 * blocks(cOut * last) < blocks(cOut) * last;
+}
+
+/**
+ * A convolution of rows [n, cIn, ...] to few channels in two: all axes but the last, with one output for each tap of the last;
+ * then those added up, each at its shift (kernels that are 1 at one tap). Twice as fast for a 3×3 kernel and up to 5 channels.
+ */
+function narrowConv(ctx: Lowering, rows: string, w: Lowered, a: ConvAttrs, bias: string | undefined): string {
+  const [cOut, cIn, ...kernel] = w.shape as [number, number, ...number[]];
+  const r = kernel.length;
+  const last = kernel[r - 1]!;
+  const others = kernel.slice(0, -1);
+  // [cOut, cIn, ...others, last] -> [cOut · last, cIn, ...others, 1]
+  const spread = ctx.emit('Transpose', [w.name], { perm: [0, r + 1, 1, ...others.map((_, s) => s + 2)] });
+  const weight = ctx.reshape(spread, [cOut, last, cIn, ...others], [cOut * last, cIn, ...others, 1]);
+  const ones = others.map(() => 1);
+  const none = others.map(() => 0);
+  const along = ctx.emit('Conv', [rows, weight], {
+    strides: [...a.strides.slice(0, -1), 1],
+    pads: [...a.pads.slice(0, r - 1), 0, ...a.pads.slice(r, -1), 0],
+    dilations: [...a.dilations.slice(0, -1), 1],
+    group: 1,
+  });
+  const taps = new Float32Array(cOut * last * last).map((_, i) => Number(Math.floor(i / last) % last === i % last));
+  const sum = ctx.float(taps, [cOut, last, ...ones, last]);
+  return ctx.emit('Conv', bias === undefined ? [along, sum] : [along, sum, bias], {
+    strides: [...ones, 1],
+    pads: [...none, a.pads[r - 1]!, ...none, a.pads[2 * r - 1]!],
+    dilations: [...ones, a.dilations[r - 1]!],
+    group: cOut,
+  });
+}
+
 function typeOf(y: ValueType): ValueType {
   return { shape: y.shape, dtype: y.dtype };
 }
 
 /**
- * The weight gradient as a sum of outer products over positions, dW = Σ_p patch(x)[p] ⊗ dY[p]. At stride 1 the kernel's
- * shifts can be moved to dY as well, dW = Σ_q x[q] ⊗ patch(dY)[q], which copies less where dY has fewer channels.
+ * The weight gradient as a sum of outer products over positions, dW[t] = Σ_p x[p + t] ⊗ dY[p]. Along an axis of stride 1 the
+ * kernel's shifts can as well be moved to dY: with q = p + t, Σ_q x[q] ⊗ dY[q - t]. A side with T shifts is copied T times.
  */
 function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType) {
   const kernel = dW.shape.slice(2);
   const r = kernel.length;
-  const k = sizeOf(kernel);
   const g = a.groups;
   const [perIn, perOut] = [x[1]! / g, dY[1]! / g];
   const reach = a.pads.map((p, i) => a.dilations[i % r]! * (kernel[i % r]! - 1) - p);
-  const shiftY = k > 1 && a.strides.every((s) => s === 1) && reach.every((p) => p >= 0) && perOut < perIn;
-  const p = x[0]! * sizeOf((shiftY ? x : dY).slice(2));
-  const [i, o] = shiftY ? [perIn, perOut * k] : [perIn * k, perOut];
+  const free = kernel.map((k, s) => k > 1 && a.strides[s] === 1 && reach[s]! >= 0 && reach[s + r]! >= 0);
+  const onY = cheapestSides(kernel, free, perIn, perOut);
+  const space = kernel.map((_, s) => (onY[s] ? x[s + 2]! : dY[s + 2]!));
+  const side = (y: boolean): Taps => ({
+    kernel: kernel.map((k, s) => (onY[s] === y ? k : 1)),
+    dilations: a.dilations,
+    shift: (y ? reach : a.pads).map((p, i) => (onY[i % r] === y ? p : 0)),
+    out: space,
+    steps: kernel.map((_, s) => (y || onY[s] ? 1 : a.strides[s]!)),
+    reverse: y,
+  });
+  const [xTaps, yTaps] = [side(false), side(true)];
   return {
     count: g,
-    p,
-    i,
-    o,
-    /** The kernel's taps come before the channels within i or o. */
-    factors(ctx: Lowering, [vx, vy]: readonly Lowered[], lead: Lowered['lead']) {
-      const taps = (shift: Shape, out: Shape, steps: readonly number[]) => ({ shift, out, steps });
-      const unit = kernel.map(() => 1);
-      const pointwise = k === 1 && a.strides.every((s) => s === 1) && a.pads.every((s) => s === 0);
-      const xTaps = taps(a.pads, dY.slice(2), a.strides);
-      const yTaps = taps(reach, x.slice(2), unit);
-      return {
-        x: patches(
-          ctx,
-          vx!,
-          lead,
-          g,
-          shiftY || pointwise ? undefined : { ...xTaps, kernel, dilations: a.dilations, reverse: false },
-        ),
-        y: patches(ctx, vy!, lead, g, shiftY ? { ...yTaps, kernel, dilations: a.dilations, reverse: true } : undefined),
-      };
-    },
+    p: x[0]! * sizeOf(space),
+    i: perIn * sizeOf(xTaps.kernel),
+    o: perOut * sizeOf(yTaps.kernel),
+    /** Both with the positions last; each side's channels come before its taps. */
+    factors: (ctx: Lowering, [vx, vy]: readonly Lowered[], lead: Lowered['lead']) => ({
+      x: patches(ctx, vx!, lead, g, xTaps),
+      y: patches(ctx, vy!, lead, g, yTaps),
+    }),
     finish(ctx: Lowering, product: string, lead: Lowered['lead']): Lowered {
       const m = ctx.leadSize(lead);
-      // [m, g, taps, cIn, cOut] or [m, g, cIn, taps, cOut] -> [m, g, cOut, cIn, taps]
-      const open = shiftY ? [m, g, perIn, k, perOut] : [m, g, k, perIn, perOut];
-      const perm = shiftY ? [0, 1, 4, 2, 3] : [0, 1, 4, 3, 2];
-      const name = ctx.emit('Transpose', [ctx.reshape(product, [m, g, i, o], open)], { perm });
+      // [m, g, cIn, taps of x, cOut, taps of y] -> [m, g, cOut, cIn, taps]; an axis has its taps on one side, 1 on the other.
+      const open = [m, g, perIn, ...xTaps.kernel, perOut, ...yTaps.kernel];
+      const flat = [m, g, perIn * sizeOf(xTaps.kernel), perOut * sizeOf(yTaps.kernel)];
+      const [atX, atY] = [3, 4 + r];
+      const taps = kernel.map((_, s) => (onY[s] ? atY : atX) + s);
+      const ones = kernel.map((_, s) => (onY[s] ? atX : atY) + s);
+      const perm = [0, 1, 3 + r, 2, ...taps, ...ones];
+      const name = ctx.emit('Transpose', [ctx.reshape(product, flat, open)], { perm });
+      const dims = [m, g, perOut, perIn, ...kernel, ...kernel.map(() => 1)];
       return lead === 'none'
-        ? { name: ctx.reshape(name, [m, g, perOut, perIn, k], dW.shape), ...typeOf(dW), lead }
-        : ctx.stored(name, [m, g, perOut, perIn, k], dW, lead);
+        ? { name: ctx.reshape(name, dims, dW.shape), ...typeOf(dW), lead }
+        : ctx.stored(name, dims, dW, lead);
     },
   };
 }
 
+/** An addition of Gram matrices takes about as long as this many multiplications of a matrix product per element (measured). */
+const ADD_COST = 40;
+
+/**
+ * ⟨patch[p], patch[q]⟩ = Σ_t ⟨x[p + t], x[q + t]⟩: the Gram matrix of all patches is that of the pixels, added up over the taps
+ * with both of its sides shifted alike. No patch is ever made. An axis at a time: Σ kernel sizes shifts, not their product.
+ */
+function pixelGram(a: ConvAttrs, x: Shape, dY: Shape, dW: Shape): Pick<Contraction, 'gram'> {
+  if (x[0] !== 1) return {};
+  const g = a.groups;
+  const [perIn, perOut] = [x[1]! / g, dY[1]! / g];
+  const [from, to, kernel] = [x.slice(2), dY.slice(2), dW.slice(2)];
+  const pairs = (space: Shape, group: number) => (group * sizeOf(space)) ** 2;
+  const shifted = kernel.map((k, s) => k > 1 || from[s] !== to[s]);
+  return {
+    gram: {
+      cost(group) {
+        let additions = 0;
+        kernel.forEach((k, s) => {
+          if (shifted[s]) additions += k * pairs([...to.slice(0, s + 1), ...from.slice(s + 1)], group);
+        });
+        return pairs(from, group) * perIn + pairs(to, group) * (perOut + 1) + ADD_COST * additions;
+      },
+      lower(ctx, [vx, vy]) {
+        const pixels = (v: Lowered, channels: number, space: Shape) => {
+          const size = sizeOf(space);
+          const open = ctx.reshape(
+            ctx.expanded(v, 'example'),
+            [ctx.examples, ...v.shape],
+            [ctx.examples, g, channels, size],
+          );
+          const joined = joinGroups(ctx, { name: open, positionsLast: true }, g, size, channels);
+          return gramMatrix(ctx, joined, ctx.group * size);
+        };
+        let gram = pixels(vx!, perIn, from);
+        let space = from;
+        for (const s of kernel.keys()) {
+          if (!shifted[s]) continue;
+          const next = space.map((d, at) => (at === s ? to[s]! : d));
+          gram = shiftedSum(ctx, gram, g, a, s, kernel[s]!, space, next);
+          space = next;
+        }
+        return [gram, pixels(vy!, perOut, to)];
+      },
+    },
+  };
+}
+
+/** Σ over the taps of axis s of a Gram matrix [m, g, B·space, B·space] whose two sides move along that axis together. */
+function shiftedSum(
+  ctx: Lowering,
+  gram: string,
+  g: number,
+  a: ConvAttrs,
+  s: number,
+  taps: number,
+  space: Shape,
+  next: Shape,
+): string {
+  const [m, B, r] = [ctx.leadSize('group'), ctx.group, space.length];
+  const [before, after] = [sizeOf(space.slice(0, s)), sizeOf(space.slice(s + 1))];
+  const view = (d: number) => [m * g * B * before, d, after * B * before, d, after];
+  const P = (dims: Shape) => [m, g, B * sizeOf(dims), B * sizeOf(dims)];
+  const [low, high] = [a.pads[s]!, a.pads[s + r]!];
+  let open = ctx.reshape(gram, P(space), view(space[s]!));
+  if (low > 0 || high > 0) {
+    open = ctx.emit('Pad', [open, ctx.ints([0, low, 0, low, 0, 0, high, 0, high, 0]), ctx.float(0)]);
+  }
+  const [step, span] = [a.strides[s]!, (next[s]! - 1) * a.strides[s]! + 1];
+  let sum: string | undefined;
+  for (let t = 0; t < taps; t++) {
+    const at = t * a.dilations[s]!;
+    const both = (v: number) => ctx.ints([v, v]);
+    const part = ctx.emit('Slice', [open, both(at), both(at + span), ctx.ints([1, 3]), both(step)]);
+    sum = sum === undefined ? part : ctx.emit('Add', [sum, part]);
+  }
+  return ctx.reshape(sum!, view(next[s]!), P(next));
+}
+
+/** For each axis, whether its shifts are on dY (only where `free`): the choice that copies the fewest channels. */
+function cheapestSides(kernel: Shape, free: readonly boolean[], perIn: number, perOut: number): readonly boolean[] {
+  let best = kernel.map(() => false);
+  let least = Number.POSITIVE_INFINITY;
+  for (let choice = 0; choice < 2 ** kernel.length; choice++) {
+    const onY = kernel.map((_, s) => (choice >> s) % 2 === 1);
+    if (onY.some((y, s) => y && !free[s])) continue;
+    const taps = (y: boolean) => sizeOf(kernel.filter((_, s) => onY[s] === y));
+    const copies = (t: number, channels: number) => (t > 1 ? t * channels : 0);
+    const cost = copies(taps(false), perIn) + copies(taps(true), perOut);
+    if (cost < least) [best, least] = [onY, cost];
+  }
+  return best;
+}
+
+/** Shifts of one side of a contraction: at output position o, tap t reads o · step + t · dilation − shift. */
 interface Taps {
   readonly kernel: Shape;
   readonly dilations: readonly number[];
@@ -353,68 +493,36 @@ interface Taps {
   readonly reverse: boolean;
 }
 
-/**
- * v [b, g·c, ...space] as one side of a contraction of width taps·c. Channels last or first, whichever copies in fewer
- * pieces: a tap is copied in runs of a row, width·c numbers long where channels are last, width long where they are first;
- * but channels last has to be made, and its taps are interleaved in pieces of c.
- */
-function patches(ctx: Lowering, v: Lowered, lead: Lowered['lead'], g: number, taps: Taps | undefined): Factor {
+/** v [b, g·c, ...space] as one side of a contraction, [size, g, c·taps, b·positions]. */
+function patches(ctx: Lowering, v: Lowered, lead: Lowered['lead'], g: number, taps: Taps): Factor {
   const size = ctx.leadSize(lead);
   const [b, channels, ...space] = v.shape as [number, number, ...number[]];
-  const positions = b * sizeOf(taps?.out ?? space);
-  const k = sizeOf(taps?.kernel ?? []);
-  const width = (k * channels) / g;
-  const rows = [size * b, channels, ...space];
-  let name = ctx.reshape(ctx.expanded(v, lead), [size, ...v.shape], rows);
-  const channelsFirst = b === 1 && (!taps || g > 1 || 4 * channels <= taps.out.at(-1)!);
-  if (channelsFirst) {
-    if (taps) name = tapCopies(ctx, name, taps, 1); // [size, taps·channels, ...out]
-    if (g > 1) {
-      const open = [size, k, g, channels / g, positions];
-      name = ctx.reshape(name, [size, k * channels, ...(taps?.out ?? space)], open);
-      name = ctx.emit('Transpose', [name], { perm: [0, 2, 1, 3, 4] });
-      return {
-        name: ctx.reshape(name, [size, g, k, channels / g, positions], [size, g, width, positions]),
-        positionsLast: true,
-      };
-    }
-    const dims = [size, k * channels, ...(taps?.out ?? space)];
-    return { name: ctx.reshape(name, dims, [size, 1, width, positions]), positionsLast: true };
-  }
-  if (channels > 1) name = ctx.emit('Transpose', [name], { perm: [0, ...space.map((_, s) => s + 2), 1] });
-  else name = ctx.reshape(name, rows, [size * b, ...space, 1]);
-  if (taps) name = tapCopies(ctx, name, taps, space.length + 1); // [size·b, ...out, taps·channels]
-  const dims = [size * b, ...(taps?.out ?? space), k * channels];
-  if (g === 1) return { name: ctx.reshape(name, dims, [size, 1, positions, width]), positionsLast: false };
-  name = ctx.reshape(name, dims, [size, positions, k, g, channels / g]);
-  name = ctx.emit('Transpose', [name], { perm: [0, 3, 1, 2, 4] });
-  return {
-    name: ctx.reshape(name, [size, g, positions, k, channels / g], [size, g, positions, width]),
-    positionsLast: false,
-  };
+  const [positions, width] = [sizeOf(taps.out), (channels / g) * sizeOf(taps.kernel)];
+  const rows = ctx.reshape(ctx.expanded(v, lead), [size, ...v.shape], [size * b, channels, ...space]);
+  const copies = tapCopies(ctx, rows, channels, taps); // [size·b, channels·taps, ...out]
+  const dims = [size * b, g * width, ...taps.out];
+  const factor = [size, g, width, b * positions];
+  if (b === 1) return { name: ctx.reshape(copies, dims, factor), positionsLast: true };
+  const open = ctx.reshape(copies, dims, [size, b, g, width, positions]);
+  const name = ctx.emit('Transpose', [open], { perm: [0, 2, 3, 1, 4] });
+  return { name: ctx.reshape(name, [size, g, width, b, positions], factor), positionsLast: true };
 }
 
-/** For each tap of the kernel the values it meets, side by side along the channels, which are axis 1 or the last. */
-function tapCopies(ctx: Lowering, v: string, taps: Taps, channelAxis: number): string {
-  const r = taps.kernel.length;
-  const [before, after] = channelAxis === 1 ? [[0, 0], []] : [[0], [0]];
-  let name = v;
-  if (taps.shift.some((s) => s !== 0)) {
-    const pads = [...before, ...taps.shift.slice(0, r), ...after, ...before, ...taps.shift.slice(r), ...after];
-    name = ctx.emit('Pad', [name, ctx.ints(pads), ctx.float(0)]);
+/**
+ * For each tap of the kernel the values of v [rows, channels, ...space] that it meets, side by side behind each channel. Done by a
+ * convolution with kernels that are 1 at one tap: exact, one node, and faster than slices that are joined.
+ */
+function tapCopies(ctx: Lowering, v: string, channels: number, taps: Taps): string {
+  const k = sizeOf(taps.kernel);
+  if (k === 1 && taps.steps.every((s) => s === 1) && taps.shift.every((s) => s === 0)) return v;
+  const kernels = new Float32Array(channels * k * k);
+  for (let row = 0; row < channels * k; row++) {
+    const tap = row % k;
+    kernels[row * k + (taps.reverse ? k - 1 - tap : tap)] = 1;
   }
-  const axes = ctx.ints(taps.kernel.map((_, s) => s + before.length));
-  const parts = Array.from({ length: sizeOf(taps.kernel) }, (_, flat) => {
-    const index = new Array<number>(r);
-    for (let s = r - 1, rest = flat; s >= 0; s--) {
-      index[s] = rest % taps.kernel[s]!;
-      rest = Math.floor(rest / taps.kernel[s]!);
-    }
-    const starts = index.map((t, s) => (taps.reverse ? taps.kernel[s]! - 1 - t : t) * taps.dilations[s]!);
-    const ends = starts.map((start, s) => start + (taps.out[s]! - 1) * taps.steps[s]! + 1);
-    return ctx.emit('Slice', [name, ctx.ints(starts), ctx.ints(ends), axes, ctx.ints(taps.steps)]);
-  });
-  return parts.length === 1 ? parts[0]! : ctx.emit('Concat', parts, { axis: channelAxis });
+  const weight = ctx.float(kernels, [channels * k, 1, ...taps.kernel]);
+  const { shift: pads, steps: strides, dilations } = taps;
+  return ctx.emit('Conv', [v, weight], { pads, strides, dilations, group: channels });
 }
 
 function withDefaults(rank: number, o: ConvOptions): ConvAttrs {

@@ -2,9 +2,9 @@
 
 import erf64 from '@stdlib/math-base-special-erf';
 import { GraphError } from '../errors.ts';
-import type { Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
+import type { Lowering, NodeSource, OpRecord, Value, ValueType } from '../graph/index.ts';
 import { mapBroadcast } from '../tensor/ndarray.ts';
-import { broadcastTwo, sameShape, shapeText } from '../tensor/shape.ts';
+import { broadcastTwo, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply, type Operand, uniformValue } from './apply.ts';
 import { expand, sumTo } from './reduce.ts';
 
@@ -92,6 +92,15 @@ export const elementwiseOps = {
     (x) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x))),
     (_x, y, dY) => mul(dY, mul(y, sub(1, y))),
   ),
+  // x σ(x), with derivative σ + y (1 − σ).
+  Silu: elementwise('Silu', 1, {
+    f: (x) => x / (1 + Math.exp(-x)),
+    d: (dY, [x], y) => {
+      const s = sigmoid(x!);
+      return [mul(dY, add(s, mul(y, sub(1, s))))];
+    },
+    emit: (ctx, [x]) => ctx.emit('Mul', [x!, ctx.emit('Sigmoid', [x!])]),
+  }),
   Softplus: unary(
     'Softplus',
     (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
@@ -204,7 +213,26 @@ export function mul(a: Operand, b: Operand): Value {
   if (minusA && minusB) return mul(minusA, minusB);
   if (uniformValue(a) === -1 && typeof b !== 'number' && outranks(b, a)) return neg(b);
   if (uniformValue(b) === -1 && typeof a !== 'number' && outranks(a, b)) return neg(a);
+  if (isNode(b, elementwiseOps.Sigmoid) && b.source.inputs[0] === a) return silu(a);
+  if (isNode(a, elementwiseOps.Sigmoid) && a.source.inputs[0] === b) return silu(b);
+  const scaled = rescaled(a, b) ?? rescaled(b, a);
+  if (scaled) return scaled;
   return binary(elementwiseOps.Mul, a, b, { left: 1, right: 1 });
+}
+
+const isNode = (x: Operand, op: OpRecord): x is Value & { source: NodeSource } =>
+  typeof x !== 'number' && x.source.kind === 'node' && x.source.op === op;
+
+/** (x · s) · t as x · (s · t) where s and t are both much smaller than x: one pass over x, not two. */
+function rescaled(a: Operand, t: Operand): Value | undefined {
+  if (!isNode(a, elementwiseOps.Mul)) return undefined;
+  const size = (v: Operand) => (typeof v === 'number' ? 1 : sizeOf(v.shape));
+  const small = (v: Operand) => 4 * size(v) <= size(a);
+  const [x, s] = a.source.inputs as [Value, Value];
+  if (!small(t)) return undefined;
+  if (small(s) && sameShape(x.shape, a.shape)) return mul(x, mul(s, t));
+  if (small(x) && sameShape(s.shape, a.shape)) return mul(s, mul(x, t));
+  return undefined;
 }
 
 /** Whether broadcasting x against `other` leaves x's shape as it is. */
@@ -237,6 +265,7 @@ export const cos = (x: Value): Value => apply(elementwiseOps.Cos, [x]);
 export const atan = (x: Value): Value => apply(elementwiseOps.Atan, [x]);
 export const tanh = (x: Value): Value => apply(elementwiseOps.Tanh, [x]);
 export const sigmoid = (x: Value): Value => apply(elementwiseOps.Sigmoid, [x]);
+export const silu = (x: Value): Value => apply(elementwiseOps.Silu, [x]);
 export const softplus = (x: Value): Value => apply(elementwiseOps.Softplus, [x]);
 export const relu = (x: Value): Value => apply(elementwiseOps.Relu, [x]);
 export const erf = (x: Value): Value => apply(elementwiseOps.Erf, [x]);

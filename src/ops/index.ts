@@ -4,7 +4,9 @@ import { convOps } from './conv.ts';
 import { elementwiseOps } from './elementwise.ts';
 import { groupOps } from './group.ts';
 import { linearOps } from './linear.ts';
+import { normaliseOps } from './normalise.ts';
 import { reduceOps } from './reduce.ts';
+import { resampleOps } from './resample.ts';
 import { shapeOps } from './shape.ts';
 import { softmaxOps } from './softmax.ts';
 
@@ -16,6 +18,8 @@ export const ops = {
   ...linearOps,
   ...convOps,
   ...softmaxOps,
+  ...normaliseOps,
+  ...resampleOps,
   ...groupOps,
 };
 
@@ -47,6 +51,7 @@ export {
   round,
   sigmoid,
   sign,
+  silu,
   sin,
   softplus,
   sqrt,
@@ -60,6 +65,8 @@ export {
 } from './elementwise.ts';
 export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
 export { matmul, outerSum } from './linear.ts';
+export { inverseStd, normalise } from './normalise.ts';
 export { expand, logSumExp, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
+export { blockSum, repeatEach } from './resample.ts';
 export { concat, flip, joinPlaced, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
 export { logSoftmax, softmax } from './softmax.ts';

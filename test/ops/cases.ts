@@ -80,7 +80,7 @@ const convolution = fc
     rank: fc.integer({ min: 1, max: 2 }),
     b: fc.integer({ min: 1, max: 2 }),
     g: fc.constantFrom(1, 1, 2),
-    ci: fc.integer({ min: 1, max: 3 }),
+    ci: fc.constantFrom(1, 2, 3, 16),
     co: fc.integer({ min: 1, max: 3 }),
     kernel: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2, maxLength: 2 }),
     strides: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2, maxLength: 2 }),
@@ -123,6 +123,25 @@ const matrices = fc
     return ba.every((d, i) => bb[i] === undefined || d === bb[i] || d === 1 || bb[i] === 1);
   });
 
+/** A shape, and a whole number for each axis of it. */
+const repetition = fc
+  .array(fc.record({ d: dim, factor: dim }), { minLength: 1, maxLength: 4 })
+  .map((axes) => ({ shape: axes.map((a) => a.d), factors: axes.map((a) => a.factor) }));
+
+/** A shape, and an axis of it that divides into groups. */
+const normalisation = fc
+  .record({
+    before: fc.array(dim, { maxLength: 2 }),
+    groups: dim,
+    each: dim,
+    after: fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 2 }),
+  })
+  .map(({ before, groups, each, after }) => ({
+    shape: [...before, groups * each, ...after],
+    first: before.length,
+    groups,
+  }));
+
 export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   Add: binary(o.add),
   Sub: binary(o.sub),
@@ -140,6 +159,7 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   Tanh: unary(o.tanh),
   Sigmoid: unary(o.sigmoid),
   Softplus: unary(o.softplus),
+  Silu: unary(o.silu),
   Relu: unary(o.relu),
   Step: unary(o.step),
   Erf: unary(o.erf),
@@ -204,6 +224,19 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   ConvWeightGrad: convolution.map((c) => ({
     operands: [c.x, c.y],
     build: ([x, y]) => o.convWeightGrad(x!, y!, c.w, c.options),
+  })),
+  Normalise: normalisation.map(({ shape, first, groups }) => ({
+    operands: [shape],
+    build: ([x]) => o.normalise(x!, first, groups, 1e-2),
+  })),
+  InverseStd: normalisation.map(({ shape, first, groups }) => ({
+    operands: [shape],
+    build: ([x]) => o.inverseStd(x!, first, groups, 1e-2),
+  })),
+  Repeat: repetition.map(({ shape, factors }) => ({ operands: [shape], build: ([x]) => o.repeatEach(x!, factors) })),
+  BlockSum: repetition.map(({ shape, factors }) => ({
+    operands: [shape.map((d, a) => d * factors[a]!)],
+    build: ([x]) => o.blockSum(x!, factors),
   })),
   GroupSum: unary((x) => x),
   GroupRepeat: unary((x) => x),

@@ -6,11 +6,13 @@ import {
   add,
   div,
   exp,
+  inverseStd,
   log,
   logSoftmax,
   maximum,
   mul,
   neg,
+  normalise,
   power,
   reduceMax,
   reduceMean,
@@ -65,31 +67,21 @@ function product(x: Value, axes: readonly number[], keepdims: boolean, ctx: Node
       );
 }
 
-/** (x − mean) / √(variance + ε) over axes. */
-function standardised(x: Value, axes: readonly number[], epsilon: number): { y: Value; mean: Value; invStd: Value } {
-  const mean = reduceMean(x, axes, true);
-  const centred = sub(x, mean);
-  const invStd = div(1, sqrt(add(reduceMean(square(centred), axes, true), epsilon)));
-  return { y: mul(centred, invStd), mean, invStd };
-}
-
 /** A value per channel [c] against x [n, c, ...]. */
 const perChannel = (v: Value, x: Value) => reshape(v, [1, -1, ...x.shape.slice(2).map(() => 1)]);
 
 function instanceNorm(ctx: NodeContext): Value {
   const x = ctx.in(0);
-  const axes = [...x.shape.keys()].slice(2);
-  const { y } = standardised(x, axes, ctx.float('epsilon', 1e-5));
+  const y = normalise(x, 1, x.shape[1]!, ctx.float('epsilon', 1e-5));
   return add(mul(y, perChannel(ctx.in(1), x)), perChannel(ctx.in(2), x));
 }
 
 /** Scale and bias are per channel from opset 21 on, per group before. */
 function groupNorm(ctx: NodeContext): Value {
   const x = ctx.in(0);
-  const [n, c, ...space] = x.shape as [number, number, ...number[]];
+  const [, c, ...space] = x.shape as [number, number, ...number[]];
   const groups = ctx.int('num_groups');
-  const grouped = reshape(x, [n, groups, -1]);
-  const y = reshape(standardised(grouped, [2], ctx.float('epsilon', 1e-5)).y, x.shape);
+  const y = normalise(x, 1, groups, ctx.float('epsilon', 1e-5));
   const each = (v: Value) => {
     if (sizeOf(v.shape) === c) return perChannel(v, x);
     const spread = add(reshape(v, [groups, 1]), ctx.constant(new Float64Array(c), [groups, c / groups]));
@@ -101,11 +93,12 @@ function groupNorm(ctx: NodeContext): Value {
 function layerNorm(ctx: NodeContext): Value[] {
   const x = ctx.in(0);
   const first = axisOf(ctx, x, ctx.int('axis', -1));
-  const axes = [...x.shape.keys()].slice(first);
-  const { y, mean, invStd } = standardised(x, axes, ctx.float('epsilon', 1e-5));
-  const scaled = mul(y, ctx.in(1));
+  const epsilon = ctx.float('epsilon', 1e-5);
+  const scaled = mul(normalise(x, first, 1, epsilon), ctx.in(1));
   const bias = ctx.maybe(2);
-  return [bias ? add(scaled, bias) : scaled, mean, invStd];
+  const kept = x.shape.map((d, a) => (a < first ? d : 1));
+  const mean = reduceMean(x, [...x.shape.keys()].slice(first), true);
+  return [bias ? add(scaled, bias) : scaled, mean, reshape(inverseStd(x, first, 1, epsilon), kept)];
 }
 
 function rmsNorm(ctx: NodeContext): Value {

@@ -1,7 +1,8 @@
-// Interpolation along each axis as a product with a constant matrix: every mode and coordinate rule is such a matrix.
+// Interpolation along each axis as a product with a constant matrix: every mode and coordinate rule is such a matrix. Nearest
+// neighbours at whole scales are repetitions.
 
 import type { Value } from '../../graph/index.ts';
-import { expand, matmul, reshape, transpose } from '../../ops/index.ts';
+import { matmul, repeatEach, reshape, transpose } from '../../ops/index.ts';
 import type { NodeContext } from './context.ts';
 
 /** Resize, and Upsample as it was before opset 10. */
@@ -15,7 +16,8 @@ export function resize(ctx: NodeContext): Value {
   const policy = ctx.text('keep_aspect_ratio_policy', 'stretch');
   if (policy !== 'stretch') ctx.refuse(`keep_aspect_ratio_policy '${policy}'`);
   if (ctx.int('antialias', 0) !== 0) ctx.refuse('antialias');
-  return axes.reduce((y, axis, k) => {
+  const repeated = x.shape.map(() => 1);
+  const interpolated = axes.reduce((y, axis, k) => {
     const d = x.shape[axis]!;
     const size = sizes ? sizes[k]! : Math.floor(d * (scales ?? ctx.refuse('neither scales nor sizes'))[k]!);
     const scale = sizes ? size / d : scales![k]!;
@@ -23,8 +25,14 @@ export function resize(ctx: NodeContext): Value {
     if (!(scale > 0)) ctx.refuse(`a scale of ${scale}`);
     if (size === d && scale === 1) return y;
     const box: [number, number] = roi ? [roi[k]!, roi[axes.length + k]!] : [0, 1];
-    return alongAxis(ctx, y, axis, weights(ctx, d, size, scale, box, old), size);
+    const matrix = weights(ctx, d, size, scale, box, old);
+    if (size % d === 0 && repeats(matrix, d, size)) {
+      repeated[axis] = size / d;
+      return y;
+    }
+    return alongAxis(ctx, y, axis, matrix, size);
   }, x);
+  return repeatEach(interpolated, repeated);
 }
 
 /** An operand that is there but empty counts as left out. */
@@ -35,11 +43,6 @@ function given(list: number[] | undefined): number[] | undefined {
 /** y[.., j, ..] = Σ_i m[j, i] x[.., i, ..]. */
 function alongAxis(ctx: NodeContext, x: Value, axis: number, m: Float64Array, size: number): Value {
   const d = x.shape[axis]!;
-  if (size % d === 0 && repeats(m, d, size)) {
-    const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
-    const open = reshape(x, [...before, d, 1, ...after]);
-    return reshape(expand(open, [...before, d, size / d, ...after]), [...before, size, ...after]);
-  }
   const last = x.shape.length - 1;
   const perm = [...x.shape.keys()].filter((a) => a !== axis).concat(axis);
   const flat = reshape(transpose(x, perm), [-1, d]);
