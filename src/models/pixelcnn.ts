@@ -31,7 +31,7 @@ const schema = z.strictObject({
   layers: positive(8),
   channels: positive(32),
   output: z.enum(['logistic', 'softmax']).default('logistic'),
-  mixtures: positive(5),
+  mixtures: z.int().min(2).default(5), // the weight of a single component could never have a gradient
 });
 
 /** Gated layers of so many channels per stack; a mixture of `mixtures` logistics, or a softmax over 256 values. */
