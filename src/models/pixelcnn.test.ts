@@ -67,14 +67,6 @@ describe.each(cases)('pixelcnn with $what', (c) => {
     }
   });
 
-  it.runIf(channels === 1)('gives probabilities that sum to 1 over the values of a pixel', () => {
-    for (const p of [0, 1, h * w - 1]) {
-      let total = 0;
-      for (let k = 0; k < 256; k++) total += Math.exp(logProbs(x.map((v, i) => (i === p ? k : v)))[p]!);
-      expectClose([total], [1], 1e-9);
-    }
-  });
-
   it('has the gradient of its nll in every parameter, and no weight of a causal kernel is dead', () => {
     const arena = new Arena();
     const { nll } = pixelcnn.loss(config, data, paramScope(arena));
@@ -90,6 +82,33 @@ describe.each(cases)('pixelcnn with $what', (c) => {
       if (causal) expect(found.filter((g) => g === 0).length, nameOf(p)).toBe(0);
     }
   });
+});
+
+const grey = cases.filter((c) => c.data[0] === 1);
+
+it.each(grey)('pixelcnn with $what gives probabilities that sum to 1 over the values of a pixel', (c) => {
+  const logProbs = conditionals(c);
+  const x = image(c.data);
+  for (const p of [0, 1, x.length - 1]) {
+    let total = 0;
+    for (let k = 0; k < 256; k++) total += Math.exp(logProbs(x.map((v, i) => (i === p ? k : v)))[p]!);
+    expectClose([total], [1], 1e-9);
+  }
+});
+
+it('pixelcnn refuses what it has no weights or no probabilities for', () => {
+  expect(() => pixelcnn.configure({}, [1, 3, 28])).toThrowErrorMatchingInlineSnapshot(
+    `[ModelError: pixelcnn needs images of at least 4×4 pixels, got 3×28]`,
+  );
+  expect(() => pixelcnn.configure({}, [28])).toThrowErrorMatchingInlineSnapshot(
+    `[ModelError: pixelcnn needs images of shape [channels, height, width], got [28]]`,
+  );
+  expect(() => pixelcnn.configure({ output: 'softmax' }, [3, 32, 32])).toThrowErrorMatchingInlineSnapshot(
+    `[ModelError: pixelcnn with output softmax needs grey images, got 3 channels; use output logistic]`,
+  );
+  expect(() => pixelcnn.configure({ mixtures: 1 }, [1, 28, 28])).toThrowErrorMatchingInlineSnapshot(
+    `[ModelError: pixelcnn configuration: mixtures: Too small: expected number to be >=2]`,
+  );
 });
 
 describe('a mixture of logistics over RGB', () => {
@@ -208,9 +227,9 @@ describe('the sampler of pixelcnn', () => {
     return (await runLowered(graph, inputs, { examples: n, weights })).next!.data;
   }
 
-  const grey = cases.filter((c) => c.data[0] === 1).flatMap((c) => [0, 7].map((k) => ({ ...c, k })));
+  const steps = grey.flatMap((c) => [0, 7].map((k) => ({ ...c, k })));
 
-  it.each(grey)('draws pixel $k of $what from its probabilities given those before', async (c) => {
+  it.each(steps)('draws pixel $k of $what from its probabilities given those before', async (c) => {
     const n = 4000;
     const weights = weightsOf(c, 0.2);
     const size = sizeOf(c.data);

@@ -159,4 +159,17 @@ describe('the sampler of transformer', () => {
       expect(Math.abs(count / n - p), `bytes from ${range}`).toBeLessThan(4.5 * Math.sqrt((p * (1 - p)) / n));
     }
   });
+
+  it('draws the most probable byte at a temperature near 0', async () => {
+    const sampling = new Arena();
+    const next = transformer.iterativeSampler!(config, [length]).step(paramScope(sampling), 1e-4);
+    const n = 100;
+    const u = new Float32Array(n);
+    new RandomStream(3, 'cold').uniform(0, u);
+    const inputs = { state: new Float32Array(n * length), u, index: new Float32Array(n) };
+    const drawn = (await runLowered({ arena: sampling, outputs: { next } }, inputs, { examples: n, weights })).next!
+      .data;
+    const each = Array.from({ length: 256 }, (_, k) => conditionals(text.map((v, i) => (i === 0 ? k : v)))[0]!);
+    expect(new Set(drawn.filter((_, i) => i % length === 0))).toEqual(new Set([each.indexOf(Math.max(...each))]));
+  });
 });
