@@ -12,7 +12,7 @@ import { openSession } from '../src/runtime/node.ts';
 import type { Session, TensorData } from '../src/runtime/session.ts';
 import { loadOnnx, summariseOnnx } from '../src/store/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
-import { sizeOf } from '../src/tensor/shape.ts';
+import { type Shape, sizeOf } from '../src/tensor/shape.ts';
 import { flatten, trainingStep } from '../src/train/index.ts';
 
 const { values } = parseArgs({
@@ -25,7 +25,8 @@ const { values } = parseArgs({
   },
 });
 const threads = Number(values.threads);
-const data = [1, 32, 32] as const;
+/** Shape of the examples for an architecture. */
+const dataOf = (model: string): Shape => (architecture(model).takes === 'bytes' ? [256] : [1, 32, 32]);
 
 interface Case {
   readonly model: string;
@@ -51,6 +52,7 @@ async function subject(model: string): Promise<{ loss: () => Value; weights: Wei
     return loadOnnx(model, { normal });
   }
   const arch = architecture(model);
+  const data = dataOf(model);
   const config = arch.configure({}, data);
   const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
   return {
@@ -73,6 +75,7 @@ async function prepare(c: Case): Promise<Prepared> {
     graph = normGraph(loss()).graph;
   } else {
     const arch = architecture(c.model);
+    const data = dataOf(c.model);
     const step = trainingStep(arch, arch.configure({}, data), data, c.batch);
     graph = step.graph;
     options = { examples: c.batch, group: c.batch, weights: 'inputs' };

@@ -3,6 +3,8 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { asPixels, type Dataset, openData, pad, take } from '../data/index.ts';
 import { DataError, UsageError } from '../errors.ts';
+import type { DataKind } from '../models/index.ts';
+import { shapeText } from '../tensor/shape.ts';
 
 export interface Option {
   readonly type: 'string' | 'boolean';
@@ -128,4 +130,22 @@ export async function openImages(
   if (data.shapes.x?.length !== 3) throw new DataError(`${spec}: holds no images`);
   const images = asPixels(data);
   return size ? pad(images, size[0], size[1]) : images;
+}
+
+/** A DATA argument that must hold what an architecture takes; images padded to `size`, if given. */
+export async function openExamples(
+  kind: DataKind,
+  spec: string,
+  options: Pick<RunOptions, 'dataDir' | 'seed'>,
+  size?: readonly [number, number],
+): Promise<Dataset> {
+  if (kind === 'images') return openImages(spec, options, size);
+  if (size) throw new UsageError('--pad is for images, the model takes bytes');
+  const data = await openDataset(spec, options);
+  const shape = data.shapes.x;
+  if (shape?.length !== 1) {
+    const found = shape ? `examples of shape ${shapeText(shape)}` : `no array 'x'`;
+    throw new DataError(`${spec}: holds ${found}, expected sequences of bytes, of shape [length]`);
+  }
+  return asPixels(data); // checks that they are 0..255
 }

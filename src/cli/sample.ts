@@ -1,6 +1,7 @@
 // fisher-ood sample: a model in, a PNG grid of images drawn from it out.
 
 import { encodePng, imageGrid, writeFileAtomic } from '../data/index.ts';
+import { ModelError } from '../errors.ts';
 import { drawSamples } from '../experiment/index.ts';
 import type { Command } from './command.ts';
 import { openBuiltIn } from './models.ts';
@@ -22,6 +23,8 @@ export const sampleCommand: Command = {
     const out = required(values, 'out');
     const n = whole(values, 'n', 1) ?? 64;
     const model = await openBuiltIn(path!);
+    if (model.arch.takes !== 'images')
+      throw new ModelError(`${path}: is a model of ${model.arch.takes}, not of images`);
     const images = await drawSamples(model, {
       n,
       seed: options.seed,

@@ -7,7 +7,7 @@ import { architecture, architectures } from '../models/index.ts';
 import type { ModelInfo } from '../store/index.ts';
 import { checkpointFile, type Progress, train } from '../train/index.ts';
 import type { Command } from './command.ts';
-import { limited, openImages, positive, required, text, whole } from './options.ts';
+import { limited, openExamples, positive, required, text, whole } from './options.ts';
 import { duration, endProgress, print, progressLine, say } from './terminal.ts';
 
 export const trainCommand: Command = {
@@ -23,7 +23,11 @@ export const trainCommand: Command = {
     'train vae --data images/ --config \'{"latent": 32}\' --steps 5000 --out models/vae',
   ],
   options: {
-    data: { type: 'string', value: 'DATA', about: 'images to learn: a file, a folder, or a known set as NAME:split' },
+    data: {
+      type: 'string',
+      value: 'DATA',
+      about: 'what to learn, images or text: a file, a folder, or a known set as NAME:split',
+    },
     out: { type: 'string', value: 'DIR', about: 'the model directory' },
     pad: { type: 'string', value: 'N', about: 'zero-pad images, centred, to N×N pixels' },
     config: { type: 'string', value: 'JSON', about: "the architecture's sizes; what is left out has defaults" },
@@ -50,8 +54,8 @@ export const trainCommand: Command = {
     const sizes = parseConfig(text(values, 'config'));
     const arch = architecture(name!);
 
-    const data = limited(await openImages(spec, options, size ? [size, size] : undefined), limit);
-    const shape = [...data.shapes.x!] as [number, number, number];
+    const data = limited(await openExamples(arch.takes, spec, options, size ? [size, size] : undefined), limit);
+    const shape = [...data.shapes.x!];
     const steps = asked.steps ?? Math.max(1, Math.floor((6 * data.length) / batch));
     const { seed, threads } = options;
     const info: ModelInfo = {
@@ -64,7 +68,7 @@ export const trainCommand: Command = {
     };
     const resumes = existsSync(join(dir, checkpointFile));
     say(
-      `${resumes ? 'Goes on training' : 'Trains'} ${name} on ${data.length} images of ${data.name}, ${steps} steps of ${batch}`,
+      `${resumes ? 'Goes on training' : 'Trains'} ${name} on ${data.length} examples of ${data.name}, ${steps} steps of ${batch}`,
     );
     const last = await train({
       info,

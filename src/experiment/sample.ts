@@ -28,6 +28,7 @@ export interface Image {
 export async function drawSamples(model: Model, options: SampleOptions): Promise<readonly Image[]> {
   const { n, seed } = options;
   const { arch, info, weights } = model;
+  if (!arch.sample) throw new ModelError(`${arch.name} has no sampler of one step`);
   const arena = new Arena();
   const x = arch.sample(info.config, info.data, paramScope(arena), weights, options.temperature ?? 1);
   const graph = { arena, outputs: { x } };

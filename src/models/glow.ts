@@ -43,6 +43,7 @@ export type GlowConfig = z.output<typeof schema>;
 
 export const glow: Architecture<GlowConfig> = {
   name: 'glow',
+  takes: 'images',
 
   configure(input, data) {
     const config = parseConfig('glow', schema, input);

@@ -3,17 +3,23 @@
 import { ModelError } from '../errors.ts';
 import { glow } from './glow.ts';
 import type { Architecture } from './model.ts';
+import { pixelcnn } from './pixelcnn.ts';
+import { transformer } from './transformer.ts';
 import { vae } from './vae.ts';
 
 export { type GlowConfig, glow } from './glow.ts';
-export type { Architecture, Loss, Weights } from './model.ts';
+export type { Architecture, DataKind, IterativeSampler, Loss, Weights } from './model.ts';
+export { type PixelCnnConfig, pixelcnn } from './pixelcnn.ts';
 export type { DataInit, Init, ParamSpec, Scope } from './scope.ts';
 export { collectSpecs, dataInitScope, initialWeights, paramScope, scopeFrom } from './scopes.ts';
+export { type TransformerConfig, transformer } from './transformer.ts';
 export { type VaeConfig, vae } from './vae.ts';
 
 // biome-ignore format: one line per architecture
 export const architectures = {
   glow,
+  pixelcnn,
+  transformer,
   vae,
 } satisfies Record<string, Architecture<unknown>>;
 

@@ -12,6 +12,8 @@ import { type ArchitectureName, architecture, collectSpecs, initialWeights, para
 
 const SMALL = {
   glow: { config: { levels: 2, steps: 1, hidden: 4 }, data: [1, 4, 4], second: 'level0.step0.invconv.lower' },
+  pixelcnn: { config: { layers: 2, channels: 2, mixtures: 2 }, data: [1, 4, 5], second: 'layer0.link.weight' },
+  transformer: { config: { layers: 1, width: 3, heads: 1 }, data: [4], second: 'block0.attention.query.weight' },
   vae: { config: { hidden: 2, latent: 2 }, data: [1, 8, 8], second: 'decoder.out.weight' },
 } satisfies Record<ArchitectureName, object>;
 
@@ -77,7 +79,10 @@ describe.each(Object.keys(SMALL) as ArchitectureName[])('%s', (name) => {
   it('samples images in pixel units, using parameters that the loss has', () => {
     const sampling = new Arena();
     const weights = initialWeights(specs, 1);
-    const x = model.sample(config, data, paramScope(sampling), weights, 0.7);
+    const scope = paramScope(sampling);
+    const x = model.sample
+      ? model.sample(config, data, scope, weights, 0.7)
+      : model.iterativeSampler!(config, data).step(scope, 0.7);
     expect(x).toMatchObject({ shape: [1, ...data], lead: 'example' });
     const known = new Set(specs.map((s) => s.name));
     for (const p of paramsOf({ arena: sampling, outputs: { x } }, { all: true })) expect(known).toContain(nameOf(p));
@@ -86,7 +91,7 @@ describe.each(Object.keys(SMALL) as ArchitectureName[])('%s', (name) => {
 
 it('names the architectures there are', () => {
   expect(() => architecture('glw')).toThrowErrorMatchingInlineSnapshot(
-    `[ModelError: no architecture 'glw'; there are glow, vae]`,
+    `[ModelError: no architecture 'glw'; there are glow, pixelcnn, transformer, vae]`,
   );
 });
 

@@ -20,6 +20,7 @@ const INITIAL_LOG_SCALE = -2;
 
 export const vae: Architecture<VaeConfig> = {
   name: 'vae',
+  takes: 'images',
 
   configure(input, data) {
     const config = parseConfig('vae', schema, input);

@@ -1,3 +1,4 @@
+export { categorical, drawCategory, oneHot } from './categorical.ts';
 export {
   alphaBar,
   causalLmNll,

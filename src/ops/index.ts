@@ -66,7 +66,7 @@ export {
 export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
 export { matmul, outerSum } from './linear.ts';
 export { inverseStd, normalise } from './normalise.ts';
-export { expand, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
+export { expand, logSumExp, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
 export { blockSum, repeatEach } from './resample.ts';
 export { concat, flip, joinPlaced, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
 export { logSoftmax, softmax } from './softmax.ts';

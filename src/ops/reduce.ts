@@ -13,7 +13,7 @@ import {
   sizeOf,
 } from '../tensor/shape.ts';
 import { apply, uniformValue } from './apply.ts';
-import { div, elementwiseOps, equal, mul, toFloat } from './elementwise.ts';
+import { div, elementwiseOps, equal, exp, mul, sub, toFloat } from './elementwise.ts';
 import { reshape, storageAxis } from './shape.ts';
 
 interface ReduceAttrs extends Attrs {
@@ -70,6 +70,13 @@ export const reduceOps = {
     const hit = toFloat(equal(x, y));
     return [mul(hit, div(dY, reduceSum(hit, axesOf(node.attrs), true)))];
   }),
+  // log Σ exp x, safe for numbers of any size.
+  ReduceLogSumExp: reduction(
+    'ReduceLogSumExp',
+    -Infinity,
+    (t, x) => (t === x ? x + Math.LN2 : Math.max(t, x) + Math.log1p(Math.exp(-Math.abs(t - x)))),
+    (dY, node, y) => [mul(dY, exp(sub(node.inputs[0]!, y)))],
+  ),
   Expand: {
     name: 'Expand',
     type: ([x], attrs) => {
@@ -164,6 +171,11 @@ function withoutFactors(x: Value, axes: readonly number[]): readonly [Value, Val
 /** Largest element over axes (all of them by default). */
 export function reduceMax(x: Value, axes?: readonly number[], keepdims = false): Value {
   return reduce(reduceOps.ReduceMax, x, axes, keepdims);
+}
+
+/** log Σ exp x over axes (all of them by default). */
+export function logSumExp(x: Value, axes?: readonly number[], keepdims = false): Value {
+  return reduce(reduceOps.ReduceLogSumExp, x, axes, keepdims);
 }
 
 export function reduceMean(x: Value, axes?: readonly number[], keepdims = false): Value {

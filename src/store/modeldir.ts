@@ -15,8 +15,8 @@ const infoSchema = z.strictObject({
   version: z.literal(1),
   arch: z.string(),
   config: z.unknown(),
-  /** Shape of what the model sees, [c, h, w], after `pad`. */
-  data: z.array(z.int().min(1)).length(3),
+  /** Shape of what the model sees: [c, h, w], after `pad`, or [length]. */
+  data: z.array(z.int().min(1)),
   /** Height and width to which images are zero-padded, centred, before the model sees them. */
   pad: z.tuple([z.int().min(1), z.int().min(1)]).optional(),
   training: z.strictObject({

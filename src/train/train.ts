@@ -47,7 +47,7 @@ export interface Progress {
 export interface TrainOptions {
   readonly info: ModelInfo;
   readonly arch: Architecture<unknown>;
-  /** Images of the shape info.data under 'x'. The last examples (5 %, at most 1,000) are held out for validation. */
+  /** Examples of the shape info.data under 'x'. The last examples (5 %, at most 1,000) are held out for validation. */
   readonly data: Dataset;
   readonly dir: string;
   readonly threads?: number;

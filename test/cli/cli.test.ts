@@ -6,6 +6,7 @@ import { decode } from 'fast-png';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { helpText } from '../../src/cli/command.ts';
 import { commands } from '../../src/cli/main.ts';
+import { writeNpy } from '../../src/data/npy.ts';
 import { detectorNames } from '../../src/detectors/index.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
 
@@ -66,12 +67,16 @@ describe('wrong usage exits with 2 and says what is wrong', () => {
 describe('failures exit with 1 and name the place', () => {
   it.each([
     [['inspect', 'no-such-model'], /no-such-model: no such model directory/],
-    [['train', 'gloww', '--data', 'sample/mnist', '--out', 'x'], /no architecture 'gloww'; there are glow, vae/],
+    [['train', 'gloww', '--data', 'sample/mnist', '--out', 'x'], /no architecture 'gloww'; there are glow, pixelcnn, /],
     [
       ['train', 'glow', '--data', 'nowhere.gz', '--out', 'x'],
       /nowhere\.gz: no such file or folder, and no known data set/,
     ],
     [['train', 'glow', '--data', 'sample/mnist', '--out', 'x'], /\[1, 28, 28\]|divisible/],
+    [
+      ['train', 'transformer', '--data', 'sample/mnist', '--out', 'x'],
+      /sample\/mnist: holds examples of shape \[1,28,28\], expected sequences of bytes, of shape \[length\]/,
+    ],
   ] as const)('%j', async (args, message) => {
     const { code, stderr } = await runCli(...args);
     expect(code).toBe(1);
@@ -95,6 +100,41 @@ describe('failures exit with 1 and name the place', () => {
       expect(code).toBe(1);
       expect(stderr).toMatch(message);
     }
+  });
+});
+
+describe('a model of bytes', () => {
+  const windows = (seed: number) => Uint8Array.from({ length: 120 * 8 }, (_, i) => 97 + ((i * seed) % 26));
+  const write = (name: string, data: Uint8Array) =>
+    writeFileSync(at(name), writeNpy({ dtype: 'uint8', shape: [120, 8], data }));
+
+  it('is trained and judges sequences of its length, and nothing else', async () => {
+    write('in.npy', windows(1));
+    write('out.npy', windows(5));
+    const config = [
+      '--config',
+      '{"layers": 1, "width": 8, "heads": 2}',
+      '--batch',
+      '10',
+      '--steps',
+      '60',
+      '--lr',
+      '0.02',
+    ];
+    const trained = await runCli('train', 'transformer', '--data', at('in.npy'), ...config, '--out', at('bytes'));
+    expect(trained.code, trained.stderr).toBe(0);
+    const fitted = await runCli('fit', at('bytes'), '--data', at('in.npy'), '--out', at('bytes.json'));
+    expect(fitted.code, fitted.stderr).toBe(0);
+    const scored = await runCli('score', at('bytes.json'), '--data', at('out.npy'), '--json');
+    const { results } = JSON.parse(scored.stdout) as { results: { ood: boolean }[] };
+    expect(results.filter((r) => r.ood).length).toBe(120);
+
+    const images = await runCli('score', at('bytes.json'), '--data', 'sample/mnist');
+    expect([images.code, images.stderr]).toEqual([1, expect.stringMatching(/'x' is \[1,28,28\] .*takes \[8\]/)]);
+    const glow = await runCli('train', 'glow', '--data', at('in.npy'), '--out', at('glow'));
+    expect([glow.code, glow.stderr]).toEqual([1, expect.stringMatching(/in\.npy: holds no images/)]);
+    const padded = await runCli('train', 'transformer', '--data', at('in.npy'), '--pad', '9', '--out', at('p'));
+    expect([padded.code, padded.stderr]).toEqual([2, expect.stringMatching(/--pad is for images/)]);
   });
 });
 

@@ -181,6 +181,7 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   ToFloat: unary((x) => o.toFloat(o.greater(x, 0))),
   ReduceSum: reduction(o.reduceSum),
   ReduceMax: reduction(o.reduceMax),
+  ReduceLogSumExp: reduction(o.logSumExp),
   Expand: broadcastPair.map(([a, b]) => {
     const [small, large] =
       a.length > b.length || (a.length === b.length && a.every((d, i) => d >= b[i]!)) ? [b, a] : [a, b];

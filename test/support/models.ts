@@ -6,14 +6,16 @@ import { randomData } from './run.ts';
 
 export const smallSizes = {
   glow: { config: { levels: 2, steps: 2, hidden: 4 }, data: [1, 8, 8] },
+  pixelcnn: { config: { layers: 2, channels: 4, mixtures: 2 }, data: [3, 5, 4] },
+  transformer: { config: { layers: 1, width: 4, heads: 2 }, data: [5] },
   vae: { config: { hidden: 4, latent: 3 }, data: [1, 8, 8] },
-} as const satisfies Record<string, { config: object; data: readonly [number, number, number] }>;
+} as const satisfies Record<string, { config: object; data: readonly number[] }>;
 
 export type SmallName = keyof typeof smallSizes;
 
 export function smallModel(name: SmallName): Model {
   const arch = architecture(name);
-  const data = [...smallSizes[name].data] as [number, number, number];
+  const data = [...smallSizes[name].data];
   const config = arch.configure(smallSizes[name].config, data);
   const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
   const initial = initialWeights(specs, 1);
