@@ -12,7 +12,7 @@ import { duration, endProgress, print, progressLine, say } from './terminal.ts';
 
 export const trainCommand: Command = {
   synopsis: 'ARCH --data DATA --out DIR',
-  about: 'Trains a built-in generative model by maximum likelihood.',
+  about: 'Trains a built-in generative model.',
   details: [
     `ARCH is one of ${Object.keys(architectures).join(', ')}. A run that was stopped or killed goes on where its last checkpoint was:\n` +
       'call it again with the same arguments. DIR then holds model.json, weights.safetensors and the log train.log.jsonl. A step takes\n' +
@@ -66,6 +66,7 @@ export const trainCommand: Command = {
     say(
       `${resumes ? 'Goes on training' : 'Trains'} ${name} on ${data.length} images of ${data.name}, ${steps} steps of ${batch}`,
     );
+    const unit = arch.lossName === undefined ? 'bits/dim' : `${arch.lossName} per dimension`;
     const last = await train({
       info,
       arch,
@@ -73,19 +74,24 @@ export const trainCommand: Command = {
       dir,
       ...(threads === undefined ? {} : { threads }),
       ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
-      onProgress: (p) => progressLine(progressText(p)),
+      onProgress: (p) => progressLine(progressText(p, unit)),
     });
     endProgress();
-    const bits = last?.validBitsPerDim;
-    if (options.json) print(JSON.stringify({ out: dir, steps, validBitsPerDim: bits ?? null }));
-    else print(`${dir}: trained ${steps} steps, ${bits?.toFixed(3)} bits/dim held out`);
+    const held =
+      arch.lossName === undefined
+        ? { validBitsPerDim: last?.validBitsPerDim ?? null }
+        : { validLossPerDim: last?.validLossPerDim ?? null };
+    if (options.json) print(JSON.stringify({ out: dir, steps, ...held }));
+    else print(`${dir}: trained ${steps} steps, ${Object.values(held)[0]?.toFixed(3)} ${unit} held out`);
   },
 };
 
-function progressText(p: Progress): string {
-  const held = p.validBitsPerDim === undefined ? '' : `, ${p.validBitsPerDim.toFixed(3)} held out`;
+function progressText(p: Progress, unit: string): string {
+  const train = p.trainBitsPerDim ?? p.trainLossPerDim;
+  const valid = p.validBitsPerDim ?? p.validLossPerDim;
+  const held = valid === undefined ? '' : `, ${valid.toFixed(3)} held out`;
   const speed = `${p.examplesPerSecond.toFixed(0)} examples/s  ${duration(p.secondsLeft)} left`;
-  return `step ${p.step}/${p.steps}  ${p.trainBitsPerDim.toFixed(3)} bits/dim${held}  ${speed}`;
+  return `step ${p.step}/${p.steps}  ${train?.toFixed(3)} ${unit}${held}  ${speed}`;
 }
 
 function parseConfig(json: string | undefined): unknown {

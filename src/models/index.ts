@@ -1,18 +1,21 @@
 // The built-in architectures by name, and what it takes to build their graphs.
 
 import { ModelError } from '../errors.ts';
+import { ddpm } from './ddpm.ts';
 import { glow } from './glow.ts';
 import type { Architecture } from './model.ts';
 import { vae } from './vae.ts';
 
+export { type DdpmConfig, ddpm } from './ddpm.ts';
 export { type GlowConfig, glow } from './glow.ts';
-export type { Architecture, Loss, Weights } from './model.ts';
+export type { Architecture, IterativeBound, IterativeSampler, Loss, Scorer, Weights } from './model.ts';
 export type { DataInit, Init, ParamSpec, Scope } from './scope.ts';
-export { collectSpecs, dataInitScope, initialWeights, paramScope, scopeFrom } from './scopes.ts';
+export { collectSpecs, dataInitScope, initialWeights, paramScope, scopeFrom, shared } from './scopes.ts';
 export { type VaeConfig, vae } from './vae.ts';
 
 // biome-ignore format: one line per architecture
 export const architectures = {
+  ddpm,
   glow,
   vae,
 } satisfies Record<string, Architecture<unknown>>;

@@ -13,15 +13,53 @@ export interface Loss {
 /** Weights by parameter name: row-major float32, with shapes. */
 export type Weights = Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
 
+/** A sampler that runs one graph many times. Inputs: 'state' [1, ...data] and scalars [], and random ones; the value is the next state. */
+export interface IterativeSampler {
+  readonly steps: number;
+  /** Where it starts: gaussian noise, or zeros. */
+  readonly start: 'normal' | 'zeros';
+  /** The graph of one step; `temperature` scales the noise. */
+  step(scope: Scope, temperature: number): Value;
+  /** Values of the scalar inputs at step k = 0..steps - 1. */
+  scalars(k: number): Readonly<Record<string, number>>;
+  /** From the last state to pixels 0..255, as a graph. */
+  pixels(state: Value): Value;
+}
+
+/** A bound that is the sum of many runs of one graph. Inputs: 'x' as for the loss, scalars [], and random ones; the value is one term. */
+export interface IterativeBound {
+  readonly terms: number;
+  term(scope: Scope): Value;
+  /** Values of the scalar inputs for term k = 0..terms - 1. */
+  scalars(k: number): Readonly<Record<string, number>>;
+}
+
+/** The loss that norms are taken of, where it is not the one of training. */
+export interface Scorer {
+  /** What was asked for, with defaults filled in: part of the model's hash. */
+  readonly scoring: Readonly<Record<string, unknown>>;
+  /** Whether the loss is a bound on the negative log-likelihood of discrete data, in nats. */
+  readonly isBound: boolean;
+  loss(data: Shape, scope: Scope): Value;
+}
+
 export interface Architecture<Config> {
   readonly name: string;
+  /** What the loss of training is where it is no likelihood: it is then reported per dimension, not in bits/dim. */
+  readonly lossName?: string;
   /** Checks a configuration (from JSON or flags) for data of shape [c, h, w]; fills in defaults; throws ModelError. */
   configure(input: unknown, data: Shape): Config;
   /** The inputs ('x' raw pixels 0..255 of shape [1, c, h, w], and random ones) and the loss. */
   loss(config: Config, data: Shape, scope: Scope): Loss;
+  /** Checks how examples are to be scored (from JSON or flags; `{}` is the default); throws ModelError. Left out: by the loss of training. */
+  scorer?(config: Config, input: unknown): Scorer;
+  /** The bound without sampling of its terms, for reports; no gradient is needed of it. */
+  bound?(config: Config, data: Shape): IterativeBound;
   /**
    * The sampler as a graph: random inputs only, output 'x' [1, c, h, w] in pixel units 0..255 (not yet rounded).
-   * `temperature` scales the standard deviation of the latents.
+   * `temperature` scales the standard deviation of the latents. Every architecture has this sampler or the iterative one.
    */
-  sample(config: Config, data: Shape, scope: Scope, weights: Weights, temperature: number): Value;
+  sample?(config: Config, data: Shape, scope: Scope, weights: Weights, temperature: number): Value;
+  /** The sampler as many runs of a graph; of `steps` runs where the architecture leaves the choice. */
+  iterativeSampler?(config: Config, data: Shape, steps?: number): IterativeSampler;
 }

@@ -1,13 +1,17 @@
 export {
-  alphaBar,
-  causalLmNll,
+  alphaBars,
   denoisingLoss,
-  elboNll,
-  flowNll,
+  gridNll,
+  klToNormal,
+  type NoiseLevel,
   noised,
+  noiseLevel,
   type Prediction,
-  scaledPixels,
-} from './foreign.ts';
+  predictedClean,
+  type Schedule,
+  stepKlWeight,
+} from './diffusion.ts';
+export { causalLmNll, elboNll, flowNll, scaledPixels } from './foreign.ts';
 export {
   bitsPerDim,
   dequantise,

@@ -36,10 +36,12 @@ import { adamDefaults, flatten, type Layout, trainingStep, unflatten } from './o
 export interface Progress {
   readonly step: number;
   readonly steps: number;
-  /** Mean over the steps since the last report. */
-  readonly trainBitsPerDim: number;
-  /** On the validation part, with the same noise every time; present when it was measured. */
+  /** Mean over the steps since the last report, and on the validation part with the same noise every time. For likelihoods. */
+  readonly trainBitsPerDim?: number;
   readonly validBitsPerDim?: number;
+  /** The same per dimension, for a training loss that is no likelihood. */
+  readonly trainLossPerDim?: number;
+  readonly validLossPerDim?: number;
   readonly examplesPerSecond: number;
   readonly secondsLeft: number;
 }
@@ -165,16 +167,18 @@ async function report(
   options: TrainOptions,
   step: number,
   since: { readonly time: number; readonly step: number; readonly loss: number },
-  validBitsPerDim: number,
+  valid: number,
 ): Promise<Progress> {
-  const { info } = options;
+  const { info, arch } = options;
   const seconds = (performance.now() - since.time) / 1000;
   const done = step - since.step;
+  const dims = sizeOf(info.data);
   const progress: Progress = {
     step,
     steps: info.training.steps,
-    trainBitsPerDim: bitsPerDim(since.loss / done, sizeOf(info.data)),
-    validBitsPerDim,
+    ...(arch.lossName === undefined
+      ? { trainBitsPerDim: bitsPerDim(since.loss / done, dims), validBitsPerDim: bitsPerDim(valid, dims) }
+      : { trainLossPerDim: since.loss / done / dims, validLossPerDim: valid / dims }),
     examplesPerSecond: (done * info.training.batch) / seconds,
     secondsLeft: ((info.training.steps - step) * seconds) / done,
   };
@@ -184,7 +188,7 @@ async function report(
   return progress;
 }
 
-/** Mean bits/dim on up to 256 held-out examples. */
+/** Mean loss on up to 256 held-out examples. */
 async function validate(options: TrainOptions, weights: Weights, start: number): Promise<number> {
   const { info, arch, data } = options;
   const n = Math.min(256, data.length - start);
@@ -197,7 +201,7 @@ async function validate(options: TrainOptions, weights: Weights, start: number):
     const indices = Array.from({ length: n }, (_, i) => start + i);
     const feeds = feedsFor(inputsOf(graph), await data.gather(indices), indices, info.training.seed);
     const values = (await session.run(feeds)).nll!.data;
-    return bitsPerDim(values.reduce((s, x) => s + x, 0) / n, sizeOf(info.data));
+    return values.reduce((s, x) => s + x, 0) / n;
   } finally {
     await session.dispose();
   }

@@ -65,7 +65,7 @@ describe('wrong usage exits with 2 and says what is wrong', () => {
 describe('failures exit with 1 and name the place', () => {
   it.each([
     [['inspect', 'no-such-model'], /no-such-model: no such model directory/],
-    [['train', 'gloww', '--data', 'sample/mnist', '--out', 'x'], /no architecture 'gloww'; there are glow, vae/],
+    [['train', 'gloww', '--data', 'sample/mnist', '--out', 'x'], /no architecture 'gloww'; there are ddpm, glow, vae/],
     [
       ['train', 'glow', '--data', 'nowhere.gz', '--out', 'x'],
       /nowhere\.gz: no such file or folder, and no known data set/,

@@ -6,18 +6,20 @@ import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
 import { syntheticDataset } from '../../src/data/index.ts';
 import { ModelError } from '../../src/errors.ts';
-import { inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
+import { Arena, inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
 import { lower } from '../../src/lower/index.ts';
+import { paramScope } from '../../src/models/index.ts';
 import { encode } from '../../src/onnx/index.ts';
 import { feedsFor } from '../../src/runtime/feeds.ts';
 import { openSession } from '../../src/runtime/node.ts';
 import { loadModel, readSafetensors } from '../../src/store/index.ts';
+import { sizeOf } from '../../src/tensor/shape.ts';
 import { adamDefaults, train, trainingStep } from '../../src/train/index.ts';
 import { inTemporaryFolder, killWhen, runCli } from '../support/cli.ts';
 import { expectClose } from '../support/compare.ts';
 import { smallModel } from '../support/models.ts';
 
-describe.each(['glow', 'vae'] as const)('a training step of a %s', (name) => {
+describe.each(['ddpm', 'glow', 'vae'] as const)('a training step of a %s', (name) => {
   it.each([1, 1e-3])('is that of Adam in float64, with the gradient clipped to %d', async (clip) => {
     const model = smallModel(name);
     const n = 4;
@@ -34,7 +36,8 @@ describe.each(['glow', 'vae'] as const)('a training step of a %s', (name) => {
     const [lr, t] = [0.01, 3];
 
     // Σ over the batch of each example's gradient, in float64.
-    const nll = model.loss();
+    const arena = new Arena();
+    const { nll } = model.arch.loss(model.info.config, model.info.data, paramScope(arena));
     const params = layout.specs.map(
       (s) => paramsOf({ arena: nll.arena, outputs: { nll } }).find((p) => nameOf(p) === s.name)!,
     );
@@ -50,7 +53,8 @@ describe.each(['glow', 'vae'] as const)('a training step of a %s', (name) => {
       const found = interpret({ arena: nll.arena, outputs }, { ...weights, ...Object.fromEntries(example) });
       loss += found.nll!.data[0]! / n;
       let at = 0;
-      for (const s of layout.specs) for (const d of found[s.name]!.data) raw[at++]! += d / (n * 64);
+      for (const s of layout.specs)
+        for (const d of found[s.name]!.data) raw[at++]! += d / (n * sizeOf(model.info.data));
     }
     const norm = Math.hypot(...raw);
     const g = raw.map((d) => d * Math.min(1, clip / norm));
