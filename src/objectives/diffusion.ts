@@ -23,16 +23,23 @@ export type Schedule = 'linear' | 'cosine';
 
 /** ᾱ_t, the share of the signal's variance that is left, for t = 0 .. steps − 1. */
 export function alphaBars(schedule: Schedule, steps: number): Float64Array {
-  if (schedule === 'cosine') {
-    // Nichol & Dhariwal, "Improved denoising diffusion probabilistic models", ICML 2021, eq. 17.
-    const f = (k: number) => Math.cos((((k / steps + 0.008) / 1.008) * Math.PI) / 2) ** 2;
-    return Float64Array.from({ length: steps }, (_, t) => Math.max(1e-5, f(t + 1) / f(0)));
-  }
-  let product = 1; // β from 1e-4 to 0.02, chosen for 1,000 steps
+  const beta = schedule === 'linear' ? linear : cosine;
+  let product = 1;
   return Float64Array.from({ length: steps }, (_, t) => {
-    product *= 1 - (1e-4 + ((0.02 - 1e-4) * t) / Math.max(1, steps - 1));
+    product *= 1 - beta(t, steps);
     return product;
   });
+}
+
+/** β_t from 1e-4 to 0.02, chosen for 1,000 steps. */
+function linear(t: number, steps: number): number {
+  return 1e-4 + ((0.02 - 1e-4) * t) / Math.max(1, steps - 1);
+}
+
+/** β_t for ᾱ a squared cosine. Nichol & Dhariwal, "Improved denoising diffusion probabilistic models", ICML 2021, eq. 17. */
+function cosine(t: number, steps: number): number {
+  const f = (k: number) => Math.cos((((k / steps + 0.008) / 1.008) * Math.PI) / 2) ** 2;
+  return Math.min(0.999, 1 - f(t + 1) / f(t));
 }
 
 /** √ᾱ and √(1 − ᾱ), the factors of image and noise at a step: numbers, or values of shape []. */
