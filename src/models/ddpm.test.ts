@@ -95,7 +95,7 @@ describe('the score', () => {
       `[ModelError: ddpm scoring: timestep 8, expected one of 0 to 7]`,
     );
     expect(() => scored({ bound: true, timesteps: [1] })).toThrowErrorMatchingInlineSnapshot(
-      `[ModelError: ddpm scoring configuration: Invalid input]`,
+      `[ModelError: ddpm scoring: the bound is of all steps; leave out the timesteps]`,
     );
     expect(() => scored({ timesteps: [] })).toThrowErrorMatchingInlineSnapshot(
       `[ModelError: ddpm scoring configuration: timesteps: Too small: expected array to have >=1 items]`,

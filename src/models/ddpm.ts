@@ -55,13 +55,13 @@ const schema = z.strictObject({
  */
 export type DdpmConfig = z.output<typeof schema>;
 
-const scoringSchema = z.union([
-  z.strictObject({
-    timesteps: z.array(z.number().int().min(0)).min(1).optional(),
-    noiseSamples: positive(1),
-  }),
-  z.strictObject({ bound: z.literal(true), noiseSamples: positive(1) }),
-]);
+const scoringSchema = z.strictObject({
+  /** Steps whose denoising losses are summed. */
+  timesteps: z.array(z.number().int().min(0)).min(1).optional(),
+  /** Draws of the noise at each step; for the bound, steps drawn. */
+  noiseSamples: positive(1),
+  bound: z.boolean().default(false),
+});
 
 export const ddpm: Architecture<DdpmConfig> = {
   name: 'ddpm',
@@ -87,15 +87,13 @@ export const ddpm: Architecture<DdpmConfig> = {
 
   /** By the denoising loss summed over chosen steps, each with the mean over its noise samples, or by the bound. Default: step 1. */
   scorer(config, input) {
-    const scoring = parseConfig('ddpm scoring', scoringSchema, input);
-    if ('bound' in scoring) {
-      return {
-        scoring,
-        isBound: true,
-        loss: (data, scope) => boundEstimate(config, data, scope, scoring.noiseSamples),
-      };
+    const { bound, noiseSamples, ...asked } = parseConfig('ddpm scoring', scoringSchema, input);
+    if (bound) {
+      if (asked.timesteps) throw new ModelError('ddpm scoring: the bound is of all steps; leave out the timesteps');
+      const loss = (data: Shape, scope: Scope) => boundEstimate(config, data, scope, noiseSamples);
+      return { scoring: { bound, noiseSamples }, isBound: true, loss };
     }
-    const { noiseSamples, timesteps = [Math.min(1, config.steps - 1)] } = scoring;
+    const { timesteps = [Math.min(1, config.steps - 1)] } = asked;
     const beyond = timesteps.find((t) => t >= config.steps);
     if (beyond !== undefined) {
       throw new ModelError(`ddpm scoring: timestep ${beyond}, expected one of 0 to ${config.steps - 1}`);

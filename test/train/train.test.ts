@@ -173,3 +173,45 @@ describe('train', () => {
     });
   });
 });
+
+describe('training a ddpm', () => {
+  const { info, arch } = smallModel('ddpm');
+  const data = syntheticDataset('constant', { length: 80, shape: info.data, seed: 1 });
+  const training = { ...info.training, steps: 300, batch: 16, learningRate: 5e-3 };
+  const options = { info: { ...info, training }, arch, data, threads: 1, checkpointEvery: 50 };
+
+  it('lowers the loss, under its own name, and goes on to the same bits after a stop', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const [whole, stopped] = [join(folder, 'whole'), join(folder, 'stopped')];
+      const last = await train({ ...options, dir: whole });
+      expect(last).not.toHaveProperty('validBitsPerDim');
+      const log = logOf(whole)
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { validLossPerDim: number });
+      expect(log).toHaveLength(6);
+      expect(log.at(-1)!.validLossPerDim).toBeLessThan(0.7 * log[0]!.validLossPerDim);
+
+      const stop = ({ step }: { step: number }) => {
+        if (step === 150) throw new Error('stopped');
+      };
+      await expect(train({ ...options, dir: stopped, onProgress: stop })).rejects.toThrow('stopped');
+      await train({ ...options, dir: stopped });
+      expect(weightsOf(stopped).equals(weightsOf(whole))).toBe(true);
+      expect(logOf(stopped)).toBe(logOf(whole));
+    });
+  });
+
+  it('leaves a model whose hash says what it is scored by', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const dir = join(folder, 'm');
+      await train({ ...options, info: { ...info, training: { ...training, steps: 1 } }, dir });
+      const asked = [{}, { timesteps: [2] }, { timesteps: [1], noiseSamples: 2 }, { bound: true }];
+      const models = await Promise.all(asked.map((scoring) => loadModel(dir, scoring)));
+      expect(new Set(models.map((m) => m.hash)).size).toBe(asked.length);
+      expect((await loadModel(dir, { timesteps: [1] })).hash).toBe(models[0]!.hash); // the default
+      expect(models.map((m) => m.dims)).toEqual([undefined, undefined, undefined, 16]); // bits/dim of the bound alone
+      expect(models[1]!.about).toContain('scored by {"timesteps":[2],"noiseSamples":1}');
+    });
+  });
+});
