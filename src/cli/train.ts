@@ -30,6 +30,7 @@ export const trainCommand: Command = {
     steps: { type: 'string', value: 'N', about: 'training steps (default: 6 epochs)' },
     lr: { type: 'string', value: 'X', about: 'peak learning rate of Adam (default 0.001)' },
     'warm-up': { type: 'string', value: 'N', about: 'steps until the learning rate has its peak (default 100)' },
+    ema: { type: 'string', value: 'D', about: 'keep a moving average of the weights, of decay D (such as 0.9999)' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
     'checkpoint-every': { type: 'string', value: 'N', about: 'steps between checkpoints and log lines (default 200)' },
   },
@@ -46,6 +47,8 @@ export const trainCommand: Command = {
       learningRate: positive(values, 'lr') ?? 1e-3,
       warmUp: whole(values, 'warm-up', 0) ?? 100,
     };
+    const ema = positive(values, 'ema');
+    if (ema !== undefined && ema >= 1) throw new UsageError(`--ema is ${ema}, expected a decay below 1`);
     const checkpointEvery = whole(values, 'checkpoint-every', 1);
     const sizes = parseConfig(text(values, 'config'));
     const arch = architecture(name!);
@@ -60,7 +63,15 @@ export const trainCommand: Command = {
       config: arch.configure(sizes, shape),
       data: shape,
       ...(size ? { pad: [size, size] } : {}),
-      training: { data: data.name, fingerprint: data.fingerprint, ...asked, steps, batch, seed },
+      training: {
+        data: data.name,
+        fingerprint: data.fingerprint,
+        ...asked,
+        steps,
+        batch,
+        seed,
+        ...(ema === undefined ? {} : { ema }),
+      },
     };
     const resumes = existsSync(join(dir, checkpointFile));
     say(

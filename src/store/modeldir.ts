@@ -27,6 +27,8 @@ const infoSchema = z.strictObject({
     learningRate: z.number().positive(),
     warmUp: z.int().min(0),
     seed: z.int().min(0),
+    /** Decay of the moving average of the weights, where that is the model and not the weights of the last step. */
+    ema: z.number().min(0).lt(1).optional(),
   }),
 });
 

@@ -27,6 +27,7 @@ describe.each(['ddpm', 'glow', 'vae'] as const)('a training step of a %s', (name
     const { graph, layout } = trainingStep(model.arch, model.info.config, model.info.data, n, {
       ...adamDefaults,
       clip,
+      average: true,
     });
     const batch = await data.gather([0, 1, 2, 3]);
     const feeds = feedsFor(inputsOf(graph), batch, [0, 1, 2, 3], 7);
@@ -81,12 +82,16 @@ describe.each(['ddpm', 'glow', 'vae'] as const)('a training step of a %s', (name
       lr: scalar(lr),
       correction1: scalar(c1),
       correction2: scalar(c2),
+      mean: flat(m),
+      keep: scalar(0.75),
     });
     await session.dispose();
     expectClose(actual.loss!.data, [loss], 1e-5, 'loss');
     expectClose(actual.gradientNorm!.data, [norm], 1e-4, 'gradient norm');
     expectClose(actual.nextM!.data, nextM, 1e-3, 'm', Math.max(...nextM.map(Math.abs)) * 0.01);
     expectClose(actual.nextV!.data, nextV, 1e-3, 'v', Math.max(...nextV) * 0.01);
+    const nextMean = next.map((x, i) => 0.75 * m[i]! + 0.25 * x);
+    expectClose(actual.nextMean!.data, nextMean, 1e-3, 'mean', Math.max(...nextMean.map(Math.abs)) * 0.1);
     // The step is what is compared: θ itself would hide it.
     const step = (to: ArrayLike<number>) => Float64Array.from(theta, (x, i) => to[i]! - Math.fround(x));
     expectClose(step(actual.nextTheta!.data), step(next), 1e-2, 'step', lr * 0.1);
@@ -177,7 +182,7 @@ describe('train', () => {
 describe('training a ddpm', () => {
   const { info, arch } = smallModel('ddpm');
   const data = syntheticDataset('constant', { length: 80, shape: info.data, seed: 1 });
-  const training = { ...info.training, steps: 300, batch: 16, learningRate: 5e-3 };
+  const training = { ...info.training, steps: 300, batch: 16, learningRate: 5e-3, ema: 0.98 };
   const options = { info: { ...info, training }, arch, data, threads: 1, checkpointEvery: 50 };
 
   it('lowers the loss, under its own name, and goes on to the same bits after a stop', async () => {
