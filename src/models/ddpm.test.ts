@@ -69,15 +69,28 @@ describe('the score', () => {
     expectClose([evaluate(scored({ timesteps: [2, 5], noiseSamples: 3 }))], [expected], 1e-9);
   });
 
-  it('by the bound is the sum of its terms, where every step is drawn', () => {
+  it('by the bound has the sum of all terms as its mean', () => {
     const { terms, term, scalars } = ddpm.bound!(small, data);
-    const expected = Array.from({ length: terms }, (_, k) => {
-      const noise = randomData(k === 0 ? 'noiseFirst' : `noise${k - 1}`, 16);
+    const [first, noise] = [randomData('noiseFirst', 16), randomData('noise0', 16)];
+    const each = Array.from({ length: terms }, (_, k) => {
       const given = Object.fromEntries(Object.entries(scalars(k)).map(([name, v]) => [name, [v]]));
-      return evaluate(term(paramScope(new Arena())), { noise, ...given });
-    }).reduce((a, b) => a + b);
-    const draws = Object.fromEntries(Array.from({ length: 7 }, (_, k) => [`u${k}`, [0.4]]));
-    expectClose([evaluate(scored({ bound: true, noiseSamples: 7 }), draws)], [expected], 1e-9);
+      return evaluate(term(paramScope(new Arena())), { noise: k === 0 ? first : noise, ...given });
+    });
+    const alphas = alphaBars('linear', 8);
+    const logSnr = Array.from(alphas, (a) => Math.log(a / (1 - a)));
+    const part = (t: number) => (logSnr[0]! - logSnr[t]!) / (logSnr[0]! - logSnr[7]!); // of [0, 1): steps up to t
+    const found = [1, 2, 3, 4, 5, 6, 7].reduce((sum, t) => {
+      const at = evaluate(scored({ bound: true }), { u0: [(part(t - 1) + part(t)) / 2] });
+      return sum + (part(t) - part(t - 1)) * at;
+    }, 0);
+    expectClose([found], [each.reduce((a, b) => a + b)], 1e-9);
+  });
+
+  it('by the bound takes one step from each of equal parts', () => {
+    const noise = randomData('noise0', 16);
+    const one = (u: number) => evaluate(scored({ bound: true }), { u0: [u] });
+    const two = evaluate(scored({ bound: true, noiseSamples: 2 }), { u0: [0.3], u1: [0.8], noise1: noise });
+    expectClose([two], [(one(0.15) + one(0.9)) / 2], 1e-9);
   });
 
   it('is of step 1 unless asked otherwise, and has every parameter', () => {

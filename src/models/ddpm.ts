@@ -19,8 +19,10 @@ import {
 import {
   add,
   concat,
+  div,
   equal,
   floor,
+  less,
   matmul,
   maximum,
   minimum,
@@ -189,8 +191,8 @@ function lossAt(config: DdpmConfig, data: Shape, scope: Scope, timesteps: readon
 }
 
 /**
- * The bound with its two ends as they are and the T − 1 terms between them by stratified sampling: `draws` steps, one uniform in each of as
- * many equal parts of 1..T − 1.
+ * The bound with its two ends as they are and the T − 1 terms between them from `draws` of them: each step by the part it has in the fall of
+ * log SNR (most of the bound is in few early steps), stratified, and weighted so that the expectation is the sum.
  */
 function boundEstimate(config: DdpmConfig, data: Shape, scope: Scope, draws: number): Value {
   const { steps } = config;
@@ -204,17 +206,29 @@ function boundEstimate(config: DdpmConfig, data: Shape, scope: Scope, draws: num
   const pixels = pixelNll(x, state, unet(config, once, state, first.embedding), noiseLevel(alphas[0]!));
   const ends = add(pixels, klToNormal(x0, alphas.at(-1)!));
   if (steps === 1) return ends;
-  const weights = Float64Array.from(alphas, (a, t) => (t === 0 ? 0 : stepKlWeight(alphas[t - 1]!, a)));
+  const falls = Array.from(alphas.slice(1), (a, i) => Math.log((alphas[i]! * (1 - a)) / ((1 - alphas[i]!) * a))); // of log SNR, to step i + 1
+  const total = falls.reduce((sum, fall) => sum + fall);
+  let part = 0;
+  const parts = scope.arena.constant(
+    falls.map((fall) => {
+      part += fall / total;
+      return part;
+    }),
+    [steps - 1],
+  );
+  const factors = Array.from(alphas, (a, t) => {
+    return t === 0 ? 0 : (stepKlWeight(alphas[t - 1]!, a) * total) / falls[t - 1]!;
+  });
   const between = Array.from({ length: draws }, (_, k) => {
-    const u = scope.arena.input(`u${k}`, [], 'uniform');
-    const t = minimum(steps - 1, add(1, floor(mul(add(u, k), (steps - 1) / draws)))); // float32 may round u + k up
+    const v = div(add(scope.arena.input(`u${k}`, [], 'uniform'), k), draws);
+    const t = minimum(steps - 1, add(1, reduceSum(toFloat(less(parts, v)))));
     const { level, embedding, row } = atStep(config, once, t);
     const noise = noiseOf(k);
     const predicted = unet(config, once, noised(x0, noise, level), embedding);
     const l2 = denoisingLoss(predicted, x0, noise, level, { predicts: 'noise', norm: 'l2' });
-    return mul(l2, reduceSum(matmul(row, scope.arena.constant(weights, [steps, 1]))));
+    return mul(l2, reduceSum(matmul(row, scope.arena.constant(factors, [steps, 1]))));
   });
-  return add(ends, mul((steps - 1) / draws, between.reduce(add)));
+  return add(ends, div(between.reduce(add), draws));
 }
 
 /** −log P(x | x_0) of the pixels, around the image that the network sees in the least noisy state; variance as Ho et al.'s σ_1² = β_1. */
