@@ -18,7 +18,7 @@ import { flatten, trainingStep } from '../src/train/index.ts';
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
-    models: { type: 'string', default: 'glow,vae' },
+    models: { type: 'string', default: 'glow,vae,ddpm' },
     batches: { type: 'string', default: '1,8,64' },
     rounds: { type: 'string', default: '15' },
     threads: { type: 'string', default: '2' },
@@ -55,8 +55,12 @@ async function subject(model: string): Promise<{ loss: () => Value; weights: Wei
   const data = dataOf(model);
   const config = arch.configure({}, data);
   const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
+  const scorer = arch.scorer?.(config, {});
   return {
-    loss: () => arch.loss(config, data, paramScope(new Arena())).nll,
+    loss: () => {
+      const scope = paramScope(new Arena());
+      return scorer ? scorer.loss(data, scope) : arch.loss(config, data, scope).nll;
+    },
     weights: initialWeights(specs, 0),
   };
 }

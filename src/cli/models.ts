@@ -9,11 +9,27 @@ import { ModelError, UsageError } from '../errors.ts';
 import type { CompareProgress, FeatureOptions } from '../experiment/index.ts';
 import { loadModel, loadOnnx, type Model, parseObjective, type ScoringModel } from '../store/index.ts';
 import type { Shape } from '../tensor/shape.ts';
-import { type Options, openDataset, type RunOptions, text, texts, type Values } from './options.ts';
+import { type Options, openDataset, type RunOptions, text, texts, type Values, whole } from './options.ts';
 import { duration, progressLine, throttled } from './terminal.ts';
 
-/** How a foreign ONNX model is to be read. Directories written by `train` need none of it. */
+/** What a diffusion model is scored by. */
+const scoringOptions: Options = {
+  timestep: {
+    type: 'string',
+    value: 'T,…',
+    about: 'ddpm: score by the denoising loss at step T, from 0, or the sum over several (default 1)',
+  },
+  'noise-samples': {
+    type: 'string',
+    value: 'K',
+    about: 'ddpm: draws of the noise, or steps drawn for --bound (default 1)',
+  },
+  bound: { type: 'boolean', about: 'ddpm: score by the variational bound, estimated from --noise-samples steps' },
+};
+
+/** How a foreign ONNX model is to be read, and how a model is to score. */
 export const modelOptions: Options = {
+  ...scoringOptions,
   input: { type: 'string', value: 'NAME', about: 'ONNX: the input that the data go to (default: the only one left)' },
   loss: {
     type: 'string',
@@ -44,10 +60,12 @@ export function modelRecipe(values: Values): Recipe {
 export async function openModel(path: string, values: Values = {}): Promise<ScoringModel> {
   if (!existsSync(path)) throw new ModelError(`${path}: no such model directory or .onnx file`);
   if (statSync(path).isDirectory()) {
-    const given = Object.keys(modelRecipe(values));
-    if (given.length > 0) throw new UsageError(`--${given[0]} is for .onnx models, ${path} is a model directory`);
-    return loadModel(path);
+    const foreign = Object.keys(modelRecipe(values)).find((name) => !Object.hasOwn(scoringOptions, name));
+    if (foreign !== undefined) throw new UsageError(`--${foreign} is for .onnx models, ${path} is a model directory`);
+    return loadModel(path, parseScoring(values));
   }
+  const own = Object.keys(modelRecipe(values)).find((name) => Object.hasOwn(scoringOptions, name));
+  if (own !== undefined) throw new UsageError(`--${own} is for model directories, ${path} is a file`);
   const loss = text(values, 'loss');
   const params = text(values, 'params');
   const input = text(values, 'input');
@@ -91,6 +109,22 @@ function parseConstant(pair: string): [string, number] {
   return [name, Number(value)];
 }
 
+/** What an architecture's scorer takes. */
+function parseScoring(values: Values): Readonly<Record<string, unknown>> {
+  const timestep = text(values, 'timestep');
+  const noiseSamples = whole(values, 'noise-samples', 1);
+  if (timestep !== undefined && values.bound) throw new UsageError('--timestep and --bound exclude each other');
+  const timesteps = timestep?.split(',').map((t) => {
+    if (!/^\d+$/.test(t)) throw new UsageError(`--timestep is '${timestep}', expected whole numbers such as 1,16`);
+    return Number(t);
+  });
+  return {
+    ...(timesteps ? { timesteps } : {}),
+    ...(noiseSamples === undefined ? {} : { noiseSamples }),
+    ...(values.bound ? { bound: true } : {}),
+  };
+}
+
 function parseRange(range: string): [number, number] {
   const [low, high, ...more] = range.split(',').map(Number);
   if (low === undefined || high === undefined || more.length > 0 || !(low < high)) {
@@ -119,7 +153,7 @@ export async function openFor(
 ): Promise<Dataset> {
   const [[name, shape], ...others] = Object.entries(model.inputs) as [[string, Shape], ...[string, Shape][]];
   const opened = await openDataset(spec, options, like ?? shape);
-  const data = model.dims !== undefined && opened.shapes.x ? asPixels(opened) : opened; // built-in models take raw pixels
+  const data = model.pixels && opened.shapes.x ? asPixels(opened) : opened; // built-in models take raw pixels
   const padded = model.pad ? pad(data, model.pad[0], model.pad[1]) : data;
   const [only, ...more] = Object.keys(data.shapes);
   return others.length === 0 && more.length === 0 && only !== name ? rename(padded, only!, name) : padded;

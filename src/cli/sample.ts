@@ -15,13 +15,19 @@ export const sampleCommand: Command = {
   options: {
     out: { type: 'string', value: 'FILE', about: 'the PNG file' },
     n: { type: 'string', value: 'N', about: 'how many images (default 64)' },
-    temperature: { type: 'string', value: 'T', about: 'scales the standard deviation of the latents (default 1)' },
+    steps: { type: 'string', value: 'N', about: 'ddpm: denoising steps (default: as many as in training)' },
+    temperature: {
+      type: 'string',
+      value: 'T',
+      about: 'scales the standard deviation of the latents or noise (default 1)',
+    },
   },
   positionals: 1,
 
   async run([path], values, options) {
     const out = required(values, 'out');
     const n = whole(values, 'n', 1) ?? 64;
+    const steps = whole(values, 'steps', 1);
     const model = await openBuiltIn(path!);
     if (model.arch.takes !== 'images')
       throw new ModelError(`${path}: is a model of ${model.arch.takes}, not of images`);
@@ -29,6 +35,7 @@ export const sampleCommand: Command = {
       n,
       seed: options.seed,
       temperature: positive(values, 'temperature') ?? 1,
+      ...(steps === undefined ? {} : { steps }),
       ...(options.threads === undefined ? {} : { threads: options.threads }),
     });
     await writeFileAtomic(out, encodePng(imageGrid(images, { columns: Math.ceil(Math.sqrt(n)), gap: 2 })));

@@ -12,7 +12,7 @@ import { duration, endProgress, print, progressLine, say } from './terminal.ts';
 
 export const trainCommand: Command = {
   synopsis: 'ARCH --data DATA --out DIR',
-  about: 'Trains a built-in generative model by maximum likelihood.',
+  about: 'Trains a built-in generative model.',
   details: [
     `ARCH is one of ${Object.keys(architectures).join(', ')}. A run that was stopped or killed goes on where its last checkpoint was:\n` +
       'call it again with the same arguments. DIR then holds model.json, weights.safetensors and the log train.log.jsonl. A step takes\n' +
@@ -34,6 +34,7 @@ export const trainCommand: Command = {
     steps: { type: 'string', value: 'N', about: 'training steps (default: 6 epochs)' },
     lr: { type: 'string', value: 'X', about: 'peak learning rate of Adam (default 0.001)' },
     'warm-up': { type: 'string', value: 'N', about: 'steps until the learning rate has its peak (default 100)' },
+    ema: { type: 'string', value: 'D', about: 'keep a moving average of the weights, of decay D (such as 0.9999)' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
     'checkpoint-every': { type: 'string', value: 'N', about: 'steps between checkpoints and log lines (default 200)' },
   },
@@ -50,6 +51,8 @@ export const trainCommand: Command = {
       learningRate: positive(values, 'lr') ?? 1e-3,
       warmUp: whole(values, 'warm-up', 0) ?? 100,
     };
+    const ema = positive(values, 'ema');
+    if (ema !== undefined && ema >= 1) throw new UsageError(`--ema is ${ema}, expected a decay below 1`);
     const checkpointEvery = whole(values, 'checkpoint-every', 1);
     const sizes = parseConfig(text(values, 'config'));
     const arch = architecture(name!);
@@ -64,12 +67,21 @@ export const trainCommand: Command = {
       config: arch.configure(sizes, shape),
       data: shape,
       ...(size ? { pad: [size, size] } : {}),
-      training: { data: data.name, fingerprint: data.fingerprint, ...asked, steps, batch, seed },
+      training: {
+        data: data.name,
+        fingerprint: data.fingerprint,
+        ...asked,
+        steps,
+        batch,
+        seed,
+        ...(ema === undefined ? {} : { ema }),
+      },
     };
     const resumes = existsSync(join(dir, checkpointFile));
     say(
       `${resumes ? 'Goes on training' : 'Trains'} ${name} on ${data.length} examples of ${data.name}, ${steps} steps of ${batch}`,
     );
+    const unit = arch.lossName === undefined ? 'bits/dim' : `${arch.lossName} per dimension`;
     const last = await train({
       info,
       arch,
@@ -77,19 +89,24 @@ export const trainCommand: Command = {
       dir,
       ...(threads === undefined ? {} : { threads }),
       ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
-      onProgress: (p) => progressLine(progressText(p)),
+      onProgress: (p) => progressLine(progressText(p, unit)),
     });
     endProgress();
-    const bits = last?.validBitsPerDim;
-    if (options.json) print(JSON.stringify({ out: dir, steps, validBitsPerDim: bits ?? null }));
-    else print(`${dir}: trained ${steps} steps, ${bits?.toFixed(3)} bits/dim held out`);
+    const held =
+      arch.lossName === undefined
+        ? { validBitsPerDim: last?.validBitsPerDim ?? null }
+        : { validLossPerDim: last?.validLossPerDim ?? null };
+    if (options.json) print(JSON.stringify({ out: dir, steps, ...held }));
+    else print(`${dir}: trained ${steps} steps, ${Object.values(held)[0]?.toFixed(3)} ${unit} held out`);
   },
 };
 
-function progressText(p: Progress): string {
-  const held = p.validBitsPerDim === undefined ? '' : `, ${p.validBitsPerDim.toFixed(3)} held out`;
+function progressText(p: Progress, unit: string): string {
+  const train = p.trainBitsPerDim ?? p.trainLossPerDim;
+  const valid = p.validBitsPerDim ?? p.validLossPerDim;
+  const held = valid === undefined ? '' : `, ${valid.toFixed(3)} held out`;
   const speed = `${p.examplesPerSecond.toFixed(0)} examples/s  ${duration(p.secondsLeft)} left`;
-  return `step ${p.step}/${p.steps}  ${p.trainBitsPerDim.toFixed(3)} bits/dim${held}  ${speed}`;
+  return `step ${p.step}/${p.steps}  ${train?.toFixed(3)} ${unit}${held}  ${speed}`;
 }
 
 function parseConfig(json: string | undefined): unknown {

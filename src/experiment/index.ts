@@ -1,3 +1,4 @@
+export { type BoundOptions, fullBound } from './bound.ts';
 export {
   type CompareProgress,
   type Comparison,

@@ -1,4 +1,4 @@
-// A built-in model in, images drawn from it out.
+// A built-in model in, images drawn from it out, by one run of a graph or by many.
 
 import { ModelError } from '../errors.ts';
 import { Arena, inputsOf } from '../graph/index.ts';
@@ -8,6 +8,7 @@ import { encode } from '../onnx/index.ts';
 import { feedsFor } from '../runtime/feeds.ts';
 import { openSession } from '../runtime/node.ts';
 import type { Model } from '../store/index.ts';
+import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 
 export interface SampleOptions {
@@ -15,6 +16,8 @@ export interface SampleOptions {
   readonly seed: number;
   /** Scales the standard deviation of the latents; 1 draws from the model. */
   readonly temperature?: number;
+  /** Runs of a sampler that runs many times, where the architecture leaves the choice. */
+  readonly steps?: number;
   readonly threads?: number;
 }
 
@@ -26,28 +29,87 @@ export interface Image {
 
 /** Image k depends on the seed and k alone. Values are clamped to 0..255. */
 export async function drawSamples(model: Model, options: SampleOptions): Promise<readonly Image[]> {
-  const { n, seed } = options;
-  const { arch, info, weights } = model;
-  if (!arch.sample) throw new ModelError(`${arch.name} has no sampler of one step`);
-  const arena = new Arena();
-  const x = arch.sample(info.config, info.data, paramScope(arena), weights, options.temperature ?? 1);
-  const graph = { arena, outputs: { x } };
+  const { n } = options;
   const batch = Math.min(n, 64);
-  const session = await openSession(encode(lower(graph, { examples: batch, weights })), options);
-  const size = sizeOf(info.data);
+  const { draw, dispose } = await (model.arch.iterativeSampler ? iterative : direct)(model, options, batch);
+  const size = sizeOf(model.info.data);
   const images: Image[] = [];
   try {
     for (let start = 0; start < n; start += batch) {
-      const draws = Array.from({ length: batch }, (_, i) => start + i);
-      const { data } = (await session.run(feedsFor(inputsOf(graph), { start, n: batch, arrays: {} }, draws, seed))).x!;
+      const data = await draw(start);
       for (let i = 0; i < Math.min(batch, n - start); i++) {
         const pixels = data.slice(i * size, (i + 1) * size).map((v) => Math.min(255, Math.max(0, v)));
         if (pixels.some(Number.isNaN)) throw new ModelError(`sample ${start + i} has values that are not numbers`);
-        images.push({ data: pixels, shape: info.data });
+        images.push({ data: pixels, shape: model.info.data });
       }
     }
   } finally {
-    await session.dispose();
+    await dispose();
   }
   return images;
+}
+
+/** Draws images start .. start + batch − 1. */
+interface Drawing {
+  draw(start: number): Promise<Float32Array>;
+  dispose(): Promise<void>;
+}
+
+async function direct({ arch, info, weights }: Model, options: SampleOptions, batch: number): Promise<Drawing> {
+  if (!arch.sample) throw new ModelError(`${info.arch} has no sampler`);
+  if (options.steps !== undefined)
+    throw new ModelError(`${info.arch} samples in one run, not in ${options.steps} steps`);
+  const arena = new Arena();
+  const x = arch.sample(info.config, info.data, paramScope(arena), weights, options.temperature ?? 1);
+  const graph = { arena, outputs: { x } };
+  const session = await openSession(encode(lower(graph, { examples: batch, weights })), options);
+  return {
+    draw: async (start) => {
+      const draws = Array.from({ length: batch }, (_, i) => start + i);
+      return (await session.run(feedsFor(inputsOf(graph), { start, n: batch, arrays: {} }, draws, options.seed))).x!
+        .data;
+    },
+    dispose: () => session.dispose(),
+  };
+}
+
+async function iterative({ arch, info, weights }: Model, options: SampleOptions, batch: number): Promise<Drawing> {
+  const sampler = arch.iterativeSampler!(info.config, info.data, options.steps);
+  if (options.steps !== undefined && sampler.steps !== options.steps) {
+    throw new ModelError(`${info.arch} samples in ${sampler.steps} steps, not in ${options.steps}`);
+  }
+  const stepArena = new Arena();
+  const step = { arena: stepArena, outputs: { next: sampler.step(paramScope(stepArena), options.temperature ?? 1) } };
+  const endArena = new Arena();
+  const end = { arena: endArena, outputs: { x: sampler.pixels(endArena.input('state', [1, ...info.data])) } };
+  const [stepping, ending] = [
+    await openSession(encode(lower(step, { examples: batch, weights })), options),
+    await openSession(encode(lower(end, { examples: batch, weights })), options),
+  ];
+  const [inputs, endInputs] = [inputsOf(step), inputsOf(end)];
+  const size = sizeOf(info.data);
+  const initial = new RandomStream(options.seed, 'state');
+  const filled = (value: number) => ({ data: new Float32Array(batch).fill(value), shape: [batch] });
+  return {
+    draw: async (start) => {
+      const numbers = Array.from({ length: batch }, (_, i) => start + i);
+      const state = new Float32Array(batch * size);
+      if (sampler.start === 'normal') {
+        for (const [i, k] of numbers.entries()) initial.normal(k, state.subarray(i * size, (i + 1) * size));
+      }
+      const feeds = (from: typeof inputs, data: Float32Array, step: number) => {
+        const scalars = Object.entries(sampler.scalars(step)).map(([name, value]) => [name, filled(value)] as const);
+        const arrays = { ...Object.fromEntries(scalars), state: { data, shape: [batch, ...info.data] } };
+        const draws = numbers.map((k) => k * sampler.steps + step); // no two steps of two images have the same noise
+        return feedsFor(from, { start, n: batch, arrays }, draws, options.seed);
+      };
+      let at: Float32Array = state;
+      for (let k = 0; k < sampler.steps; k++) at = (await stepping.run(feeds(inputs, at, k))).next!.data;
+      return (await ending.run(feeds(endInputs, at, 0))).x!.data;
+    },
+    dispose: async () => {
+      await stepping.dispose();
+      await ending.dispose();
+    },
+  };
 }

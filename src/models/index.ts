@@ -1,22 +1,33 @@
 // The built-in architectures by name, and what it takes to build their graphs.
 
 import { ModelError } from '../errors.ts';
+import { ddpm } from './ddpm.ts';
 import { glow } from './glow.ts';
 import type { Architecture } from './model.ts';
 import { pixelcnn } from './pixelcnn.ts';
 import { transformer } from './transformer.ts';
 import { vae } from './vae.ts';
 
+export { type DdpmConfig, ddpm } from './ddpm.ts';
 export { type GlowConfig, glow } from './glow.ts';
-export type { Architecture, DataKind, IterativeSampler, Loss, Weights } from './model.ts';
+export type {
+  Architecture,
+  DataKind,
+  IterativeBound,
+  IterativeSampler,
+  Loss,
+  Scorer,
+  Weights,
+} from './model.ts';
 export { type PixelCnnConfig, pixelcnn } from './pixelcnn.ts';
 export type { DataInit, Init, ParamSpec, Scope } from './scope.ts';
-export { collectSpecs, dataInitScope, initialWeights, paramScope, scopeFrom } from './scopes.ts';
+export { collectSpecs, dataInitScope, initialWeights, paramScope, scopeFrom, shared } from './scopes.ts';
 export { type TransformerConfig, transformer } from './transformer.ts';
 export { type VaeConfig, vae } from './vae.ts';
 
 // biome-ignore format: one line per architecture
 export const architectures = {
+  ddpm,
   glow,
   pixelcnn,
   transformer,

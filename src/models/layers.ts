@@ -1,4 +1,4 @@
-// Layers with their parameters: convolution, transposed convolution and linear map, with a bias unless told otherwise.
+// Layers with their parameters: convolution, transposed convolution and linear map, with a bias unless told otherwise; norms.
 
 import type { Value } from '../graph/index.ts';
 import { add, conv, convTranspose, matmul, mul, normalise, reshape } from '../ops/index.ts';
@@ -48,6 +48,14 @@ export function layerNorm(scope: Scope, x: Value): Value {
   const size = x.shape[1]!;
   const gain = scope.param('gain', [size], { kind: 'values', data: new Array<number>(size).fill(1) });
   return add(mul(normalise(x, 1, 1, 1e-5), gain), scope.param('bias', [size], { kind: 'zeros' }));
+}
+
+/** x [1, c, h, w] with mean 0 and variance 1 over each group of c / groups channels, then scaled and shifted by channel (Wu & He 2018). */
+export function groupNorm(scope: Scope, x: Value, groups: number): Value {
+  const c = x.shape[1]!;
+  const y = normalise(x, 1, groups, 1e-5);
+  const scale = scope.param('scale', [c], { kind: 'values', data: new Array<number>(c).fill(1) });
+  return add(mul(y, perChannel(scale)), perChannel(scope.param('bias', [c], { kind: 'zeros' })));
 }
 
 /** A parameter with one number per channel, [c] as [1, c, 1, 1]. */

@@ -29,17 +29,41 @@ export interface IterativeSampler {
 /** What an architecture models: images [c, h, w] of pixels 0..255, or sequences [length] of bytes. */
 export type DataKind = 'images' | 'bytes';
 
+/** A bound that is the sum of many runs of one graph. Inputs: 'x' as for the loss, scalars [], and random ones; the value is one term. */
+export interface IterativeBound {
+  readonly terms: number;
+  term(scope: Scope): Value;
+  /** Values of the scalar inputs for term k = 0..terms - 1. */
+  scalars(k: number): Readonly<Record<string, number>>;
+}
+
+/** The loss that norms are taken of, where it is not the one of training. */
+export interface Scorer {
+  /** What was asked for, with defaults filled in: part of the model's hash. */
+  readonly scoring: Readonly<Record<string, unknown>>;
+  /** Whether the loss is a bound on the negative log-likelihood of discrete data, in nats. */
+  readonly isBound: boolean;
+  loss(data: Shape, scope: Scope): Value;
+}
+
 export interface Architecture<Config> {
   readonly name: string;
   readonly takes: DataKind;
+  /** What the loss of training is where it is no likelihood: it is then reported per dimension, not in bits/dim. */
+  readonly lossName?: string;
   /** Checks a configuration (from JSON or flags) for data of this shape; fills in defaults; throws ModelError. */
   configure(input: unknown, data: Shape): Config;
   /** The inputs ('x' raw pixels or bytes 0..255 of shape [1, ...data], and random ones) and the loss. */
   loss(config: Config, data: Shape, scope: Scope): Loss;
+  /** Checks how examples are to be scored (from JSON or flags; `{}` is the default); throws ModelError. Left out: by the loss of training. */
+  scorer?(config: Config, input: unknown): Scorer;
+  /** The bound without sampling of its terms, for reports; no gradient is needed of it. */
+  bound?(config: Config, data: Shape): IterativeBound;
   /**
    * The sampler as a graph: random inputs only, output 'x' [1, c, h, w] in pixel units 0..255 (not yet rounded).
-   * `temperature` scales the standard deviation of the latents. Either this or `iterativeSampler`.
+   * `temperature` scales the standard deviation of the latents. Every architecture has this sampler or the iterative one.
    */
   sample?(config: Config, data: Shape, scope: Scope, weights: Weights, temperature: number): Value;
-  iterativeSampler?(config: Config, data: Shape): IterativeSampler;
+  /** The sampler as many runs of a graph; of `steps` runs where the architecture leaves the choice. */
+  iterativeSampler?(config: Config, data: Shape, steps?: number): IterativeSampler;
 }

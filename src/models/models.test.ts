@@ -4,13 +4,26 @@ import { describe, expect, it } from 'vitest';
 import { expectClose } from '../../test/support/compare.ts';
 import { finiteDifferences, randomData } from '../../test/support/run.ts';
 import { differentiate } from '../autodiff/index.ts';
-import { Arena, interpret, nameOf, paramsOf, verify } from '../graph/index.ts';
+import { Arena, interpret, nameOf, paramsOf, type Value, verify } from '../graph/index.ts';
 import { sqNorm } from '../ops/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { type ArchitectureName, architecture, collectSpecs, initialWeights, paramScope } from './index.ts';
+import {
+  type ArchitectureName,
+  architecture,
+  collectSpecs,
+  type IterativeSampler,
+  initialWeights,
+  paramScope,
+  type Scope,
+} from './index.ts';
 
 const SMALL = {
+  ddpm: {
+    config: { channels: 2, multipliers: [1, 2], groups: 2, steps: 4 },
+    data: [1, 4, 4],
+    second: 'down1.conv1.weight',
+  },
   glow: { config: { levels: 2, steps: 1, hidden: 4 }, data: [1, 4, 4], second: 'level0.step0.invconv.lower' },
   pixelcnn: { config: { layers: 2, channels: 2, mixtures: 2 }, data: [1, 4, 5], second: 'layer0.link.weight' },
   transformer: { config: { layers: 1, width: 3, heads: 1 }, data: [4], second: 'block0.attention.query.weight' },
@@ -32,10 +45,16 @@ function build(name: ArchitectureName) {
   });
   const size = sizeOf(data);
   const x = Float64Array.from({ length: size }, (_, i) => [0, 255, 3, 77, 128, 254][i % 6]!);
-  const u = new Float64Array(size);
+  const u = new Float64Array(name === 'ddpm' ? 1 : size); // of the step, or of every pixel
   new RandomStream(5, 'u').uniform(0, u);
-  const bindings = { ...Object.fromEntries(weights), x, u, eps: randomData('eps', 2) };
+  const noise = randomData('noise', size);
+  const bindings = { ...Object.fromEntries(weights), x, u, eps: randomData('eps', 2), noise };
   return { model, config, data, arena, nll, parts, specs, bindings };
+}
+
+/** The last step of a sampler and its pixels, in one graph. */
+function iterated(sampler: IterativeSampler, scope: Scope): Value {
+  return sampler.pixels(sampler.step(scope, 0.7));
 }
 
 describe.each(Object.keys(SMALL) as ArchitectureName[])('%s', (name) => {
@@ -79,10 +98,9 @@ describe.each(Object.keys(SMALL) as ArchitectureName[])('%s', (name) => {
   it('samples images in pixel units, using parameters that the loss has', () => {
     const sampling = new Arena();
     const weights = initialWeights(specs, 1);
-    const scope = paramScope(sampling);
     const x = model.sample
-      ? model.sample(config, data, scope, weights, 0.7)
-      : model.iterativeSampler!(config, data).step(scope, 0.7);
+      ? model.sample(config, data, paramScope(sampling), weights, 0.7)
+      : iterated(model.iterativeSampler!(config, data), paramScope(sampling));
     expect(x).toMatchObject({ shape: [1, ...data], lead: 'example' });
     const known = new Set(specs.map((s) => s.name));
     for (const p of paramsOf({ arena: sampling, outputs: { x } }, { all: true })) expect(known).toContain(nameOf(p));
@@ -91,7 +109,7 @@ describe.each(Object.keys(SMALL) as ArchitectureName[])('%s', (name) => {
 
 it('names the architectures there are', () => {
   expect(() => architecture('glw')).toThrowErrorMatchingInlineSnapshot(
-    `[ModelError: no architecture 'glw'; there are glow, pixelcnn, transformer, vae]`,
+    `[ModelError: no architecture 'glw'; there are ddpm, glow, pixelcnn, transformer, vae]`,
   );
 });
 

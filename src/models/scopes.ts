@@ -27,6 +27,21 @@ export function paramScope(arena: Arena): Scope {
   return scopeFrom(arena, (spec) => arena.param(spec.name, spec.shape, { trainable: spec.trainable }));
 }
 
+/** The same scope for a network that runs several times in one graph: a parameter that was asked for before is that parameter. */
+export function shared(scope: Scope): Scope {
+  const known = new Map<string, Value>();
+  const below = (prefix: string, inner: Scope): Scope => ({
+    ...inner,
+    param: (name, shape, init, options) => {
+      const value = known.get(prefix + name) ?? inner.param(name, shape, init, options);
+      known.set(prefix + name, value);
+      return value;
+    },
+    in: (name) => below(`${prefix}${name}.`, inner.in(name)),
+  });
+  return below('', scope);
+}
+
 /** What a model asks its scope for, in order. */
 export function collectSpecs(build: (scope: Scope) => void): ParamSpec[] {
   const arena = new Arena();

@@ -1,14 +1,18 @@
 export { categorical, drawCategory, oneHot } from './categorical.ts';
 export {
-  alphaBar,
-  causalLmNll,
+  alphaBars,
   denoisingLoss,
-  elboNll,
-  flowNll,
+  gridNll,
+  klToNormal,
+  type NoiseLevel,
   noised,
+  noiseLevel,
   type Prediction,
-  scaledPixels,
-} from './foreign.ts';
+  predictedClean,
+  type Schedule,
+  stepKlWeight,
+} from './diffusion.ts';
+export { causalLmNll, elboNll, flowNll, scaledPixels } from './foreign.ts';
 export {
   bitsPerDim,
   dequantise,

@@ -27,6 +27,8 @@ const infoSchema = z.strictObject({
     learningRate: z.number().positive(),
     warmUp: z.int().min(0),
     seed: z.int().min(0),
+    /** Decay of the moving average of the weights, where that is the model and not the weights of the last step. */
+    ema: z.number().min(0).lt(1).optional(),
   }),
 });
 
@@ -43,6 +45,8 @@ export interface ScoringModel {
   readonly inputs: Readonly<Record<string, Shape>>;
   /** Height and width to which images are zero-padded, centred, before the model sees them. */
   readonly pad?: readonly [number, number];
+  /** Whether `x` is raw pixels 0..255. */
+  readonly pixels?: boolean;
   /** How many values of discrete data the likelihood is of, for bits/dim; left out where that is not known. */
   readonly dims?: number;
   /** The per-example negative log-likelihood (or bound, or other loss) in nats, over a fresh arena. */
@@ -82,8 +86,11 @@ export async function writeWeights(dir: string, weights: Weights): Promise<void>
   await writeFileAtomic(join(dir, weightsFile), writeSafetensors(weights));
 }
 
-/** A directory written by `train`, its weights checked against what the architecture asks for. */
-export async function loadModel(dir: string): Promise<Model> {
+/**
+ * A directory written by `train`, its weights checked against what the architecture asks for. `scoring`: what the architecture's scorer is
+ * asked for; throws ModelError where there is nothing to choose.
+ */
+export async function loadModel(dir: string, scoring: Readonly<Record<string, unknown>> = {}): Promise<Model> {
   const info = await readInfo(dir);
   const arch = architecture(info.arch);
   const config = arch.configure(info.config, info.data);
@@ -98,23 +105,43 @@ export async function loadModel(dir: string): Promise<Model> {
       );
     }
   }
-  const identity = JSON.stringify({ arch: info.arch, config, data: info.data });
+  const scorer = scorerOf(arch, config, scoring);
+  const identity = JSON.stringify({ arch: info.arch, config, data: info.data, scoring: scorer?.scoring });
   const hash = createHash('sha256').update(identity).update(bytes).digest('hex');
-  return builtInModel({ ...info, config }, weights, hash);
+  return builtInModel({ ...info, config }, weights, hash, scoring);
 }
 
 /** A model of a built-in architecture. `info.config` is what the architecture's `configure` returned. */
-export function builtInModel(info: ModelInfo, weights: Weights, hash: string): Model {
+export function builtInModel(
+  info: ModelInfo,
+  weights: Weights,
+  hash: string,
+  scoring: Readonly<Record<string, unknown>> = {},
+): Model {
   const arch = architecture(info.arch);
+  const scorer = scorerOf(arch, info.config, scoring);
+  const by = scorer ? `, scored by ${JSON.stringify(scorer.scoring)}` : '';
   return {
     info,
     arch,
     weights,
     hash,
-    about: `${info.arch} ${JSON.stringify(info.config)}, trained on ${info.training.data}`,
+    about: `${info.arch} ${JSON.stringify(info.config)}, trained on ${info.training.data}${by}`,
     inputs: { x: info.data },
-    dims: sizeOf(info.data),
+    pixels: true,
+    ...(scorer === undefined || scorer.isBound ? { dims: sizeOf(info.data) } : {}),
     ...(info.pad ? { pad: info.pad } : {}),
-    loss: () => arch.loss(info.config, info.data, paramScope(new Arena())).nll,
+    loss: () => {
+      const scope = paramScope(new Arena());
+      return scorer ? scorer.loss(info.data, scope) : arch.loss(info.config, info.data, scope).nll;
+    },
   };
+}
+
+function scorerOf(arch: Architecture<unknown>, config: unknown, scoring: Readonly<Record<string, unknown>>) {
+  if (arch.scorer) return arch.scorer(config, scoring);
+  const [asked] = Object.keys(scoring);
+  if (asked !== undefined)
+    throw new ModelError(`${arch.name} is scored by its likelihood; there is no '${asked}' to choose`);
+  return undefined;
 }

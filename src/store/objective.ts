@@ -3,12 +3,13 @@
 import { ModelError, UsageError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
 import {
-  alphaBar,
+  alphaBars,
   causalLmNll,
   denoisingLoss,
   elboNll,
   flowNll,
   noised,
+  noiseLevel,
   type Prediction,
   scaledPixels,
 } from '../objectives/index.ts';
@@ -120,7 +121,8 @@ function denoise(
   const steps = count('steps', options.steps ?? '1000', 1);
   const t = count('t', options.t ?? refuse('t=… is needed: the timestep'), 0);
   if (t >= steps) refuse(`t=${t} is not one of the ${steps} steps`);
-  const alpha = alphaBar(oneOf('schedule', options.schedule ?? 'linear', ['linear', 'cosine']), t, steps);
+  const schedule = oneOf('schedule', options.schedule ?? 'linear', ['linear', 'cosine']);
+  const level = noiseLevel(alphaBars(schedule, steps)[t]!);
   const predicts: Prediction = oneOf('predicts', options.predicts ?? 'noise', ['noise', 'x0', 'v']);
   const norm = oneOf('norm', options.norm ?? 'l2', ['l1', 'l2']);
 
@@ -136,11 +138,11 @@ function denoise(
     feed: (input, arena) => {
       clean = scaled(input);
       noise = arena.input('denoise.noise', input.shape, 'normal');
-      return noised(clean, noise, alpha);
+      return noised(clean, noise, level);
     },
     objective: (net) => {
       if (!clean || !noise) throw new ModelError(`${name}: '${data}' is not an input of floating-point numbers`);
-      return denoisingLoss(net.output(0, options.output), clean, noise, alpha, { predicts, norm });
+      return denoisingLoss(net.output(0, options.output), clean, noise, level, { predicts, norm });
     },
   };
 }

@@ -27,6 +27,8 @@ export interface AdamOptions {
   readonly epsilon: number;
   /** The gradient of the loss in nats per dimension is scaled down to this norm where it is larger. */
   readonly clip: number;
+  /** Whether to keep a moving average of the weights. */
+  readonly average?: boolean;
 }
 
 export const adamDefaults: AdamOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clip: 1 };
@@ -69,6 +71,7 @@ export function unflatten(layout: Layout, flat: Float32Array, weights: Weights):
  * Adam (Kingma & Ba, "Adam: A method for stochastic optimization", ICLR 2015) on the mean loss per dimension of a batch.
  * Parameters, fed at each run: `theta`, `m`, `v` [P], the scalars `lr`, `correction1` = 1 - β1^t, `correction2` = 1 - β2^t, and the
  * model's buffers. Outputs: `nextTheta`, `nextM`, `nextV` [1, P] after the step, `loss` (mean nats per example) and `gradientNorm`.
+ * With `average` also `mean` [P] and the scalar `keep`, and `nextMean` = keep · mean + (1 − keep) · nextTheta.
  * To be lowered with as many examples to a group as there are in the batch.
  */
 export function trainingStep(
@@ -114,8 +117,13 @@ export function trainingStep(
   const update = div(div(m, scalar('correction1')), add(sqrt(div(v, scalar('correction2'))), options.epsilon));
   const next = sub(theta, mul(scalar('lr'), update));
   const loss = div(groupSum(nll), examples);
+  const outputs: Record<string, Value> = { nextTheta: next, nextM: m, nextV: v, loss, gradientNorm: norm };
+  if (options.average) {
+    const keep = scalar('keep');
+    outputs.nextMean = add(mul(keep, arena.param('mean', [layout.size])), mul(sub(1, keep), next));
+  }
   return {
-    graph: { arena, outputs: { nextTheta: next, nextM: m, nextV: v, loss, gradientNorm: norm } },
+    graph: { arena, outputs },
     layout,
     specs,
   };

@@ -36,10 +36,12 @@ import { adamDefaults, flatten, type Layout, trainingStep, unflatten } from './o
 export interface Progress {
   readonly step: number;
   readonly steps: number;
-  /** Mean over the steps since the last report. */
-  readonly trainBitsPerDim: number;
-  /** On the validation part, with the same noise every time; present when it was measured. */
+  /** Mean over the steps since the last report, and on the validation part with the same noise every time. For likelihoods. */
+  readonly trainBitsPerDim?: number;
   readonly validBitsPerDim?: number;
+  /** The same per dimension, for a training loss that is no likelihood. */
+  readonly trainLossPerDim?: number;
+  readonly validLossPerDim?: number;
   readonly examplesPerSecond: number;
   readonly secondsLeft: number;
 }
@@ -65,6 +67,8 @@ interface State {
   readonly theta: Float32Array;
   readonly m: Float32Array;
   readonly v: Float32Array;
+  /** Moving average of theta, where there is one. */
+  readonly mean?: Float32Array;
   readonly weights: Weights;
 }
 
@@ -74,14 +78,19 @@ interface State {
  */
 export async function train(options: TrainOptions): Promise<Progress | undefined> {
   const { info, arch, data, dir } = options;
-  const { batch, steps, seed } = info.training;
+  const { batch, steps, seed, ema } = info.training;
   await claim(dir, info);
   const held = Math.min(1000, Math.floor(data.length / 20));
   const length = data.length - held;
   if (length < batch) throw new ModelError(`${data.name}: ${length} training examples do not fill a batch of ${batch}`);
 
-  const { graph, layout, specs } = trainingStep(arch, info.config, info.data, batch);
-  let state = (await readCheckpoint(dir, layout, specs)) ?? (await initialState(options, layout, specs, length));
+  const { graph, layout, specs } = trainingStep(arch, info.config, info.data, batch, {
+    ...adamDefaults,
+    average: ema !== undefined,
+  });
+  let state =
+    (await readCheckpoint(dir, layout, specs, ema !== undefined)) ??
+    (await initialState(options, layout, specs, length));
   await trimLog(dir, state.step);
   const session = await openSession(
     encode(lower(graph, { examples: batch, group: batch, weights: 'inputs' })),
@@ -117,6 +126,9 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
         theta: { data: state.theta, shape: [layout.size] },
         m: { data: state.m, shape: [layout.size] },
         v: { data: state.v, shape: [layout.size] },
+        ...(ema !== undefined && state.mean
+          ? { mean: { data: state.mean, shape: [layout.size] }, keep: scalar(Math.min(ema, t / (t + 9))) } // not to remember the start
+          : {}),
         lr: scalar(learningRate(info, state.step)),
         correction1: scalar(1 - adamDefaults.beta1 ** t),
         correction2: scalar(1 - adamDefaults.beta2 ** t),
@@ -125,10 +137,18 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
       if (!Number.isFinite(loss) || !Number.isFinite(outputs.gradientNorm!.data[0]!)) {
         throw new ModelError(`training diverged at step ${t}: the loss is ${loss}; try a smaller learning rate`);
       }
-      state = { ...state, step: t, theta: outputs.nextTheta!.data, m: outputs.nextM!.data, v: outputs.nextV!.data };
+      const mean = outputs.nextMean?.data;
+      state = {
+        ...state,
+        step: t,
+        theta: outputs.nextTheta!.data,
+        m: outputs.nextM!.data,
+        v: outputs.nextV!.data,
+        ...(mean ? { mean } : {}),
+      };
       since.loss += loss;
       if (t % every === 0 || t === steps) {
-        const valid = await validate(options, unflatten(layout, state.theta, state.weights), length);
+        const valid = await validate(options, unflatten(layout, state.mean ?? state.theta, state.weights), length);
         last = await report(options, state.step, since, valid);
         await writeCheckpoint(dir, layout, state);
         since = { time: performance.now(), step: t, loss: 0 };
@@ -137,7 +157,7 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
   } finally {
     await session.dispose();
   }
-  const weights = unflatten(layout, state.theta, state.weights);
+  const weights = unflatten(layout, state.mean ?? state.theta, state.weights);
   await writeWeights(dir, Object.fromEntries(specs.map(({ name }) => [name, weights[name]!])));
   await rm(join(dir, checkpointFile), { force: true });
   return last;
@@ -165,16 +185,18 @@ async function report(
   options: TrainOptions,
   step: number,
   since: { readonly time: number; readonly step: number; readonly loss: number },
-  validBitsPerDim: number,
+  valid: number,
 ): Promise<Progress> {
-  const { info } = options;
+  const { info, arch } = options;
   const seconds = (performance.now() - since.time) / 1000;
   const done = step - since.step;
+  const dims = sizeOf(info.data);
   const progress: Progress = {
     step,
     steps: info.training.steps,
-    trainBitsPerDim: bitsPerDim(since.loss / done, sizeOf(info.data)),
-    validBitsPerDim,
+    ...(arch.lossName === undefined
+      ? { trainBitsPerDim: bitsPerDim(since.loss / done, dims), validBitsPerDim: bitsPerDim(valid, dims) }
+      : { trainLossPerDim: since.loss / done / dims, validLossPerDim: valid / dims }),
     examplesPerSecond: (done * info.training.batch) / seconds,
     secondsLeft: ((info.training.steps - step) * seconds) / done,
   };
@@ -184,7 +206,7 @@ async function report(
   return progress;
 }
 
-/** Mean bits/dim on up to 256 held-out examples. */
+/** Mean loss on up to 256 held-out examples. */
 async function validate(options: TrainOptions, weights: Weights, start: number): Promise<number> {
   const { info, arch, data } = options;
   const n = Math.min(256, data.length - start);
@@ -197,7 +219,7 @@ async function validate(options: TrainOptions, weights: Weights, start: number):
     const indices = Array.from({ length: n }, (_, i) => start + i);
     const feeds = feedsFor(inputsOf(graph), await data.gather(indices), indices, info.training.seed);
     const values = (await session.run(feeds)).nll!.data;
-    return bitsPerDim(values.reduce((s, x) => s + x, 0) / n, sizeOf(info.data));
+    return values.reduce((s, x) => s + x, 0) / n;
   } finally {
     await session.dispose();
   }
@@ -229,7 +251,8 @@ async function initialState(
     weights = { ...weights, ...Object.fromEntries(fromData) };
   }
   const zeros = () => new Float32Array(layout.size);
-  return { step: 0, theta: flatten(layout, weights), m: zeros(), v: zeros(), weights };
+  const average = info.training.ema === undefined ? {} : { mean: flatten(layout, weights) };
+  return { step: 0, theta: flatten(layout, weights), m: zeros(), v: zeros(), ...average, weights };
 }
 
 /** One file, replaced whole: there is always a checkpoint that is consistent in itself. Steps are exact to 2^24. */
@@ -243,11 +266,17 @@ async function writeCheckpoint(dir: string, layout: Layout, state: State): Promi
     'train:theta': flat(state.theta),
     'train:m': flat(state.m),
     'train:v': flat(state.v),
+    ...(state.mean ? { 'train:mean': flat(state.mean) } : {}),
   };
   await writeFileAtomic(join(dir, checkpointFile), writeSafetensors(tensors));
 }
 
-async function readCheckpoint(dir: string, layout: Layout, specs: readonly ParamSpec[]): Promise<State | undefined> {
+async function readCheckpoint(
+  dir: string,
+  layout: Layout,
+  specs: readonly ParamSpec[],
+  average: boolean,
+): Promise<State | undefined> {
   const path = join(dir, checkpointFile);
   if (!existsSync(path)) return undefined;
   const tensors = readSafetensors(await readFileBytes(path), path);
@@ -265,7 +294,14 @@ async function readCheckpoint(dir: string, layout: Layout, specs: readonly Param
       return [name, t] as const;
     });
   const weights = unflatten(layout, theta, Object.fromEntries(buffers));
-  return { step: tensors['train:step']?.data[0] ?? 0, theta, m: flat('m'), v: flat('v'), weights };
+  return {
+    step: tensors['train:step']?.data[0] ?? 0,
+    theta,
+    m: flat('m'),
+    v: flat('v'),
+    ...(average ? { mean: flat('mean') } : {}),
+    weights,
+  };
 }
 
 /** Takes the directory for this run, or checks that what it holds is this run. */

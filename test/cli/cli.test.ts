@@ -57,6 +57,9 @@ describe('wrong usage exits with 2 and says what is wrong', () => {
     [['features', 'm', '--nonsense'], /nonsense/],
     [['features', 'm', '--data', 'x', '--out', 'x.npz', '--shard', '3/2'], /--shard is '3\/2', expected i\/n/],
     [['train', 'glow', '--out', 'x', '--data', 'sample/mnist', '--config', '{'], /--config is not JSON/],
+    [['inspect', 'models', '--timestep', '1,x'], /--timestep is '1,x', expected whole numbers such as 1,16/],
+    [['inspect', 'models', '--timestep', '1', '--bound'], /--timestep and --bound exclude each other/],
+    [['inspect', 'package.json', '--bound'], /--bound is for model directories, package.json is a file/],
   ] as const)('%j', async (args, message) => {
     const { code, stdout, stderr } = await runCli(...args);
     expect(code).toBe(2);
@@ -67,7 +70,12 @@ describe('wrong usage exits with 2 and says what is wrong', () => {
 describe('failures exit with 1 and name the place', () => {
   it.each([
     [['inspect', 'no-such-model'], /no-such-model: no such model directory/],
-    [['train', 'gloww', '--data', 'sample/mnist', '--out', 'x'], /no architecture 'gloww'; there are glow, pixelcnn, /],
+    [
+      ['inspect', 'models/glow-fashion-mnist', '--timestep', '1'],
+      /glow is scored by its likelihood; there is no 'timesteps'/,
+    ],
+    [['sample', 'models/glow-fashion-mnist', '--steps', '9', '--out', 'x'], /glow samples in one run, not in 9 steps/],
+    [['train', 'gloww', '--data', 'sample/mnist', '--out', 'x'], /no architecture 'gloww'; there are ddpm, glow, /],
     [
       ['train', 'glow', '--data', 'nowhere.gz', '--out', 'x'],
       /nowhere\.gz: no such file or folder, and no known data set/,

@@ -7,7 +7,7 @@ import { memoryDataset } from '../../src/data/dataset.ts';
 import { ModelError, UsageError } from '../../src/errors.ts';
 import { openExtractor } from '../../src/features/index.ts';
 import { inputsOf, nameOf } from '../../src/graph/index.ts';
-import { alphaBar } from '../../src/objectives/index.ts';
+import { alphaBars } from '../../src/objectives/index.ts';
 import { encode, type OnnxModel } from '../../src/onnx/index.ts';
 import { feedsFor } from '../../src/runtime/feeds.ts';
 import { loadOnnx, type OnnxOptions, parseObjective, type ScoringModel } from '../../src/store/index.ts';
@@ -150,7 +150,7 @@ describe('denoise', () => {
     const text = `denoise:t=${t},steps=100,schedule=${schedule},predicts=${predicts},norm=${norm}`;
     const model = await load(net, { objective: parseObjective(text) });
     expect(Object.keys(model.inputs)).toEqual(['x']);
-    const alpha = alphaBar(schedule, t, 100);
+    const alpha = alphaBars(schedule, 100)[t]!;
     await check(model, { x: floats('x', 4) }, ({ x, w, b, 'denoise.noise': noise }) => {
       const seen = Array.from(x!, (v, i) => Math.sqrt(alpha) * v + Math.sqrt(1 - alpha) * noise![i]!);
       const out = times(seen, w!, 4).map((v, i) => v + t * b![i]!);
@@ -164,7 +164,7 @@ describe('denoise', () => {
 
   it('maps pixels to the range the network knows', async () => {
     const model = await load(net, { objective: parseObjective('denoise:t=0'), pixels: [-1, 1] });
-    const alpha = alphaBar('linear', 0, 1000);
+    const alpha = alphaBars('linear', 1000)[0]!;
     const data = { data: Uint8Array.from({ length: n * 4 }, (_, k) => (k * 37) % 256), shape: [4], pixels: true };
     await check(model, { x: data }, ({ x, w, 'denoise.noise': noise }) => {
       const clean = Array.from(x!, (v) => (2 * v) / 255 - 1);
@@ -174,9 +174,9 @@ describe('denoise', () => {
   });
 
   it('has the schedules of their papers', () => {
-    expect(alphaBar('linear', 0, 1000)).toBeCloseTo(1 - 1e-4, 12);
-    expect(alphaBar('linear', 999, 1000)).toBeCloseTo(4.04e-5, 6);
-    expect(alphaBar('cosine', 499, 1000)).toBeCloseTo(0.494, 3);
+    expect(alphaBars('linear', 1000)[0]!).toBeCloseTo(1 - 1e-4, 12);
+    expect(alphaBars('linear', 1000)[999]!).toBeCloseTo(4.04e-5, 6);
+    expect(alphaBars('cosine', 1000)[499]!).toBeCloseTo(0.494, 3);
   });
 });
 

@@ -6,8 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
 import { syntheticDataset } from '../../src/data/index.ts';
 import { ModelError } from '../../src/errors.ts';
-import { inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
+import { Arena, inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
 import { lower } from '../../src/lower/index.ts';
+import { paramScope } from '../../src/models/index.ts';
 import { encode } from '../../src/onnx/index.ts';
 import { feedsFor } from '../../src/runtime/feeds.ts';
 import { openSession } from '../../src/runtime/node.ts';
@@ -18,7 +19,7 @@ import { inTemporaryFolder, killWhen, runCli } from '../support/cli.ts';
 import { expectClose } from '../support/compare.ts';
 import { smallModel } from '../support/models.ts';
 
-describe.each(['glow', 'vae', 'pixelcnn', 'transformer'] as const)('a training step of a %s', (name) => {
+describe.each(['ddpm', 'glow', 'vae', 'pixelcnn', 'transformer'] as const)('a training step of a %s', (name) => {
   it.each([1, 1e-3])('is that of Adam in float64, with the gradient clipped to %d', async (clip) => {
     const model = smallModel(name);
     const n = 4;
@@ -26,6 +27,7 @@ describe.each(['glow', 'vae', 'pixelcnn', 'transformer'] as const)('a training s
     const { graph, layout } = trainingStep(model.arch, model.info.config, model.info.data, n, {
       ...adamDefaults,
       clip,
+      average: true,
     });
     const batch = await data.gather([0, 1, 2, 3]);
     const feeds = feedsFor(inputsOf(graph), batch, [0, 1, 2, 3], 7);
@@ -35,7 +37,8 @@ describe.each(['glow', 'vae', 'pixelcnn', 'transformer'] as const)('a training s
     const [lr, t] = [0.01, 3];
 
     // Σ over the batch of each example's gradient, in float64.
-    const nll = model.loss();
+    const arena = new Arena();
+    const { nll } = model.arch.loss(model.info.config, model.info.data, paramScope(arena));
     const params = layout.specs.map(
       (s) => paramsOf({ arena: nll.arena, outputs: { nll } }).find((p) => nameOf(p) === s.name)!,
     );
@@ -79,12 +82,16 @@ describe.each(['glow', 'vae', 'pixelcnn', 'transformer'] as const)('a training s
       lr: scalar(lr),
       correction1: scalar(c1),
       correction2: scalar(c2),
+      mean: flat(m),
+      keep: scalar(0.75),
     });
     await session.dispose();
     expectClose(actual.loss!.data, [loss], 1e-5, 'loss');
     expectClose(actual.gradientNorm!.data, [norm], 1e-4, 'gradient norm');
     expectClose(actual.nextM!.data, nextM, 1e-3, 'm', Math.max(...nextM.map(Math.abs)) * 0.01);
     expectClose(actual.nextV!.data, nextV, 1e-3, 'v', Math.max(...nextV) * 0.01);
+    const nextMean = next.map((x, i) => 0.75 * m[i]! + 0.25 * x);
+    expectClose(actual.nextMean!.data, nextMean, 1e-3, 'mean', Math.max(...nextMean.map(Math.abs)) * 0.1);
     // The step is what is compared: θ itself would hide it.
     const step = (to: ArrayLike<number>) => Float64Array.from(theta, (x, i) => to[i]! - Math.fround(x));
     expectClose(step(actual.nextTheta!.data), step(next), 1e-2, 'step', lr * 0.1);
@@ -168,6 +175,48 @@ describe('train', () => {
       for (const cut of [0, 7, 8, 100, bytes.length - 1]) {
         expect(() => readSafetensors(new Uint8Array(bytes.subarray(0, cut)), 'w')).toThrow(ModelError);
       }
+    });
+  });
+});
+
+describe('training a ddpm', () => {
+  const { info, arch } = smallModel('ddpm');
+  const data = syntheticDataset('constant', { length: 80, shape: info.data, seed: 1 });
+  const training = { ...info.training, steps: 300, batch: 16, learningRate: 5e-3, ema: 0.98 };
+  const options = { info: { ...info, training }, arch, data, threads: 1, checkpointEvery: 50 };
+
+  it('lowers the loss, under its own name, and goes on to the same bits after a stop', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const [whole, stopped] = [join(folder, 'whole'), join(folder, 'stopped')];
+      const last = await train({ ...options, dir: whole });
+      expect(last).not.toHaveProperty('validBitsPerDim');
+      const log = logOf(whole)
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { validLossPerDim: number });
+      expect(log).toHaveLength(6);
+      expect(log.at(-1)!.validLossPerDim).toBeLessThan(0.7 * log[0]!.validLossPerDim);
+
+      const stop = ({ step }: { step: number }) => {
+        if (step === 150) throw new Error('stopped');
+      };
+      await expect(train({ ...options, dir: stopped, onProgress: stop })).rejects.toThrow('stopped');
+      await train({ ...options, dir: stopped });
+      expect(weightsOf(stopped).equals(weightsOf(whole))).toBe(true);
+      expect(logOf(stopped)).toBe(logOf(whole));
+    });
+  });
+
+  it('leaves a model whose hash says what it is scored by', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const dir = join(folder, 'm');
+      await train({ ...options, info: { ...info, training: { ...training, steps: 1 } }, dir });
+      const asked = [{}, { timesteps: [2] }, { timesteps: [1], noiseSamples: 2 }, { bound: true }];
+      const models = await Promise.all(asked.map((scoring) => loadModel(dir, scoring)));
+      expect(new Set(models.map((m) => m.hash)).size).toBe(asked.length);
+      expect((await loadModel(dir, { timesteps: [1] })).hash).toBe(models[0]!.hash); // the default
+      expect(models.map((m) => m.dims)).toEqual([undefined, undefined, undefined, 16]); // bits/dim of the bound alone
+      expect(models[1]!.about).toContain('scored by {"timesteps":[2],"noiseSamples":1}');
     });
   });
 });

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { expectClose } from '../../test/support/compare.ts';
+import { smallModel } from '../../test/support/models.ts';
+import { syntheticDataset } from '../data/index.ts';
+import { collectSpecs, initialWeights } from '../models/index.ts';
+import { alphaBars, stepKlWeight } from '../objectives/index.ts';
+import { builtInModel } from '../store/index.ts';
+import { RandomStream } from '../tensor/random.ts';
+import { drawSamples, fullBound } from './index.ts';
+
+const ddpm = smallModel('ddpm');
+
+describe.each(['ddpm', 'glow', 'vae'] as const)('samples of a %s', (name) => {
+  const model = smallModel(name);
+
+  it('depend on the seed and their number alone', async () => {
+    const many = await drawSamples(model, { n: 66, seed: 1, threads: 1 });
+    const few = await drawSamples(model, { n: 2, seed: 1, threads: 1 });
+    const others = await drawSamples(model, { n: 2, seed: 2, threads: 1 });
+    expect(many).toHaveLength(66);
+    for (const { data, shape } of many) {
+      expect(shape).toEqual(model.info.data);
+      expect(data.every((v) => v >= 0 && v <= 255)).toBe(true);
+    }
+    // Batches of two and of 64 may add up in another order.
+    const pixels = (images: typeof few) => images.flatMap(({ data }) => [...data]);
+    expectClose(pixels(few), pixels(many.slice(0, 2)), 1e-3, 'pixels', 255);
+    expect(new Set([...many.slice(0, 2), many[65]!, ...others].map(({ data }) => data.join())).size).toBe(5);
+  });
+});
+
+it('samples in as many steps as asked, where there is a choice', async () => {
+  const short = await drawSamples(ddpm, { n: 2, seed: 1, steps: 3, threads: 1 });
+  expect(short[0]!.data).not.toEqual((await drawSamples(ddpm, { n: 2, seed: 1, threads: 1 }))[0]!.data);
+  await expect(drawSamples(ddpm, { n: 1, seed: 1, steps: 21 })).rejects.toThrowErrorMatchingInlineSnapshot(
+    `[ModelError: ddpm: 21 sampling steps, expected at most 20]`,
+  );
+  await expect(drawSamples(smallModel('vae'), { n: 1, seed: 1, steps: 3 })).rejects.toThrowErrorMatchingInlineSnapshot(
+    `[ModelError: vae samples in one run, not in 3 steps]`,
+  );
+});
+
+describe('the full bound', () => {
+  it('of a network that predicts no noise is what its terms come to', async () => {
+    const { info, arch } = ddpm;
+    const specs = collectSpecs((scope) => void arch.loss(info.config, info.data, scope));
+    const model = builtInModel(info, initialWeights(specs, 1), 'start');
+    const [n, seed, steps] = [9, 3, 20];
+    const data = syntheticDataset('noise', { length: n, shape: info.data, seed: 1 });
+    const images = (await data.gather(Array.from({ length: n }, (_, i) => i))).arrays.x!.data;
+    const alphas = alphaBars('linear', steps);
+    const random = new RandomStream(seed, 'noise');
+    const expected = Array.from({ length: n }, (_, i) => {
+      const x = Array.from(images.slice(i * 16, (i + 1) * 16), Number);
+      const noiseOf = (t: number) => {
+        const noise = new Float64Array(16);
+        random.normal(i * steps + t, noise);
+        return noise;
+      };
+      const std = Math.sqrt((1 - alphas[0]!) / alphas[0]!);
+      const first = noiseOf(0);
+      const densities = (p: number, mean: number) => Math.exp(-0.5 * (((2 * p) / 255 - 1 - mean) / std) ** 2);
+      let total = 0;
+      for (const [k, p] of x.entries()) {
+        const mean = (2 * p) / 255 - 1 + std * first[k]!;
+        const all = Array.from({ length: 256 }, (_, v) => densities(v, mean)).reduce((a, b) => a + b);
+        const last = alphas[steps - 1]!;
+        total -= Math.log(densities(p, mean) / all);
+        total += 0.5 * (last * ((2 * p) / 255 - 1) ** 2 - last - Math.log(1 - last));
+      }
+      for (let t = 1; t < steps; t++) {
+        const energy = noiseOf(t).reduce((sum, v) => sum + v * v, 0);
+        total += stepKlWeight(alphas[t - 1]!, alphas[t]!) * energy;
+      }
+      return total;
+    });
+    expectClose(await fullBound(model, data, { seed, threads: 1, batch: 4 }), expected, 1e-4);
+  });
+
+  it('is refused for models whose loss is the bound', async () => {
+    const data = syntheticDataset('noise', { length: 2, shape: [1, 8, 8], seed: 1 });
+    await expect(fullBound(smallModel('vae'), data, { seed: 1 })).rejects.toThrowErrorMatchingInlineSnapshot(
+      `[ModelError: vae has no bound of several terms: its loss is the bound]`,
+    );
+  });
+});

@@ -1,0 +1,316 @@
+// A denoising diffusion model: a U-Net that predicts the noise in an image at step t, trained on all steps at random.
+// Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020. Images are scaled to [-1, 1] as theirs are.
+
+import { z } from 'zod';
+import { ModelError } from '../errors.ts';
+import type { Value } from '../graph/index.ts';
+import {
+  alphaBars,
+  denoisingLoss,
+  gridNll,
+  klToNormal,
+  type NoiseLevel,
+  noised,
+  noiseLevel,
+  predictedClean,
+  scaledPixels,
+  stepKlWeight,
+} from '../objectives/index.ts';
+import {
+  add,
+  concat,
+  div,
+  equal,
+  floor,
+  less,
+  matmul,
+  maximum,
+  minimum,
+  mul,
+  reduceSum,
+  repeatEach,
+  reshape,
+  silu,
+  slice,
+  softmax,
+  split,
+  toFloat,
+  transpose,
+} from '../ops/index.ts';
+import type { Shape } from '../tensor/shape.ts';
+import { parseConfig, positive, requireDivisible } from './configure.ts';
+import { conv2d, groupNorm, linear } from './layers.ts';
+import type { Architecture } from './model.ts';
+import type { Scope } from './scope.ts';
+import { shared } from './scopes.ts';
+
+const schema = z.strictObject({
+  channels: positive(32),
+  multipliers: z.array(z.number().int().positive()).min(1).default([1, 2, 4]),
+  groups: positive(8),
+  steps: positive(1000),
+  schedule: z.enum(['linear', 'cosine']).default('linear'),
+  norm: z.enum(['l1', 'l2']).default('l1'),
+});
+
+/**
+ * Channels of the outermost level and how many times as many there are at each level, of half the size of the one before; groups of
+ * each group norm; steps T and their noise; what is made of the error in the noise. The paper's model has multipliers [1, 2, 4, 8].
+ */
+export type DdpmConfig = z.output<typeof schema>;
+
+const scoringSchema = z.strictObject({
+  /** Steps whose denoising losses are summed. */
+  timesteps: z.array(z.number().int().min(0)).min(1).optional(),
+  /** Draws of the noise at each step; for the bound, steps drawn. */
+  noiseSamples: positive(1),
+  bound: z.boolean().default(false),
+});
+
+export const ddpm: Architecture<DdpmConfig> = {
+  name: 'ddpm',
+  takes: 'images',
+  lossName: 'denoising loss',
+
+  configure(input, data) {
+    const config = parseConfig('ddpm', schema, input);
+    const { channels, groups, multipliers } = config;
+    requireDivisible(`ddpm with ${multipliers.length} levels`, data, 2 ** (multipliers.length - 1));
+    if (channels % groups !== 0) throw new ModelError(`ddpm: ${channels} channels do not make ${groups} groups`);
+    return config;
+  },
+
+  /** ‖ε − ε̂(x_t, t)‖ for one t, uniform over the steps. */
+  loss(config, data, scope) {
+    const u = scope.arena.input('u', [], 'uniform');
+    const { level, embedding } = atStep(config, scope, floor(mul(u, config.steps)));
+    const x0 = scaled(scope.arena.input('x', [1, ...data]));
+    const noise = scope.arena.input('noise', x0.shape, 'normal');
+    const predicted = unet(config, scope, noised(x0, noise, level), embedding);
+    return { nll: denoisingLoss(predicted, x0, noise, level, { predicts: 'noise', norm: config.norm }), parts: {} };
+  },
+
+  /** By the denoising loss summed over chosen steps, each with the mean over its noise samples, or by the bound. Default: step 1. */
+  scorer(config, input) {
+    const { bound, noiseSamples, ...asked } = parseConfig('ddpm scoring', scoringSchema, input);
+    if (bound) {
+      if (asked.timesteps) throw new ModelError('ddpm scoring: the bound is of all steps; leave out the timesteps');
+      const loss = (data: Shape, scope: Scope) => boundEstimate(config, data, scope, noiseSamples);
+      return { scoring: { bound, noiseSamples }, isBound: true, loss };
+    }
+    const { timesteps = [Math.min(1, config.steps - 1)] } = asked;
+    const beyond = timesteps.find((t) => t >= config.steps);
+    if (beyond !== undefined) {
+      throw new ModelError(`ddpm scoring: timestep ${beyond}, expected one of 0 to ${config.steps - 1}`);
+    }
+    return {
+      scoring: { timesteps, noiseSamples },
+      isBound: false,
+      loss: (data, scope) => lossAt(config, data, scope, timesteps, noiseSamples),
+    };
+  },
+
+  /** Σ of all T terms: KL of every step but the first, whose term is the pixels' own likelihood, and KL of the last state. */
+  bound(config, data) {
+    const alphas = alphaBars(config.schedule, config.steps);
+    return {
+      terms: config.steps,
+      term(scope) {
+        const scalar = (name: string) => scope.arena.input(name, []);
+        const x = scope.arena.input('x', [1, ...data]);
+        const noise = scope.arena.input('noise', x.shape, 'normal');
+        const { level, embedding } = atStep(config, scope, scalar('t'));
+        const state = noised(scaled(x), noise, level);
+        const predicted = unet(config, scope, state, embedding);
+        const l2 = denoisingLoss(predicted, x, noise, level, { predicts: 'noise', norm: 'l2' });
+        const ends = add(
+          mul(scalar('first'), pixelNll(x, state, predicted, noiseLevel(alphas[0]!))),
+          mul(scalar('last'), klToNormal(scaled(x), alphas.at(-1)!)),
+        );
+        return add(mul(scalar('weight'), l2), ends);
+      },
+      scalars: (t) => ({
+        t,
+        weight: t === 0 ? 0 : stepKlWeight(alphas[t - 1]!, alphas[t]!),
+        first: Number(t === 0),
+        last: Number(t === config.steps - 1),
+      }),
+    };
+  },
+
+  /**
+   * From step to step by p(x_s | x_t), of the posterior's variance, with the predicted image kept in [-1, 1]; of fewer steps: the same
+   * with steps left out (Nichol & Dhariwal 2021). In the form of Song, Meng & Ermon, "Denoising diffusion implicit models", ICLR 2021, eq. 12.
+   */
+  iterativeSampler(config, data, steps = config.steps) {
+    if (steps > config.steps) throw new ModelError(`ddpm: ${steps} sampling steps, expected at most ${config.steps}`);
+    const alphas = alphaBars(config.schedule, config.steps);
+    const stepOf = (k: number) => Math.round(((steps - k) * config.steps) / steps) - 1; // from T − 1 down; −1 is the image
+    return {
+      steps,
+      start: 'normal',
+      step(scope, temperature) {
+        const scalar = (name: string) => scope.arena.input(name, []);
+        const state = scope.arena.input('state', [1, ...data]);
+        const { level, embedding } = atStep(config, scope, scalar('t'));
+        const predicted = unet(config, scope, state, embedding);
+        const clean = minimum(1, maximum(-1, predictedClean(state, predicted, level)));
+        const fresh = mul(temperature, scope.arena.input('noise', state.shape, 'normal'));
+        const mean = add(mul(scalar('ofClean'), clean), mul(scalar('ofState'), state));
+        return add(mean, mul(scalar('std'), fresh));
+      },
+      scalars(k) {
+        const [t, s] = [stepOf(k), stepOf(k + 1)];
+        const [alphaT, alphaS] = [alphas[t]!, s < 0 ? 1 : alphas[s]!];
+        const ratio = alphaT / alphaS; // of signal variance from s to t; Ho et al., eq. 7
+        return {
+          t,
+          ofClean: (Math.sqrt(alphaS) * (1 - ratio)) / (1 - alphaT),
+          ofState: (Math.sqrt(ratio) * (1 - alphaS)) / (1 - alphaT),
+          std: Math.sqrt(((1 - alphaS) * (1 - ratio)) / (1 - alphaT)),
+        };
+      },
+      pixels: (state) => mul(add(state, 1), 127.5),
+    };
+  },
+};
+
+/** Pixels 0..255 to [-1, 1]. */
+const scaled = (x: Value): Value => scaledPixels(x, [-1, 1]);
+
+/** Σ over timesteps of the mean over noise samples; all steps see the same noise samples, as different steps of one diffusion. */
+function lossAt(config: DdpmConfig, data: Shape, scope: Scope, timesteps: readonly number[], samples: number): Value {
+  const x0 = scaled(scope.arena.input('x', [1, ...data]));
+  const once = shared(scope);
+  const terms = Array.from({ length: samples }, (_, k) => {
+    const noise = scope.arena.input(`noise${k}`, x0.shape, 'normal');
+    return timesteps.map((t) => {
+      const { level, embedding } = atStep(config, once, t);
+      const predicted = unet(config, once, noised(x0, noise, level), embedding);
+      return denoisingLoss(predicted, x0, noise, level, { predicts: 'noise', norm: config.norm });
+    });
+  });
+  return mul(1 / samples, terms.flat().reduce(add));
+}
+
+/**
+ * The bound with its two ends as they are and the T − 1 terms between them from `draws` of them: each step by the part it has in the fall of
+ * log SNR (most of the bound is in few early steps), stratified, and weighted so that the expectation is the sum.
+ */
+function boundEstimate(config: DdpmConfig, data: Shape, scope: Scope, draws: number): Value {
+  const { steps } = config;
+  const x = scope.arena.input('x', [1, ...data]);
+  const x0 = scaled(x);
+  const once = shared(scope);
+  const alphas = alphaBars(config.schedule, steps);
+  const noiseOf = (k: number | string) => scope.arena.input(`noise${k}`, x.shape, 'normal');
+  const first = atStep(config, once, 0);
+  const state = noised(x0, noiseOf('First'), first.level);
+  const pixels = pixelNll(x, state, unet(config, once, state, first.embedding), noiseLevel(alphas[0]!));
+  const ends = add(pixels, klToNormal(x0, alphas.at(-1)!));
+  if (steps === 1) return ends;
+  const falls = Array.from(alphas.slice(1), (a, i) => Math.log((alphas[i]! * (1 - a)) / ((1 - alphas[i]!) * a))); // of log SNR, to step i + 1
+  const total = falls.reduce((sum, fall) => sum + fall);
+  let part = 0;
+  const parts = scope.arena.constant(
+    falls.map((fall) => {
+      part += fall / total;
+      return part;
+    }),
+    [steps - 1],
+  );
+  const factors = Array.from(alphas, (a, t) => {
+    return t === 0 ? 0 : (stepKlWeight(alphas[t - 1]!, a) * total) / falls[t - 1]!;
+  });
+  const between = Array.from({ length: draws }, (_, k) => {
+    const v = div(add(scope.arena.input(`u${k}`, [], 'uniform'), k), draws);
+    const t = minimum(steps - 1, add(1, reduceSum(toFloat(less(parts, v)))));
+    const { level, embedding, row } = atStep(config, once, t);
+    const noise = noiseOf(k);
+    const predicted = unet(config, once, noised(x0, noise, level), embedding);
+    const l2 = denoisingLoss(predicted, x0, noise, level, { predicts: 'noise', norm: 'l2' });
+    return mul(l2, reduceSum(matmul(row, scope.arena.constant(factors, [steps, 1]))));
+  });
+  return add(ends, div(between.reduce(add), draws));
+}
+
+/** −log P(x | x_0) of the pixels, around the image that the network sees in the least noisy state; variance as Ho et al.'s σ_1² = β_1. */
+function pixelNll(x: Value, state: Value, predicted: Value, level: { signal: number; noise: number }): Value {
+  return gridNll(x, predictedClean(state, predicted, level), level.noise / level.signal);
+}
+
+/**
+ * What depends on the step alone: its noise level and its embedding [1, channels], sines and cosines of t at wavelengths 2π to 2π·10,000.
+ * For a step that varies with the example a row of a table picks them.
+ */
+function atStep(
+  { schedule, steps, channels }: DdpmConfig,
+  scope: Scope,
+  t: Value | number,
+): { readonly level: NoiseLevel; readonly embedding: Value; readonly row: Value } {
+  const alphas = alphaBars(schedule, steps);
+  const half = Math.ceil(channels / 2);
+  const angle = (k: number, i: number) => k * Math.exp((-Math.log(10000) * (i % half)) / half);
+  const waves = (k: number) =>
+    Array.from({ length: channels }, (_, i) => (i < half ? Math.sin(angle(k, i)) : Math.cos(angle(k, i))));
+  const { arena } = scope;
+  if (typeof t === 'number') {
+    const row = arena.constant(
+      Float64Array.from(alphas, (_, k) => Number(k === t)),
+      [1, steps],
+    );
+    return { level: noiseLevel(alphas[t]!), embedding: arena.constant(waves(t), [1, channels]), row };
+  }
+  const rows = Array.from(alphas, (a, k) => [...Object.values(noiseLevel(a)), ...waves(k)]);
+  const every = arena.constant(Float64Array.from(alphas.keys()), [1, steps]);
+  const row = toFloat(equal(reshape(t, [1, 1]), every)); // one-hot
+  const found = matmul(row, arena.constant(rows.flat(), [steps, 2 + channels]));
+  const at = (i: number) => reshape(slice(found, 1, i, i + 1), []);
+  return { level: { signal: at(0), noise: at(1) }, embedding: slice(found, 1, 2, 2 + channels), row };
+}
+
+/** The noise in the image `state` [1, c, h, w], as the network sees it. */
+function unet(config: DdpmConfig, scope: Scope, state: Value, embedding: Value): Value {
+  const { channels, groups, multipliers } = config;
+  const widths = multipliers.map((m) => m * channels);
+  const last = widths.length - 1;
+  const hidden = silu(linear(scope.in('time1'), embedding, 2 * channels));
+  const time = silu(linear(scope.in('time2'), hidden, 2 * channels));
+  const block = (name: string, x: Value, width: number) => residual(scope.in(name), x, width, groups, time);
+
+  let y = conv2d(scope.in('in'), state, channels, 3);
+  const skips: Value[] = [];
+  widths.forEach((width, i) => {
+    y = block(`down${i}`, y, width);
+    if (i === last) y = attention(scope.in('attention'), y, groups);
+    skips.push(y);
+    if (i < last) y = conv2d(scope.in(`shrink${i}`), y, width, 3, { stride: 2 });
+  });
+  y = block('middle', y, widths[last]!);
+  for (let i = last; i >= 0; i--) {
+    const width = widths[Math.max(0, i - 1)]!;
+    y = block(`up${i}`, concat([y, skips[i]!], 1), width);
+    if (i > 0) y = conv2d(scope.in(`grow${i}`), repeatEach(y, [1, 1, 2, 2]), width, 3);
+  }
+  const normed = silu(groupNorm(scope.in('norm'), y, groups));
+  return conv2d(scope.in('out'), normed, state.shape[1]!, 3, { init: { kind: 'zeros' } });
+}
+
+/** x [1, c, h, w] -> [1, width, h, w]: two convolutions after norm and SiLU, the time added between them, past which x goes too. */
+function residual(scope: Scope, x: Value, width: number, groups: number, time: Value): Value {
+  const first = conv2d(scope.in('conv1'), silu(groupNorm(scope.in('norm1'), x, groups)), width, 3);
+  const shift = reshape(linear(scope.in('time'), time, width), [1, width, 1, 1]);
+  const second = silu(groupNorm(scope.in('norm2'), add(first, shift), groups));
+  const past = x.shape[1] === width ? x : conv2d(scope.in('past'), x, width, 1);
+  return add(past, conv2d(scope.in('conv2'), second, width, 3));
+}
+
+/** x + what every position [c] takes from all positions, by softmax(Qᵀ K / √c). */
+function attention(scope: Scope, x: Value, groups: number): Value {
+  const [, c, h, w] = x.shape as [number, number, number, number];
+  const projected = conv2d(scope.in('qkv'), groupNorm(scope.in('norm'), x, groups), 3 * c, 1);
+  const [q, k, v] = split(projected, 3, 1).map((part) => reshape(part, [c, h * w])) as [Value, Value, Value];
+  const weights = softmax(mul(matmul(transpose(q), k), 1 / Math.sqrt(c)), 1); // [from, to]
+  const taken = matmul(v, transpose(weights)); // [c, from]
+  return add(x, conv2d(scope.in('out'), reshape(taken, x.shape), c, 1));
+}
