@@ -2,14 +2,24 @@
 
 import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { asPixels, type Dataset, pad, rename } from '../data/index.ts';
+import { asPixels, type Dataset, isPreparation, prepare, rename } from '../data/index.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { readDetector } from '../detectors/index.ts';
 import { ModelError, UsageError } from '../errors.ts';
 import type { CompareProgress, FeatureOptions } from '../experiment/index.ts';
 import { loadModel, loadOnnx, type Model, parseObjective, type ScoringModel } from '../store/index.ts';
 import type { Shape } from '../tensor/shape.ts';
-import { type Options, openDataset, type RunOptions, text, texts, type Values, whole } from './options.ts';
+import {
+  imageOptions,
+  type Options,
+  openDataset,
+  preparationOf,
+  type RunOptions,
+  text,
+  texts,
+  type Values,
+  whole,
+} from './options.ts';
 import { duration, progressLine, throttled } from './terminal.ts';
 
 /** What a diffusion model is scored by. */
@@ -45,6 +55,9 @@ export const modelOptions: Options = {
   normal: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn from a standard normal' },
   uniform: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn uniformly from [0, 1)' },
   constant: { type: 'string', multiple: true, value: 'NAME=X', about: 'ONNX: an input that has one value for all' },
+  ...Object.fromEntries(
+    Object.entries(imageOptions).map(([name, option]) => [name, { ...option, about: `ONNX: ${option.about}` }]),
+  ),
   params: { type: 'string', value: 'REGEX', about: 'ONNX: the parameters whose norms are wanted (default: all)' },
 };
 
@@ -89,7 +102,8 @@ export async function openModel(path: string, values: Values = {}): Promise<Scor
     const others = names.filter((name) => name !== input).join(', ');
     throw new UsageError(`${path}: takes data as ${others} too: declare them with --normal, --uniform or --constant`);
   }
-  return model;
+  const preparation = preparationOf(values);
+  return isPreparation(preparation) ? { ...model, preparation } : model;
 }
 
 /** A directory written by `train`. */
@@ -142,8 +156,8 @@ function parseRegex(source: string): RegExp {
 }
 
 /**
- * A DATA argument as the model takes it: images padded, a single array under the name of the model's input. `like`: image
- * shape of synthetic sets before padding.
+ * A DATA argument as the model takes it: images prepared, a single array under the name of the model's input. `like`: image
+ * shape of synthetic sets before preparation.
  */
 export async function openFor(
   model: ScoringModel,
@@ -154,9 +168,9 @@ export async function openFor(
   const [[name, shape], ...others] = Object.entries(model.inputs) as [[string, Shape], ...[string, Shape][]];
   const opened = await openDataset(spec, options, like ?? shape);
   const data = model.pixels && opened.shapes.x ? asPixels(opened) : opened; // built-in models take raw pixels
-  const padded = model.pad ? pad(data, model.pad[0], model.pad[1]) : data;
+  const prepared = model.preparation && isPreparation(model.preparation) ? prepare(data, model.preparation) : data;
   const [only, ...more] = Object.keys(data.shapes);
-  return others.length === 0 && more.length === 0 && only !== name ? rename(padded, only!, name) : padded;
+  return others.length === 0 && more.length === 0 && only !== name ? rename(prepared, only!, name) : prepared;
 }
 
 /** A detector file and the model it was fitted with: of --model, or where the file says it is. */

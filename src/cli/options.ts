@@ -1,7 +1,7 @@
 // Options that several commands share: how they are declared, parsed and checked. Arguments are parsed by node:util.
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { asPixels, type Dataset, openData, pad, take } from '../data/index.ts';
+import { asPixels, type Dataset, openData, type Preparation, prepare, take } from '../data/index.ts';
 import { DataError, UsageError } from '../errors.ts';
 import type { DataKind } from '../models/index.ts';
 import { shapeText } from '../tensor/shape.ts';
@@ -120,27 +120,64 @@ export async function openDataset(
   });
 }
 
-/** A DATA argument that must hold images, padded to `size` (height, width), if given. */
+/** What is done to images before a model sees them. */
+export const imageOptions: Options = {
+  channels: { type: 'string', value: '1|3', about: 'convert images to grey or to RGB, first of all' },
+  resize: { type: 'string', value: 'N|HxW', about: 'then resample them to N×N pixels, or H rows of W' },
+  crop: { type: 'string', value: 'N|HxW', about: 'then cut so much out of the centre' },
+  pad: { type: 'string', value: 'N|HxW', about: 'then add zeros around them, up to this size' },
+};
+
+/** The values of `imageOptions`. */
+export function preparationOf(values: Values): Preparation {
+  const channels = whole(values, 'channels', 1);
+  if (channels !== undefined && channels !== 1 && channels !== 3) {
+    throw new UsageError(`--channels is ${channels}, expected 1 (grey) or 3 (RGB)`);
+  }
+  const { resize, crop, pad } = {
+    resize: size(values, 'resize'),
+    crop: size(values, 'crop'),
+    pad: size(values, 'pad'),
+  };
+  return {
+    ...(channels === undefined ? {} : { channels }),
+    ...(resize === undefined ? {} : { resize }),
+    ...(crop === undefined ? {} : { crop }),
+    ...(pad === undefined ? {} : { pad }),
+  };
+}
+
+function size(values: Values, name: string): [height: number, width: number] | undefined {
+  const value = text(values, name);
+  if (value === undefined) return undefined;
+  const [, height, width = height] = /^([1-9]\d{0,4})(?:[x×]([1-9]\d{0,4}))?$/.exec(value) ?? [];
+  if (height === undefined) {
+    throw new UsageError(`--${name} is '${value}', expected a size in pixels such as 32 or 24x32`);
+  }
+  return [Number(height), Number(width)];
+}
+
+/** A DATA argument that must hold images, prepared. */
 export async function openImages(
   spec: string,
   options: Pick<RunOptions, 'dataDir' | 'seed'>,
-  size?: readonly [number, number],
+  preparation: Preparation = {},
 ): Promise<Dataset> {
   const data = await openDataset(spec, options);
   if (data.shapes.x?.length !== 3) throw new DataError(`${spec}: holds no images`);
-  const images = asPixels(data);
-  return size ? pad(images, size[0], size[1]) : images;
+  return prepare(asPixels(data), preparation);
 }
 
-/** A DATA argument that must hold what an architecture takes; images padded to `size`, if given. */
+/** A DATA argument that must hold what an architecture takes; images prepared. */
 export async function openExamples(
   kind: DataKind,
   spec: string,
   options: Pick<RunOptions, 'dataDir' | 'seed'>,
-  size?: readonly [number, number],
+  preparation: Preparation = {},
 ): Promise<Dataset> {
-  if (kind === 'images') return openImages(spec, options, size);
-  if (size) throw new UsageError('--pad is for images, the model takes bytes');
+  if (kind === 'images') return openImages(spec, options, preparation);
+  const [unfit] = Object.keys(preparation);
+  if (unfit !== undefined) throw new UsageError(`--${unfit} is for images, the model takes bytes`);
   const data = await openDataset(spec, options);
   const shape = data.shapes.x;
   if (shape?.length !== 1) {

@@ -7,7 +7,7 @@ import { architecture, architectures } from '../models/index.ts';
 import type { ModelInfo } from '../store/index.ts';
 import { checkpointFile, type Progress, train } from '../train/index.ts';
 import type { Command } from './command.ts';
-import { limited, openExamples, positive, required, text, whole } from './options.ts';
+import { imageOptions, limited, openExamples, positive, preparationOf, required, text, whole } from './options.ts';
 import { duration, endProgress, print, progressLine, say } from './terminal.ts';
 
 export const trainCommand: Command = {
@@ -29,7 +29,7 @@ export const trainCommand: Command = {
       about: 'what to learn, images or text: a file, a folder, or a known set as NAME:split',
     },
     out: { type: 'string', value: 'DIR', about: 'the model directory' },
-    pad: { type: 'string', value: 'N', about: 'zero-pad images, centred, to N×N pixels' },
+    ...imageOptions,
     config: { type: 'string', value: 'JSON', about: "the architecture's sizes; what is left out has defaults" },
     steps: { type: 'string', value: 'N', about: 'training steps (default: 6 epochs)' },
     lr: { type: 'string', value: 'X', about: 'peak learning rate of Adam (default 0.001)' },
@@ -43,7 +43,7 @@ export const trainCommand: Command = {
   async run([name], values, options) {
     const dir = required(values, 'out');
     const spec = required(values, 'data');
-    const size = whole(values, 'pad', 1);
+    const preparation = preparationOf(values);
     const limit = whole(values, 'limit', 1);
     const batch = options.batch ?? 64;
     const asked = {
@@ -57,7 +57,7 @@ export const trainCommand: Command = {
     const sizes = parseConfig(text(values, 'config'));
     const arch = architecture(name!);
 
-    const data = limited(await openExamples(arch.takes, spec, options, size ? [size, size] : undefined), limit);
+    const data = limited(await openExamples(arch.takes, spec, options, preparation), limit);
     const shape = [...data.shapes.x!];
     const steps = asked.steps ?? Math.max(1, Math.floor((6 * data.length) / batch));
     const { seed, threads } = options;
@@ -66,7 +66,7 @@ export const trainCommand: Command = {
       arch: name!,
       config: arch.configure(sizes, shape),
       data: shape,
-      ...(size ? { pad: [size, size] } : {}),
+      ...preparation,
       training: {
         data: data.name,
         fingerprint: data.fingerprint,

@@ -2,5 +2,6 @@ export type { Batch, DataArray, Dataset, Range } from './dataset.ts';
 export { readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
 export { type OpenOptions, openData } from './open.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';
+export { isPreparation, type Preparation, prepare } from './prepare.ts';
 export { syntheticDataset } from './synthetic.ts';
 export { asPixels, pad, rename, take } from './transforms.ts';

@@ -46,16 +46,28 @@ export function pad(data: Dataset, height: number, width: number): Dataset {
     }
     return { ...arrays, x: { data: to, shape: [n, c, height, width] } };
   };
+  return mapExamples(data, { ...data.shapes, x: [c, height, width] }, `padded ${height}×${width}`, padded);
+}
+
+type Arrays = Readonly<Record<string, DataArray>>;
+
+/** The examples, each batch of them mapped; `what` is done to them tells the new set's fingerprint from the old one's. */
+export function mapExamples(
+  data: Dataset,
+  shapes: Dataset['shapes'],
+  what: string,
+  map: (arrays: Arrays) => Arrays | Promise<Arrays>,
+): Dataset {
   return makeDataset({
     name: data.name,
     length: data.length,
-    shapes: { ...data.shapes, x: [c, height, width] },
-    fingerprint: `${data.fingerprint} padded ${height}×${width}`,
+    shapes,
+    fingerprint: what === '' ? data.fingerprint : `${data.fingerprint} ${what}`,
     read: async (start, end) => {
-      for await (const batch of data.batches(end - start, { start, end })) return padded(batch.arrays);
+      for await (const batch of data.batches(end - start, { start, end })) return map(batch.arrays);
       throw new DataError(`${data.name}: ended before example ${end}`);
     },
-    pick: async (indices) => padded((await data.gather(indices)).arrays),
+    pick: async (indices) => map((await data.gather(indices)).arrays),
   });
 }
 
@@ -63,17 +75,7 @@ export function pad(data: Dataset, height: number, width: number): Dataset {
 export function rename(data: Dataset, from: string, to: string): Dataset {
   const renamed = <T>(entries: Readonly<Record<string, T>>): Record<string, T> =>
     Object.fromEntries(Object.entries(entries).map(([name, value]) => [name === from ? to : name, value]));
-  return makeDataset({
-    name: data.name,
-    length: data.length,
-    shapes: renamed(data.shapes),
-    fingerprint: data.fingerprint,
-    read: async (start, end) => {
-      for await (const batch of data.batches(end - start, { start, end })) return renamed(batch.arrays);
-      throw new DataError(`${data.name}: ended before example ${end}`);
-    },
-    pick: async (indices) => renamed((await data.gather(indices)).arrays),
-  });
+  return mapExamples(data, renamed(data.shapes), '', renamed);
 }
 
 /**

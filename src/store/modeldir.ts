@@ -5,20 +5,26 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readFileBytes, writeFileAtomic } from '../data/files.ts';
+import type { Preparation } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena, type Value } from '../graph/index.ts';
 import { type Architecture, architecture, collectSpecs, paramScope, type Weights } from '../models/index.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { readSafetensors, writeSafetensors } from './safetensors.ts';
 
+const sizeSchema = z.tuple([z.int().min(1), z.int().min(1)]).readonly();
+
 const infoSchema = z.strictObject({
   version: z.literal(1),
   arch: z.string(),
   config: z.unknown(),
-  /** Shape of what the model sees: [c, h, w], after `pad`, or [length]. */
+  /** Shape of what the model sees: [c, h, w], after the preparation below, or [length]. */
   data: z.array(z.int().min(1)),
-  /** Height and width to which images are zero-padded, centred, before the model sees them. */
-  pad: z.tuple([z.int().min(1), z.int().min(1)]).optional(),
+  /** What is done to images before the model sees them, see `Preparation`. */
+  channels: z.union([z.literal(1), z.literal(3)]).optional(),
+  resize: sizeSchema.optional(),
+  crop: sizeSchema.optional(),
+  pad: sizeSchema.optional(),
   training: z.strictObject({
     data: z.string(),
     fingerprint: z.string(),
@@ -43,8 +49,8 @@ export interface ScoringModel {
   readonly weights: Weights;
   /** Shape of one example of every input that comes from data, without a batch axis. */
   readonly inputs: Readonly<Record<string, Shape>>;
-  /** Height and width to which images are zero-padded, centred, before the model sees them. */
-  readonly pad?: readonly [number, number];
+  /** What is done to images before the model sees them. */
+  readonly preparation?: Preparation;
   /** Whether `x` is raw pixels 0..255. */
   readonly pixels?: boolean;
   /** How many values of discrete data the likelihood is of, for bits/dim; left out where that is not known. */
@@ -130,7 +136,7 @@ export function builtInModel(
     inputs: { x: info.data },
     pixels: true,
     ...(scorer === undefined || scorer.isBound ? { dims: sizeOf(info.data) } : {}),
-    ...(info.pad ? { pad: info.pad } : {}),
+    preparation: { channels: info.channels, resize: info.resize, crop: info.crop, pad: info.pad },
     loss: () => {
       const scope = paramScope(new Arena());
       return scorer ? scorer.loss(info.data, scope) : arch.loss(info.config, info.data, scope).nll;
