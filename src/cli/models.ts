@@ -166,7 +166,7 @@ export async function openFor(
   like?: readonly number[],
 ): Promise<Dataset> {
   const [[name, shape], ...others] = Object.entries(model.inputs) as [[string, Shape], ...[string, Shape][]];
-  const opened = await openDataset(spec, options, like ?? shape);
+  const opened = await openDataset(spec, options, shape.length === 1 ? shape : (like ?? shape)); // text: windows as long as the model's
   const data = model.pixels && opened.shapes.x ? asPixels(opened) : opened; // built-in models take raw pixels
   const prepared = model.preparation && isPreparation(model.preparation) ? prepare(data, model.preparation) : data;
   const [only, ...more] = Object.keys(data.shapes);

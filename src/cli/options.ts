@@ -107,7 +107,7 @@ export function limited(data: Dataset, limit: number | undefined): Dataset {
   return limit === undefined || limit >= data.length ? data : take(data, 0, limit);
 }
 
-/** Opens a DATA argument. `like`: image shape of the synthetic sets. */
+/** Opens a DATA argument. `like`: shape of an example where the data leave the choice, see `OpenOptions`. */
 export async function openDataset(
   spec: string,
   options: Pick<RunOptions, 'dataDir' | 'seed'>,
@@ -168,17 +168,20 @@ export async function openImages(
   return prepare(asPixels(data), preparation);
 }
 
-/** A DATA argument that must hold what an architecture takes; images prepared. */
+/** A DATA argument that must hold what an architecture takes: images prepared, or text in windows of `length` bytes. */
 export async function openExamples(
   kind: DataKind,
   spec: string,
   options: Pick<RunOptions, 'dataDir' | 'seed'>,
-  preparation: Preparation = {},
+  { length, ...preparation }: Preparation & { readonly length?: number | undefined },
 ): Promise<Dataset> {
-  if (kind === 'images') return openImages(spec, options, preparation);
+  if (kind === 'images') {
+    if (length !== undefined) throw new UsageError('--length is for text, the model takes images');
+    return openImages(spec, options, preparation);
+  }
   const [unfit] = Object.keys(preparation);
   if (unfit !== undefined) throw new UsageError(`--${unfit} is for images, the model takes bytes`);
-  const data = await openDataset(spec, options);
+  const data = await openDataset(spec, options, length === undefined ? undefined : [length]);
   const shape = data.shapes.x;
   if (shape?.length !== 1) {
     const found = shape ? `examples of shape ${shapeText(shape)}` : `no array 'x'`;

@@ -20,6 +20,7 @@ export const trainCommand: Command = {
   ],
   examples: [
     'train glow --data fashion-mnist:train --pad 32 --out models/glow',
+    'train transformer --data tinyshakespeare:train --length 128 --out models/text',
     'train vae --data images/ --config \'{"latent": 32}\' --steps 5000 --out models/vae',
   ],
   options: {
@@ -30,6 +31,7 @@ export const trainCommand: Command = {
     },
     out: { type: 'string', value: 'DIR', about: 'the model directory' },
     ...imageOptions,
+    length: { type: 'string', value: 'N', about: 'cut text into windows of N bytes (default 128)' },
     config: { type: 'string', value: 'JSON', about: "the architecture's sizes; what is left out has defaults" },
     steps: { type: 'string', value: 'N', about: 'training steps (default: 6 epochs)' },
     lr: { type: 'string', value: 'X', about: 'peak learning rate of Adam (default 0.001)' },
@@ -44,6 +46,7 @@ export const trainCommand: Command = {
     const dir = required(values, 'out');
     const spec = required(values, 'data');
     const preparation = preparationOf(values);
+    const length = whole(values, 'length', 1);
     const limit = whole(values, 'limit', 1);
     const batch = options.batch ?? 64;
     const asked = {
@@ -57,7 +60,7 @@ export const trainCommand: Command = {
     const sizes = parseConfig(text(values, 'config'));
     const arch = architecture(name!);
 
-    const data = limited(await openExamples(arch.takes, spec, options, preparation), limit);
+    const data = limited(await openExamples(arch.takes, spec, options, { ...preparation, length }), limit);
     const shape = [...data.shapes.x!];
     const steps = asked.steps ?? Math.max(1, Math.floor((6 * data.length) / batch));
     const { seed, threads } = options;

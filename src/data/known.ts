@@ -72,6 +72,19 @@ export const knownSets: Readonly<Record<string, KnownSet>> = {
   svhn: { files: parquetFiles('svhn'), folders: ['svhn/cropped_digits'], source: hubSource },
   gtsrb: { files: parquetFiles('gtsrb'), source: hubSource },
   celeba: { files: parquetFiles('celeba'), source: hubSource },
+  fsdd: {
+    files: { train: ['train-logmel32-images-idx3-ubyte.gz'], test: ['test-logmel32-images-idx3-ubyte.gz'] },
+    source: 'github.com/Jakobovski/free-spoken-digit-dataset, made idx files of log-mel spectrograms of 32×32',
+  },
+  tinyshakespeare: {
+    files: {
+      train: ['tinyshakespeare-train.txt', 'train.txt'],
+      val: ['tinyshakespeare-val.txt', 'val.txt'],
+      test: ['tinyshakespeare-test.txt', 'test.txt'],
+    },
+    folders: ['text'],
+    source: 'github.com/karpathy/char-rnn, cut into three',
+  },
 };
 
 const samples: Readonly<Record<string, string>> = {

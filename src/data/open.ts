@@ -11,11 +11,12 @@ import { type DataDirs, findKnown, knownNames, knownSets, samplePath } from './k
 import { openNpy, openNpz } from './npz.ts';
 import { openParquet } from './parquet.ts';
 import { syntheticDataset } from './synthetic.ts';
+import { openText } from './text.ts';
 import { take } from './transforms.ts';
 
 /** `dataDir`: where known sets are looked for first. Then: the environment variable FISHER_OOD_DATA, ~/.cache/fisher-ood/data. */
 export interface OpenOptions extends DataDirs {
-  /** Image shape [c, h, w] of the synthetic sets; default [1, 28, 28]. */
+  /** Shape of an example where the data leave the choice: of synthetic sets (default [1, 28, 28]), [bytes] of text (default [128]). */
   readonly like?: readonly number[];
   /** Seed of the synthetic sets; default 0. */
   readonly seed?: number;
@@ -46,23 +47,24 @@ export async function openData(spec: string, options: OpenOptions = {}): Promise
     if (detail !== undefined) throw new DataError(`${spec}: ${name} has no splits, expected ${name} alone`);
     return openIdx(sample, name);
   }
-  if (!Object.hasOwn(knownSets, name)) return openPath(spec);
+  if (!Object.hasOwn(knownSets, name)) return openPath(spec, spec, options);
   const split = detail ?? 'test';
   const files = await findKnown(name, split, options);
-  return files.length === 1 ? openPath(files[0]!, `${name}:${split}`) : openCifar10(files, `${name}:${split}`);
+  return files.length === 1 ? openPath(files[0]!, `${name}:${split}`, options) : openCifar10(files, `${name}:${split}`);
 }
 
-type Open = (path: string, name: string) => Promise<Dataset>;
+type Open = (path: string, name: string, options: OpenOptions) => Promise<Dataset>;
 
 /** By the end of the file name; anything else is taken for an idx file, which has no usual ending. */
 const formats: readonly (readonly [ending: RegExp, open: Open])[] = [
   [/\.parquet$/i, openParquet],
   [/\.npz$/i, openNpz],
   [/\.npy$/i, openNpy],
+  [/\.(txt|text|md)$/i, (path, name, { like }) => openText(path, name, like?.length === 1 ? like[0] : undefined)],
   [/^(data_batch_\d|test_batch)\.bin$/i, (path, name) => openCifar10([path], name)],
 ];
 
-async function openPath(path: string, name: string = path): Promise<Dataset> {
+async function openPath(path: string, name: string, options: OpenOptions): Promise<Dataset> {
   const kind = await pathKind(path);
   if (kind === 'folder') return openFolder(path, name);
   if (kind === 'nothing') {
@@ -71,5 +73,5 @@ async function openPath(path: string, name: string = path): Promise<Dataset> {
     );
   }
   const open = formats.find(([ending]) => ending.test(basename(path)))?.[1] ?? openIdx;
-  return open(path, name);
+  return open(path, name, options);
 }

@@ -1,0 +1,23 @@
+// Text files: windows of bytes, one after the other, for models of bytes. Whatever the encoding or the language, bytes compare.
+
+import { basename } from 'node:path';
+import { DataError } from '../errors.ts';
+import { type Dataset, fingerprintOf, memoryDataset } from './dataset.ts';
+import { readFileBytes } from './files.ts';
+
+/** Bytes of a window where nobody says otherwise. */
+const defaultLength = 128;
+
+/**
+ * The file as examples [length] of bytes 0..255 under 'x', without overlap; what does not fill a window at the end is left out.
+ * Throws a DataError for a file that cannot be read or is shorter than one window.
+ */
+export async function openText(path: string, name = basename(path), length = defaultLength): Promise<Dataset> {
+  const bytes = await readFileBytes(path);
+  const count = Math.floor(bytes.length / length);
+  if (count === 0) throw new DataError(`${path}: has ${bytes.length} bytes, expected at least one window of ${length}`);
+  const data = bytes.subarray(0, count * length);
+  return memoryDataset(name, count, fingerprintOf('text', String(length), data), {
+    x: { data, shape: [length], pixels: true },
+  });
+}
