@@ -40,6 +40,12 @@ const parquetFiles = (name: string) => ({
 
 const hubSource = 'a Parquet file with a column of images, such as the Hugging Face hub has';
 
+const textFile = (name: string, source: string): KnownSet => ({
+  files: { test: [`${name}.txt`] },
+  folders: ['text'],
+  source: `${source}, as ${name}.txt`,
+});
+
 export const knownSets: Readonly<Record<string, KnownSet>> = {
   'fashion-mnist': {
     files: idxFiles,
@@ -85,6 +91,9 @@ export const knownSets: Readonly<Record<string, KnownSet>> = {
     folders: ['text'],
     source: 'github.com/karpathy/char-rnn, cut into three',
   },
+  'german-quotes': textFile('german-quotes', "a text in German, such as Debian's package fortunes-de"),
+  'italian-quotes': textFile('italian-quotes', "a text in Italian, such as Debian's package fortunes-it"),
+  'python-stdlib': textFile('python-stdlib', 'Python source, such as that of the standard library'),
 };
 
 const samples: Readonly<Record<string, string>> = {

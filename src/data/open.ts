@@ -8,6 +8,7 @@ import { pathKind } from './files.ts';
 import { openFolder } from './folder.ts';
 import { openIdx } from './idx.ts';
 import { type DataDirs, findKnown, knownNames, knownSets, samplePath } from './known.ts';
+import { withLabels } from './labels.ts';
 import { openNpy, openNpz } from './npz.ts';
 import { openParquet } from './parquet.ts';
 import { syntheticDataset } from './synthetic.ts';
@@ -24,14 +25,17 @@ export interface OpenOptions extends DataDirs {
 
 /**
  * Opens `spec`: `NAME` or `NAME:split` (default test) of a known set; `sample/fashion-mnist`, `sample/mnist` (shipped);
- * `constant` or `noise` (`:COUNT`, default 1000); or a path (`./mnist` for a folder that is called like a known set). Any
- * of them with `[start:end]` behind it for a slice.
+ * `constant` or `noise` (`:COUNT`, default 1000); or a path (`./mnist` for a folder that is called like a known set). Idx
+ * files that have their labels beside them, with `{0-4,7}` behind it: the examples with these labels. Any of them with
+ * `[start:end]` behind it for a slice.
  *
  * Throws DataError that says where it looked and where the files are to be had.
  */
 export async function openData(spec: string, options: OpenOptions = {}): Promise<Dataset> {
   const sliced = /^(.*)\[(\d+):(\d+)\]$/s.exec(spec);
   if (sliced) return take(await openData(sliced[1]!, options), Number(sliced[2]), Number(sliced[3]));
+  const labelled = /^(.*)\{([\d,-]+)\}$/s.exec(spec);
+  if (labelled) return openLabelled(labelled[1]!, labelled[2]!, options);
   const colon = spec.indexOf(':');
   const name = colon < 0 ? spec : spec.slice(0, colon);
   const detail = colon < 0 ? undefined : spec.slice(colon + 1);
@@ -51,6 +55,13 @@ export async function openData(spec: string, options: OpenOptions = {}): Promise
   const split = detail ?? 'test';
   const files = await findKnown(name, split, options);
   return files.length === 1 ? openPath(files[0]!, `${name}:${split}`, options) : openCifar10(files, `${name}:${split}`);
+}
+
+/** The examples whose label is among `wanted`. */
+async function openLabelled(spec: string, wanted: string, options: OpenOptions): Promise<Dataset> {
+  const [name, split = 'test'] = spec.split(':') as [string, string?];
+  const [path] = Object.hasOwn(knownSets, name) ? await findKnown(name, split, options) : [spec];
+  return withLabels(await openData(spec, options), path!, wanted);
 }
 
 type Open = (path: string, name: string, options: OpenOptions) => Promise<Dataset>;
