@@ -24,6 +24,7 @@ const order = [
   'analysis',
   'experiment',
   'report',
+  'reproduce',
   'cli',
 ];
 

@@ -12,7 +12,7 @@ export interface Command {
   readonly examples: readonly string[];
   readonly options: Options;
   /** How many arguments there are besides the options. */
-  readonly positionals: number;
+  readonly positionals: number | { readonly least: number; readonly most: number };
   run(positionals: readonly string[], values: Values, options: RunOptions): Promise<void>;
 }
 

@@ -9,6 +9,7 @@ import { featuresCommand } from './features.ts';
 import { fitCommand } from './fit.ts';
 import { inspectCommand } from './inspect.ts';
 import { commonOptions, parse, runOptions } from './options.ts';
+import { reproduceCommand } from './reproduce.ts';
 import { sampleCommand } from './sample.ts';
 import { scoreCommand } from './score.ts';
 import { print, say } from './terminal.ts';
@@ -24,6 +25,7 @@ export const commands = {
   fit: fitCommand,
   score: scoreCommand,
   eval: evalCommand,
+  reproduce: reproduceCommand,
 } satisfies Record<string, Command>;
 
 function overview(): string {
@@ -76,10 +78,11 @@ async function runCommand(name: string, args: readonly string[]): Promise<void> 
   const command: Command = commands[name as keyof typeof commands];
   const { values, positionals } = parse(args, { ...command.options, ...commonOptions });
   if (values.help === true) return print(helpText(name, command));
-  if (positionals.length !== command.positionals) {
-    throw new UsageError(
-      `${name} takes ${command.positionals} argument(s), found ${positionals.length}: ${command.synopsis}`,
-    );
+  const { positionals: count } = command;
+  const { least, most } = typeof count === 'number' ? { least: count, most: count } : count;
+  if (positionals.length < least || positionals.length > most) {
+    const expected = least === most ? least : `${least} to ${most}`;
+    throw new UsageError(`${name} takes ${expected} argument(s), found ${positionals.length}: ${command.synopsis}`);
   }
   await command.run(positionals, values, runOptions(values));
 }

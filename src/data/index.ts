@@ -1,4 +1,4 @@
-export type { Batch, DataArray, Dataset, Range } from './dataset.ts';
+export { type Batch, type DataArray, type Dataset, fingerprintOf, memoryDataset, type Range } from './dataset.ts';
 export { readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
 export { type OpenOptions, openData } from './open.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';

@@ -24,12 +24,21 @@ figure { margin: 1rem 0; } figcaption { font-size: .85rem; opacity: .7; } svg { 
 
 /** The page: results, the paradox, the layers, ROC curves, images. Sections that the content has nothing for are left out. */
 export function reportHtml(content: ReportContent): string {
-  const facts = content.facts.map(([label, value]) => `<dt>${escapeHtml(label)}</dt><dd>${escapeHtml(value)}</dd>`);
   const sections = [resultsSection, paradoxSection, layersSection, rocSection, imagesSection].map((s) => s(content));
+  return pageHtml(content.title, content.facts, sections);
+}
+
+/** A page of its own: title, label and value pairs, and sections of HTML. */
+export function pageHtml(
+  title: string,
+  facts: readonly (readonly [string, string])[],
+  sections: readonly string[],
+): string {
+  const rows = facts.map(([label, value]) => `<dt>${escapeHtml(label)}</dt><dd>${escapeHtml(value)}</dd>`);
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(content.title)}</title><style>${style}</style></head>
-<body><header><h1>${escapeHtml(content.title)}</h1><dl>${facts.join('')}</dl></header>
+<title>${escapeHtml(title)}</title><style>${style}</style></head>
+<body><header><h1>${escapeHtml(title)}</h1><dl>${rows.join('')}</dl></header>
 ${sections.join('\n')}
 </body></html>
 `;

@@ -1,0 +1,81 @@
+// A model and data in; the gradient of every example in chosen weights out, entry by entry. For looking at the Fisher matrix.
+
+import { gradients } from '../autodiff/index.ts';
+import type { Dataset } from '../data/index.ts';
+import { ModelError } from '../errors.ts';
+import { inputsOf, nameOf, paramsOf, type Value } from '../graph/index.ts';
+import { lower } from '../lower/index.ts';
+import { encode } from '../onnx/index.ts';
+import { feedsFor } from '../runtime/feeds.ts';
+import { openSession } from '../runtime/node.ts';
+import type { ScoringModel } from '../store/index.ts';
+import { RandomStream } from '../tensor/random.ts';
+import { sizeOf } from '../tensor/shape.ts';
+
+export interface GradientOptions {
+  /** Parameter tensors, drawn at random where there are more. */
+  readonly layers: number;
+  /** Weights of each of these, drawn at random where there are more. */
+  readonly weights: number;
+  readonly seed: number;
+  /** Examples per run; default 16: whole gradients of all chosen layers are in memory. */
+  readonly batch?: number;
+  readonly threads?: number;
+  readonly onProgress?: (done: number, of: number) => void;
+}
+
+export interface WeightGradients {
+  /** [d] the layer of each chosen weight; layers in the model's order. */
+  readonly layers: readonly string[];
+  /** [n, d] row-major: ∂ loss(x_i) / ∂ weight, in nats. */
+  readonly gradients: Float64Array;
+}
+
+/** The chosen layers and weights depend on the seed alone. Throws a ModelError where the loss has no gradient in any parameter. */
+export async function weightGradients(
+  model: ScoringModel,
+  data: Dataset,
+  options: GradientOptions,
+): Promise<WeightGradients> {
+  const loss = model.loss();
+  const params = paramsOf({ arena: loss.arena, outputs: { loss } });
+  const found = gradients(loss, params);
+  const learned = params.flatMap((param, j) => (found[j] ? [{ name: nameOf(param), gradient: found[j] }] : []));
+  if (learned.length === 0) throw new ModelError('the loss depends smoothly on no parameter');
+  const chosen = drawn(learned.length, options.layers, new RandomStream(options.seed, 'layers'), 0).map((j) => {
+    const { name, gradient } = learned[j]!;
+    const stream = new RandomStream(options.seed, `weights of ${name}`);
+    return { name, gradient, picks: drawn(sizeOf(gradient.shape), options.weights, stream, 0) };
+  });
+  const outputs = Object.fromEntries(chosen.map(({ gradient }, k): [string, Value] => [`g${k}`, gradient]));
+  const graph = { arena: loss.arena, outputs };
+  const batch = Math.min(options.batch ?? 16, data.length);
+  const session = await openSession(encode(lower(graph, { examples: batch, weights: model.weights })), options);
+  const layers = chosen.flatMap(({ name, picks }) => picks.map(() => name));
+  const out = new Float64Array(data.length * layers.length);
+  try {
+    for (let start = 0; start < data.length; start += batch) {
+      const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, data.length - 1)); // the last one fills up
+      const results = await session.run(feedsFor(inputsOf(graph), await data.gather(indices), indices, options.seed));
+      for (let i = 0; i < batch && start + i < data.length; i++) {
+        let column = (start + i) * layers.length;
+        chosen.forEach(({ gradient, picks }, k) => {
+          const values = results[`g${k}`]!.data;
+          const size = sizeOf(gradient.shape);
+          const row = values.length === size ? 0 : i * size; // a gradient that no example changes comes once
+          for (const pick of picks) out[column++] = values[row + pick]!;
+        });
+      }
+      options.onProgress?.(Math.min(start + batch, data.length), data.length);
+    }
+  } finally {
+    await session.dispose();
+  }
+  return { layers, gradients: out };
+}
+
+/** `count` of 0..n − 1 at random, ascending; all of them where there are not more. */
+function drawn(n: number, count: number, stream: RandomStream, draw: number): number[] {
+  if (n <= count) return Array.from({ length: n }, (_, i) => i);
+  return Array.from(stream.permutation(draw, n).subarray(0, count)).sort((a, b) => a - b);
+}

@@ -1,0 +1,143 @@
+// Experiment 3: the Fisher information matrix is nearly diagonal.
+
+import { fisherMatrix, randomSigns } from '../analysis/index.ts';
+import { fingerprintOf, memoryDataset } from '../data/index.ts';
+import { drawSamples, weightGradients } from '../experiment/index.ts';
+import { heatMap } from '../report/index.ts';
+import { RandomStream } from '../tensor/random.ts';
+import { sizeOf } from '../tensor/shape.ts';
+import { table } from './html.ts';
+import type { Lab } from './lab.ts';
+import { listed, type Outcome } from './outcome.ts';
+import type { ModelPlan } from './plan.ts';
+
+/** The heat map shows so many layers and weights of each. */
+const MAP_LAYERS = 8;
+const MAP_WEIGHTS = 24;
+
+interface Fisher {
+  readonly model: string;
+  readonly in: string;
+  readonly samples: number;
+  readonly layers: number;
+  readonly weights: number;
+  readonly meanAbs: { readonly all: number; readonly within: number | null; readonly between: number | null };
+  /** Of independent normal gradients, and of these gradients with random signs. */
+  readonly noiseFloor: number;
+  readonly signFloor: number;
+  /** Largest average F_aa of a layer over the smallest. */
+  readonly scaleRatio: number;
+}
+
+interface Measured extends Fisher {
+  readonly map: { readonly matrix: readonly number[]; readonly layers: readonly string[] };
+}
+
+export async function fisher(lab: Lab): Promise<Outcome> {
+  const plans = lab.preset.fisher.models.flatMap((id) => lab.planOf(id) ?? []);
+  const numbers: Fisher[] = [];
+  const figures: string[] = [];
+  for (const plan of plans) {
+    const { map, ...rest } = await measured(lab, plan);
+    numbers.push(rest);
+    figures.push(
+      heatMap(map.matrix, {
+        title: `Fisher matrix of ${plan.family} of ${plan.set}: ${new Set(map.layers).size} layers, ${map.layers.length} weights`,
+        rowLabel: 'weight',
+        valueLabel: '|F_ab| / √(F_aa F_bb)',
+        layers: map.layers,
+      }),
+    );
+  }
+  return {
+    id: 'fisher',
+    title: 'The Fisher matrix is nearly diagonal',
+    claim:
+      'Off-diagonal entries of the normalised Fisher information matrix are small on average, and its diagonal has another scale in every layer.',
+    finding:
+      numbers.length === 0
+        ? 'The data for this experiment are missing.'
+        : `Average |off-diagonal| entry: ${listed(numbers.map((f) => `${f.meanAbs.all.toFixed(3)} for ${f.model} of ${f.in}, where gradients with random signs give ${f.signFloor.toFixed(3)}`))}. Average diagonal entries of layers differ by factors of up to ${Math.max(...numbers.map((f) => f.scaleRatio)).toExponential(0)}.`,
+    numbers,
+    body:
+      table(
+        'Average |F_ab| / √(F_aa F_bb) over pairs of weights drawn from randomly chosen layers, from samples of the model',
+        [
+          'model',
+          'of',
+          'samples',
+          'layers',
+          'weights',
+          'all pairs',
+          'same layer',
+          'two layers',
+          'random signs',
+          'independent normals',
+        ],
+        numbers.map((f) => [
+          f.model,
+          f.in,
+          String(f.samples),
+          String(f.layers),
+          String(f.weights),
+          ...[f.meanAbs.all, f.meanAbs.within, f.meanAbs.between, f.signFloor, f.noiseFloor].map((v) =>
+            v === null ? '–' : v.toFixed(3),
+          ),
+        ]),
+      ) + figures.join('\n'),
+  };
+}
+
+async function measured(lab: Lab, plan: ModelPlan): Promise<Measured> {
+  const { samples, layers, weights } = lab.preset.fisher;
+  const { seed } = lab;
+  const model = await lab.model(plan);
+  return lab.stage(`fisher-${plan.id}`, { hash: model.hash, samples, layers, weights, seed }, async () => {
+    lab.progress(`draws ${samples} samples of ${plan.id}`);
+    const images = await drawSamples(model, { n: samples, seed, ...lab.threads });
+    const size = sizeOf(model.info.data);
+    const pixels = new Uint8Array(samples * size);
+    for (const [i, { data }] of images.entries()) pixels.set(data.map(Math.round), i * size);
+    const data = memoryDataset('samples', samples, fingerprintOf(pixels), {
+      x: { data: pixels, shape: model.info.data, pixels: true },
+    });
+    const found = await weightGradients(model, data, {
+      layers,
+      weights,
+      seed,
+      ...lab.threads,
+      onProgress: (done, of) => lab.progress(`gradients of ${plan.id}: ${done} of ${of} samples`),
+    });
+    const { meanAbs, noiseFloor, matrix, diagonal, layers: names } = fisherMatrix(found.gradients, found.layers);
+    const d = names.length;
+    const signed = randomSigns(found.gradients, found.layers.length, new RandomStream(seed, 'signs'));
+    const scales = [...new Set(names)].map((name) => {
+      const own = Array.from(diagonal).filter((_, a) => names[a] === name);
+      return own.reduce((sum, v) => sum + v, 0) / own.length;
+    });
+    const rows = mapRows(names);
+    return {
+      model: plan.family,
+      in: plan.set,
+      samples,
+      layers: new Set(names).size,
+      weights: d,
+      meanAbs: { all: meanAbs.all ?? 0, within: meanAbs.within ?? null, between: meanAbs.between ?? null },
+      noiseFloor,
+      signFloor: fisherMatrix(signed, found.layers).meanAbs.all ?? 0,
+      scaleRatio: Math.max(...scales) / Math.min(...scales),
+      map: {
+        matrix: rows.flatMap((a) => rows.map((b) => +matrix[a * d + b]!.toFixed(4))),
+        layers: rows.map((a) => names[a]!),
+      },
+    };
+  });
+}
+
+/** The first weights of some layers, evenly spread over the depth. */
+function mapRows(names: readonly string[]): number[] {
+  const layers = [...new Set(names)].filter((name) => names.filter((n) => n === name).length >= 4);
+  const step = Math.max(1, layers.length / MAP_LAYERS);
+  const chosen = Array.from({ length: Math.min(MAP_LAYERS, layers.length) }, (_, k) => layers[Math.floor(k * step)]!);
+  return chosen.flatMap((name) => [...names.keys()].filter((a) => names[a] === name).slice(0, MAP_WEIGHTS));
+}

@@ -1,0 +1,219 @@
+// The directory of a reproduction: trained models, feature tables and results of stages, each made once and found again by what
+// it was made from. So a run that was stopped anywhere goes on, and a preset that changed does only what is new.
+
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  asPixels,
+  type Dataset,
+  fingerprintOf,
+  openData,
+  prepare,
+  readFileBytes,
+  take,
+  writeFileAtomic,
+} from '../data/index.ts';
+import { DataError, ModelError } from '../errors.ts';
+import type { NamedData } from '../experiment/index.ts';
+import { type FeatureTable, openExtractor, readTable, runFeatures } from '../features/index.ts';
+import { architecture } from '../models/index.ts';
+import { loadModel, type Model, type ModelInfo, readInfo } from '../store/index.ts';
+import { checkpointFile, train } from '../train/index.ts';
+import { allModels, type ModelPlan, type Preset } from './plan.ts';
+
+export interface LabOptions {
+  readonly out: string;
+  readonly seed: number;
+  readonly dataDir?: string;
+  readonly threads?: number;
+  /** What is being done, for people: a stage, and how far it is. */
+  readonly onProgress?: (what: string) => void;
+}
+
+/** The sets that one model meets, prepared as it takes them. */
+export interface Material {
+  /** First and second half of the in-distribution test set, each of at most `limit` examples. */
+  readonly fit: NamedData;
+  readonly test: NamedData;
+  readonly ood: readonly NamedData[];
+}
+
+export interface Lab {
+  readonly preset: Preset;
+  readonly seed: number;
+  readonly threads: { readonly threads?: number };
+  readonly progress: (what: string) => void;
+  /** What could not be had, and why: such models and sets are left out. */
+  readonly missing: Readonly<Record<string, string>>;
+  /** Those of `plans` whose training and test data are there. */
+  available(plans: readonly ModelPlan[]): readonly ModelPlan[];
+  /** The plan of this name; undefined where its data are missing. */
+  planOf(id: string): ModelPlan | undefined;
+  /** Trained if it is not yet. `scoring` in place of the plan's. */
+  model(plan: ModelPlan, scoring?: ModelPlan['scoring']): Promise<Model>;
+  material(plan: ModelPlan, limit?: number): Promise<Material>;
+  /** One table per group size, in their order. */
+  features(model: Model, id: string, set: NamedData, groups: readonly number[]): Promise<readonly FeatureTable[]>;
+  /** What `compute` returned for this name and `key`, which must tell everything the result depends on; plain JSON. */
+  stage<T>(name: string, key: unknown, compute: () => Promise<T>): Promise<T>;
+}
+
+/** Checkpoints that come with the program, by the name of the plan they were trained by. */
+const shipped = (id: string) => fileURLToPath(new URL(`../../models/${id}`, import.meta.url));
+
+/** Opens the directory and looks for all data of the preset. Throws a DataError where not a single model can be made. */
+export async function openLab(preset: Preset, options: LabOptions): Promise<Lab> {
+  const { out, seed } = options;
+  const progress = options.onProgress ?? (() => {});
+  const threads = options.threads === undefined ? {} : { threads: options.threads };
+  for (const folder of ['models', 'features', 'stages']) await mkdir(join(out, folder), { recursive: true });
+
+  const open = (spec: string, shape: readonly number[]) =>
+    openData(spec, { like: shape, seed, ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }) });
+  const missing: Record<string, string> = {};
+  const opened = new Map<string, Dataset>();
+  for (const [name, { train: trainSpec, test, shape }] of Object.entries(preset.sets)) {
+    for (const spec of [test, ...(trainSpec === undefined ? [] : [trainSpec])]) {
+      try {
+        opened.set(`${name} ${spec}`, await open(spec, shape));
+      } catch (error) {
+        if (!(error instanceof DataError)) throw error;
+        missing[name] = error.message;
+      }
+    }
+  }
+  const there = (name: string) => Object.hasOwn(preset.sets, name) && !Object.hasOwn(missing, name);
+  const available = (plans: readonly ModelPlan[]) =>
+    plans.flatMap((plan) => (there(plan.set) ? [{ ...plan, ood: plan.ood.filter(there) }] : []));
+  const plans = available(allModels(preset));
+  if (plans.length === 0) throw new DataError(`nothing to do without data: ${Object.values(missing).join('; ')}`);
+
+  /** A split of a set, as the model of the plan takes it. */
+  const splitOf = (plan: ModelPlan, name: string, split: 'train' | 'test'): Dataset => {
+    const data = asPixels(opened.get(`${name} ${preset.sets[name]![split]}`)!);
+    return plan.preparation ? prepare(data, plan.preparation) : data;
+  };
+
+  async function trained(plan: ModelPlan): Promise<string> {
+    const data = splitOf(plan, plan.set, 'train');
+    const info = infoOf(plan, data, seed);
+    for (const dir of [join(out, 'models', plan.id), shipped(plan.id)]) {
+      const done = existsSync(join(dir, 'weights.safetensors')) && !existsSync(join(dir, checkpointFile));
+      if (done && isDeepStrictEqual(await readInfo(dir), info)) return dir;
+    }
+    const dir = join(out, 'models', plan.id);
+    await train({
+      info,
+      arch: architecture(plan.family),
+      data,
+      dir,
+      ...threads,
+      onProgress: (p) =>
+        progress(`trains ${plan.id}: step ${p.step} of ${p.steps}, ${p.examplesPerSecond.toFixed(0)} examples/s`),
+    });
+    return dir;
+  }
+
+  const paths = new Map<string, Promise<string>>();
+  return {
+    preset,
+    seed,
+    threads,
+    progress,
+    missing,
+    available,
+    planOf: (id) => plans.find((plan) => plan.id === id),
+
+    async model(plan, scoring = plan.scoring) {
+      if (!paths.has(plan.id)) paths.set(plan.id, trained(plan));
+      return loadModel(await paths.get(plan.id)!, scoring);
+    },
+
+    async material(plan, limit = plan.limit ?? preset.limit) {
+      const all = splitOf(plan, plan.set, 'test');
+      const half = Math.floor(all.length / 2);
+      const n = Math.min(half, limit);
+      return {
+        fit: { name: plan.set, data: take(all, 0, n) },
+        test: { name: plan.set, data: take(all, half, half + n) },
+        ood: plan.ood.map((name) => {
+          const data = splitOf(plan, name, 'test');
+          return { name, data: take(data, 0, Math.min(data.length, limit)) };
+        }),
+      };
+    },
+
+    async features(model, id, { name, data }, groups) {
+      const tables: FeatureTable[] = [];
+      for (const group of groups) {
+        const key = keyOf({ model: model.hash, data: data.fingerprint, group, seed });
+        const path = join(out, 'features', `${id}-B${group}-${key}.parquet`);
+        if (!existsSync(path)) {
+          const extractor = await openExtractor(model, { group, seed, ...threads });
+          try {
+            await runFeatures({
+              extractor,
+              data,
+              out: path,
+              onProgress: (p) =>
+                progress(
+                  `features of ${name} under ${id}, B = ${group}: ${p.done} of ${p.of}, ${p.examplesPerSecond.toFixed(0)} examples/s`,
+                ),
+            });
+          } finally {
+            await extractor.dispose();
+          }
+        }
+        tables.push(await readTable(path));
+      }
+      return tables;
+    },
+
+    async stage<T>(name: string, key: unknown, compute: () => Promise<T>): Promise<T> {
+      const path = join(out, 'stages', `${name}-${keyOf(key)}.json`);
+      if (existsSync(path)) return parseStage<T>(path, await readFileBytes(path));
+      progress(name);
+      const text = JSON.stringify(await compute());
+      await writeFileAtomic(path, text);
+      return JSON.parse(text) as T; // what a later run will read, so that both see the same
+    },
+  };
+}
+
+const keyOf = (key: unknown) => fingerprintOf(JSON.stringify(key)).slice(0, 16);
+
+function parseStage<T>(path: string, bytes: Uint8Array): T {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as T;
+  } catch {
+    throw new DataError(`${path}: is not JSON; delete it to compute it again`);
+  }
+}
+
+/** What `train` writes for the same wishes. */
+function infoOf(plan: ModelPlan, data: Dataset, seed: number): ModelInfo {
+  const shape = [...data.shapes.x!];
+  const { steps, batch = 64, learningRate, warmUp = 100, ema } = plan;
+  if (steps < 1) throw new ModelError(`${plan.id}: has ${steps} training steps, expected at least 1`);
+  const config = JSON.parse(JSON.stringify(architecture(plan.family).configure(plan.config ?? {}, shape))) as unknown;
+  return {
+    version: 1,
+    arch: plan.family,
+    config,
+    data: shape,
+    ...plan.preparation,
+    training: {
+      data: data.name,
+      fingerprint: data.fingerprint,
+      steps,
+      batch,
+      learningRate,
+      warmUp,
+      seed,
+      ...(ema === undefined ? {} : { ema }),
+    },
+  };
+}

@@ -1,0 +1,80 @@
+// What a preset says: which models on which data, and how much of everything.
+
+import type { Preparation } from '../data/index.ts';
+import type { ArchitectureName } from '../models/index.ts';
+import type { Shape } from '../tensor/shape.ts';
+
+/** A data set by the DATA arguments of its splits; see `openData`. */
+export interface SetPlan {
+  readonly train?: string;
+  readonly test: string;
+  /** Shape of one example before preparation: says which sets can meet in one model, and how synthetic sets are made. */
+  readonly shape: Shape;
+}
+
+export interface ModelPlan {
+  /** Name of its directory. */
+  readonly id: string;
+  readonly family: ArchitectureName;
+  /** Name of the in-distribution set. */
+  readonly set: string;
+  /** Names of the out-of-distribution sets; only those with examples of the same shape. */
+  readonly ood: readonly string[];
+  readonly preparation?: Preparation;
+  /** As for `train --config`. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly steps: number;
+  readonly batch?: number;
+  readonly learningRate: number;
+  readonly warmUp?: number;
+  readonly ema?: number;
+  /** What the architecture's scorer is asked for. */
+  readonly scoring?: Readonly<Record<string, unknown>>;
+  /** Examples of each set, where it is not the preset's. */
+  readonly limit?: number;
+  /** Examples whose variational bound is worked out with all its terms; for diffusion models. */
+  readonly boundExamples?: number;
+}
+
+/** Models and data of one experiment beyond images. */
+export type Domain = 'images' | 'text' | 'audio';
+
+export interface Preset {
+  readonly name: string;
+  /** One line. */
+  readonly about: string;
+  readonly sets: Readonly<Record<string, SetPlan>>;
+  readonly models: Readonly<Record<Domain, readonly ModelPlan[]>>;
+  /** Examples of each half of an in-distribution test set and of each out-of-distribution set, at most. */
+  readonly limit: number;
+  /** Group sizes of the tables. */
+  readonly groups: readonly number[];
+  /** Fisher matrix: models, how many samples of each, how many layers and weights of each layer at most. */
+  readonly fisher: {
+    readonly models: readonly string[];
+    readonly samples: number;
+    readonly layers: number;
+    readonly weights: number;
+  };
+  readonly invariance: { readonly models: readonly string[]; readonly examples: number };
+  readonly ablations: {
+    readonly timesteps: {
+      readonly models: readonly string[];
+      readonly timesteps: readonly number[];
+      readonly noiseSamples: readonly number[];
+      readonly group: number;
+      readonly limit: number;
+    };
+    readonly groups: { readonly models: readonly string[]; readonly sizes: readonly number[] };
+    readonly fitSizes: { readonly models: readonly string[]; readonly sizes: readonly number[] };
+    readonly trainingTime: readonly ModelPlan[];
+    readonly modelSize: readonly ModelPlan[];
+  };
+}
+
+/** Every model of a preset, those of the ablations included, each once. */
+export function allModels(preset: Preset): readonly ModelPlan[] {
+  const { trainingTime, modelSize } = preset.ablations;
+  const all = [...Object.values(preset.models).flat(), ...trainingTime, ...modelSize];
+  return [...new Map(all.map((plan) => [plan.id, plan])).values()];
+}

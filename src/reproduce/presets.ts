@@ -1,0 +1,273 @@
+// The presets: `smoke` shows that everything runs, `cpu` is what we publish, `paper` has the paper's sizes and sets.
+
+import { UsageError } from '../errors.ts';
+import type { ArchitectureName } from '../models/index.ts';
+import type { ModelPlan, Preset, SetPlan } from './plan.ts';
+
+const grey = [1, 28, 28] as const;
+const colour = [3, 32, 32] as const;
+const window = [128] as const;
+const spectrogram = [1, 32, 32] as const;
+
+const known = (name: string, shape: SetPlan['shape']): SetPlan => ({
+  train: `${name}:train`,
+  test: `${name}:test`,
+  shape,
+});
+
+/** Synthetic sets of 1,000 images each, for both shapes of images. */
+const synthetic = {
+  constant: { test: 'constant:1000', shape: grey },
+  noise: { test: 'noise:1000', shape: grey },
+  'constant-rgb': { test: 'constant:1000', shape: colour },
+  'noise-rgb': { test: 'noise:1000', shape: colour },
+} satisfies Record<string, SetPlan>;
+
+const realSets = {
+  'fashion-mnist': known('fashion-mnist', grey),
+  mnist: known('mnist', grey),
+  kmnist: { test: 'kmnist:test', shape: grey },
+  omniglot: { test: 'omniglot:test', shape: grey },
+  cifar10: known('cifar10', colour),
+  svhn: known('svhn', colour),
+  celeba: known('celeba', colour),
+  gtsrb: known('gtsrb', colour),
+  ...synthetic,
+  shakespeare: { train: 'tinyshakespeare:train', test: 'tinyshakespeare:test', shape: window },
+  german: { test: 'german-quotes', shape: window },
+  italian: { test: 'italian-quotes', shape: window },
+  python: { test: 'python-stdlib', shape: window },
+  'digits 0–7': { train: 'fsdd:train{0-7}', test: 'fsdd:test{0-7}', shape: spectrogram },
+  'digits 8 and 9': { test: 'fsdd:train{8,9}', shape: spectrogram },
+} satisfies Record<string, SetPlan>;
+
+const greyOthers = (name: string) =>
+  ['fashion-mnist', 'mnist', 'kmnist', 'omniglot', 'constant', 'noise'].filter((other) => other !== name);
+const colourOthers = (name: string) =>
+  ['cifar10', 'svhn', 'celeba', 'gtsrb', 'constant-rgb', 'noise-rgb'].filter((other) => other !== name);
+
+const isGrey = (set: string) => greyOthers('').includes(set);
+
+/** Every image set of the same shape is the other's out-of-distribution set. */
+function image(
+  family: ArchitectureName,
+  set: string,
+  steps: number,
+  learningRate: number,
+  more: Partial<ModelPlan> = {},
+): ModelPlan {
+  const padded = isGrey(set) && (family === 'glow' || family === 'vae');
+  return {
+    id: `${family}-${set}`,
+    family,
+    set,
+    ood: isGrey(set) ? greyOthers(set) : colourOthers(set),
+    ...(padded ? { preparation: { pad: [32, 32] } } : {}),
+    steps,
+    learningRate,
+    ...more,
+  };
+}
+
+const vaeConfig = { latent: 64, hidden: 64 };
+const glow = (set: string, steps: number) => image('glow', set, steps, 0.002, { warmUp: 200 });
+const vae = (set: string, steps: number, more: Partial<ModelPlan> = {}) =>
+  image('vae', set, steps, 0.002, { config: vaeConfig, ...more });
+const ddpm = (set: string) =>
+  image('ddpm', set, 4000, 0.001, { warmUp: 500, ema: 0.999, limit: 1000, boundExamples: 32 });
+
+const text = (steps: number, config: Readonly<Record<string, unknown>> = {}): ModelPlan => ({
+  id: 'transformer-shakespeare',
+  family: 'transformer',
+  set: 'shakespeare',
+  ood: ['german', 'italian', 'python'],
+  config,
+  steps,
+  learningRate: 0.001,
+});
+
+const audio = (steps: number, config: Readonly<Record<string, unknown>>): ModelPlan => ({
+  id: 'vae-digits',
+  family: 'vae',
+  set: 'digits 0–7',
+  ood: ['digits 8 and 9', 'noise-spectrogram'],
+  config,
+  steps,
+  learningRate: 0.002,
+});
+
+const audioNoise = { 'noise-spectrogram': { test: 'noise:1000', shape: spectrogram } } satisfies Record<
+  string,
+  SetPlan
+>;
+
+/** The steps of the paper's ablation. */
+const paperTimesteps = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 999];
+
+const cpu: Preset = {
+  name: 'cpu',
+  about: 'small models of every family on all sets: about half a day on two cores',
+  sets: { ...realSets, ...audioNoise },
+  models: {
+    images: [
+      glow('fashion-mnist', 10_000),
+      glow('cifar10', 10_000),
+      glow('svhn', 4000),
+      vae('fashion-mnist', 8000),
+      vae('mnist', 4000),
+      vae('cifar10', 8000),
+      vae('svhn', 4000),
+      vae('celeba', 4000),
+      vae('gtsrb', 4000),
+      ddpm('fashion-mnist'),
+      ddpm('cifar10'),
+      image('pixelcnn', 'fashion-mnist', 3000, 0.003, { limit: 1000 }),
+    ],
+    text: [text(2000)],
+    audio: [audio(2000, vaeConfig)],
+  },
+  limit: 2000,
+  groups: [1, 5],
+  fisher: {
+    models: ['glow-fashion-mnist', 'vae-fashion-mnist', 'glow-cifar10'],
+    samples: 512,
+    layers: 100,
+    weights: 30,
+  },
+  invariance: { models: ['glow-cifar10', 'glow-fashion-mnist'], examples: 500 },
+  ablations: {
+    timesteps: {
+      models: ['ddpm-fashion-mnist', 'ddpm-cifar10'],
+      timesteps: paperTimesteps,
+      noiseSamples: [1, 2, 4],
+      group: 5,
+      limit: 500,
+    },
+    groups: { models: ['glow-fashion-mnist', 'vae-cifar10'], sizes: [1, 2, 5, 10, 20, 50] },
+    fitSizes: {
+      models: ['glow-fashion-mnist', 'vae-cifar10'],
+      sizes: [10, 20, 50, 100, 200, 500, 1000, 2000],
+    },
+    trainingTime: [
+      vae('fashion-mnist', 250, { id: 'vae-fashion-mnist-steps-250' }),
+      vae('fashion-mnist', 1000, { id: 'vae-fashion-mnist-steps-1000' }),
+      vae('fashion-mnist', 8000),
+    ],
+    modelSize: [16, 32, 64].map((hidden) =>
+      vae('fashion-mnist', 2000, { id: `vae-fashion-mnist-hidden-${hidden}`, config: { latent: 64, hidden } }),
+    ),
+  },
+};
+
+/** The paper's sizes: Glow with 32 steps and 512 channels, a U-Net of 32 × (1, 2, 4, 8), 64 latents; 250 epochs of batches of 64. */
+const paperModel = (family: 'glow' | 'ddpm' | 'vae', set: string): ModelPlan => {
+  const config = {
+    glow: { levels: 3, steps: 32, hidden: 512 },
+    ddpm: { channels: 32, multipliers: [1, 2, 4, 8] },
+    vae: { latent: 64, hidden: 64 },
+  }[family];
+  return image(family, set, 195_000, 0.0005, {
+    config,
+    ...(family === 'ddpm' ? { ema: 0.9999, boundExamples: 256 } : {}),
+  });
+};
+
+const paper: Preset = {
+  name: 'paper',
+  about: "the paper's model sizes and training times: for a machine that is much faster than two cores",
+  sets: cpu.sets,
+  models: {
+    images: (['glow', 'ddpm', 'vae'] as const).flatMap((family) =>
+      ['svhn', 'celeba', 'gtsrb', 'cifar10'].map((set) => paperModel(family, set)),
+    ),
+    text: [text(50_000, { layers: 12, width: 768, heads: 12 })],
+    audio: [audio(20_000, vaeConfig)],
+  },
+  limit: 10_000,
+  groups: [1, 5],
+  fisher: { models: ['glow-cifar10', 'vae-cifar10'], samples: 1024, layers: 100, weights: 100 },
+  invariance: { models: ['glow-cifar10'], examples: 5000 },
+  ablations: {
+    timesteps: {
+      models: ['ddpm-cifar10'],
+      timesteps: paperTimesteps,
+      noiseSamples: [1, 2, 4, 8],
+      group: 5,
+      limit: 5000,
+    },
+    groups: { models: ['glow-cifar10'], sizes: [1, 2, 5, 10, 20, 50] },
+    fitSizes: { models: ['glow-cifar10'], sizes: [10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
+    trainingTime: [2000, 20_000, 195_000].map((steps) => ({
+      ...paperModel('vae', 'cifar10'),
+      id: steps === 195_000 ? 'vae-cifar10' : `vae-cifar10-steps-${steps}`,
+      steps,
+    })),
+    modelSize: [16, 64, 128].map((hidden) => ({
+      ...paperModel('vae', 'cifar10'),
+      id: `vae-cifar10-hidden-${hidden}`,
+      config: { latent: 64, hidden },
+    })),
+  },
+};
+
+const tinyVae = { latent: 4, hidden: 4 };
+const tiny = (family: ArchitectureName, set: string, config: Readonly<Record<string, unknown>>): ModelPlan => ({
+  ...image(family, set, 20, 0.002, { config, batch: 16 }),
+  ood: isGrey(set) ? ['mnist', 'noise'] : ['noise-rgb'],
+});
+
+const smoke: Preset = {
+  name: 'smoke',
+  about:
+    'tiny models that learn next to nothing, on the images that ship with the program: two minutes, to see that all runs',
+  sets: {
+    'fashion-mnist': { train: 'sample/fashion-mnist', test: 'sample/fashion-mnist', shape: grey },
+    mnist: { test: 'sample/mnist', shape: grey },
+    noise: { test: 'noise:100', shape: grey },
+    svhn: realSets.svhn,
+    'noise-rgb': { test: 'noise:100', shape: colour },
+    shakespeare: realSets.shakespeare,
+    german: realSets.german,
+    'digits 0–7': realSets['digits 0–7'],
+    'digits 8 and 9': realSets['digits 8 and 9'],
+  },
+  models: {
+    images: [
+      tiny('glow', 'fashion-mnist', { levels: 2, steps: 1, hidden: 4 }),
+      tiny('vae', 'fashion-mnist', tinyVae),
+      {
+        ...tiny('ddpm', 'fashion-mnist', { channels: 4, multipliers: [1, 2], groups: 2, steps: 10 }),
+        boundExamples: 4,
+      },
+      tiny('pixelcnn', 'fashion-mnist', { layers: 2, channels: 4, mixtures: 2 }),
+      tiny('glow', 'svhn', { levels: 2, steps: 1, hidden: 4 }),
+    ],
+    text: [{ ...text(20, { layers: 1, width: 16, heads: 2 }), ood: ['german'], batch: 16 }],
+    audio: [{ ...audio(20, tinyVae), ood: ['digits 8 and 9'], batch: 16 }],
+  },
+  limit: 60,
+  groups: [1, 5],
+  fisher: { models: ['glow-fashion-mnist', 'vae-fashion-mnist'], samples: 16, layers: 10, weights: 10 },
+  invariance: { models: ['glow-svhn', 'glow-fashion-mnist'], examples: 20 },
+  ablations: {
+    timesteps: { models: ['ddpm-fashion-mnist'], timesteps: [1, 8], noiseSamples: [1, 2], group: 5, limit: 50 },
+    groups: { models: ['glow-fashion-mnist'], sizes: [1, 5, 10] },
+    fitSizes: { models: ['glow-fashion-mnist'], sizes: [10, 60] },
+    trainingTime: [
+      { ...tiny('vae', 'fashion-mnist', tinyVae), id: 'vae-fashion-mnist-steps-10', steps: 10 },
+      tiny('vae', 'fashion-mnist', tinyVae),
+    ],
+    modelSize: [
+      tiny('vae', 'fashion-mnist', tinyVae),
+      { ...tiny('vae', 'fashion-mnist', { latent: 4, hidden: 8 }), id: 'vae-fashion-mnist-hidden-8' },
+    ],
+  },
+};
+
+export const presets: Readonly<Record<string, Preset>> = { smoke, cpu, paper };
+
+/** Throws UsageError for a name that is none. */
+export function presetNamed(name: string): Preset {
+  if (Object.hasOwn(presets, name)) return presets[name]!;
+  throw new UsageError(`there is no preset '${name}'; there are ${Object.keys(presets).join(', ')}`);
+}

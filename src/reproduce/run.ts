@@ -1,0 +1,80 @@
+// A preset in; all experiments of the paper out, as one page and one file of numbers.
+
+import { join } from 'node:path';
+import { writeFileAtomic } from '../data/index.ts';
+import { escapeHtml, pageHtml } from '../report/index.ts';
+import { ablations } from './ablations.ts';
+import { chi2 } from './chi2.ts';
+import { correlation } from './correlation.ts';
+import { fisher } from './fisher.ts';
+import { invariance } from './invariance.ts';
+import { type Lab, type LabOptions, openLab } from './lab.ts';
+import type { Outcome } from './outcome.ts';
+import { paradox } from './paradox.ts';
+import type { Preset } from './plan.ts';
+import { beyondImages, mainTables } from './tables.ts';
+
+export interface Reproduction {
+  readonly report: string;
+  readonly results: string;
+  readonly outcomes: readonly Outcome[];
+  /** Sets that could not be had, and why. */
+  readonly missing: Readonly<Record<string, string>>;
+}
+
+/** In the order of the report. */
+const experiments = [paradox, mainTables, fisher, chi2, correlation, invariance, ablations, beyondImages];
+
+/**
+ * Runs all experiments of a preset in `out`: models/, features/ and stages/ keep what is done, so a run that was stopped goes on; report.html
+ * and results.json are written at the end. Both follow from preset, data and seed alone: they hold no times and no paths.
+ */
+export async function reproduce(preset: Preset, options: LabOptions): Promise<Reproduction> {
+  const lab = await openLab(preset, options);
+  const outcomes: Outcome[] = [];
+  for (const experiment of experiments) outcomes.push(await experiment(lab));
+  const [report, results] = [join(options.out, 'report.html'), join(options.out, 'results.json')];
+  await writeFileAtomic(results, `${JSON.stringify(resultsOf(lab, outcomes), null, 1)}\n`);
+  await writeFileAtomic(report, reportOf(lab, outcomes));
+  return { report, results, outcomes, missing: lab.missing };
+}
+
+function resultsOf({ preset, seed, missing }: Lab, outcomes: readonly Outcome[]) {
+  return {
+    version: 1,
+    preset: preset.name,
+    seed,
+    missing: Object.keys(missing),
+    experiments: Object.fromEntries(
+      outcomes.map(({ id, claim, finding, numbers }) => [id, { claim, finding, numbers }]),
+    ),
+  };
+}
+
+function reportOf({ preset, seed, missing, available }: Lab, outcomes: readonly Outcome[]): string {
+  const plans = available(Object.values(preset.models).flat());
+  const facts: [string, string][] = [
+    ['preset', `${preset.name}: ${preset.about}`],
+    ['command', `fisher-ood reproduce ${preset.name} --out DIR`],
+    ['seed', String(seed)],
+    [
+      'models',
+      plans.map((plan) => `${plan.family} of ${plan.set} (${plan.steps.toLocaleString('en')} steps)`).join(', '),
+    ],
+    ['inputs', `at most ${preset.limit.toLocaleString('en')} of each half of a test set and of each other set`],
+    ...(Object.keys(missing).length > 0
+      ? [['left out', `for want of data: ${Object.keys(missing).join(', ')}`] as [string, string]]
+      : []),
+  ];
+  const sections = outcomes.map(
+    (o, k) => `<section id="${o.id}"><h2>${k + 1}. ${escapeHtml(o.title)}</h2>
+<p><b>The paper:</b> ${escapeHtml(o.claim)}</p>
+<p><b>Here:</b> ${escapeHtml(o.finding)}</p>
+${o.body}</section>`,
+  );
+  return pageHtml(
+    'Layer-wise gradient norms for out-of-distribution detection: the paper, reproduced',
+    facts,
+    sections,
+  );
+}
