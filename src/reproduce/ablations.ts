@@ -228,15 +228,16 @@ function pointsTable({ title, xLabel, points }: Series): string {
 }
 
 function finding(series: Readonly<Record<string, Series>>): string {
-  const said = Object.values(series).flatMap(({ title, xLabel, points }) =>
-    linesOf(points)
-      .filter(({ name }) => name.startsWith('layer-norms'))
-      .map(({ name, points: line }) => {
-        const [first, last] = [line[0]!, line.at(-1)!];
-        const best = line.reduce((a, b) => (b.y > a.y ? b : a));
-        const model = name.replace('layer-norms, ', '');
-        return `${title} (${model}): norms ${three(first.y)} at ${first.x.toLocaleString('en')}, ${three(last.y)} at ${last.x.toLocaleString('en')} ${xLabel}, best ${three(best.y)} at ${best.x.toLocaleString('en')}`;
-      }),
-  );
-  return said.length === 0 ? 'The data for this experiment are missing.' : `${said.join('. ')}.`;
+  const said = Object.values(series).flatMap(({ title, points }) => {
+    const lines = linesOf(points).filter(({ name }) => name.startsWith('layer-norms'));
+    if (lines.length === 0) return [];
+    const at = ({ x, y }: LinePoint) => `${three(y)} at ${x.toLocaleString('en')}`;
+    const each = lines.map(({ name, points: line }) => {
+      const best = line.reduce((a, b) => (b.y > a.y ? b : a));
+      return `${at(line[0]!)} to ${at(line.at(-1)!)}, best ${at(best)} (${name.replace('layer-norms, ', '')})`;
+    });
+    return [`${title}: ${each.join('; ')}`];
+  });
+  if (said.length === 0) return 'The data for this experiment are missing.';
+  return `Mean AUROC of the norms over the other sets. ${said.join('. ')}.`;
 }

@@ -1,6 +1,6 @@
 // Experiment 2: the paper's main tables. And experiment 8, the same for text and audio.
 
-import { type ResultRow, type Summary, summarise } from '../analysis/index.ts';
+import { type DetectorSummary, type ResultRow, type Summary, summarise } from '../analysis/index.ts';
 import type { EvalRow } from '../eval/index.ts';
 import { evaluated } from './evaluation.ts';
 import { type Cell, table } from './html.ts';
@@ -32,7 +32,7 @@ export async function mainTables(lab: Lab): Promise<Outcome> {
     title: 'Layer-wise norms against typicality',
     claim:
       'Layer-wise gradient norms tell out-of-distribution data better than typicality does on average, for flows and diffusion models alike, for single inputs and for groups of five.',
-    finding: comparison(summaries),
+    finding: comparison(rows, summaries),
     numbers: {
       rows,
       summaries,
@@ -53,19 +53,19 @@ export async function beyondImages(lab: Lab): Promise<Outcome> {
     id: 'beyond',
     title: 'Beyond images: text and audio',
     claim: 'The method asks nothing of the data: any model with a differentiable likelihood or bound will do.',
-    finding: rows.length > 0 ? comparison(summaries) : 'The data for this experiment are missing.',
+    finding: rows.length > 0 ? comparison(rows, summaries) : 'The data for this experiment are missing.',
     numbers: { rows, summaries },
     body: rows.length > 0 ? pairTables(rows) + summaryTable(summaries) : '',
   };
 }
 
-function comparison(summaries: readonly Summary[]): string {
-  return `${summaries
-    .map(({ key: [model, group], detectors, pairs }) => {
-      const of = (name: string) => three(detectors.find((d) => d.detector === name)!.mean);
-      return `${model}, B = ${group}: norms ${of('layer-norms')}, typicality ${of('typicality')}, likelihood ${of('likelihood')} on average over ${pairs} ${pairs === 1 ? 'pair' : 'pairs'}`;
-    })
-    .join('; ')}. ${verdict(summaries)}`;
+function comparison(rows: readonly Row[], summaries: readonly Summary[]): string {
+  const averages = summarise(rows, ['group']).map(({ key: [group], detectors, pairs }) => {
+    const of = (name: string) => three(detectors.find((d) => d.detector === name)!.mean);
+    const what = `${pairs} ${pairs === 1 ? 'pair' : 'pairs'} of model and set`;
+    return `Over ${what} at B = ${group} the average AUROC is ${of('layer-norms')} for the norms, ${of('typicality')} for typicality, ${of('likelihood')} for the likelihood.`;
+  });
+  return `${averages.join(' ')} ${verdict(summaries)}`;
 }
 
 function verdict(summaries: readonly Summary[]): string {
@@ -110,21 +110,25 @@ function pairTables(rows: readonly Row[]): string {
 }
 
 function summaryTable(summaries: readonly Summary[]): string {
-  return table(
-    'All detectors: AUROC over the pairs (mean, quartiles) and the number of pairs each is best on',
-    ['model', 'B', 'detector', 'mean', 'least', '25 %', 'median', '75 %', 'wins'],
-    summaries.flatMap(({ key: [model, group], detectors, pairs }) =>
-      detectors.map((d, k): Cell[] => [
-        k === 0 ? String(model) : '',
-        k === 0 ? String(group) : '',
-        d.detector,
-        { auroc: d.mean },
-        three(d.min),
-        three(d.q1),
-        three(d.median),
-        three(d.q3),
-        `${+d.wins.toFixed(1)} of ${pairs}`,
-      ]),
-    ),
-  );
+  const names = summaries[0]?.detectors.map(({ detector }) => detector) ?? [];
+  const head = ['model', 'B', 'pairs', ...names];
+  const cells = (of: (d: DetectorSummary, all: readonly DetectorSummary[]) => Cell) =>
+    summaries.map(({ key: [model, group], detectors, pairs }): Cell[] => [
+      String(model),
+      String(group),
+      String(pairs),
+      ...detectors.map((d) => of(d, detectors)),
+    ]);
+  const means = cells((d, all) => ({
+    auroc: d.mean,
+    low: d.q1,
+    high: d.q3,
+    best: all.every((other) => other.mean <= d.mean),
+  }));
+  return `${table('All detectors: mean AUROC over the pairs, and its quartiles', head, means)}
+${table(
+  'The number of pairs each detector is best on',
+  head,
+  cells((d) => String(+d.wins.toFixed(1))),
+)}`;
 }

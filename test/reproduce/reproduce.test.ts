@@ -1,0 +1,142 @@
+// The smoke preset as a user runs it: whole, killed and resumed, and its report in a real browser.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import puppeteer from 'puppeteer-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { presets } from '../../src/reproduce/index.ts';
+import { killWhen, runCli, temporaryFolder } from '../support/cli.ts';
+
+const folder = temporaryFolder();
+afterAll(() => folder.remove());
+const [whole, killed] = [join(folder.path, 'whole'), join(folder.path, 'killed')];
+const command = (out: string) => ['reproduce', 'smoke', '--out', out, '--threads', '1'];
+const read = (dir: string, name: string) => readFileSync(join(dir, name), 'utf8');
+const browser = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+
+interface Results {
+  readonly missing: readonly string[];
+  readonly experiments: Readonly<Record<string, { claim: string; finding: string; numbers: unknown }>>;
+}
+
+beforeAll(async () => {
+  const { code, stderr } = await runCli(...command(whole));
+  expect(code, stderr).toBe(0);
+}, 300_000);
+
+describe('reproduce smoke', () => {
+  it('has numbers, a claim and a finding of all eight experiments', () => {
+    const { experiments } = JSON.parse(read(whole, 'results.json')) as Results;
+    expect(Object.keys(experiments)).toEqual([
+      'paradox',
+      'tables',
+      'fisher',
+      'chi2',
+      'correlation',
+      'invariance',
+      'ablations',
+      'beyond',
+    ]);
+    for (const { claim, finding, numbers } of Object.values(experiments)) {
+      expect(claim).toMatch(/\.$/);
+      expect(finding).not.toMatch(/NaN|undefined|Infinity/);
+      expect(numbers).not.toEqual([]);
+    }
+  });
+
+  it('has every model, set, group size and detector in its tables', () => {
+    const { experiments, missing } = JSON.parse(read(whole, 'results.json')) as Results;
+    const { rows } = experiments.tables!.numbers as { rows: { auroc: number }[] };
+    const pairs = presets
+      .smoke!.models.images.filter(({ set }) => !missing.includes(set))
+      .flatMap(({ ood }) => ood.filter((name) => !missing.includes(name)));
+    expect(rows).toHaveLength(pairs.length * 2 * 8);
+    for (const { auroc } of rows) expect(auroc >= 0 && auroc <= 1).toBe(true);
+  });
+
+  it('finds norms that do not move with the representation while the likelihood does', () => {
+    const { experiments } = JSON.parse(read(whole, 'results.json')) as Results;
+    const rows = experiments.invariance!.numbers as {
+      representation: string;
+      bitsPerDimIn: number;
+      medianChange: number;
+      norms: number;
+    }[];
+    const base = rows.find((row) => row.representation === 'as it is')!;
+    const logit = rows.find((row) => row.representation.startsWith('logit'))!;
+    expect(Math.abs(logit.bitsPerDimIn - base.bitsPerDimIn)).toBeGreaterThan(1);
+    for (const { medianChange } of rows) expect(medianChange).toBeLessThan(1e-5);
+  });
+
+  it('does nothing twice', async () => {
+    const before = read(whole, 'report.html');
+    const { code, stderr } = await runCli(...command(whole));
+    expect(code).toBe(0);
+    expect(stderr).not.toMatch(/trains|features of|fits/);
+    expect(read(whole, 'report.html')).toBe(before);
+  }, 60_000);
+
+  it('comes to the same after being killed in training, in features and between stages', async () => {
+    const has = (sub: string, wanted: RegExp) => () => {
+      const path = join(killed, sub);
+      return existsSync(path) && readdirSync(path).some((name) => wanted.test(name));
+    };
+    await killWhen(command(killed), has('models', /^glow/));
+    await killWhen(command(killed), has('features', /\.partial$/));
+    await killWhen(command(killed), has('stages', /^auroc-ddpm/));
+    const { code, stderr } = await runCli(...command(killed));
+    expect(code, stderr).toBe(0);
+    for (const name of ['results.json', 'report.html']) expect(read(killed, name)).toBe(read(whole, name));
+  }, 300_000);
+
+  it('refuses a preset that is none', async () => {
+    const { code, stderr } = await runCli('reproduce', 'all', '--out', whole);
+    expect(code).toBe(2);
+    expect(stderr).toContain("there is no preset 'all'; there are smoke, cpu, paper");
+  });
+});
+
+describe.skipIf(browser === undefined)('the report in a browser', () => {
+  it('shows every figure and table, and nothing goes wrong', async () => {
+    const chromium = await puppeteer.launch({
+      executablePath: browser!,
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+    });
+    try {
+      const page = await chromium.newPage();
+      const wrong: string[] = [];
+      page.on('console', (message) => wrong.push(message.text()));
+      page.on('pageerror', (error) => wrong.push(String(error)));
+      page.on('request', (request) => {
+        if (!/^(file|data):/.test(request.url())) wrong.push(`asks for ${request.url()}`);
+      });
+      page.on('requestfailed', (request) => wrong.push(`${request.url()} failed`));
+      await page.goto(pathToFileURL(join(whole, 'report.html')).href, { waitUntil: 'load' });
+      const found = (await page.evaluate(`[...document.querySelectorAll('section')].map((section) => ({
+        id: section.id,
+        tables: section.querySelectorAll('tbody tr').length,
+        figures: [...section.querySelectorAll('svg[aria-label]')].filter((svg) => svg.parentElement.closest('svg') === null)
+          .map((svg) => ({ name: svg.getAttribute('aria-label'), marks: svg.querySelectorAll('path, rect, circle, image, line').length,
+            width: svg.getBoundingClientRect().width, height: svg.getBoundingClientRect().height })),
+      }))`)) as {
+        id: string;
+        tables: number;
+        figures: { name: string; marks: number; width: number; height: number }[];
+      }[];
+      expect(wrong).toEqual([]);
+      expect(found.map(({ id }) => id)).toHaveLength(8);
+      const withFigures = ['paradox', 'fisher', 'chi2', 'correlation', 'ablations'];
+      expect(found.filter(({ figures }) => figures.length > 0).map(({ id }) => id)).toEqual(withFigures);
+      for (const { figures, tables } of found) {
+        expect(tables).toBeGreaterThan(0);
+        for (const { name, marks, width, height } of figures) {
+          expect(marks, name).toBeGreaterThan(4);
+          expect(Math.min(width, height), name).toBeGreaterThan(150);
+        }
+      }
+    } finally {
+      await chromium.close();
+    }
+  }, 60_000);
+});
