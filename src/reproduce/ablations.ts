@@ -64,12 +64,12 @@ export async function ablations(lab: Lab): Promise<Outcome> {
       points: await overFitSizes(lab, plansOf(fitSizes.models), fitSizes.sizes),
     },
     trainingTime: {
-      title: 'Training time, B = 1',
+      title: 'Training time, each trained anew, B = 1',
       xLabel: 'training steps',
       points: await overPlans(lab, lab.available(trainingTime), (plan) => plan.steps),
     },
     modelSize: {
-      title: 'Model size, B = 1',
+      title: 'Model size, same number of steps, B = 1',
       xLabel: 'parameters',
       points: await overPlans(lab, lab.available(modelSize), async (plan) => parameterCount(lab, plan)),
     },

@@ -71,8 +71,9 @@ export async function invariance(lab: Lab): Promise<Outcome> {
         { auroc: n.likelihood },
         { auroc: n.typicality },
         { auroc: n.norms },
-        n.medianChange === 0 ? '–' : n.medianChange.toExponential(1),
-        n.largestChange === 0 ? '–' : n.largestChange.toExponential(1),
+        ...[n.medianChange, n.largestChange].map((v) =>
+          n.representation === 'as it is' ? '–' : v === 0 ? '0' : v.toExponential(1),
+        ),
       ]),
     ),
   };

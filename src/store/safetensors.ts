@@ -1,5 +1,7 @@
-// Named float32 tensors to and from the bytes of a safetensors file: eight bytes of header length, a JSON header, the data.
+// Named tensors to and from the bytes of a safetensors file: eight bytes of header length, a JSON header, the data. In memory they
+// are float32; on disk they may be in half precision.
 
+import { Float16Array } from '@petamoriken/float16';
 import { z } from 'zod';
 import { ModelError } from '../errors.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
@@ -12,13 +14,21 @@ const entrySchema = z.object({
   data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
 });
 
-/** Tensors in the order given; the header is padded with spaces so that the data start at a multiple of 8 bytes. */
-export function writeSafetensors(tensors: Tensors): Uint8Array {
+type DType = 'F32' | 'F16';
+
+const bytesOf = { F32: 4, F16: 2 } as const satisfies Record<DType, number>;
+
+/**
+ * Tensors in the order given; the header is padded with spaces so that the data start at a multiple of 8 bytes. 'F16' keeps 11 bits of each
+ * number; throws ModelError for one beyond its range (65,504).
+ */
+export function writeSafetensors(tensors: Tensors, dtype: DType = 'F32'): Uint8Array {
   const header: Record<string, z.infer<typeof entrySchema>> = {};
   let at = 0;
   for (const [name, { shape, data }] of Object.entries(tensors)) {
-    header[name] = { dtype: 'F32', shape: [...shape], data_offsets: [at, at + data.byteLength] };
-    at += data.byteLength;
+    const length = bytesOf[dtype] * data.length;
+    header[name] = { dtype, shape: [...shape], data_offsets: [at, at + length] };
+    at += length;
   }
   const json = JSON.stringify(header);
   const text = new TextEncoder().encode(json + ' '.repeat((8 - (new TextEncoder().encode(json).length % 8)) % 8));
@@ -26,14 +36,22 @@ export function writeSafetensors(tensors: Tensors): Uint8Array {
   new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
   bytes.set(text, 8);
   let offset = 8 + text.length;
-  for (const { data } of Object.values(tensors)) {
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
-    offset += data.byteLength;
+  for (const [name, { data }] of Object.entries(tensors)) {
+    const stored = dtype === 'F32' ? data : half(data, name);
+    bytes.set(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength), offset);
+    offset += stored.byteLength;
   }
   return bytes;
 }
 
-/** Throws ModelError, naming the file, where the bytes are not finite float32 tensors that cover the file exactly. */
+function half(data: Float32Array, name: string): Float16Array {
+  const out = new Float16Array(data);
+  const odd = out.findIndex((v) => !Number.isFinite(v));
+  if (odd >= 0) throw new ModelError(`tensor '${name}' holds ${data[odd]}, which half precision cannot`);
+  return out;
+}
+
+/** Throws ModelError, naming the file, where the bytes are not finite tensors of single or half precision that cover the file exactly. */
 export function readSafetensors(bytes: Uint8Array, name: string): Tensors {
   if (bytes.length < 8) throw new ModelError(`${name}: ${bytes.length} bytes, a safetensors file has at least 8`);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
@@ -48,15 +66,17 @@ export function readSafetensors(bytes: Uint8Array, name: string): Tensors {
   let expected = 0;
   for (const [tensor, entry] of Object.entries(header)) {
     const [from, to] = entry.data_offsets;
-    if (entry.dtype !== 'F32') {
-      throw new ModelError(`${name}: tensor '${tensor}' is ${entry.dtype.slice(0, 20)}, expected F32`);
+    if (!Object.hasOwn(bytesOf, entry.dtype)) {
+      throw new ModelError(`${name}: tensor '${tensor}' is ${entry.dtype.slice(0, 20)}, expected F32 or F16`);
     }
-    if (from !== expected || to - from !== 4 * sizeOf(entry.shape) || start + to > bytes.length) {
+    const size = bytesOf[entry.dtype as DType] * sizeOf(entry.shape);
+    if (from !== expected || to - from !== size || start + to > bytes.length) {
       throw new ModelError(
-        `${name}: tensor '${tensor}' ${shapeText(entry.shape)} lies at bytes ${from} to ${to}, expected ${expected} to ${expected + 4 * sizeOf(entry.shape)} of ${bytes.length - start}`,
+        `${name}: tensor '${tensor}' ${shapeText(entry.shape)} lies at bytes ${from} to ${to}, expected ${expected} to ${expected + size} of ${bytes.length - start}`,
       );
     }
-    const data = new Float32Array(bytes.slice(start + from, start + to).buffer);
+    const { buffer } = bytes.slice(start + from, start + to);
+    const data = entry.dtype === 'F32' ? new Float32Array(buffer) : Float32Array.from(new Float16Array(buffer));
     const odd = data.findIndex((v) => !Number.isFinite(v));
     if (odd >= 0) throw new ModelError(`${name}: tensor '${tensor}' holds ${data[odd]} at ${odd}, expected numbers`);
     out.push([tensor, { shape: entry.shape, data }]);
