@@ -37,7 +37,10 @@ export interface Extractor {
   /** Examples per run. */
   readonly batch: number;
   readonly names: readonly string[];
-  /** Tables of consecutive groups, one per run. Throws a DataError that names the example where a result is not finite. */
+  /**
+   * Tables of consecutive groups, one per run. Results beyond the range of float32 are its largest number. Throws a DataError that names the
+   * example where one is NaN.
+   */
   tables(data: Dataset, rows?: Rows): AsyncIterable<FeatureTable>;
   /** All of them as one table. */
   table(data: Dataset, rows?: Rows, onProgress?: (examples: number, of: number) => void): Promise<FeatureTable>;
@@ -78,7 +81,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
           ...factor,
         },
       };
-      yield finite(table);
+      yield checked(table);
     }
   }
 
@@ -127,20 +130,30 @@ function filled(batch: Batch, size: number): Batch {
   return { ...batch, n: size, arrays: Object.fromEntries(arrays) };
 }
 
-function finite(table: FeatureTable): FeatureTable {
+/** The largest float32. */
+const LARGEST = (2 - 2 ** -23) * 2 ** 127;
+
+/**
+ * What overflows counts as the largest float32: an input whose gradient is that long is as far out of distribution as numbers go, and no
+ * reason to give up on the others. A NaN is refused.
+ */
+function checked(table: FeatureTable): FeatureTable {
   const l = table.names.length;
   for (let i = 0; i < table.nll.length; i++) {
     const first = table.meta.start + i * table.group;
     const example = table.group === 1 ? `example ${first}` : `examples ${first} to ${first + table.group - 1}`;
+    if (table.nll[i] === Infinity) table.nll[i] = LARGEST;
     if (!Number.isFinite(table.nll[i]!)) {
       throw new DataError(`${table.meta.data}: ${example}: the negative log-likelihood is ${table.nll[i]}`);
     }
-    const bad = table.sqNorms.subarray(i * l, (i + 1) * l).findIndex((f) => !Number.isFinite(f));
-    if (bad >= 0) {
-      const value = table.sqNorms[i * l + bad];
-      throw new DataError(
-        `${table.meta.data}: ${example}: the squared gradient norm of '${table.names[bad]}' is ${value}`,
-      );
+    const row = table.sqNorms.subarray(i * l, (i + 1) * l);
+    for (let j = 0; j < l; j++) {
+      if (row[j] === Infinity) row[j] = LARGEST;
+      if (!Number.isFinite(row[j]!)) {
+        throw new DataError(
+          `${table.meta.data}: ${example}: the squared gradient norm of '${table.names[j]}' is ${row[j]}`,
+        );
+      }
     }
   }
   return table;

@@ -3,19 +3,20 @@
 
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
-import { type Dataset, syntheticDataset } from '../../src/data/index.ts';
+import { type Dataset, memoryDataset, syntheticDataset } from '../../src/data/index.ts';
 import { DataError, ModelError } from '../../src/errors.ts';
 import { type ExtractorOptions, type FeatureTable, openExtractor } from '../../src/features/index.ts';
-import { inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
+import { Arena, inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
+import { mul, reduceSum } from '../../src/ops/index.ts';
 import { feedsFor } from '../../src/runtime/feeds.ts';
-import type { Model } from '../../src/store/index.ts';
+import type { Model, ScoringModel } from '../../src/store/index.ts';
 import { expectSqNorms } from '../support/compare.ts';
 import { type SmallName, smallModel, smallSizes } from '../support/models.ts';
 import { finiteDifferences } from '../support/run.ts';
 
 const seed = 3;
 
-async function featuresOf(model: Model, data: Dataset, options: ExtractorOptions): Promise<FeatureTable> {
+async function featuresOf(model: ScoringModel, data: Dataset, options: ExtractorOptions): Promise<FeatureTable> {
   const extractor = await openExtractor(model, { seed, threads: 1, ...options });
   try {
     return await extractor.table(data);
@@ -122,6 +123,23 @@ describe('an extractor', () => {
       /example 4: the negative log-likelihood is NaN/,
     );
     await expect(featuresOf(model, spoilt, { group: 3 })).rejects.toThrow(/examples 3 to 5/);
+  });
+
+  it('counts what overflows as the largest number there is', async () => {
+    const arena = new Arena();
+    const x = arena.input('x', [1, 2]);
+    const w = arena.param('w', [1, 2]);
+    const tiny: ScoringModel = {
+      hash: 'tiny',
+      about: 'a product',
+      inputs: { x: [2] },
+      weights: { w: { shape: [1, 2], data: Float32Array.of(1, 1) } },
+      loss: () => reduceSum(mul(x, w)),
+    };
+    const rows = Float32Array.of(3, 4, 1e30, 0);
+    const table = await featuresOf(tiny, memoryDataset('rows', 2, 'rows', { x: { data: rows, shape: [2] } }), {});
+    expect(Array.from(table.sqNorms)).toEqual([25, 3.4028234663852886e38]);
+    expect(table.nll[1]).toBeCloseTo(1e30, -24);
   });
 
   it('leaves out an incomplete group and refuses a set that fills none', async () => {
