@@ -39,11 +39,12 @@ export const featuresCommand: Command = {
     const shard = parseShard(text(values, 'shard'));
     const model = await openModel(path!, values);
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
-    const { seed, batch, threads } = options;
+    const { seed, batch, memory, threads } = options;
     const extractor = await openExtractor(model, {
       group,
       seed,
       ...(batch === undefined ? {} : { batch }),
+      ...(memory === undefined ? {} : { memory }),
       ...(threads === undefined ? {} : { threads }),
     });
     try {

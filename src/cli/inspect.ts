@@ -41,7 +41,7 @@ export const inspectCommand: Command = {
       inputs,
       parameters,
       memoryPerExample: memory.perExample,
-      batch: options.batch ?? chooseBatch(memory, group),
+      batch: options.batch ?? chooseBatch(memory, group, options.memory),
     };
     if (options.json) return print(JSON.stringify(result));
     const total = parameters.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0);

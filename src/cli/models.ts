@@ -202,6 +202,7 @@ export function featureOptions(options: RunOptions, groups: readonly number[], s
     groups,
     seed,
     ...(options.batch === undefined ? {} : { batch: options.batch }),
+    ...(options.memory === undefined ? {} : { memory: options.memory }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     onProgress: show,
   };

@@ -21,6 +21,7 @@ export const commonOptions: Options = {
   json: { type: 'boolean', about: 'print the result as JSON on stdout, nothing else' },
   seed: { type: 'string', value: 'N', about: 'seed of all randomness (default 0)' },
   batch: { type: 'string', value: 'N', about: 'examples per run (default: chosen from a memory estimate)' },
+  memory: { type: 'string', value: 'SIZE', about: 'what a batch of examples may take, such as 500MB (default 1GiB)' },
   threads: { type: 'string', value: 'N', about: 'threads (default: one per core)' },
   'data-dir': { type: 'string', value: 'DIR', about: 'where known data sets lie (default: $FISHER_OOD_DATA)' },
   help: { type: 'boolean', about: 'this text' },
@@ -78,6 +79,19 @@ export function positive(values: Values, name: string): number | undefined {
   return n;
 }
 
+const units = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
+
+/** A size such as 500MB or 1.5GiB. */
+function bytes(values: Values, name: string): number | undefined {
+  const value = text(values, name);
+  if (value === undefined) return undefined;
+  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([KMG]i?B|B)$/i.exec(value) ?? [];
+  if (number === undefined || Number(number) === 0) {
+    throw new UsageError(`--${name} is '${value}', expected a size such as 500MB or 1.5GiB`);
+  }
+  return Number(number) * units[unit!.toUpperCase() as keyof typeof units];
+}
+
 /** One of a list of whole numbers separated by commas, such as 1,5. */
 export function wholes(values: Values, name: string, least: number): readonly number[] | undefined {
   const value = text(values, name);
@@ -88,6 +102,8 @@ export interface RunOptions {
   readonly json: boolean;
   readonly seed: number;
   readonly batch: number | undefined;
+  /** Bytes. */
+  readonly memory: number | undefined;
   readonly threads: number | undefined;
   readonly dataDir: string | undefined;
 }
@@ -97,6 +113,7 @@ export function runOptions(values: Values): RunOptions {
     json: values.json === true,
     seed: whole(values, 'seed', 0) ?? 0,
     batch: whole(values, 'batch', 1),
+    memory: bytes(values, 'memory'),
     threads: whole(values, 'threads', 1),
     dataDir: text(values, 'data-dir'),
   };

@@ -30,6 +30,7 @@ export const reproduceCommand: Command = {
       out,
       seed: options.seed,
       ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
+      ...(options.memory === undefined ? {} : { memory: options.memory }),
       ...(options.threads === undefined ? {} : { threads: options.threads }),
       onProgress: throttled((what: string) => progressLine(what)),
     });

@@ -26,6 +26,8 @@ export interface FeatureOptions {
   readonly seed: number;
   readonly batch?: number;
   readonly threads?: number;
+  /** Bytes that a run may take. */
+  readonly memory?: number;
   readonly onProgress?: (progress: CompareProgress) => void;
 }
 

@@ -17,6 +17,8 @@ export interface ExtractorOptions {
   readonly group?: number;
   /** Examples per run, rounded down to whole groups. Default: up to 64, from a memory estimate. */
   readonly batch?: number;
+  /** Bytes that a run may take, for the choice of the batch. Default: 1 GiB. */
+  readonly memory?: number;
   /** Seed of the random inputs; an example's draws depend on the seed and its index alone. Default 0. */
   readonly seed?: number;
   readonly threads?: number;
@@ -53,7 +55,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   const { graph, names, sizes } = normGraph(model.loss());
   const batch = options.batch
     ? Math.max(1, Math.floor(options.batch / group)) * group
-    : chooseBatch(estimateMemory(graph, group, plan), group);
+    : chooseBatch(estimateMemory(graph, group, plan), group, options.memory);
   const inputs = inputsOf(graph);
   const bytes = encode(lower(graph, { examples: batch, group, weights: model.weights, plan }));
   const session = await openSession(bytes, options.threads === undefined ? {} : { threads: options.threads });

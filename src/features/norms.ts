@@ -26,11 +26,22 @@ export function normGraph(
   const params = wanted.filter((_, j) => found[j]);
   if (params.length === 0)
     throw new GraphError('the loss depends smoothly on no parameter: there is no gradient to measure');
-  const norms = found.flatMap((g) => (g ? [sqNorm(g)] : []));
-  const sqnorm = concat(
-    norms.map((norm) => reshape(norm, [1])),
-    0,
-  );
+  const learned = found.flatMap((g) => (g ? [g] : []));
+  const norms = earliestLast(learned, sqNorm);
+  const parts = earliestLast(learned, (_, j) => reshape(norms[j]!, [1]));
+  const sqnorm = concat(parts, 0);
   const graph = { arena: loss.arena, outputs: { nll: groupSum(loss), sqnorm } };
   return { graph, names: params.map(nameOf), sizes: params.map((p) => sizeOf(p.shape)), norms };
+}
+
+/**
+ * Makes a value from each gradient, that of the gradient which the backward pass has first made last. Runtimes that walk a graph from its
+ * outputs (ONNX Runtime does) begin with what was made last; so a norm is computed as soon as its gradient's factors are there, and
+ * these are freed, where they would otherwise all wait for the end of the backward pass.
+ */
+function earliestLast(gradients: readonly Value[], make: (gradient: Value, index: number) => Value): Value[] {
+  const made = new Map<number, Value>();
+  const indices = [...gradients.keys()].sort((a, b) => gradients[b]!.id - gradients[a]!.id);
+  for (const j of indices) made.set(j, make(gradients[j]!, j));
+  return gradients.map((_, j) => made.get(j)!);
 }

@@ -29,6 +29,8 @@ export interface LabOptions {
   readonly seed: number;
   readonly dataDir?: string;
   readonly threads?: number;
+  /** Bytes that a run may take. */
+  readonly memory?: number;
   /** What is being done, for people: a stage, and how far it is. */
   readonly onProgress?: (what: string) => void;
 }
@@ -69,6 +71,7 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
   const { out, seed } = options;
   const progress = options.onProgress ?? (() => {});
   const threads = options.threads === undefined ? {} : { threads: options.threads };
+  const memory = options.memory === undefined ? {} : { memory: options.memory };
   for (const folder of ['models', 'features', 'stages']) await mkdir(join(out, folder), { recursive: true });
 
   const open = (spec: string, shape: readonly number[]) =>
@@ -152,7 +155,7 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
         const key = keyOf({ model: model.hash, data: data.fingerprint, group, seed });
         const path = join(out, 'features', `${id}-B${group}-${key}.parquet`);
         if (!existsSync(path)) {
-          const extractor = await openExtractor(model, { group, seed, ...threads });
+          const extractor = await openExtractor(model, { group, seed, ...memory, ...threads });
           try {
             await runFeatures({
               extractor,

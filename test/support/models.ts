@@ -1,4 +1,4 @@
-// Small models with weights away from their symmetric start, as tests want them.
+// Small models with weights away from their symmetric start, as tests want them; and models of the default sizes as they start.
 
 import { architecture, collectSpecs, initialWeights, type Weights } from '../../src/models/index.ts';
 import { builtInModel, type Model, type ModelInfo } from '../../src/store/index.ts';
@@ -27,12 +27,22 @@ export function smallModel(name: SmallName): Model {
       return [key, { shape, data: start.map((v, i) => v + shift[i]!) }];
     }),
   );
-  const info: ModelInfo = {
-    version: 1,
-    arch: name,
-    config,
-    data,
-    training: { data: 'none', fingerprint: 'none', steps: 1, batch: 1, learningRate: 1, warmUp: 0, seed: 0 },
-  };
-  return builtInModel(info, weights, `small ${name}`);
+  return builtInModel(infoOf(name, config, data), weights, `small ${name}`);
 }
+
+/** Of the sizes that `train` takes without --config, on grey 32×32 images or 128 bytes. */
+export function defaultModel(name: SmallName): Model {
+  const arch = architecture(name);
+  const data = arch.takes === 'bytes' ? [128] : [1, 32, 32];
+  const config = arch.configure({}, data);
+  const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
+  return builtInModel(infoOf(name, config, data), initialWeights(specs, 0), `default ${name}`);
+}
+
+const infoOf = (arch: string, config: unknown, data: number[]): ModelInfo => ({
+  version: 1,
+  arch,
+  config,
+  data,
+  training: { data: 'none', fingerprint: 'none', steps: 1, batch: 1, learningRate: 1, warmUp: 0, seed: 0 },
+});
