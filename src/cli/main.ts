@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { FisherError, UsageError } from '../errors.ts';
 import { type Command, helpText } from './command.ts';
+import { dataCommand } from './data.ts';
 import { demoCommand } from './demo.ts';
 import { evalCommand } from './eval.ts';
 import { featuresCommand } from './features.ts';
@@ -18,6 +19,7 @@ import { trainCommand } from './train.ts';
 // In the order in which a user meets them.
 export const commands = {
   demo: demoCommand,
+  data: dataCommand,
   train: trainCommand,
   sample: sampleCommand,
   inspect: inspectCommand,

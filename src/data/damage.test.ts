@@ -4,7 +4,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { zipSync } from 'fflate';
 import { parquetWriteBuffer } from 'hyparquet-writer';
@@ -15,6 +15,7 @@ import { openCifar10 } from './cifar.ts';
 import type { Dataset } from './dataset.ts';
 import { openFolder } from './folder.ts';
 import { openIdx, readIdx, writeIdx } from './idx.ts';
+import { openMat } from './matlab.ts';
 import { writeNpy } from './npy.ts';
 import { openNpy, openNpz } from './npz.ts';
 import { openParquet } from './parquet.ts';
@@ -58,6 +59,28 @@ const npy = {
 };
 const arrays = { 'x.npy': npy.x, 'label.npy': npy.label };
 
+/** A .mat file with the array 'X' of 4×3 images of 3 channels. */
+function mat(n: number, compress: boolean): Uint8Array {
+  const element = (type: number, data: Uint8Array) => {
+    const out = new Uint8Array(8 + (type === 15 ? data.length : Math.ceil(data.length / 8) * 8));
+    new Uint32Array(out.buffer, 0, 2).set([type, data.length]);
+    out.set(data, 8);
+    return out;
+  };
+  const words = (...values: number[]) => new Uint8Array(Uint32Array.from(values).buffer);
+  const parts = [
+    element(6, words(9, 0)),
+    element(5, words(4, 3, 3, n)),
+    element(1, new TextEncoder().encode('X')),
+    element(2, pixels(36 * n)),
+  ];
+  const matrix = element(14, Buffer.concat(parts));
+  const header = Buffer.alloc(128, 'MATLAB 5.0 MAT-file'.padEnd(124));
+  header.writeUInt16LE(0x100, 124);
+  header.write('IM', 126);
+  return new Uint8Array(Buffer.concat([header, compress ? element(15, deflateSync(matrix)) : matrix]));
+}
+
 interface Reader {
   readonly file: string;
   readonly bytes: Uint8Array;
@@ -75,6 +98,8 @@ const readers: Readonly<Record<string, Reader>> = {
   'npz, stored': { file: 'a.npz', bytes: zipSync(arrays, { level: 0 }), open: openNpz, step: 7, runs: 200 },
   'npz, compressed': { file: 'b.npz', bytes: zipSync(arrays, { level: 9 }), open: openNpz, step: 3, runs: 200 },
   cifar10: { file: 'a.bin', bytes: new Uint8Array(3 * 3073), open: (p) => openCifar10([p], p), step: 61, runs: 50 },
+  mat: { file: 'a.mat', bytes: mat(3, false), open: openMat, step: 3, runs: 150 },
+  'mat, compressed': { file: 'b.mat', bytes: mat(3, true), open: openMat, step: 3, runs: 150 },
   'parquet, snappy': { file: 'a.parquet', bytes: await parquet('SNAPPY'), open: openParquet, step: 17, runs: 80 },
   'parquet, plain': { file: 'b.parquet', bytes: await parquet('UNCOMPRESSED'), open: openParquet, step: 17, runs: 80 },
   'parquet, gzip': { file: 'c.parquet', bytes: await parquet('GZIP'), open: openParquet, step: 29, runs: 50 },

@@ -88,7 +88,7 @@ describe('openFolder', () => {
     );
     const nested = await folderOf('nested', { 'a.png': 1 });
     await mkdir(join(nested, 'more'));
-    await expect(openFolder(nested)).rejects.toThrow(/nested: holds the folder 'more', expected only pictures/);
+    await expect(openFolder(nested)).rejects.toThrow(/nested: holds the folder 'more', expected only files/);
     const dangling = await folderOf('dangling', { 'a.png': 1 });
     await symlink('nowhere', join(dangling, 'b.png'));
     await expect(openFolder(dangling)).rejects.toThrow(/dangling\/b\.png: cannot read: no such file/);

@@ -1,5 +1,7 @@
 export { type Batch, type DataArray, type Dataset, fingerprintOf, memoryDataset, type Range } from './dataset.ts';
+export { type DownloadProgress, download } from './download.ts';
 export { readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
+export { dataDirs, knownSets, locate } from './known.ts';
 export { type OpenOptions, openData } from './open.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';
 export { isPreparation, type Preparation, prepare } from './prepare.ts';

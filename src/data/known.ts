@@ -6,6 +6,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DataError } from '../errors.ts';
+import type { Download } from './download.ts';
 
 interface KnownSet {
   /**
@@ -15,7 +16,10 @@ interface KnownSet {
   readonly files: Readonly<Record<string, readonly (string | readonly string[])[]>>;
   /** Folders within a data directory besides the one of the set's name, such as other tools make; or absolute ones. */
   readonly folders?: readonly string[];
+  /** Where the files are to be had, for people. */
   readonly source: string;
+  /** The files themselves, where they lie at an address that lasts and their checksums are published. */
+  readonly downloads?: readonly Download[];
 }
 
 /** Files of one split on the Hugging Face hub. */
@@ -32,6 +36,16 @@ const idxFiles = {
     hub('test'),
   ],
 };
+
+/** The four files of a set in MNIST's layout. MD5: training images and labels, test images and labels. */
+function idxDownloads(name: string, base: string, md5: readonly [string, string, string, string]): Download[] {
+  const files = ['train-images-idx3', 'train-labels-idx1', 't10k-images-idx3', 't10k-labels-idx1'];
+  return files.map((file, i) => ({
+    url: `${base}/${file}-ubyte.gz`,
+    checksum: { md5: md5[i]! },
+    files: [`${name}/${file}-ubyte.gz`],
+  }));
+}
 
 const parquetFiles = (name: string) => ({
   train: [`${name}-train.parquet`, 'train.parquet', hub('train')],
@@ -51,8 +65,24 @@ export const knownSets: Readonly<Record<string, KnownSet>> = {
     files: idxFiles,
     folders: ['fashion_mnist', 'FashionMNIST/raw', '/usr/share/datasets/fashion-mnist'],
     source: "Debian's package dataset-fashion-mnist or github.com/zalandoresearch/fashion-mnist",
+    downloads: idxDownloads('fashion-mnist', 'http://fashion-mnist.s3-website.eu-central-1.amazonaws.com', [
+      '8d4fb7e6c68d591d4c3dfef9ec88bf0d',
+      '25c81989df183df01b3e8a0aad5dffbe',
+      'bef4ecab320f06d8554ea6380940ec79',
+      'bb300cfdad3c16e7a12a480ee83cd310',
+    ]),
   },
-  mnist: { files: idxFiles, folders: ['MNIST/raw'], source: 'the MNIST database (yann.lecun.com/exdb/mnist)' },
+  mnist: {
+    files: idxFiles,
+    folders: ['MNIST/raw'],
+    source: 'the MNIST database (yann.lecun.com/exdb/mnist)',
+    downloads: idxDownloads('mnist', 'https://ossci-datasets.s3.amazonaws.com/mnist', [
+      'f68b3c2dcbeaaa9fbdd348bbdeb94873',
+      'd53e105ee54ea40749a09fcbcd1e9432',
+      '9fb629c4189551a2d022fa330f9573f3',
+      'ec29112dd5afa0611ce80d1b7f02629c',
+    ]),
+  },
   kmnist: {
     files: {
       train: [...idxFiles.train, 'kmnist-train-imgs.npz'],
@@ -60,6 +90,12 @@ export const knownSets: Readonly<Record<string, KnownSet>> = {
     },
     folders: ['KMNIST/raw'],
     source: 'codh.rois.ac.jp/kmnist',
+    downloads: idxDownloads('kmnist', 'http://codh.rois.ac.jp/kmnist/dataset/kmnist', [
+      'bdb82020997e1d708af4cf47b453dcf7',
+      'e144d726b3acfaa3e44228e80efcd344',
+      '5c965bf0a639b31b8f53240b1b52f4d7',
+      '7320c461ea6c1c855c0b718fb2a4b134',
+    ]),
   },
   omniglot: { files: { test: idxFiles.test }, source: 'github.com/brendenlake/omniglot, made an idx file of 28×28' },
   cifar10: {
@@ -74,8 +110,35 @@ export const knownSets: Readonly<Record<string, KnownSet>> = {
     },
     folders: ['cifar-10-batches-bin', 'cifar10/cifar-10-batches-bin', 'cifar10/plain_text'],
     source: 'cs.toronto.edu/~kriz/cifar.html (the binary version)',
+    downloads: [
+      {
+        url: 'https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz',
+        checksum: { md5: 'c32a1d4ab5d03f1284b67883e8d87530' },
+        files: [...[1, 2, 3, 4, 5].map((k) => `data_batch_${k}.bin`), 'test_batch.bin'].map(
+          (file) => `cifar-10-batches-bin/${file}`,
+        ),
+        unpack: 'tar',
+      },
+    ],
   },
-  svhn: { files: parquetFiles('svhn'), folders: ['svhn/cropped_digits'], source: hubSource },
+  svhn: {
+    files: {
+      train: [...parquetFiles('svhn').train, 'train_32x32.mat'],
+      test: [...parquetFiles('svhn').test, 'test_32x32.mat'],
+    },
+    folders: ['svhn/cropped_digits', 'SVHN'],
+    source: 'ufldl.stanford.edu/housenumbers (format 2)',
+    downloads: (
+      [
+        ['train', 'e26dedcc434d2e4c54c9b2d4a06d8373'],
+        ['test', 'eb5a983be6a315427106f1b164d9cef3'],
+      ] as const
+    ).map(([split, md5]) => ({
+      url: `http://ufldl.stanford.edu/housenumbers/${split}_32x32.mat`,
+      checksum: { md5 },
+      files: [`svhn/${split}_32x32.mat`],
+    })),
+  },
   gtsrb: { files: parquetFiles('gtsrb'), source: hubSource },
   celeba: { files: parquetFiles('celeba'), source: hubSource },
   fsdd: {
@@ -90,6 +153,15 @@ export const knownSets: Readonly<Record<string, KnownSet>> = {
     },
     folders: ['text'],
     source: 'github.com/karpathy/char-rnn, cut into three',
+    downloads: [
+      {
+        url: 'https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt',
+        checksum: { sha256: '86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed' },
+        files: ['train', 'val', 'test'].map((split) => `tinyshakespeare/tinyshakespeare-${split}.txt`),
+        unpack: 'parts',
+        parts: [0.9, 0.05, 0.05],
+      },
+    ],
   },
   'german-quotes': textFile('german-quotes', "a text in German, such as Debian's package fortunes-de"),
   'italian-quotes': textFile('italian-quotes', "a text in Italian, such as Debian's package fortunes-it"),
@@ -116,6 +188,12 @@ export interface DataDirs {
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
+/** The folders that are looked through, in this order; downloads go to the first. */
+export function dataDirs({ dataDir, env = process.env }: DataDirs): readonly string[] {
+  const all = [dataDir, env.FISHER_OOD_DATA, join(homedir(), '.cache', 'fisher-ood', 'data')];
+  return all.filter((base): base is string => !!base);
+}
+
 /**
  * The files of a split of a known set, which exist. Looks in `dataDir`, the environment variable FISHER_OOD_DATA and
  * ~/.cache/fisher-ood/data, in this order. Throws a DataError for a split the set does not have, a `dataDir` that is not
@@ -127,16 +205,32 @@ export async function findKnown(name: string, split: string, options: DataDirs):
   if (!alternatives) {
     throw new DataError(`${name} has no split '${split}'; it has ${Object.keys(known.files).join(' and ')}`);
   }
-  const { dataDir, env = process.env } = options;
+  const { dataDir } = options;
   if (dataDir !== undefined && !(await isFolder(dataDir))) {
     throw new DataError(`--data-dir ${dataDir}: is not a folder, expected one with data sets`);
   }
-  const bases = [dataDir, env.FISHER_OOD_DATA, join(homedir(), '.cache', 'fisher-ood', 'data')].filter(
-    (base) => !!base,
+  const { found, looked } = search(name, alternatives, options);
+  if (found) return found;
+  const wanted = alternatives.map((a) => (typeof a === 'string' ? a : a.join(' + '))).join(', ');
+  throw new DataError(
+    `${name}:${split}: found none of ${wanted} in ${looked.join(', ')}; ${known.downloads ? `fisher-ood data get ${name} downloads it, or ` : ''}get it from ${known.source} and say where it is with --data-dir or FISHER_OOD_DATA`,
   );
-  const folders = [name, ...(known.folders ?? [])];
+}
+
+/** The files of a split of a known set; undefined where they are not all there, see `findKnown`. */
+export function locate(name: string, split: string, options: DataDirs): readonly string[] | undefined {
+  return search(name, knownSets[name]!.files[split]!, options).found;
+}
+
+function search(
+  name: string,
+  alternatives: KnownSet['files'][string],
+  options: DataDirs,
+): { readonly found?: readonly string[]; readonly looked: readonly string[] } {
+  const bases = dataDirs(options);
+  const folders = [name, ...(knownSets[name]!.folders ?? [])];
   const looked: string[] = [];
-  for (const base of bases as string[]) {
+  for (const base of bases) {
     for (const folder of folders.filter((f) => !isAbsolute(f))) looked.push(join(base, folder));
     looked.push(base);
   }
@@ -148,13 +242,10 @@ export async function findKnown(name: string, split: string, options: DataDirs):
       const files = typeof alternative === 'string' ? [alternative] : alternative;
       if (shared && files.some((file) => !file.startsWith(name))) continue;
       const paths = files.map((file) => join(folder, file));
-      if (paths.every((path) => existsSync(path))) return paths;
+      if (paths.every((path) => existsSync(path))) return { found: paths, looked };
     }
   }
-  const wanted = alternatives.map((a) => (typeof a === 'string' ? a : a.join(' + '))).join(', ');
-  throw new DataError(
-    `${name}:${split}: found none of ${wanted} in ${looked.join(', ')}; get it from ${known.source} and say where it is with --data-dir or FISHER_OOD_DATA`,
-  );
+  return { looked };
 }
 
 /** As many steps up as `folder` has steps down. */

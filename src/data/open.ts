@@ -2,6 +2,7 @@
 
 import { basename } from 'node:path';
 import { DataError } from '../errors.ts';
+import { openRecordings } from './audio.ts';
 import { openCifar10 } from './cifar.ts';
 import type { Dataset } from './dataset.ts';
 import { pathKind } from './files.ts';
@@ -9,6 +10,7 @@ import { openFolder } from './folder.ts';
 import { openIdx } from './idx.ts';
 import { type DataDirs, findKnown, knownNames, knownSets, samplePath } from './known.ts';
 import { withLabels } from './labels.ts';
+import { openMat } from './matlab.ts';
 import { openNpy, openNpz } from './npz.ts';
 import { openParquet } from './parquet.ts';
 import { syntheticDataset } from './synthetic.ts';
@@ -71,6 +73,8 @@ const formats: readonly (readonly [ending: RegExp, open: Open])[] = [
   [/\.parquet$/i, openParquet],
   [/\.npz$/i, openNpz],
   [/\.npy$/i, openNpy],
+  [/\.mat$/i, openMat],
+  [/\.wav$/i, (path, name) => openRecordings([path], name)],
   [/\.(txt|text|md)$/i, (path, name, { like }) => openText(path, name, like?.length === 1 ? like[0] : undefined)],
   [/^(data_batch_\d|test_batch)\.bin$/i, (path, name) => openCifar10([path], name)],
 ];

@@ -74,7 +74,7 @@ const glow = (set: string, steps: number) => image('glow', set, steps, 0.002, { 
 const vae = (set: string, steps: number, more: Partial<ModelPlan> = {}) =>
   image('vae', set, steps, 0.002, { config: vaeConfig, ...more });
 const ddpm = (set: string) =>
-  image('ddpm', set, 4000, 0.001, { warmUp: 500, ema: 0.999, limit: 1000, boundExamples: 32 });
+  image('ddpm', set, 1500, 0.001, { warmUp: 200, ema: 0.995, limit: 1000, boundExamples: 32 });
 
 const text = (steps: number, config: Readonly<Record<string, unknown>> = {}): ModelPlan => ({
   id: 'transformer-shakespeare',
@@ -106,25 +106,25 @@ const paperTimesteps = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 999];
 
 const cpu: Preset = {
   name: 'cpu',
-  about: 'small models of every family on all sets: about half a day on two cores',
+  about: 'small models of every family on all sets: about two hours on two cores',
   sets: { ...realSets, ...audioNoise },
   models: {
     images: [
       glow('fashion-mnist', 10_000),
-      glow('cifar10', 10_000),
-      glow('svhn', 4000),
-      vae('fashion-mnist', 8000),
-      vae('mnist', 4000),
-      vae('cifar10', 8000),
-      vae('svhn', 4000),
-      vae('celeba', 4000),
-      vae('gtsrb', 4000),
+      glow('cifar10', 4000),
+      glow('svhn', 2500),
+      vae('fashion-mnist', 4000),
+      vae('mnist', 2000),
+      vae('cifar10', 4000),
+      vae('svhn', 2000),
+      vae('celeba', 2000),
+      vae('gtsrb', 2000),
       ddpm('fashion-mnist'),
       ddpm('cifar10'),
-      image('pixelcnn', 'fashion-mnist', 3000, 0.003, { limit: 1000 }),
+      image('pixelcnn', 'fashion-mnist', 1500, 0.003, { limit: 1000 }),
     ],
-    text: [text(2000)],
-    audio: [audio(2000, vaeConfig)],
+    text: [text(1000)],
+    audio: [audio(1500, vaeConfig)],
   },
   limit: 2000,
   groups: [1, 5],
@@ -141,7 +141,7 @@ const cpu: Preset = {
       timesteps: paperTimesteps,
       noiseSamples: [1, 2, 4],
       group: 5,
-      limit: 500,
+      limit: 250,
     },
     groups: { models: ['glow-fashion-mnist', 'vae-cifar10'], sizes: [1, 2, 5, 10, 20, 50] },
     fitSizes: {
@@ -151,11 +151,14 @@ const cpu: Preset = {
     trainingTime: [
       vae('fashion-mnist', 250, { id: 'vae-fashion-mnist-steps-250' }),
       vae('fashion-mnist', 1000, { id: 'vae-fashion-mnist-steps-1000' }),
-      vae('fashion-mnist', 8000),
+      vae('fashion-mnist', 4000),
     ],
-    modelSize: [16, 32, 64].map((hidden) =>
-      vae('fashion-mnist', 2000, { id: `vae-fashion-mnist-hidden-${hidden}`, config: { latent: 64, hidden } }),
-    ),
+    modelSize: [
+      ...[16, 32].map((hidden) =>
+        vae('fashion-mnist', 1000, { id: `vae-fashion-mnist-hidden-${hidden}`, config: { latent: 64, hidden } }),
+      ),
+      vae('fashion-mnist', 1000, { id: 'vae-fashion-mnist-steps-1000' }),
+    ],
   },
 };
 

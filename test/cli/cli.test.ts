@@ -1,6 +1,9 @@
 // The command line as a user meets it: help, wrong usage, and the way from a model to a decision.
 
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { decode } from 'fast-png';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -44,11 +47,42 @@ describe('the package', () => {
   });
 });
 
+describe('data', () => {
+  it('lists what is there and how to get what is not', async () => {
+    mkdirSync(at('data/mnist'), { recursive: true });
+    writeFileSync(at('data/mnist/t10k-images-idx3-ubyte'), '');
+    const { stdout } = await runCli('data', 'list', '--data-dir', at('data'));
+    expect(stdout).toContain(`mnist:test             ${at('data/mnist/t10k-images-idx3-ubyte')}\n`);
+    expect(stdout).toMatch(/^kmnist:train +(not here: fisher-ood data get kmnist|\/.*)$/m);
+    const rows = JSON.parse((await runCli('data', 'list', '--json', '--data-dir', at('data'))).stdout) as unknown[];
+    expect(rows).toContainEqual(expect.objectContaining({ name: 'mnist:test', get: true }));
+  });
+
+  it('gets nothing that has another checksum', async () => {
+    const server = createServer((_, response) => response.end('something else')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const from = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { code, stderr } = await runCli('data', 'get', 'mnist', '--data-dir', at('empty'), '--from', from);
+    server.close();
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${from}/train-images-idx3-ubyte.gz: md5 of the 14 bytes is `);
+    expect(readdirSync(at('empty/mnist'))).toEqual([]);
+  });
+
+  it('says what cannot be had by itself', async () => {
+    const { code, stderr } = await runCli('data', 'get', 'celeba');
+    expect([code, stderr]).toEqual([1, expect.stringContaining('celeba: there is nothing to download by itself')]);
+  });
+});
+
 describe('wrong usage exits with 2 and says what is wrong', () => {
   it.each([
     [[], /fisher-ood COMMAND --help/],
-    [['nonsense'], /there is no command 'nonsense'; there are demo, train/],
+    [['nonsense'], /there is no command 'nonsense'; there are demo, data, train/],
     [['train', 'glow'], /--out is needed/],
+    [['data', 'get'], /data get: which\? There are fashion-mnist, mnist/],
+    [['data', 'find'], /data find: expected data list or data get NAME/],
+    [['data', 'get', 'nothing'], /there is no data set 'nothing'; there are fashion-mnist/],
     [['train', '--out', 'x'], /train takes 1 argument\(s\), found 0/],
     [
       ['train', 'glow', '--out', 'x', '--data', 'sample/mnist', '--steps', 'ten'],

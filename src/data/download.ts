@@ -1,0 +1,145 @@
+// Files from the network: resumed where they stopped, checked, and in their place only when they are whole.
+
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream, existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { extract } from 'tar';
+import { DataError } from '../errors.ts';
+import { readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
+
+/** One file on a server and what becomes of it. */
+export interface Download {
+  readonly url: string;
+  /** Hexadecimal, of the file as it is on the server. */
+  readonly checksum: { readonly md5: string } | { readonly sha256: string };
+  /** Paths within a data directory: the file itself, or what is made of it. */
+  readonly files: readonly string[];
+  /** `tar`: the files lie, by their names, in a gzipped tar archive. `parts`: the file is cut into them, by `parts` of its length. */
+  readonly unpack?: 'tar' | 'parts';
+  readonly parts?: readonly number[];
+}
+
+export interface DownloadProgress {
+  readonly url: string;
+  /** Bytes so far, and of the whole where the server says so. */
+  readonly done: number;
+  readonly of?: number;
+}
+
+export interface DownloadOptions {
+  /** Address of a folder with the same files, in place of the official one. */
+  readonly from?: string;
+  readonly onProgress?: (progress: DownloadProgress) => void;
+}
+
+/**
+ * Puts the files of the download into `dir`; nothing is done where all are there. A broken connection or a killed program leaves a file
+ * `.part`, from which the next call goes on. Returns whether there was something to do.
+ *
+ * Throws a DataError, naming the address, where the server cannot be reached, does not have the file, or sends one whose checksum is
+ * another; where the disk is full, naming the path. Nothing but a `.part` is left then.
+ */
+export async function download(task: Download, dir: string, options: DownloadOptions = {}): Promise<boolean> {
+  const paths = task.files.map((file) => join(dir, file));
+  if (paths.every((path) => existsSync(path))) return false;
+  const folder = dirname(paths[0]!);
+  const url = options.from === undefined ? task.url : `${options.from.replace(/\/$/, '')}/${basename(task.url)}`;
+  const part = join(folder, `${basename(new URL(url).pathname)}.part`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await fetchFile(url, part, options.onProgress);
+    await verify(part, url, task.checksum);
+    if (task.unpack === 'tar') await unpackTar(part, url, paths);
+    else if (task.unpack === 'parts') await cut(part, paths, task.parts!);
+    else await rename(part, paths[0]!);
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(`${part}: cannot write what ${url} sends: ${reasonOf(error, folder)}`, { cause: error });
+  }
+  await rm(part, { force: true });
+  return true;
+}
+
+/** Fills `part` from the address, from where it ends on where the server can do that. */
+async function fetchFile(url: string, part: string, onProgress: DownloadOptions['onProgress']): Promise<void> {
+  const had = await stat(part).then(
+    (info) => info.size,
+    () => 0,
+  );
+  const response = await get(url, had);
+  if (response.status === 416) return; // nothing is missing: the checksum will tell whether it is right
+  const resumed = response.status === 206;
+  if (!response.ok || response.body === null) {
+    throw new DataError(`${url}: the server answers ${response.status} ${response.statusText}, expected the file`);
+  }
+  const length = Number(response.headers.get('content-length') ?? Number.NaN);
+  let done = resumed ? had : 0;
+  const of = Number.isFinite(length) ? { of: done + length } : {};
+  const source = Readable.fromWeb(response.body as import('node:stream/web').ReadableStream<Uint8Array>);
+  let broken: unknown;
+  source.on('error', (error) => {
+    broken = error;
+  });
+  source.on('data', (chunk: Uint8Array) => {
+    done += chunk.length;
+    onProgress?.({ url, done, ...of });
+  });
+  try {
+    await pipeline(source, createWriteStream(part, { flags: resumed ? 'a' : 'w' }));
+  } catch (error) {
+    if (broken === undefined) throw error;
+    throw new DataError(`${url}: the connection broke after ${done} bytes; the same command goes on from there`, {
+      cause: error,
+    });
+  }
+}
+
+async function get(url: string, from: number): Promise<Response> {
+  try {
+    return await fetch(url, from > 0 ? { headers: { range: `bytes=${from}-` } } : {});
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw new DataError(`${url}: cannot be reached: ${cause}`, { cause: error });
+  }
+}
+
+async function verify(part: string, url: string, checksum: Download['checksum']): Promise<void> {
+  const [[algorithm, expected]] = Object.entries(checksum) as [[string, string]];
+  const hash = createHash(algorithm);
+  await pipeline(createReadStream(part), hash);
+  const found = hash.digest('hex');
+  if (found === expected) return;
+  const { size } = await stat(part);
+  await rm(part);
+  throw new DataError(
+    `${url}: ${algorithm} of the ${size} bytes is ${found}, expected ${expected}; they are thrown away`,
+  );
+}
+
+async function unpackTar(archive: string, url: string, paths: readonly string[]): Promise<void> {
+  const folder = dirname(paths[0]!);
+  const temporary = await mkdtemp(join(folder, '.unpack-'));
+  try {
+    const wanted = new Set(paths.map((path) => basename(path)));
+    await extract({ file: archive, cwd: temporary, strip: 1, filter: (path) => wanted.has(basename(path)) });
+    const missing = paths.find((path) => !existsSync(join(temporary, basename(path))));
+    if (missing !== undefined) throw new DataError(`${url}: holds no file ${basename(missing)}`);
+    for (const path of paths) await rename(join(temporary, basename(path)), path);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function cut(file: string, paths: readonly string[], parts: readonly number[]): Promise<void> {
+  const bytes = await readFileBytes(file);
+  let [start, sum] = [0, 0];
+  for (const [i, path] of paths.entries()) {
+    sum += parts[i]!;
+    const end = Math.round(sum * bytes.length);
+    await writeFileAtomic(path, bytes.subarray(start, end));
+    start = end;
+  }
+}
