@@ -4,7 +4,7 @@ import { UsageError } from '../errors.ts';
 import { openExtractor, runFeatures, shardRows, tableFormatOf } from '../features/index.ts';
 import type { Command } from './command.ts';
 import { modelOptions, openFor, openModel } from './models.ts';
-import { limited, required, text, whole } from './options.ts';
+import { extractorOptions, limited, required, text, whole } from './options.ts';
 import { duration, endProgress, print, progressLine, say, throttled } from './terminal.ts';
 
 export const featuresCommand: Command = {
@@ -39,16 +39,9 @@ export const featuresCommand: Command = {
     const shard = parseShard(text(values, 'shard'));
     const model = await openModel(path!, values);
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
-    const { seed, batch, memory, threads } = options;
-    const extractor = await openExtractor(model, {
-      group,
-      seed,
-      ...(batch === undefined ? {} : { batch }),
-      ...(memory === undefined ? {} : { memory }),
-      ...(threads === undefined ? {} : { threads }),
-    });
+    const extractor = await openExtractor(model, { ...extractorOptions(options), group, seed: options.seed });
     try {
-      const { table, examplesPerSecond, resumed } = await runFeatures({
+      const { rows, names, examplesPerSecond, resumed } = await runFeatures({
         extractor,
         data,
         out,
@@ -61,9 +54,8 @@ export const featuresCommand: Command = {
       });
       endProgress();
       if (resumed > 0) say(`${resumed} examples had been done before`);
-      const { names, nll } = table;
-      if (options.json) print(JSON.stringify({ n: nll.length, names, out, examplesPerSecond }));
-      else print(`${out}: ${nll.length} rows of ${names.length} layers, ${examplesPerSecond.toFixed(0)} examples/s`);
+      if (options.json) print(JSON.stringify({ n: rows, names, out, examplesPerSecond }));
+      else print(`${out}: ${rows} rows of ${names.length} layers, ${examplesPerSecond.toFixed(0)} examples/s`);
     } finally {
       await extractor.dispose();
     }

@@ -10,6 +10,7 @@ import type { CompareProgress, FeatureOptions } from '../experiment/index.ts';
 import { loadModel, loadOnnx, type Model, parseObjective, type ScoringModel } from '../store/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import {
+  extractorOptions,
   imageOptions,
   type Options,
   openDataset,
@@ -201,9 +202,7 @@ export function featureOptions(options: RunOptions, groups: readonly number[], s
   return {
     groups,
     seed,
-    ...(options.batch === undefined ? {} : { batch: options.batch }),
-    ...(options.memory === undefined ? {} : { memory: options.memory }),
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...extractorOptions(options),
     onProgress: show,
   };
 }

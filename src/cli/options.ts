@@ -119,6 +119,15 @@ export function runOptions(values: Values): RunOptions {
   };
 }
 
+/** What of the options an extractor takes, besides its group and seed. */
+export function extractorOptions({ batch, memory, threads }: RunOptions) {
+  return {
+    ...(batch === undefined ? {} : { batch }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(threads === undefined ? {} : { threads }),
+  };
+}
+
 /** The first `limit` examples; all of them where there is no limit or fewer. */
 export function limited(data: Dataset, limit: number | undefined): Dataset {
   return limit === undefined || limit >= data.length ? data : take(data, 0, limit);

@@ -1,14 +1,13 @@
 // fisher-ood score: a detector and data in; for every input its score, p-value and verdict out.
 
-import { detectorNamed, explain, type Scored, scoreTable, verdicts } from '../detectors/index.ts';
+import { detectorNamed, explain, scoreTable, verdicts } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
-import { featuresOf } from '../experiment/index.ts';
-import { type FeatureTable, rowsOf } from '../features/index.ts';
+import { openExtractor, wholeGroups } from '../features/index.ts';
 import type { Command } from './command.ts';
-import { featureOptions, openDetector, openFor } from './models.ts';
-import { limited, positive, required, text, whole } from './options.ts';
-import { endProgress, print, say } from './terminal.ts';
+import { openDetector, openFor } from './models.ts';
+import { extractorOptions, limited, positive, required, text, whole } from './options.ts';
+import { duration, endProgress, print, printPart, progressLine, say, throttled } from './terminal.ts';
 
 export const scoreCommand: Command = {
   synopsis: 'DETECTOR --data DATA',
@@ -43,44 +42,72 @@ export const scoreCommand: Command = {
       throw new UsageError(`${path}: ${name} is not fitted for groups of ${group}; there are ${there}`);
     }
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
-    const [[table]] = (await featuresOf(
-      model,
-      [{ name: data.name, data }],
-      featureOptions(options, [group], detector.seed),
-    )) as [[FeatureTable]];
-    endProgress();
-    const scored = scoreTable(detector, table, [name])[0]!;
-    const out = verdicts(scored, alpha);
-    const rows = Array.from({ length: rowsOf(table) }, (_, i) => ({
-      index: table.meta.start + i * group,
-      score: scored.scores[i]!,
-      pValue: scored.pValues[i]!,
-      ood: out[i]!,
-    }));
-    if (options.json) {
-      print(JSON.stringify({ detector: name, group, fpr: alpha, n: rows.length, results: rows }));
-      return;
-    }
-    const order = [...rows.keys()].sort((a, b) => rows[b]!.score - rows[a]!.score);
+    const top = whole(values, 'top', 0) ?? 10;
     const normal = fitted.detectors['layer-norms']?.params;
-    const layers = normal ? explain(normal, table) : undefined;
-    const lines = order.slice(0, whole(values, 'top', 0) ?? 10).map((i) => {
-      const row = rows[i]!;
-      return [
-        String(row.index),
-        row.score.toFixed(1),
-        row.pValue.toPrecision(2),
-        row.ood ? 'out' : 'in',
-        layers ? loudest(layers, i) : '',
-      ];
+    const { start, end } = wholeGroups(data, group, {});
+    const n = (end - start) / group;
+    const began = performance.now();
+    const show = throttled((done: number) => {
+      const speed = (1000 * done * group) / (performance.now() - began);
+      const left = duration(((n - done) * group) / speed);
+      progressLine(`${data.name}: ${done * group}/${n * group}  ${speed.toFixed(0)} examples/s  ${left} left`);
     });
-    if (lines.length > 0) {
+    let [done, outside] = [0, 0];
+    let surprising: readonly Row[] = [];
+    // Run by run, so that a data set of any length takes no more memory than a short one.
+    const extractor = await openExtractor(model, { ...extractorOptions(options), group, seed: detector.seed });
+    try {
+      for await (const table of extractor.tables(data)) {
+        const scored = scoreTable(detector, table, [name])[0]!;
+        const out = verdicts(scored, alpha);
+        const layers = !options.json && normal ? explain(normal, table) : undefined;
+        const rows = out.map((ood, i) => ({
+          index: table.meta.start + i * group,
+          score: scored.scores[i]!,
+          pValue: scored.pValues[i]!,
+          ood,
+          why: layers ? loudest(layers, i) : '',
+        }));
+        if (options.json) {
+          const head = JSON.stringify({ detector: name, group, fpr: alpha, n, results: [] }).slice(0, -2);
+          const lines = rows.map(({ why: _, ...row }) => JSON.stringify(row)).join();
+          await printPart(done === 0 ? `${head}${lines}` : `,${lines}`);
+        } else {
+          surprising = [...surprising, ...rows].sort((a, b) => b.score - a.score).slice(0, top);
+        }
+        outside += out.filter(Boolean).length;
+        done += out.length;
+        show(done);
+      }
+    } finally {
+      await extractor.dispose();
+    }
+    endProgress();
+    if (options.json) return print(']}');
+    if (surprising.length > 0) {
+      const lines = surprising.map(({ index, score, pValue, ood, why }) => [
+        String(index),
+        score.toFixed(1),
+        pValue.toPrecision(2),
+        ood ? 'out' : 'in',
+        why,
+      ]);
       say(`The most surprising of ${data.name}:`);
       print(alignColumns([['example', 'score', 'p', 'verdict', 'layers furthest from normal (z)'], ...lines]));
     }
-    print(summary(scored, out, group, alpha));
+    const what = group === 1 ? 'inputs' : `groups of ${group}`;
+    print(`${outside} of ${n} ${what} out of distribution by ${name} at a false-positive rate of ${alpha}`);
   },
 };
+
+interface Row {
+  readonly index: number;
+  readonly score: number;
+  readonly pValue: number;
+  readonly ood: boolean;
+  /** The layers that make it surprising, for people. */
+  readonly why: string;
+}
 
 function loudest(
   { names, zScores }: { readonly names: readonly string[]; readonly zScores: Float64Array },
@@ -92,10 +119,4 @@ function loudest(
     .slice(0, 3)
     .map((j) => `${names[j]} ${z[j]! > 0 ? '+' : ''}${z[j]!.toFixed(1)}`)
     .join(', ');
-}
-
-function summary(scored: Scored, out: readonly boolean[], group: number, alpha: number): string {
-  const count = out.filter(Boolean).length;
-  const what = group === 1 ? 'inputs' : `groups of ${group}`;
-  return `${count} of ${out.length} ${what} out of distribution by ${scored.detector} at a false-positive rate of ${alpha}`;
 }

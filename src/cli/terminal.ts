@@ -1,5 +1,7 @@
 // What a command says: progress on stderr, results on stdout.
 
+import { once } from 'node:events';
+
 /** Replaces the current line on a terminal; writes a line of its own elsewhere. */
 export function progressLine(text: string): void {
   process.stderr.write(process.stderr.isTTY ? `\r${text}\x1b[K` : `${text}\n`);
@@ -16,6 +18,11 @@ export function say(text: string): void {
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+/** Part of a long result, without a line end; waits until the reader has taken it. */
+export async function printPart(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
 }
 
 export function duration(seconds: number): string {

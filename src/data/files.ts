@@ -5,34 +5,45 @@ import { type FileHandle, open, readFile, realpath, rename, stat, unlink } from 
 import { dirname, join } from 'node:path';
 import { DataError } from '../errors.ts';
 
+/** What goes into a file: bytes, text as UTF-8, or a function that makes it piece by piece. */
+export type Contents = Uint8Array | string | ((append: (bytes: Uint8Array) => Promise<void>) => Promise<void>);
+
 /**
- * Writes `contents` (bytes, or text as UTF-8) to `path` so that a reader sees the old file or the new one, never a part: a
+ * Writes `contents` to `path` so that a reader sees the old file or the new one, never a part: a
  * temporary file in the same folder is written, flushed to the disk and renamed. A symbolic link keeps pointing where it
  * did; its target is replaced. The folder must exist.
  *
  * Throws a DataError that names the path and the reason (full disk, no permission, no such folder, a folder is in the
- * way); then the old file, if any, is untouched and no temporary file is left.
+ * way); then, and where `contents` throws, the old file, if any, is untouched and no temporary file is left.
  */
-export async function writeFileAtomic(path: string, contents: Uint8Array | string): Promise<void> {
-  const bytes = typeof contents === 'string' ? new TextEncoder().encode(contents) : contents;
+export async function writeFileAtomic(path: string, contents: Contents): Promise<void> {
   const target = await resolveTarget(path);
   // In the same folder, because a rename is atomic only within one file system. The name does not grow with the target's.
   const temporary = join(dirname(target), `.fisher-ood-${randomBytes(6).toString('hex')}.tmp`);
   let handle: FileHandle | undefined;
   let created = false;
+  const bytes = typeof contents === 'string' ? new TextEncoder().encode(contents) : contents;
+  let size = typeof bytes === 'function' ? 0 : bytes.length;
   try {
     handle = await open(temporary, 'wx');
     created = true;
-    await handle.writeFile(bytes);
+    const opened = handle;
+    if (typeof bytes === 'function') {
+      await bytes(async (piece) => {
+        size += piece.length;
+        await opened.writeFile(piece);
+      });
+    } else {
+      await opened.writeFile(bytes);
+    }
     await handle.sync(); // before the rename: otherwise a power cut could leave the new name with an empty file
     await handle.close();
     handle = undefined;
     await rename(temporary, target);
     created = false;
   } catch (error) {
-    throw new DataError(`${path}: cannot write ${bytes.length} bytes: ${reasonOf(error, dirname(path))}`, {
-      cause: error,
-    });
+    if (error instanceof DataError) throw error;
+    throw new DataError(`${path}: cannot write ${size} bytes: ${reasonOf(error, dirname(path))}`, { cause: error });
   } finally {
     await handle?.close().catch(() => undefined);
     if (created) await unlink(temporary).catch(() => undefined);

@@ -5,9 +5,9 @@ import { rm } from 'node:fs/promises';
 import type { Dataset } from '../data/index.ts';
 import { DataError } from '../errors.ts';
 import { type Extractor, type Rows, wholeGroups } from './extractor.ts';
-import { openPartial, type Partial, readPartial } from './partial.ts';
-import { type FeatureTable, nextExample } from './table.ts';
-import { tableFormatOf, writeTable } from './table-files.ts';
+import { openPartial, type Partial, partialTables, readPartial } from './partial.ts';
+import { nextExample } from './table.ts';
+import { tableFormatOf, writeStored } from './table-files.ts';
 
 export interface FeatureRun {
   readonly extractor: Extractor;
@@ -27,7 +27,9 @@ export interface FeatureProgress {
 }
 
 export interface FeatureResult {
-  readonly table: FeatureTable;
+  /** Groups in the table. */
+  readonly rows: number;
+  readonly names: readonly string[];
   /** Of this run; 0 where there was nothing left to do. */
   readonly examplesPerSecond: number;
   /** Examples that an earlier run had done. */
@@ -35,7 +37,7 @@ export interface FeatureResult {
 }
 
 /**
- * Computes the table and writes it. A `.partial` file of the same model, data, seed and range is continued; one of anything
+ * Computes the table and writes it, in memory that does not grow with the data where `out` is a Parquet file. A `.partial` file of the same model, data, seed and range is continued; one of anything
  * else is refused with a DataError, since it may hold hours of work.
  */
 export async function runFeatures(run: FeatureRun): Promise<FeatureResult> {
@@ -45,7 +47,7 @@ export async function runFeatures(run: FeatureRun): Promise<FeatureResult> {
   const path = `${out}.partial`;
   const before = existsSync(path) ? await readPartial(path) : undefined;
   if (before) checkSame(path, before, run, start, end);
-  const from = before?.table ? nextExample(before.table) : start;
+  const from = start + (before?.rows ?? 0) * extractor.group;
 
   const began = performance.now();
   let speed = 0;
@@ -67,11 +69,12 @@ export async function runFeatures(run: FeatureRun): Promise<FeatureResult> {
   } finally {
     await writer.close();
   }
-  const table = (await readPartial(path))?.table;
-  if (!table || nextExample(table) !== end) throw new DataError(`${path}: rows that were written are gone`);
-  await writeTable(out, table);
+  const whole = await readPartial(path);
+  const rows = (end - start) / extractor.group;
+  if (whole?.rows !== rows) throw new DataError(`${path}: rows that were written are gone`);
+  await writeStored(out, { head: whole.head, rows, tables: () => partialTables(path, whole) });
   await rm(path, { force: true });
-  return { table, examplesPerSecond: speed, resumed: from - start };
+  return { rows, names: extractor.names, examplesPerSecond: speed, resumed: from - start };
 }
 
 function checkSame(path: string, before: Partial, run: FeatureRun, start: number, end: number): void {

@@ -2,8 +2,8 @@
 
 import { readFileBytes, writeFileAtomic } from '../data/files.ts';
 import { UsageError } from '../errors.ts';
-import type { FeatureTable } from './table.ts';
-import { decodeTable, encodeTable, type TableFormat, tableFormats } from './table-formats.ts';
+import { concatTables, type FeatureTable, type StoredTable } from './table.ts';
+import { decodeTable, encodeTable, type TableFormat, tableFormats, writeParquet } from './table-formats.ts';
 
 /** The format of a path. Throws a UsageError for another extension. Call it before the work, not after. */
 export function tableFormatOf(path: string): TableFormat {
@@ -22,4 +22,15 @@ export async function readTable(path: string): Promise<FeatureTable> {
 /** Writes a table; the file appears whole or not at all. Throws a DataError for NaN or infinite values and a full disk. */
 export async function writeTable(path: string, table: FeatureTable): Promise<void> {
   await writeFileAtomic(path, encodeTable(table, tableFormatOf(path), path));
+}
+
+/** As `writeTable`; a Parquet file is written with no more than one of the tables in memory. */
+export async function writeStored(path: string, stored: StoredTable): Promise<void> {
+  if (tableFormatOf(path) === 'parquet') {
+    await writeFileAtomic(path, (append) => writeParquet(stored, append, path));
+    return;
+  }
+  const parts: FeatureTable[] = [];
+  for await (const part of stored.tables()) parts.push(part);
+  await writeTable(path, concatTables(parts));
 }

@@ -2,12 +2,22 @@
 
 import { createHash } from 'node:crypto';
 import { type FileMetaData, parquetMetadataAsync } from 'hyparquet';
-import { parquetWriteBuffer } from 'hyparquet-writer';
+import { ByteWriter, ParquetWriter, parquetWriteBuffer } from 'hyparquet-writer';
 import { z } from 'zod';
 import { type NpyArray, readNpz, writeNpz } from '../data/npy.ts';
 import { placeOf, readDoubles } from '../data/parquet-pages.ts';
 import { DataError } from '../errors.ts';
-import { checkTable, type FeatureTable, headOf, headSchema, parseAs, parseHead, rowsOf } from './table.ts';
+import {
+  checkTable,
+  type FeatureTable,
+  headOf,
+  headSchema,
+  parseAs,
+  parseHead,
+  rowsOf,
+  type StoredTable,
+  type TableHead,
+} from './table.ts';
 
 /** How one format writes and reads. `name` is the file's, for messages; `decode` throws a DataError for whatever is wrong. */
 interface Format {
@@ -112,26 +122,71 @@ const HEAD_KEY = 'fisher-ood';
 const CHECKSUM_KEY = 'fisher-ood.sha256';
 
 function encodeParquet(table: FeatureTable, name: string): Uint8Array {
-  const { names, nll, sqNorms } = table;
-  if (names.includes('nll')) {
-    throw new DataError(`${name}: a layer is named 'nll', which a Parquet table needs for itself; write .npz or .json`);
-  }
-  const n = rowsOf(table);
-  const l = names.length;
-  const layers = names.map((layer, j) => ({
-    name: layer,
-    data: Float64Array.from(nll, (_, i) => sqNorms[i * l + j]!),
-  }));
-  const columns = [{ name: 'nll', data: nll }, ...layers];
-  const head = JSON.stringify({ ...headOf(table), rows: n });
+  checkNames(table.names, name);
+  const head = headText(table, rowsOf(table));
   const bytes = parquetWriteBuffer({
-    columnData: columns.map((column) => ({ ...column, type: 'DOUBLE', nullable: false })),
+    columnData: columnsOf(table),
     kvMetadata: [
       { key: HEAD_KEY, value: head },
-      { key: CHECKSUM_KEY, value: checksum(head, nll, sqNorms) },
+      { key: CHECKSUM_KEY, value: checksum(head, table.nll, table.sqNorms) },
     ],
   });
   return new Uint8Array(bytes);
+}
+
+/**
+ * Writes a Parquet file piece by piece: one row group for each of the tables. They are asked for twice, since the checksum is of all nll first,
+ * then of all norms.
+ */
+export async function writeParquet(
+  { head, rows, tables }: StoredTable,
+  append: (bytes: Uint8Array) => Promise<void>,
+  name: string,
+): Promise<void> {
+  checkNames(head.names, name);
+  const text = headText(head, rows);
+  const hash = createHash('sha256').update(text);
+  for await (const { nll } of tables()) hash.update(bytesOf(nll));
+  const kvMetadata = [{ key: HEAD_KEY, value: text }];
+  const buffer = new ByteWriter();
+  const writer = new ParquetWriter({
+    writer: Object.assign(buffer, {
+      flush: async () => {
+        await append(buffer.getBytes());
+        buffer.index = 0;
+      },
+    }),
+    schema: [
+      { name: 'root', num_children: head.names.length + 1 },
+      ...['nll', ...head.names].map((column) => ({
+        name: column,
+        type: 'DOUBLE' as const,
+        repetition_type: 'REQUIRED' as const,
+      })),
+    ],
+    kvMetadata,
+  });
+  for await (const table of tables()) {
+    checkTable(table, name);
+    hash.update(bytesOf(table.sqNorms));
+    await writer.write({ columnData: columnsOf(table), rowGroupSize: rowsOf(table) });
+  }
+  kvMetadata.push({ key: CHECKSUM_KEY, value: hash.digest('hex') });
+  await writer.finish();
+  await append(buffer.getBytes());
+}
+
+const headText = (head: TableHead, rows: number) => JSON.stringify({ ...headOf(head), rows });
+
+function checkNames(names: readonly string[], name: string): void {
+  if (!names.includes('nll')) return;
+  throw new DataError(`${name}: a layer is named 'nll', which a Parquet table needs for itself; write .npz or .json`);
+}
+
+function columnsOf({ names, nll, sqNorms }: FeatureTable) {
+  const l = names.length;
+  const layers = names.map((name, j) => ({ name, data: nll.map((_, i) => sqNorms[i * l + j]!) }));
+  return [{ name: 'nll', data: nll }, ...layers].map((c) => ({ ...c, type: 'DOUBLE' as const, nullable: false }));
 }
 
 async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTable> {
@@ -219,8 +274,12 @@ async function guard<T>(name: string, work: () => T | Promise<T>): Promise<T> {
 
 function checksum(head: string, ...arrays: readonly Float64Array[]): string {
   const hash = createHash('sha256').update(head);
-  for (const array of arrays) hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  for (const array of arrays) hash.update(bytesOf(array));
   return hash.digest('hex');
+}
+
+function bytesOf(array: Float64Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
 // .json: {names, dims, group, meta, nll: [n], sqnorm: [[L] × n]}.

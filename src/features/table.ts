@@ -85,8 +85,16 @@ export function parseHead(value: unknown, where: string): TableHead {
   };
 }
 
+/** A table that is not in memory: its head, and its rows as tables that follow one another. */
+export interface StoredTable {
+  readonly head: TableHead;
+  readonly rows: number;
+  /** From the first row, each time it is called. */
+  tables(): AsyncIterable<FeatureTable>;
+}
+
 /** The head of a table. */
-export function headOf(table: FeatureTable): TableHead {
+export function headOf(table: TableHead): TableHead {
   const { names, dims, group, meta } = table;
   return { names, group, meta, ...(dims === undefined ? {} : { dims }) };
 }
