@@ -7,5 +7,6 @@ export default defineConfig({
     // ONNX Runtime has threads of its own: one worker per core would oversubscribe a small machine.
     maxWorkers: 2,
     pool: 'forks',
+    env: { FISHER_OOD_CACHE: '' }, // tests begin from nothing and leave nothing
   },
 });

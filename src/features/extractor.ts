@@ -5,6 +5,7 @@ import { DataError, ModelError } from '../errors.ts';
 import { inputsOf } from '../graph/index.ts';
 import { chooseBatch, estimateMemory, lower, type PlanChoice } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
+import { sessionCache } from '../runtime/cache.ts';
 import { feedsFor } from '../runtime/feeds.ts';
 import { openSession } from '../runtime/node.ts';
 import type { ScoringModel } from '../store/index.ts';
@@ -23,6 +24,8 @@ export interface ExtractorOptions {
   readonly seed?: number;
   readonly threads?: number;
   readonly plan?: PlanChoice;
+  /** Folder of the runtime's optimised graphs; default: `sessionCache()`. */
+  readonly cache?: string;
 }
 
 /** Examples start .. end − 1 of a data set; what does not fill a group at the end is left out. */
@@ -51,14 +54,17 @@ export interface Extractor {
 
 /** Lowers the model's norms for batches of one size and opens a session for them. */
 export async function openExtractor(model: ScoringModel, options: ExtractorOptions = {}): Promise<Extractor> {
-  const { group = 1, seed = 0, plan = 'auto' } = options;
+  const { group = 1, seed = 0, plan = 'auto', cache = sessionCache() } = options;
   const { graph, names, sizes } = normGraph(model.loss());
   const batch = options.batch
     ? Math.max(1, Math.floor(options.batch / group)) * group
     : chooseBatch(estimateMemory(graph, group, plan), group, options.memory);
   const inputs = inputsOf(graph);
   const bytes = encode(lower(graph, { examples: batch, group, weights: model.weights, plan }));
-  const session = await openSession(bytes, options.threads === undefined ? {} : { threads: options.threads });
+  const session = await openSession(bytes, {
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(cache === undefined ? {} : { cache }),
+  });
   const factor = model.dims === undefined ? {} : { bitsPerDimFactor: 1 / (model.dims * Math.LN2) };
 
   async function* tables(data: Dataset, rows: Rows = {}): AsyncIterable<FeatureTable> {

@@ -30,6 +30,9 @@ export interface OpRecord {
   /** The result's squared norm equals the (only) operand's: a permutation of its elements. */
   readonly isometric?: boolean;
 
+  /** Multiplications that make the result of one example, where they are what takes the time: of convolutions and matrix products. */
+  readonly multiplications?: (node: NodeSource, y: Value) => number;
+
   /** Present for the bilinear ops whose results are weight gradients: sums of outer products over positions. */
   readonly contraction?: (node: NodeSource, y: Value) => Contraction;
 }

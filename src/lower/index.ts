@@ -1,3 +1,3 @@
 export { type LowerOptions, lower, type WeightTensors } from './lower.ts';
 export { chooseBatch, estimateMemory, type MemoryEstimate } from './memory.ts';
-export { describeNorms, makePlan, type NormCost, type Plan, type PlanChoice } from './plan.ts';
+export { countMultiplications, describeNorms, makePlan, type NormCost, type Plan, type PlanChoice } from './plan.ts';

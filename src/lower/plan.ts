@@ -75,6 +75,29 @@ export function describeNorms(graph: Graph, norms: readonly Value[], group = 1):
   });
 }
 
+/**
+ * Multiplications for each example in the convolutions and matrix products of a lowered graph: what its time should be in proportion to. Twice
+ * that many floating-point operations.
+ */
+export function countMultiplications(graph: Graph, group = 1, choice: PlanChoice = 'auto'): number {
+  const plan = makePlan(graph, group, choice);
+  let sum = 0;
+  for (const v of plan.order) {
+    const norm = plan.norms.get(v);
+    const grouped = norm ?? plan.sums.get(v);
+    if (grouped) {
+      const c = grouped.contraction;
+      sum += (c.count * (norm?.gram ? gramCost(c, group) : directCost(c, group))) / group;
+    } else if (v.source.kind === 'node' && v.lead !== 'none') {
+      const { op } = v.source;
+      const c = op.contraction?.(v.source, v);
+      const each = c ? c.count * c.p * c.i * c.o : (op.multiplications?.(v.source, v) ?? 0);
+      sum += v.lead === 'group' ? each / group : each;
+    }
+  }
+  return sum;
+}
+
 function groupedProduct(v: Value): GroupedProduct | undefined {
   if (v.source.kind !== 'node' || v.source.op !== groupOps.GroupSum) return undefined;
   const product = v.source.inputs[0]!;

@@ -116,6 +116,7 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
       });
       return y;
     },
+    multiplications: (node, y) => products(y.shape, node.inputs[1]!.shape),
     gradient: (dY, node, _y, needs) => {
       const [x, w] = node.inputs as [Value, Value];
       return [
@@ -160,6 +161,7 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
       });
       return dX;
     },
+    multiplications: (node) => products(node.inputs[0]!.shape, node.inputs[1]!.shape),
     gradient: (ddX, node, _dX, needs) => {
       const [dY, w] = node.inputs as [Value, Value];
       const attrs = baseAttrs(node.attrs);
@@ -227,6 +229,9 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
     },
   },
 };
+
+/** Of a convolution with results of shape `y`; of a weight [o, i, kernel] each result takes i·kernel. */
+const products = (y: Shape, w: Shape) => sizeOf(y) * sizeOf(w.slice(1));
 
 function baseAttrs(attrs: Attrs): ConvAttrs {
   const { strides, pads, dilations, groups } = attrsOf(attrs);

@@ -3,7 +3,7 @@
 import { GraphError } from '../errors.ts';
 import type { Contraction, Factor, Lowered, Lowering, OpRecord, Value } from '../graph/index.ts';
 import { broadcastStrides, ndarray, walk } from '../tensor/ndarray.ts';
-import { broadcastTwo, shapeText } from '../tensor/shape.ts';
+import { broadcastTwo, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
 import { sumTo } from './reduce.ts';
 import { reshape, transpose } from './shape.ts';
@@ -38,6 +38,7 @@ export const linearOps = {
       });
       return y;
     },
+    multiplications: (node, y) => sizeOf(y.shape) * node.inputs[0]!.shape.at(-1)!,
     gradient: (dY, node, _y, needs) => {
       const [a, b] = node.inputs as [Value, Value];
       return [needs[0] ? leftGradient(dY, a, b) : null, needs[1] ? rightGradient(dY, a, b) : null];

@@ -1,21 +1,19 @@
 // Sessions on onnxruntime-node. With web.ts the only files that import a runtime.
 
+import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
 import * as ort from 'onnxruntime-node';
 import { FisherError } from '../errors.ts';
+import { cacheEntry } from './cache.ts';
 import type { FloatTensor, Session, SessionOptions, TensorData } from './session.ts';
+
+/** Opens faster than this are not worth keeping. */
+const WORTH_KEEPING = 200; // ms
 
 /** Opens a session for an ONNX model on the CPU. */
 export async function openSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
-  const session = await ort.InferenceSession.create(model, {
-    executionProviders: ['cpu'],
-    intraOpNumThreads: options.threads ?? cpus().length,
-    interOpNumThreads: 1,
-    executionMode: 'sequential',
-    graphOptimizationLevel: 'all',
-    logSeverityLevel: 3,
-    enableMemPattern: false, // it would reserve the whole peak a second time, for no measurable gain in speed
-  });
+  const session =
+    options.cache === undefined ? await create(model, options) : await cached(model, options.cache, options);
   return {
     run: async (feeds) => {
       const tensors = Object.fromEntries(session.inputNames.map((name) => [name, toTensor(name, feeds[name])]));
@@ -24,6 +22,33 @@ export async function openSession(model: Uint8Array, options: SessionOptions = {
     },
     dispose: () => session.release(),
   };
+}
+
+function create(model: Uint8Array, options: SessionOptions, more: ort.InferenceSession.SessionOptions = {}) {
+  return ort.InferenceSession.create(model, {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: options.threads ?? cpus().length,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    logSeverityLevel: 3,
+    enableMemPattern: false, // it would reserve the whole peak a second time, for no measurable gain in speed
+    ...more,
+  });
+}
+
+async function cached(model: Uint8Array, dir: string, options: SessionOptions): Promise<ort.InferenceSession> {
+  const entry = cacheEntry(dir, model, `onnxruntime ${ort.env.versions.node}`);
+  const optimised = await entry.read();
+  if (optimised) return create(optimised, options, { graphOptimizationLevel: 'disabled' });
+  let session: ort.InferenceSession | undefined;
+  await entry.fill(async (path) => {
+    const began = performance.now();
+    const saved = path === undefined ? {} : { optimizedModelFilePath: path };
+    session = await create(model, options, saved).catch(() => create(model, options)); // where the disk is full, say
+    return path !== undefined && performance.now() - began > WORTH_KEEPING && existsSync(path);
+  });
+  return session!;
 }
 
 function toTensor(name: string, t: TensorData | undefined): ort.Tensor {

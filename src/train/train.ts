@@ -19,6 +19,7 @@ import {
 } from '../models/index.ts';
 import { bitsPerDim } from '../objectives/index.ts';
 import { encode } from '../onnx/index.ts';
+import { sessionCache } from '../runtime/cache.ts';
 import { feedsFor } from '../runtime/feeds.ts';
 import { openSession } from '../runtime/node.ts';
 import {
@@ -92,10 +93,11 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
     (await readCheckpoint(dir, layout, specs, ema !== undefined)) ??
     (await initialState(options, layout, specs, length));
   await trimLog(dir, state.step);
-  const session = await openSession(
-    encode(lower(graph, { examples: batch, group: batch, weights: 'inputs' })),
-    options,
-  );
+  const cache = sessionCache();
+  const session = await openSession(encode(lower(graph, { examples: batch, group: batch, weights: 'inputs' })), {
+    ...options,
+    ...(cache === undefined ? {} : { cache }),
+  });
   const inputs = inputsOf(graph);
   const buffers = Object.fromEntries(
     specs.filter((s) => !s.trainable).map(({ name }) => [name, state.weights[name]!] as const),

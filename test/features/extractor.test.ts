@@ -1,6 +1,8 @@
 // Squared norms from the batched pass against finite differences in float64, against a loop of batches of one, against sums of
 // gradients for groups, and against themselves at other batch sizes, thread counts and plans.
 
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
 import { type Dataset, memoryDataset, syntheticDataset } from '../../src/data/index.ts';
@@ -9,7 +11,8 @@ import { type ExtractorOptions, type FeatureTable, openExtractor } from '../../s
 import { Arena, inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
 import { mul, reduceSum } from '../../src/ops/index.ts';
 import { feedsFor } from '../../src/runtime/feeds.ts';
-import type { Model, ScoringModel } from '../../src/store/index.ts';
+import { loadModel, type Model, type ScoringModel } from '../../src/store/index.ts';
+import { inTemporaryFolder } from '../support/cli.ts';
 import { expectSqNorms } from '../support/compare.ts';
 import { type SmallName, smallModel, smallSizes } from '../support/models.ts';
 import { finiteDifferences } from '../support/run.ts';
@@ -151,5 +154,24 @@ describe('an extractor', () => {
   it('refuses images of another shape', async () => {
     const data = syntheticDataset('noise', { length: 7, shape: [1, 9, 9], seed: 1 });
     await expect(featuresOf(model, data, {})).rejects.toThrow(ModelError);
+  });
+});
+
+describe('a kept session', () => {
+  it('gives the very same numbers as the one it was kept from', async () => {
+    await inTemporaryFolder(async (cache) => {
+      const shipped = await loadModel('models/glow-fashion-mnist');
+      const data = syntheticDataset('noise', { length: 4, shape: [1, 32, 32], seed: 1 });
+      const options = { batch: 4, cache };
+      const first = await featuresOf(shipped, data, options);
+      const [name] = readdirSync(cache);
+      expect(name).toMatch(/\.onnx$/);
+      const kept = statSync(join(cache, name!)).mtimeMs;
+      const second = await featuresOf(shipped, data, options);
+      expect(statSync(join(cache, name!)).mtimeMs).toBeGreaterThan(kept); // it was used
+      expect(second.sqNorms).toEqual(first.sqNorms);
+      expect(second.nll).toEqual(first.nll);
+      expect(readdirSync(cache)).toEqual([name]);
+    });
   });
 });

@@ -1,0 +1,122 @@
+// What a benchmark measures: a model, what is done with it, how many examples at once; and a session that is ready to do it.
+
+import { normGraph } from '../src/features/index.ts';
+import { Arena, type Graph, type Value } from '../src/graph/index.ts';
+import { countMultiplications, type LowerOptions, lower, type WeightTensors } from '../src/lower/index.ts';
+import { architecture, collectSpecs, initialWeights, paramScope } from '../src/models/index.ts';
+import { encode } from '../src/onnx/index.ts';
+import { openSession } from '../src/runtime/node.ts';
+import type { Session, TensorData } from '../src/runtime/session.ts';
+import { loadOnnx, summariseOnnx } from '../src/store/index.ts';
+import { RandomStream } from '../src/tensor/random.ts';
+import { type Shape, sizeOf } from '../src/tensor/shape.ts';
+import { flatten, trainingStep } from '../src/train/index.ts';
+
+/** Shape of the examples for an architecture. */
+const dataOf = (model: string): Shape => (architecture(model).takes === 'bytes' ? [256] : [1, 32, 32]);
+
+export interface Case {
+  readonly model: string;
+  readonly what: 'forward' | 'norms' | 'train';
+  readonly batch: number;
+  readonly group: number;
+  /** Sizes that are not the architecture's own defaults. */
+  readonly config?: Readonly<Record<string, number>>;
+}
+
+export interface Prepared extends Case {
+  readonly session: Session;
+  readonly feeds: Readonly<Record<string, TensorData>>;
+  /** Floating-point operations of a run: those of convolutions and matrix products, from static shapes. */
+  readonly flops: number;
+  readonly compileSeconds: number;
+  readonly openSeconds: number;
+  readonly peakBytes: number;
+  readonly milliseconds: number[];
+}
+
+/** A model's loss and weights: the default sizes of an architecture at their random start (speed does not depend on the values), or a file. */
+async function subject({ model, config: sizes = {} }: Case): Promise<{ loss: () => Value; weights: WeightTensors }> {
+  if (model.endsWith('.onnx')) {
+    const { inputs } = await summariseOnnx(model);
+    const normal = inputs.map((v) => v.name).filter((name) => name === 'eps' || name === 'noise');
+    return loadOnnx(model, { normal });
+  }
+  const arch = architecture(model);
+  const data = dataOf(model);
+  const config = arch.configure(sizes, data);
+  const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
+  const scorer = arch.scorer?.(config, {});
+  return {
+    loss: () => {
+      const scope = paramScope(new Arena());
+      return scorer ? scorer.loss(data, scope) : arch.loss(config, data, scope).nll;
+    },
+    weights: initialWeights(specs, 0),
+  };
+}
+
+/** Compiles the case, opens its session and runs it twice. */
+export async function prepare(c: Case, threads: number): Promise<Prepared> {
+  const { loss, weights } = await subject(c);
+  const before = process.memoryUsage().rss;
+  const began = performance.now();
+  const fed: Record<string, TensorData> = {};
+  let graph: Graph;
+  let options: LowerOptions = { examples: c.batch, group: c.group, weights };
+  if (c.what === 'forward') {
+    const nll = loss();
+    graph = { arena: nll.arena, outputs: { nll } };
+  } else if (c.what === 'norms') {
+    graph = normGraph(loss()).graph;
+  } else {
+    const arch = architecture(c.model);
+    const data = dataOf(c.model);
+    const step = trainingStep(arch, arch.configure(c.config ?? {}, data), data, c.batch);
+    graph = step.graph;
+    options = { examples: c.batch, group: c.batch, weights: 'inputs' };
+    const flat = (values: Float32Array) => ({ data: values, shape: [values.length] });
+    fed.theta = flat(flatten(step.layout, weights));
+    fed.m = flat(new Float32Array(step.layout.size));
+    fed.v = flat(new Float32Array(step.layout.size));
+    for (const name of ['lr', 'correction1', 'correction2']) fed[name] = { data: Float32Array.of(1e-4), shape: [] };
+    for (const s of step.specs) if (!s.trainable) fed[s.name] = weights[s.name]!;
+  }
+  const model = lower(graph, options);
+  const bytes = encode(model);
+  const compiled = performance.now();
+  const session = await openSession(bytes, { threads });
+  const opened = performance.now();
+  for (const { name, dims } of model.inputs) fed[name] ??= { data: uniform(name, sizeOf(dims)), shape: dims };
+  for (let i = 0; i < 2; i++) await session.run(fed);
+  return {
+    ...c,
+    flops: 2 * c.batch * countMultiplications(graph, options.group),
+    session,
+    feeds: fed,
+    compileSeconds: (compiled - began) / 1000,
+    openSeconds: (opened - compiled) / 1000,
+    peakBytes: Math.max(0, process.memoryUsage().rss - before),
+    milliseconds: [],
+  };
+}
+
+function uniform(name: string, size: number): Float32Array {
+  const out = new Float32Array(size);
+  new RandomStream(0, `bench/${name}`).uniform(0, out);
+  return name === 'x' ? out.map((u) => Math.floor(u * 256)) : out;
+}
+
+/** The median of one timed run each in `rounds` rounds through all cases, in milliseconds, is what their `milliseconds` give. */
+export async function measure(cases: readonly Prepared[], rounds: number): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    for (const p of cases) {
+      await p.session.run(p.feeds); // untimed: the threads of the session before spin for a while, and caches are cold
+      const began = performance.now();
+      await p.session.run(p.feeds);
+      p.milliseconds.push(performance.now() - began);
+    }
+  }
+}
+
+export const median = (x: readonly number[]): number => x.toSorted((a, b) => a - b)[x.length >> 1]!;

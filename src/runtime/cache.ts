@@ -1,0 +1,93 @@
+// Graphs as the runtime has optimised them, kept on disk: opening one again takes a fraction of the time.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { cpus, homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** Beyond this many bytes the graphs that were not used for longest are deleted. */
+const LIMIT = 512 * 2 ** 20;
+
+/** Where optimised graphs are kept: $FISHER_OOD_CACHE or ~/.cache/fisher-ood/sessions; undefined where the variable is empty. */
+export function sessionCache(env: Readonly<Record<string, string | undefined>> = process.env): string | undefined {
+  return (env.FISHER_OOD_CACHE ?? join(homedir(), '.cache', 'fisher-ood', 'sessions')) || undefined;
+}
+
+export interface CacheEntry {
+  /** The optimised graph; undefined where there is none, or it is damaged. */
+  read(): Promise<Uint8Array | undefined>;
+  /** Has `make` write it to a path, and keeps it if `make` says so. Throws nothing but what `make` throws. */
+  fill(make: (path: string | undefined) => Promise<boolean>): Promise<void>;
+}
+
+/** The place of a graph. It is told by the graph's bytes, the runtime's version and the processor, for which the runtime lays out its weights. */
+export function cacheEntry(dir: string, model: Uint8Array, runtime: string): CacheEntry {
+  const key = createHash('sha256').update(model).update(`${runtime} ${process.arch} ${cpus()[0]?.model}`).digest('hex');
+  const prefix = `${key.slice(0, 32)}-`;
+  return {
+    async read() {
+      try {
+        const name = (await readdir(dir)).find((entry) => entry.startsWith(prefix));
+        if (name === undefined) return undefined;
+        const path = join(dir, name);
+        const bytes = await readFile(path);
+        if (name !== nameOf(prefix, bytes)) {
+          await rm(path, { force: true });
+          return undefined;
+        }
+        const now = new Date();
+        await utimes(path, now, now);
+        return bytes;
+      } catch {
+        return undefined;
+      }
+    },
+
+    async fill(make) {
+      const temporary = join(dir, `.${randomBytes(8).toString('hex')}.tmp`);
+      const ready = await mkdir(dir, { recursive: true }).then(
+        () => true,
+        () => false,
+      );
+      let made = false;
+      try {
+        made = await make(ready ? temporary : undefined);
+      } finally {
+        if (ready && !made) await rm(temporary, { force: true });
+      }
+      if (!ready || !made) return;
+      try {
+        const bytes = await readFile(temporary);
+        if (bytes.length <= LIMIT) {
+          await rename(temporary, join(dir, nameOf(prefix, bytes)));
+          await prune(dir);
+        }
+      } catch {
+        // A cache that cannot be written is none; what it was for has been done.
+      } finally {
+        await rm(temporary, { force: true }).catch(() => undefined);
+      }
+    },
+  };
+}
+
+/** The name carries the hash of the content: a damaged file is not what its name says. */
+const nameOf = (prefix: string, bytes: Uint8Array) =>
+  `${prefix}${createHash('sha256').update(bytes).digest('hex').slice(0, 32)}.onnx`;
+
+async function prune(dir: string): Promise<void> {
+  const names = (await readdir(dir)).filter((name) => name.endsWith('.onnx') || name.endsWith('.tmp'));
+  const files = await Promise.all(
+    names.map(async (name) => {
+      const path = join(dir, name);
+      const { size, mtimeMs } = await stat(path);
+      return { path, size, mtimeMs };
+    }),
+  );
+  let total = 0;
+  for (const { path, size, mtimeMs } of files.sort((a, b) => b.mtimeMs - a.mtimeMs)) {
+    total += size;
+    const abandoned = path.endsWith('.tmp') && Date.now() - mtimeMs > 3_600_000; // of a process that was killed
+    if (total > LIMIT || abandoned) await rm(path, { force: true });
+  }
+}
