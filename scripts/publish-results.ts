@@ -1,10 +1,12 @@
-// A finished reproduction in; what we publish of it out: report, numbers, and checkpoints in half precision as far as they fit.
+// A finished reproduction in; what we publish of it out: report, its picture, numbers, a summary, and checkpoints in half precision as far as
+// they fit.
 //
 //     npx tsx scripts/publish-results.ts DIR     (DIR of `fisher-ood reproduce cpu --out DIR`)
 
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { launch } from 'puppeteer-core';
 import { readSafetensors, writeSafetensors } from '../src/store/index.ts';
 
 const target = fileURLToPath(new URL('../docs/results', import.meta.url));
@@ -37,3 +39,76 @@ for (const name of models.toSorted((a, b) => rank(a) - rank(b))) {
   await copyFile(join(source, 'models', name, 'model.json'), join(dir, 'model.json'));
 }
 console.log(`${target}: ${total} bytes of checkpoints`);
+
+interface Results {
+  readonly preset: string;
+  readonly experiments: Readonly<
+    Record<string, { readonly claim: string; readonly finding: string; readonly numbers: unknown }>
+  >;
+}
+
+/** Bits/dim that others report, by model and set, with what their models are. */
+const published: Readonly<Record<string, string>> = {
+  'glow fashion-mnist': '2.958 (Nalisnick et al. 2019)',
+  'glow cifar10': '3.464 (Nalisnick et al. 2019), 3.35 (Kingma & Dhariwal 2018)',
+  'ddpm cifar10': '≤ 3.75 (Ho et al. 2020)',
+  'vae cifar10': '4.70 for one Gaussian over all pixels, < 4.13 for DRAW (van den Oord et al. 2016)',
+};
+
+function summary({ preset, experiments }: Results): string {
+  const models = experiments.paradox!.numbers as readonly {
+    readonly model: string;
+    readonly in: string;
+    readonly bitsPerDim?: number;
+    readonly bound?: { readonly bitsPerDim: number; readonly examples: number };
+  }[];
+  const rows = models.map((m) => {
+    const bits = m.bound
+      ? `≤ ${m.bound.bitsPerDim.toFixed(2)} (${m.bound.examples} images)`
+      : (m.bitsPerDim?.toFixed(3) ?? '–');
+    return `| ${m.model} | ${m.in} | ${bits} | ${published[`${m.model} ${m.in}`] ?? ''} |`;
+  });
+  const sections = Object.entries(experiments).map(
+    ([id, { claim, finding }]) => `**${id}.** The paper: ${claim}\n\nHere: ${finding}\n`,
+  );
+  return `# Results of \`fisher-ood reproduce ${preset}\`
+
+Made by \`scripts/publish-results.ts\` from [results.json](results.json); [report.html](report.html) has all tables and figures in one page,
+[docs/reproducing.md](../reproducing.md) says how it was made and how long that takes. \`checkpoints/\` holds the models in half precision.
+
+![The beginning of the report](report.png)
+
+## Models
+
+Test bits/dim, of the held-out half:
+
+| model | learned | here | published, for models of other sizes |
+| --- | --- | --- | --- |
+${rows.join('\n')}
+
+## What the paper claims and what we see
+
+${sections.join('\n')}`;
+}
+
+/** The report as a browser shows it. */
+async function screenshot(): Promise<void> {
+  const browser = await launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu'],
+  });
+  try {
+    const page = await browser.newPage();
+    await page.setViewport({ width: 1000, height: 1900 });
+    await page.goto(`file://${join(target, 'report.html')}`);
+    await page.screenshot({ path: join(target, 'report.png') });
+  } finally {
+    await browser.close();
+  }
+}
+
+await writeFile(
+  join(target, 'README.md'),
+  summary(JSON.parse(await readFile(join(target, 'results.json'), 'utf8')) as Results),
+);
+await screenshot();

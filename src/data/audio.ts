@@ -40,11 +40,13 @@ export function readWav(bytes: Uint8Array, path: string): Float64Array {
     const wav = new wavefile.WaveFile(bytes);
     const { numChannels, sampleRate: rate } = wav.fmt as { numChannels: number; sampleRate: number };
     if (rate < 1000 || rate > 1e6) throw new Error(`has ${rate} samples per second, expected 1000 to 1,000,000`);
+    const { chunkSize, samples: encoded } = wav.data as { chunkSize: number; samples: Uint8Array };
+    if (encoded.length < chunkSize) throw new Error(`has ${encoded.length} of ${chunkSize} bytes of samples`);
     wav.toBitDepth('64');
     if (rate !== sampleRate) wav.toSampleRate(sampleRate);
-    const samples = wav.getSamples(true, Float64Array) as unknown as Float64Array; // declared as bytes
-    const mono = Float64Array.from({ length: Math.floor(samples.length / numChannels) }, (_, i) =>
-      samples.subarray(i * numChannels, (i + 1) * numChannels).reduce((sum, value) => sum + value / numChannels, 0),
+    const values = wav.getSamples(true, Float64Array) as unknown as Float64Array; // declared as bytes
+    const mono = Float64Array.from({ length: Math.floor(values.length / numChannels) }, (_, i) =>
+      values.subarray(i * numChannels, (i + 1) * numChannels).reduce((sum, value) => sum + value / numChannels, 0),
     );
     if (mono.length === 0) throw new Error('has no samples');
     const wrong = mono.findIndex((value) => !Number.isFinite(value));

@@ -10,7 +10,9 @@ import { zipSync } from 'fflate';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
+import wavefile from 'wavefile';
 import { DataError } from '../errors.ts';
+import { openRecordings } from './audio.ts';
 import { openCifar10 } from './cifar.ts';
 import type { Dataset } from './dataset.ts';
 import { openFolder } from './folder.ts';
@@ -81,6 +83,10 @@ function mat(n: number, compress: boolean): Uint8Array {
   return new Uint8Array(Buffer.concat([header, compress ? element(15, deflateSync(matrix)) : matrix]));
 }
 
+const wave = new wavefile.WaveFile();
+wave.fromScratch(2, 11025, '16', [pixels(150), pixels(150)]);
+const recording = wave.toBuffer();
+
 interface Reader {
   readonly file: string;
   readonly bytes: Uint8Array;
@@ -100,6 +106,7 @@ const readers: Readonly<Record<string, Reader>> = {
   cifar10: { file: 'a.bin', bytes: new Uint8Array(3 * 3073), open: (p) => openCifar10([p], p), step: 61, runs: 50 },
   mat: { file: 'a.mat', bytes: mat(3, false), open: openMat, step: 3, runs: 150 },
   'mat, compressed': { file: 'b.mat', bytes: mat(3, true), open: openMat, step: 3, runs: 150 },
+  wav: { file: 'a.wav', bytes: recording, open: (p) => openRecordings([p], p), step: 7, runs: 150 },
   'parquet, snappy': { file: 'a.parquet', bytes: await parquet('SNAPPY'), open: openParquet, step: 17, runs: 80 },
   'parquet, plain': { file: 'b.parquet', bytes: await parquet('UNCOMPRESSED'), open: openParquet, step: 17, runs: 80 },
   'parquet, gzip': { file: 'c.parquet', bytes: await parquet('GZIP'), open: openParquet, step: 29, runs: 50 },

@@ -74,7 +74,7 @@ const glow = (set: string, steps: number) => image('glow', set, steps, 0.002, { 
 const vae = (set: string, steps: number, more: Partial<ModelPlan> = {}) =>
   image('vae', set, steps, 0.002, { config: vaeConfig, ...more });
 const ddpm = (set: string) =>
-  image('ddpm', set, 1500, 0.001, { warmUp: 200, ema: 0.995, limit: 1000, boundExamples: 32 });
+  image('ddpm', set, 1200, 0.001, { warmUp: 200, ema: 0.995, limit: 1000, boundExamples: 32 });
 
 const text = (steps: number, config: Readonly<Record<string, unknown>> = {}): ModelPlan => ({
   id: 'transformer-shakespeare',
@@ -114,17 +114,17 @@ const cpu: Preset = {
       glow('cifar10', 4000),
       glow('svhn', 2500),
       vae('fashion-mnist', 4000),
-      vae('mnist', 2000),
-      vae('cifar10', 4000),
-      vae('svhn', 2000),
-      vae('celeba', 2000),
-      vae('gtsrb', 2000),
+      vae('mnist', 1500),
+      vae('cifar10', 3000),
+      vae('svhn', 1500),
+      vae('celeba', 1500),
+      vae('gtsrb', 1500),
       ddpm('fashion-mnist'),
       ddpm('cifar10'),
-      image('pixelcnn', 'fashion-mnist', 1500, 0.003, { limit: 1000 }),
+      image('pixelcnn', 'fashion-mnist', 1200, 0.003, { limit: 1000 }),
     ],
-    text: [text(1000)],
-    audio: [audio(1500, vaeConfig)],
+    text: [text(800)],
+    audio: [audio(1000, vaeConfig)],
   },
   limit: 2000,
   groups: [1, 5],
