@@ -10,7 +10,7 @@ const downloadable = Object.keys(knownSets).filter((name) => knownSets[name]!.do
 
 export const dataCommand: Command = {
   synopsis: 'list | get NAME...',
-  about: 'Lists the known data sets and where they lie; downloads those that are not there.',
+  about: 'Lists the known data sets and where they lie; downloads them.',
   details: [
     `get knows ${downloadable.join(', ')}. Files go to --data-dir, else to $FISHER_OOD_DATA, else to\n` +
       '~/.cache/fisher-ood/data, and are checked against published checksums. A download that broke off goes on where it was:\n' +

@@ -44,6 +44,8 @@ function overview(): string {
 
 /** Runs one command and sets the exit code of the process. Never throws. */
 export async function main(argv: readonly string[]): Promise<void> {
+  // Whoever reads the output may have enough of it, as `head` has.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   process.exitCode = await run(argv);
 }
 

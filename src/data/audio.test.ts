@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import wavefile from 'wavefile';
 import { logMel, openRecordings, readWav } from './audio.ts';
 import { openData } from './open.ts';
 
@@ -122,6 +123,69 @@ describe('readWav', () => {
     const fast = readWav(wav(tone(440, 0.5, 22050), { rate: 22050 }), 'f');
     expect(Math.abs(fast.length - 4000)).toBeLessThan(3);
     expect(loudest(logMel(fast), 16)).toBe(rowOf(440));
+  });
+});
+
+describe('what is in a WAV file', () => {
+  const samples = tone(440, 0.1);
+  const near = (a: Float64Array, by: number) =>
+    expect(Math.max(...samples.map((v, i) => Math.abs(v - a[i]!)))).toBeLessThan(by);
+  const made = (depth: string, values: readonly number[]) => {
+    const wave = new wavefile.WaveFile();
+    wave.fromScratch(1, 8000, depth, values as number[]);
+    return wave;
+  };
+  const sixteen = () =>
+    made(
+      '16',
+      samples.map((s) => Math.round(s * 32767)),
+    );
+
+  it('may be floats, A-law and µ-law', () => {
+    near(readWav(made('32f', samples).toBuffer(), 'f'), 1e-6);
+    const [a, mu] = [sixteen(), sixteen()];
+    a.toALaw();
+    mu.toMuLaw();
+    near(readWav(a.toBuffer(), 'f'), 0.02);
+    near(readWav(mu.toBuffer(), 'f'), 0.02);
+  });
+
+  it('may be floats with an extensible header', () => {
+    const plain = Buffer.from(made('32f', samples).toBuffer());
+    const at = plain.indexOf('data');
+    const fmt = Buffer.alloc(48);
+    fmt.write('fmt ');
+    fmt.writeUInt32LE(40, 4);
+    plain.copy(fmt, 8, 20, 36);
+    fmt.writeUInt16LE(0xfffe, 8);
+    fmt.writeUInt16LE(3, 8 + 24);
+    const file = Buffer.concat([plain.subarray(0, 12), fmt, plain.subarray(at)]);
+    near(readWav(new Uint8Array(file), 'f'), 1e-6);
+  });
+
+  it('may be lists before and after the samples, however many', () => {
+    const list = Buffer.from('LIST\x04\0\0\0INFOjunk\0\0\0\0', 'latin1');
+    const plain = Buffer.from(sixteen().toBuffer());
+    const lists = Buffer.concat(new Array<Buffer>(60).fill(list));
+    const file = Buffer.concat([plain.subarray(0, 36), lists, plain.subarray(36), lists]);
+    near(readWav(new Uint8Array(file), 'f'), 1e-4);
+  });
+
+  it('is read in its middle only', () => {
+    const long = wav(new Array<number>(4_000_000).fill(0.1));
+    const before = process.memoryUsage().rss;
+    const began = performance.now();
+    expect(readWav(long, 'f').length).toBe(5216);
+    expect(performance.now() - began).toBeLessThan(500);
+    expect(process.memoryUsage().rss - before).toBeLessThan(50e6);
+  });
+
+  it('is refused where its encoding is another', () => {
+    const mp3 = Buffer.from(sixteen().toBuffer());
+    mp3.writeUInt16LE(0x55, 20);
+    expect(() => readWav(new Uint8Array(mp3), 'f')).toThrow(
+      'f: cannot be read as a WAV file: has encoding 85 of 16 bits',
+    );
   });
 });
 

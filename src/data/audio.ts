@@ -34,29 +34,101 @@ export async function openRecordings(paths: readonly string[], name: string): Pr
   });
 }
 
-/** The samples of a WAV file as one channel of 8 kHz. */
+/** Samples besides the covered ones that a resampling filter may want to see. */
+const margin = 256;
+
+/**
+ * The middle of a WAV file, of at most 0.65 s and a little more, as one channel of 8 kHz. Integers of 8 to 32 bits, floats of 32 or 64, A-law and
+ * µ-law.
+ */
 export function readWav(bytes: Uint8Array, path: string): Float64Array {
   try {
-    const wav = new wavefile.WaveFile(bytes);
-    const { numChannels, sampleRate: rate } = wav.fmt as { numChannels: number; sampleRate: number };
-    if (rate < 1000 || rate > 1e6) throw new Error(`has ${rate} samples per second, expected 1000 to 1,000,000`);
-    const { chunkSize, samples: encoded } = wav.data as { chunkSize: number; samples: Uint8Array };
-    if (encoded.length < chunkSize) throw new Error(`has ${encoded.length} of ${chunkSize} bytes of samples`);
-    wav.toBitDepth('64');
-    if (rate !== sampleRate) wav.toSampleRate(sampleRate);
-    const values = wav.getSamples(true, Float64Array) as unknown as Float64Array; // declared as bytes
-    const mono = Float64Array.from({ length: Math.floor(values.length / numChannels) }, (_, i) =>
-      values.subarray(i * numChannels, (i + 1) * numChannels).reduce((sum, value) => sum + value / numChannels, 0),
-    );
-    if (mono.length === 0) throw new Error('has no samples');
-    const wrong = mono.findIndex((value) => !Number.isFinite(value));
-    if (wrong >= 0) throw new Error(`sample ${wrong} is ${mono[wrong]}`);
-    return mono;
+    return decode(middleOf(bytes));
   } catch (error) {
     throw new DataError(`${path}: cannot be read as a WAV file: ${error instanceof Error ? error.message : error}`, {
       cause: error,
     });
   }
+}
+
+function decode(wav: wavefile.WaveFile): Float64Array {
+  const { numChannels, sampleRate: rate } = wav.fmt as Format;
+  if (wav.bitDepth === '8a') wav.fromALaw();
+  if (wav.bitDepth === '8m') wav.fromMuLaw();
+  wav.toBitDepth('64');
+  if (rate !== sampleRate) wav.toSampleRate(sampleRate);
+  const values = wav.getSamples(true, Float64Array) as unknown as Float64Array; // declared as bytes
+  const mono = Float64Array.from({ length: Math.floor(values.length / numChannels) }, (_, i) =>
+    values.subarray(i * numChannels, (i + 1) * numChannels).reduce((sum, value) => sum + value / numChannels, 0),
+  );
+  const wrong = mono.findIndex((value) => !Number.isFinite(value));
+  if (wrong >= 0) throw new Error(`sample ${wrong} is ${mono[wrong]}`);
+  return mono;
+}
+
+interface Format {
+  readonly numChannels: number;
+  readonly sampleRate: number;
+}
+
+/** Codes of encodings: integers, floats, A-law, µ-law, and 'see below'. */
+const [PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE] = [1, 3, 6, 7, 0xfffe] as const;
+
+/**
+ * A WAV file of what is needed of this one: its format, plainly said, and its middle. The library takes it from there; by itself it reads floats with an
+ * extensible header as integers, any encoding as PCM, and takes very long for some files with lists.
+ */
+function middleOf(bytes: Uint8Array): wavefile.WaveFile {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const tag = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4));
+  if (bytes.length < 12 || tag(0) !== 'RIFF' || tag(8) !== 'WAVE')
+    throw new Error("does not start with 'RIFF' and 'WAVE'");
+  let format: { start: number; size: number } | undefined;
+  let data: { start: number; size: number } | undefined;
+  for (let at = 12; at + 8 <= bytes.length && !(format && data); ) {
+    const chunk = { start: at + 8, size: view.getUint32(at + 4, true) };
+    if (tag(at) === 'fmt ') format = chunk;
+    if (tag(at) === 'data') data = chunk;
+    at = chunk.start + chunk.size + (chunk.size % 2);
+  }
+  if (!format || format.size < 16 || !data) throw new Error("has no chunks 'fmt ' and 'data'");
+  if (data.start + data.size > bytes.length) {
+    throw new Error(`has ${bytes.length - data.start} of ${data.size} bytes of samples`);
+  }
+  const [code, channels] = [view.getUint16(format.start, true), view.getUint16(format.start + 2, true)];
+  const rate = view.getUint32(format.start + 4, true);
+  const bits = view.getUint16(format.start + 14, true);
+  const encoding = code === EXTENSIBLE && format.size >= 26 ? view.getUint16(format.start + 24, true) : code;
+  const depths = { [PCM]: [8, 16, 24, 32], [FLOAT]: [32, 64], [A_LAW]: [8], [MU_LAW]: [8] } as Record<number, number[]>;
+  if (!depths[encoding]?.includes(bits)) {
+    throw new Error(`has encoding ${encoding} of ${bits} bits, expected integers, floats, A-law or µ-law`);
+  }
+  if (channels < 1 || channels > 64) throw new Error(`has ${channels} channels, expected 1 to 64`);
+  if (rate < 1000 || rate > 1e6) throw new Error(`has ${rate} samples per second, expected 1000 to 1,000,000`);
+  const width = (channels * bits) / 8;
+  const samples = Math.floor(data.size / width);
+  if (samples === 0) throw new Error('has no samples');
+  const most = Math.ceil((covered * rate) / sampleRate) + (rate === sampleRate ? 0 : 2 * margin);
+  const first = Math.max(0, Math.floor((samples - most) / 2));
+  const body = bytes.subarray(data.start + first * width, data.start + Math.min(samples, first + most) * width);
+
+  const out = new Uint8Array(44 + body.length);
+  const head = new DataView(out.buffer);
+  const write = (at: number, text: string) => out.set(new TextEncoder().encode(text), at);
+  write(0, 'RIFF');
+  head.setUint32(4, 36 + body.length, true);
+  write(8, 'WAVEfmt ');
+  head.setUint32(16, 16, true);
+  head.setUint16(20, encoding, true);
+  head.setUint16(22, channels, true);
+  head.setUint32(24, rate, true);
+  head.setUint32(28, rate * width, true);
+  head.setUint16(32, width, true);
+  head.setUint16(34, bits, true);
+  write(36, 'data');
+  head.setUint32(40, body.length, true);
+  out.set(body, 44);
+  return new wavefile.WaveFile(out);
 }
 
 const fft = new FFT(frame);

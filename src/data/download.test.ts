@@ -111,6 +111,25 @@ describe('download', () => {
     await rm(dir);
   });
 
+  it('leaves a file to the process that is at it, and takes over from one that is dead', async () => {
+    await mkdir(join(dir, 'set'), { recursive: true });
+    const lock = join(dir, 'set/file.gz.part.lock');
+    await writeFile(lock, String(process.ppid));
+    await expect(download(plain, dir)).rejects.toThrow(
+      `${plain.url}: process ${process.ppid} is downloading it already`,
+    );
+    expect(requests.length).toBe(0);
+    await writeFile(lock, '99999999');
+    await download(plain, dir);
+    expect(await readdir(join(dir, 'set'))).toEqual(['file.gz']);
+  });
+
+  it('refuses what is no address', async () => {
+    await expect(download(plain, dir, { from: 'mirror.local/x' })).rejects.toThrow(
+      'mirror.local/x/file.gz: is no address',
+    );
+  });
+
   it('asks another address for the file of the same name', async () => {
     await download({ ...plain, url: 'http://127.0.0.1:1/somewhere/file.gz' }, dir, { from: `${address}/` });
     expect((await result()).equals(content)).toBe(true);

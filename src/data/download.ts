@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -40,27 +40,66 @@ export interface DownloadOptions {
  * `.part`, from which the next call goes on. Returns whether there was something to do.
  *
  * Throws a DataError, naming the address, where the server cannot be reached, does not have the file, or sends one whose checksum is
- * another; where the disk is full, naming the path. Nothing but a `.part` is left then.
+ * another; where the disk is full, naming the path; where another process is at it. Nothing but a `.part` is left then.
  */
 export async function download(task: Download, dir: string, options: DownloadOptions = {}): Promise<boolean> {
   const paths = task.files.map((file) => join(dir, file));
   if (paths.every((path) => existsSync(path))) return false;
   const folder = dirname(paths[0]!);
   const url = options.from === undefined ? task.url : `${options.from.replace(/\/$/, '')}/${basename(task.url)}`;
+  if (!URL.canParse(url)) throw new DataError(`${url}: is no address, expected one such as https://example.org/files`);
   const part = join(folder, `${basename(new URL(url).pathname)}.part`);
   try {
     await mkdir(folder, { recursive: true });
-    await fetchFile(url, part, options.onProgress);
-    await verify(part, url, task.checksum);
-    if (task.unpack === 'tar') await unpackTar(part, url, paths);
-    else if (task.unpack === 'parts') await cut(part, paths, task.parts!);
-    else await rename(part, paths[0]!);
+    const unlock = await lock(`${part}.lock`, url);
+    try {
+      await fetchFile(url, part, options.onProgress);
+      await verify(part, url, task.checksum);
+      if (task.unpack === 'tar') await unpackTar(part, url, paths);
+      else if (task.unpack === 'parts') await cut(part, paths, task.parts!);
+      else await moveFlushed(part, paths[0]!);
+      await rm(part, { force: true });
+    } finally {
+      await unlock();
+    }
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(`${part}: cannot write what ${url} sends: ${reasonOf(error, folder)}`, { cause: error });
   }
-  await rm(part, { force: true });
   return true;
+}
+
+/** Makes a file with our process number, or throws a DataError where one of a process that lives is there. */
+async function lock(path: string, url: string): Promise<() => Promise<void>> {
+  const write = () => writeFile(path, String(process.pid), { flag: 'wx' });
+  try {
+    await write();
+  } catch (error) {
+    const owner = Number(await readFile(path, 'utf8').catch(() => Number.NaN));
+    if (isAlive(owner)) throw new DataError(`${url}: process ${owner} is downloading it already`);
+    await rm(path, { force: true });
+    await write().catch(() => {
+      throw error;
+    });
+  }
+  return () => rm(path, { force: true });
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0); // only asks
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+/** Renames a file whose content is on the disk before its new name is: a power cut leaves the whole file or none. */
+async function moveFlushed(from: string, to: string): Promise<void> {
+  const handle = await open(from, 'r+');
+  await handle.sync().finally(() => handle.close());
+  await rename(from, to);
 }
 
 /** Fills `part` from the address, from where it ends on where the server can do that. */
@@ -77,7 +116,8 @@ async function fetchFile(url: string, part: string, onProgress: DownloadOptions[
   }
   const length = Number(response.headers.get('content-length') ?? Number.NaN);
   let done = resumed ? had : 0;
-  const of = Number.isFinite(length) ? { of: done + length } : {};
+  // A server that compresses on the way tells the length of what it sends, not of what arrives.
+  const of = Number.isFinite(length) && !response.headers.has('content-encoding') ? { of: done + length } : {};
   const source = Readable.fromWeb(response.body as import('node:stream/web').ReadableStream<Uint8Array>);
   let broken: unknown;
   source.on('error', (error) => {
@@ -99,7 +139,9 @@ async function fetchFile(url: string, part: string, onProgress: DownloadOptions[
 
 async function get(url: string, from: number): Promise<Response> {
   try {
-    return await fetch(url, from > 0 ? { headers: { range: `bytes=${from}-` } } : {});
+    return await fetch(url, {
+      headers: { 'accept-encoding': 'identity', ...(from > 0 ? { range: `bytes=${from}-` } : {}) },
+    });
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
     throw new DataError(`${url}: cannot be reached: ${cause}`, { cause: error });
@@ -121,13 +163,24 @@ async function verify(part: string, url: string, checksum: Download['checksum'])
 
 async function unpackTar(archive: string, url: string, paths: readonly string[]): Promise<void> {
   const folder = dirname(paths[0]!);
-  const temporary = await mkdtemp(join(folder, '.unpack-'));
+  const prefix = '.unpack-';
+  for (const left of (await readdir(folder)).filter((name) => name.startsWith(prefix))) {
+    await rm(join(folder, left), { recursive: true, force: true }); // by a process that was killed; we hold the lock
+  }
+  const temporary = await mkdtemp(join(folder, prefix));
   try {
     const wanted = new Set(paths.map((path) => basename(path)));
-    await extract({ file: archive, cwd: temporary, strip: 1, filter: (path) => wanted.has(basename(path)) });
+    // Strict: otherwise a full disk is a warning.
+    await extract({
+      file: archive,
+      cwd: temporary,
+      strip: 1,
+      strict: true,
+      filter: (path) => wanted.has(basename(path)),
+    });
     const missing = paths.find((path) => !existsSync(join(temporary, basename(path))));
     if (missing !== undefined) throw new DataError(`${url}: holds no file ${basename(missing)}`);
-    for (const path of paths) await rename(join(temporary, basename(path)), path);
+    for (const path of paths) await moveFlushed(join(temporary, basename(path)), path);
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -34,6 +34,27 @@ describe('a cache entry', () => {
     await writeFile(join(dir, name!), bytes(7, 9));
     expect(await read(bytes(1))).toBeUndefined();
     expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('can be dropped', async () => {
+    await cacheEntry(dir, bytes(1), 'a').fill(made(bytes(7)));
+    await cacheEntry(dir, bytes(2), 'a').fill(made(bytes(8)));
+    await cacheEntry(dir, bytes(1), 'a').drop();
+    expect(await read(bytes(1))).toBeUndefined();
+    expect(await read(bytes(2))).toEqual([8]);
+  });
+
+  it('cleans up what killed processes left, and touches no files of others', async () => {
+    const old = new Date(Date.now() - 7_200_000);
+    for (const name of ['.0123456789abcdef.tmp', 'other.tmp', 'model.onnx']) {
+      await writeFile(join(dir, name), 'x');
+      await utimes(join(dir, name), old, old);
+    }
+    await cacheEntry(dir, bytes(1), 'a').fill(made(bytes(7)));
+    expect((await readdir(dir)).filter((name) => !/^[0-9a-f]{32}-/.test(name)).sort()).toEqual([
+      'model.onnx',
+      'other.tmp',
+    ]);
   });
 
   it('keeps nothing that is not worth it, or was not made', async () => {

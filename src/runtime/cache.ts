@@ -1,8 +1,9 @@
 // Graphs as the runtime has optimised them, kept on disk: opening one again takes a fraction of the time.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
-import { cpus, homedir } from 'node:os';
+import { constants, readFileSync } from 'node:fs';
+import { access, mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { cpus, homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 
 /** Beyond this many bytes the graphs that were not used for longest are deleted. */
@@ -16,18 +17,26 @@ export function sessionCache(env: Readonly<Record<string, string | undefined>> =
 export interface CacheEntry {
   /** The optimised graph; undefined where there is none, or it is damaged. */
   read(): Promise<Uint8Array | undefined>;
+  /** Deletes it: the runtime does not take it. */
+  drop(): Promise<void>;
   /** Has `make` write it to a path, and keeps it if `make` says so. Throws nothing but what `make` throws. */
   fill(make: (path: string | undefined) => Promise<boolean>): Promise<void>;
 }
 
 /** The place of a graph. It is told by the graph's bytes, the runtime's version and the processor, for which the runtime lays out its weights. */
 export function cacheEntry(dir: string, model: Uint8Array, runtime: string): CacheEntry {
-  const key = createHash('sha256').update(model).update(`${runtime} ${process.arch} ${cpus()[0]?.model}`).digest('hex');
+  const key = createHash('sha256').update(model).update(`${runtime} ${processor()}`).digest('hex');
   const prefix = `${key.slice(0, 32)}-`;
+  const find = async () => (await readdir(dir)).find((entry) => entry.startsWith(prefix) && OURS.test(entry));
   return {
+    async drop() {
+      const name = await find().catch(() => undefined);
+      if (name !== undefined) await rm(join(dir, name), { force: true }).catch(() => undefined);
+    },
+
     async read() {
       try {
-        const name = (await readdir(dir)).find((entry) => entry.startsWith(prefix));
+        const name = await find();
         if (name === undefined) return undefined;
         const path = join(dir, name);
         const bytes = await readFile(path);
@@ -36,7 +45,7 @@ export function cacheEntry(dir: string, model: Uint8Array, runtime: string): Cac
           return undefined;
         }
         const now = new Date();
-        await utimes(path, now, now);
+        await utimes(path, now, now).catch(() => undefined); // a folder that is only for reading serves as well
         return bytes;
       } catch {
         return undefined;
@@ -45,10 +54,12 @@ export function cacheEntry(dir: string, model: Uint8Array, runtime: string): Cac
 
     async fill(make) {
       const temporary = join(dir, `.${randomBytes(8).toString('hex')}.tmp`);
-      const ready = await mkdir(dir, { recursive: true }).then(
-        () => true,
-        () => false,
-      );
+      const ready = await mkdir(dir, { recursive: true })
+        .then(() => access(dir, constants.W_OK))
+        .then(
+          () => true,
+          () => false,
+        );
       let made = false;
       try {
         made = await make(ready ? temporary : undefined);
@@ -75,8 +86,22 @@ export function cacheEntry(dir: string, model: Uint8Array, runtime: string): Cac
 const nameOf = (prefix: string, bytes: Uint8Array) =>
   `${prefix}${createHash('sha256').update(bytes).digest('hex').slice(0, 32)}.onnx`;
 
+/** Graphs and what a killed process left of one. The folder may hold files of others. */
+const OURS = /^([0-9a-f]{32}-[0-9a-f]{32}\.onnx|\.[0-9a-f]{16}\.tmp)$/;
+
+/** What decides how the runtime lays out weights: the processor's instructions, where the system tells them. */
+function processor(): string {
+  try {
+    const flags = /^(flags|Features)\s*:.*$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[0];
+    if (flags !== undefined) return `${process.arch} ${flags}`;
+  } catch {
+    // not Linux
+  }
+  return `${process.arch} ${cpus()[0]?.model} ${hostname()}`;
+}
+
 async function prune(dir: string): Promise<void> {
-  const names = (await readdir(dir)).filter((name) => name.endsWith('.onnx') || name.endsWith('.tmp'));
+  const names = (await readdir(dir)).filter((name) => OURS.test(name));
   const files = await Promise.all(
     names.map(async (name) => {
       const path = join(dir, name);

@@ -1,6 +1,5 @@
 // Sessions on onnxruntime-node. With web.ts the only files that import a runtime.
 
-import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
 import * as ort from 'onnxruntime-node';
 import { FisherError } from '../errors.ts';
@@ -40,13 +39,25 @@ function create(model: Uint8Array, options: SessionOptions, more: ort.InferenceS
 async function cached(model: Uint8Array, dir: string, options: SessionOptions): Promise<ort.InferenceSession> {
   const entry = cacheEntry(dir, model, `onnxruntime ${ort.env.versions.node}`);
   const optimised = await entry.read();
-  if (optimised) return create(optimised, options, { graphOptimizationLevel: 'disabled' });
+  if (optimised) {
+    try {
+      return await create(optimised, options, { graphOptimizationLevel: 'disabled' });
+    } catch {
+      await entry.drop();
+    }
+  }
   let session: ort.InferenceSession | undefined;
   await entry.fill(async (path) => {
     const began = performance.now();
-    const saved = path === undefined ? {} : { optimizedModelFilePath: path };
-    session = await create(model, options, saved).catch(() => create(model, options)); // where the disk is full, say
-    return path !== undefined && performance.now() - began > WORTH_KEEPING && existsSync(path);
+    let saved = path !== undefined;
+    session = await create(model, options, path === undefined ? {} : { optimizedModelFilePath: path }).catch(
+      (error) => {
+        if (!saved) throw error;
+        saved = false; // the disk may be full; whether the graph is at fault, the second try tells
+        return create(model, options);
+      },
+    );
+    return saved && performance.now() - began > WORTH_KEEPING;
   });
   return session!;
 }

@@ -1,7 +1,8 @@
 // Squared norms from the batched pass against finite differences in float64, against a loop of batches of one, against sums of
 // gradients for groups, and against themselves at other batch sizes, thread counts and plans.
 
-import { readdirSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
@@ -172,6 +173,16 @@ describe('a kept session', () => {
       expect(second.sqNorms).toEqual(first.sqNorms);
       expect(second.nll).toEqual(first.nll);
       expect(readdirSync(cache)).toEqual([name]);
+
+      // What the runtime does not take is made anew, whatever its checksum says.
+      const broken = 'not a graph';
+      const sum = createHash('sha256').update(broken).digest('hex').slice(0, 32);
+      rmSync(join(cache, name!));
+      writeFileSync(join(cache, `${name!.slice(0, 33)}${sum}.onnx`), broken);
+      expect((await featuresOf(shipped, data, options)).sqNorms).toEqual(first.sqNorms);
+      const [again, ...more] = readdirSync(cache);
+      expect([again!.slice(0, 33), more]).toEqual([name!.slice(0, 33), []]);
+      expect(again).not.toContain(sum);
     });
   });
 });
