@@ -56,10 +56,16 @@ async function subject({ model, config: sizes = {} }: Case): Promise<{ loss: () 
   };
 }
 
-/** Compiles the case, opens its session and runs it twice. */
-export async function prepare(c: Case, threads: number): Promise<Prepared> {
+export interface Compiled {
+  /** The ONNX model. */
+  readonly bytes: Uint8Array;
+  readonly feeds: Readonly<Record<string, TensorData>>;
+  readonly flops: number;
+  readonly compileSeconds: number;
+}
+
+export async function compile(c: Case): Promise<Compiled> {
   const { loss, weights } = await subject(c);
-  const before = process.memoryUsage().rss;
   const began = performance.now();
   const fed: Record<string, TensorData> = {};
   let graph: Graph;
@@ -84,21 +90,21 @@ export async function prepare(c: Case, threads: number): Promise<Prepared> {
   }
   const model = lower(graph, options);
   const bytes = encode(model);
-  const compiled = performance.now();
-  const session = await openSession(bytes, { threads });
-  const opened = performance.now();
+  const compileSeconds = (performance.now() - began) / 1000;
   for (const { name, dims } of model.inputs) fed[name] ??= { data: uniform(name, sizeOf(dims)), shape: dims };
-  for (let i = 0; i < 2; i++) await session.run(fed);
-  return {
-    ...c,
-    flops: 2 * c.batch * countMultiplications(graph, options.group),
-    session,
-    feeds: fed,
-    compileSeconds: (compiled - began) / 1000,
-    openSeconds: (opened - compiled) / 1000,
-    peakBytes: Math.max(0, process.memoryUsage().rss - before),
-    milliseconds: [],
-  };
+  return { bytes, feeds: fed, flops: 2 * c.batch * countMultiplications(graph, options.group), compileSeconds };
+}
+
+/** Compiles the case, opens its session and runs it twice. */
+export async function prepare(c: Case, threads: number): Promise<Prepared> {
+  const before = process.memoryUsage().rss;
+  const { bytes, ...rest } = await compile(c);
+  const began = performance.now();
+  const session = await openSession(bytes, { threads });
+  const openSeconds = (performance.now() - began) / 1000;
+  for (let i = 0; i < 2; i++) await session.run(rest.feeds);
+  const peakBytes = Math.max(0, process.memoryUsage().rss - before);
+  return { ...c, ...rest, session, openSeconds, peakBytes, milliseconds: [] };
 }
 
 function uniform(name: string, size: number): Float32Array {
@@ -107,7 +113,7 @@ function uniform(name: string, size: number): Float32Array {
   return name === 'x' ? out.map((u) => Math.floor(u * 256)) : out;
 }
 
-/** The median of one timed run each in `rounds` rounds through all cases, in milliseconds, is what their `milliseconds` give. */
+/** `rounds` times through all cases: appends the milliseconds of one run to each. */
 export async function measure(cases: readonly Prepared[], rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     for (const p of cases) {

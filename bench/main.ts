@@ -59,6 +59,6 @@ if (values.json) {
     r.compileSeconds.toFixed(2),
     r.openSeconds.toFixed(2),
   ]);
-  const head = ['model', 'what', 'batch', 'B', 'examples/s', '× forward', 'GFLOP/s', 'MiB', 'compile s', 'open s'];
+  const head = ['model', 'what', 'batch', 'B', 'examples/s', '× forward', 'GFLOP/s', 'MiB more', 'compile s', 'open s'];
   process.stdout.write(`${alignColumns([head, ...lines])}\n`);
 }
