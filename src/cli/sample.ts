@@ -6,7 +6,7 @@ import { drawSamples } from '../experiment/index.ts';
 import type { Command } from './command.ts';
 import { openBuiltIn } from './models.ts';
 import { positive, required, whole } from './options.ts';
-import { print } from './terminal.ts';
+import { print, say } from './terminal.ts';
 
 export const sampleCommand: Command = {
   synopsis: 'MODEL --out grid.png',
@@ -36,6 +36,7 @@ export const sampleCommand: Command = {
       seed: options.seed,
       temperature: positive(values, 'temperature') ?? 1,
       ...(steps === undefined ? {} : { steps }),
+      onDiverged: (count) => say(`${count} samples diverged and were drawn anew; a lower --temperature avoids that`),
       ...(options.threads === undefined ? {} : { threads: options.threads }),
     });
     await writeFileAtomic(out, encodePng(imageGrid(images, { columns: Math.ceil(Math.sqrt(n)), gap: 2 })));

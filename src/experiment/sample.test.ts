@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { expectClose } from '../../test/support/compare.ts';
 import { smallModel } from '../../test/support/models.ts';
 import { syntheticDataset } from '../data/index.ts';
+import type { Value } from '../graph/index.ts';
 import { collectSpecs, initialWeights } from '../models/index.ts';
 import { alphaBars, stepKlWeight } from '../objectives/index.ts';
+import { add, minimum, mul, reduceMean, relu, sqrt, sub } from '../ops/index.ts';
 import { builtInModel } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { drawSamples, fullBound } from './index.ts';
@@ -26,6 +28,37 @@ describe.each(['ddpm', 'glow', 'vae'] as const)('samples of a %s', (name) => {
     const pixels = (images: typeof few) => images.flatMap(({ data }) => [...data]);
     expectClose(pixels(few), pixels(many.slice(0, 2)), 1e-3, 'pixels', 255);
     expect(new Set([...many.slice(0, 2), many[65]!, ...others].map(({ data }) => data.join())).size).toBe(5);
+  });
+});
+
+describe('samples that diverge', () => {
+  const model = smallModel('vae');
+  const mean = (values: Float32Array) => values.reduce((sum, v) => sum + v, 0) / values.length;
+  const withSample = (spoil: (x: Value) => Value): typeof model => ({
+    ...model,
+    arch: { ...model.arch, sample: (...args) => spoil(model.arch.sample!(...args)) },
+  });
+
+  it('are passed over and counted', async () => {
+    const all = await drawSamples(model, { n: 64, seed: 1, threads: 1 });
+    const middle = all.map(({ data }) => mean(data)).sort((a, b) => a - b)[32]!;
+    const good = all.filter(({ data }) => mean(data) > middle + 1e-4);
+    const spoilt = withSample((x) => add(x, mul(sqrt(sub(reduceMean(minimum(relu(x), 255)), middle)), 1e-20))); // below it, the root is not a number
+    let diverged = 0;
+    const onDiverged = (count: number) => {
+      diverged = count;
+    };
+    const images = await drawSamples(spoilt, { n: 20, seed: 1, threads: 1, onDiverged });
+    expect(images).toHaveLength(20);
+    for (const k of [0, 19]) expectClose([...images[k]!.data], [...good[k]!.data], 1e-3, 'pixels', 255);
+    expect(diverged).toBeGreaterThan(5);
+  });
+
+  it('are an error where they are most', async () => {
+    const sick = withSample((x) => sqrt(sub(mul(x, 0), 1)));
+    await expect(drawSamples(sick, { n: 3, seed: 1, threads: 1 })).rejects.toThrow(
+      'samples have values that are not numbers; a lower temperature may help',
+    );
   });
 });
 

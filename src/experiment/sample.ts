@@ -19,6 +19,8 @@ export interface SampleOptions {
   /** Runs of a sampler that runs many times, where the architecture leaves the choice. */
   readonly steps?: number;
   readonly threads?: number;
+  /** How many samples had values that are not numbers, where any had. */
+  readonly onDiverged?: (count: number) => void;
 }
 
 export interface Image {
@@ -27,25 +29,35 @@ export interface Image {
   readonly shape: readonly number[];
 }
 
-/** Image k depends on the seed and k alone. Values are clamped to 0..255. */
+/**
+ * The first n samples whose values are numbers; the k-th draw depends on the seed and k alone. The inverse of a flow that is not trained long
+ * overflows for some latents; these are passed over. Values are clamped to 0..255. Throws a ModelError where most draws fail.
+ */
 export async function drawSamples(model: Model, options: SampleOptions): Promise<readonly Image[]> {
   const { n } = options;
   const batch = Math.min(n, 64);
   const { draw, dispose } = await (model.arch.iterativeSampler ? iterative : direct)(model, options, batch);
   const size = sizeOf(model.info.data);
   const images: Image[] = [];
+  let diverged = 0;
   try {
-    for (let start = 0; start < n; start += batch) {
+    for (let start = 0; images.length < n; start += batch) {
+      if (start >= 2 * n + batch) {
+        throw new ModelError(
+          `${diverged} of ${start} samples have values that are not numbers; a lower temperature may help`,
+        );
+      }
       const data = await draw(start);
-      for (let i = 0; i < Math.min(batch, n - start); i++) {
+      for (let i = 0; i < batch && images.length < n; i++) {
         const pixels = data.slice(i * size, (i + 1) * size).map((v) => Math.min(255, Math.max(0, v)));
-        if (pixels.some(Number.isNaN)) throw new ModelError(`sample ${start + i} has values that are not numbers`);
-        images.push({ data: pixels, shape: model.info.data });
+        if (pixels.some(Number.isNaN)) diverged++;
+        else images.push({ data: pixels, shape: model.info.data });
       }
     }
   } finally {
     await dispose();
   }
+  if (diverged > 0) options.onDiverged?.(diverged);
   return images;
 }
 

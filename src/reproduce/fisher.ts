@@ -19,6 +19,8 @@ interface Fisher {
   readonly model: string;
   readonly in: string;
   readonly samples: number;
+  /** Further samples that were passed over, since the flow's inverse overflowed. */
+  readonly diverged: number;
   readonly layers: number;
   readonly weights: number;
   readonly meanAbs: { readonly all: number; readonly within: number | null; readonly between: number | null };
@@ -66,6 +68,7 @@ export async function fisher(lab: Lab): Promise<Outcome> {
           'model',
           'of',
           'samples',
+          'diverged',
           'layers',
           'weights',
           'all pairs',
@@ -78,6 +81,7 @@ export async function fisher(lab: Lab): Promise<Outcome> {
           f.model,
           f.in,
           String(f.samples),
+          String(f.diverged),
           String(f.layers),
           String(f.weights),
           ...[f.meanAbs.all, f.meanAbs.within, f.meanAbs.between, f.signFloor, f.noiseFloor].map((v) =>
@@ -94,7 +98,11 @@ async function measured(lab: Lab, plan: ModelPlan): Promise<Measured> {
   const model = await lab.model(plan);
   return lab.stage(`fisher-${plan.id}`, { hash: model.hash, samples, layers, weights, seed }, async () => {
     lab.progress(`draws ${samples} samples of ${plan.id}`);
-    const images = await drawSamples(model, { n: samples, seed, ...lab.threads });
+    let diverged = 0;
+    const onDiverged = (count: number) => {
+      diverged = count;
+    };
+    const images = await drawSamples(model, { n: samples, seed, onDiverged, ...lab.threads });
     const size = sizeOf(model.info.data);
     const pixels = new Uint8Array(samples * size);
     for (const [i, { data }] of images.entries()) pixels.set(data.map(Math.round), i * size);
@@ -120,6 +128,7 @@ async function measured(lab: Lab, plan: ModelPlan): Promise<Measured> {
       model: plan.family,
       in: plan.set,
       samples,
+      diverged,
       layers: new Set(names).size,
       weights: d,
       meanAbs: { all: meanAbs.all ?? 0, within: meanAbs.within ?? null, between: meanAbs.between ?? null },
