@@ -24,12 +24,17 @@ export interface Case {
   readonly config?: Readonly<Record<string, number>>;
 }
 
-export interface Prepared extends Case {
-  readonly session: Session;
+export interface Compiled {
+  /** The ONNX model. */
+  readonly bytes: Uint8Array;
   readonly feeds: Readonly<Record<string, TensorData>>;
   /** Floating-point operations of a run: those of convolutions and matrix products, from static shapes. */
   readonly flops: number;
   readonly compileSeconds: number;
+}
+
+export interface Prepared extends Case, Omit<Compiled, 'bytes'> {
+  readonly session: Session;
   readonly openSeconds: number;
   readonly peakBytes: number;
   readonly milliseconds: number[];
@@ -54,14 +59,6 @@ async function subject({ model, config: sizes = {} }: Case): Promise<{ loss: () 
     },
     weights: initialWeights(specs, 0),
   };
-}
-
-export interface Compiled {
-  /** The ONNX model. */
-  readonly bytes: Uint8Array;
-  readonly feeds: Readonly<Record<string, TensorData>>;
-  readonly flops: number;
-  readonly compileSeconds: number;
 }
 
 export async function compile(c: Case): Promise<Compiled> {

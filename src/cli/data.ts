@@ -35,15 +35,18 @@ export const dataCommand: Command = {
   },
 };
 
-async function list(options: RunOptions): Promise<void> {
+function list(options: RunOptions): void {
   const rows = [];
   for (const [name, { files, source, downloads }] of Object.entries(knownSets)) {
     for (const split of Object.keys(files)) {
-      const found = await locate(name, split, dirsOf(options));
+      const found = locate(name, split, dirsOf(options));
       rows.push({ name: `${name}:${split}`, files: found, source, get: downloads !== undefined });
     }
   }
-  if (options.json) return print(JSON.stringify(rows));
+  if (options.json) {
+    print(JSON.stringify(rows));
+    return;
+  }
   const width = Math.max(...rows.map((row) => row.name.length));
   for (const { name, files, source, get } of rows) {
     const where = files

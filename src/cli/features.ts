@@ -5,7 +5,7 @@ import { openExtractor, runFeatures, shardRows, tableFormatOf } from '../feature
 import type { Command } from './command.ts';
 import { modelOptions, openFor, openModel } from './models.ts';
 import { extractorOptions, limited, required, text, whole } from './options.ts';
-import { duration, endProgress, print, progressLine, say, throttled } from './terminal.ts';
+import { endProgress, pace, print, progressLine, say, throttled } from './terminal.ts';
 
 export const featuresCommand: Command = {
   synopsis: 'MODEL --data DATA --out FILE',
@@ -47,9 +47,7 @@ export const featuresCommand: Command = {
         out,
         ...(shard ? { rows: shardRows(data, group, shard.index, shard.count) } : {}),
         onProgress: throttled((p) =>
-          progressLine(
-            `${p.done}/${p.of} examples  ${p.examplesPerSecond.toFixed(0)} examples/s  ${duration(p.secondsLeft)} left`,
-          ),
+          progressLine(`${p.done}/${p.of} examples  ${pace(p.examplesPerSecond, p.secondsLeft)}`),
         ),
       });
       endProgress();

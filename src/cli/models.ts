@@ -21,7 +21,7 @@ import {
   type Values,
   whole,
 } from './options.ts';
-import { duration, progressLine, throttled } from './terminal.ts';
+import { pace, progressLine, throttled } from './terminal.ts';
 
 /** What a diffusion model is scored by. */
 const scoringOptions: Options = {
@@ -194,10 +194,8 @@ export async function openDetector(
 
 export function featureOptions(options: RunOptions, groups: readonly number[], seed = options.seed): FeatureOptions {
   const show = throttled((p: CompareProgress) => {
-    const left = duration((p.of - p.done) / p.examplesPerSecond);
-    progressLine(
-      `${p.name}, B = ${p.group}: ${p.done}/${p.of}  ${p.examplesPerSecond.toFixed(0)} examples/s  ${left} left`,
-    );
+    const speed = pace(p.examplesPerSecond, (p.of - p.done) / p.examplesPerSecond);
+    progressLine(`${p.name}, B = ${p.group}: ${p.done}/${p.of}  ${speed}`);
   });
   return {
     groups,

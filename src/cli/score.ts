@@ -7,7 +7,7 @@ import { openExtractor, wholeGroups } from '../features/index.ts';
 import type { Command } from './command.ts';
 import { openDetector, openFor } from './models.ts';
 import { extractorOptions, limited, positive, required, text, whole } from './options.ts';
-import { duration, endProgress, print, printPart, progressLine, say, throttled } from './terminal.ts';
+import { endProgress, pace, print, printPart, progressLine, say, throttled } from './terminal.ts';
 
 export const scoreCommand: Command = {
   synopsis: 'DETECTOR --data DATA',
@@ -49,8 +49,8 @@ export const scoreCommand: Command = {
     const began = performance.now();
     const show = throttled((done: number) => {
       const speed = (1000 * done * group) / (performance.now() - began);
-      const left = duration(((n - done) * group) / speed);
-      progressLine(`${data.name}: ${done * group}/${n * group}  ${speed.toFixed(0)} examples/s  ${left} left`);
+      const left = ((n - done) * group) / speed;
+      progressLine(`${data.name}: ${done * group}/${n * group}  ${pace(speed, left)}`);
     });
     let [done, outside] = [0, 0];
     let surprising: readonly Row[] = [];

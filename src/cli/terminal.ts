@@ -33,6 +33,11 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
 
+/** How fast work goes and how long it still takes, as progress lines end. */
+export function pace(examplesPerSecond: number, secondsLeft: number): string {
+  return `${examplesPerSecond.toFixed(0)} examples/s  ${duration(secondsLeft)} left`;
+}
+
 /** Calls `show` at most every `seconds`, so that a log of progress stays readable. */
 export function throttled<T>(show: (value: T) => void, seconds = process.stderr.isTTY ? 0.2 : 10): (value: T) => void {
   let last = Number.NEGATIVE_INFINITY;

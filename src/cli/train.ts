@@ -8,7 +8,7 @@ import type { ModelInfo } from '../store/index.ts';
 import { checkpointFile, type Progress, train } from '../train/index.ts';
 import type { Command } from './command.ts';
 import { imageOptions, limited, openExamples, positive, preparationOf, required, text, whole } from './options.ts';
-import { duration, endProgress, print, progressLine, say } from './terminal.ts';
+import { endProgress, pace, print, progressLine, say } from './terminal.ts';
 
 export const trainCommand: Command = {
   synopsis: 'ARCH --data DATA --out DIR',
@@ -108,7 +108,7 @@ function progressText(p: Progress, unit: string): string {
   const train = p.trainBitsPerDim ?? p.trainLossPerDim;
   const valid = p.validBitsPerDim ?? p.validLossPerDim;
   const held = valid === undefined ? '' : `, ${valid.toFixed(3)} held out`;
-  const speed = `${p.examplesPerSecond.toFixed(0)} examples/s  ${duration(p.secondsLeft)} left`;
+  const speed = pace(p.examplesPerSecond, p.secondsLeft);
   return `step ${p.step}/${p.steps}  ${train?.toFixed(3)} ${unit}${held}  ${speed}`;
 }
 

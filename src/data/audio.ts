@@ -7,7 +7,7 @@ import { type Dataset, fingerprintOf, memoryDataset } from './dataset.ts';
 import { readFileBytes } from './files.ts';
 
 /** Samples per second; recordings of another rate are resampled. */
-export const sampleRate = 8000;
+const sampleRate = 8000;
 const bands = 32;
 const frames = 32;
 const [frame, hop] = [256, 160];

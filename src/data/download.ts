@@ -2,13 +2,13 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar';
 import { DataError } from '../errors.ts';
-import { readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
+import { moveDurably, readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
 
 /** One file on a server and what becomes of it. */
 export interface Download {
@@ -57,7 +57,7 @@ export async function download(task: Download, dir: string, options: DownloadOpt
       await verify(part, url, task.checksum);
       if (task.unpack === 'tar') await unpackTar(part, url, paths);
       else if (task.unpack === 'parts') await cut(part, paths, task.parts!);
-      else await moveFlushed(part, paths[0]!);
+      else await moveDurably(part, paths[0]!);
       await rm(part, { force: true });
     } finally {
       await unlock();
@@ -93,13 +93,6 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
-}
-
-/** Renames a file whose content is on the disk before its new name is: a power cut leaves the whole file or none. */
-async function moveFlushed(from: string, to: string): Promise<void> {
-  const handle = await open(from, 'r+');
-  await handle.sync().finally(() => handle.close());
-  await rename(from, to);
 }
 
 /** Fills `part` from the address, from where it ends on where the server can do that. */
@@ -180,7 +173,7 @@ async function unpackTar(archive: string, url: string, paths: readonly string[])
     });
     const missing = paths.find((path) => !existsSync(join(temporary, basename(path))));
     if (missing !== undefined) throw new DataError(`${url}: holds no file ${basename(missing)}`);
-    for (const path of paths) await moveFlushed(join(temporary, basename(path)), path);
+    for (const path of paths) await moveDurably(join(temporary, basename(path)), path);
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }

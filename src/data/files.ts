@@ -51,6 +51,14 @@ export async function writeFileAtomic(path: string, contents: Contents): Promise
   await syncFolder(dirname(target));
 }
 
+/** Renames a file, its content on the disk before its new name is: a power cut leaves the whole file or none. Throws what the system does. */
+export async function moveDurably(from: string, to: string): Promise<void> {
+  const handle = await open(from, 'r+');
+  await handle.sync().finally(() => handle.close());
+  await rename(from, to);
+  await syncFolder(dirname(to));
+}
+
 /**
  * The bytes of a regular file. Throws a DataError that names the path when there is no such file, it is a folder, it may
  * not be read, or it is larger than Node reads at once (2 GiB).

@@ -6,6 +6,7 @@ import { constants, gunzipSync } from 'node:zlib';
 import { gzipSync } from 'fflate';
 import { DataError } from '../errors.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
+import { MAX_DEFLATE_RATIO } from './deflate.ts';
 import { readFileBytes } from './files.ts';
 
 /** The content of an IDX file of unsigned bytes. */
@@ -16,8 +17,6 @@ export interface IdxArray {
 
 /** What Node reads from a file at once; a larger declared size is a corrupt or hostile header. */
 const MAX_BYTES = 2 ** 31;
-/** Deflate cannot do better than 1032:1, so a file cannot hold more than this many bytes per byte. */
-const MAX_DEFLATE_RATIO = 1032;
 
 /**
  * Reads an IDX file, gzipped or not (told by the content, not the name). `name` is for messages. Throws a DataError for a

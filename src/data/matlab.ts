@@ -8,6 +8,7 @@ import { inflateSync } from 'node:zlib';
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
+import { MAX_DEFLATE_RATIO } from './deflate.ts';
 import { readFileBytes } from './files.ts';
 
 /** Codes of element types. */
@@ -17,8 +18,6 @@ const classes = 'cell struct object char sparse double single int8 uint8 int16 u
   ' ',
 );
 const MAX_BYTES = 2 ** 31 - 1;
-/** Deflate cannot do better than 1032:1. */
-const MAX_DEFLATE_RATIO = 1032;
 
 /** A variable of a .mat file. `values` is there for bytes: the first axis fastest. */
 interface Matrix {

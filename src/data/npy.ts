@@ -6,6 +6,7 @@
 import { unzipSync, zipSync } from 'fflate';
 import { DataError } from '../errors.ts';
 import { crc32 } from './crc32.ts';
+import { MAX_DEFLATE_RATIO } from './deflate.ts';
 
 /** The types of elements we read and write. `bool` is kept as bytes 0 and 1, `string` as NumPy's fixed-width `<U`. */
 export type NpyDtype = NpyArray['dtype'];
@@ -32,8 +33,6 @@ const codes = {
 } as const satisfies Record<NpyDtype, string>;
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] as const; // \x93NUMPY
-/** Deflate cannot do better than 1032:1, so a zip entry that claims more is damaged or hostile. */
-const MAX_DEFLATE_RATIO = 1032;
 /** NumPy's own limit. */
 const MAX_RANK = 64;
 

@@ -63,7 +63,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   const bytes = encode(lower(graph, { examples: batch, group, weights: model.weights, plan }));
   const session = await openSession(bytes, {
     ...(options.threads === undefined ? {} : { threads: options.threads }),
-    ...(cache === undefined ? {} : { cache }),
+    cache,
   });
   const factor = model.dims === undefined ? {} : { bitsPerDimFactor: 1 / (model.dims * Math.LN2) };
 

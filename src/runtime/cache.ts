@@ -60,26 +60,26 @@ export function cacheEntry(dir: string, model: Uint8Array, runtime: string): Cac
           () => true,
           () => false,
         );
-      let made = false;
       try {
-        made = await make(ready ? temporary : undefined);
-      } finally {
-        if (ready && !made) await rm(temporary, { force: true });
-      }
-      if (!ready || !made) return;
-      try {
-        const bytes = await readFile(temporary);
-        if (bytes.length <= LIMIT) {
-          await rename(temporary, join(dir, nameOf(prefix, bytes)));
-          await prune(dir);
-        }
-      } catch {
-        // A cache that cannot be written is none; what it was for has been done.
+        const worth = await make(ready ? temporary : undefined);
+        if (ready && worth) await keep(dir, temporary, prefix);
       } finally {
         await rm(temporary, { force: true }).catch(() => undefined);
       }
     },
   };
+}
+
+/** Gives the file its name among the others. A cache that cannot be written is none; what it was for has been done. */
+async function keep(dir: string, temporary: string, prefix: string): Promise<void> {
+  try {
+    const bytes = await readFile(temporary);
+    if (bytes.length > LIMIT) return;
+    await rename(temporary, join(dir, nameOf(prefix, bytes)));
+    await prune(dir);
+  } catch {
+    // as if it were not there
+  }
 }
 
 /** The name carries the hash of the content: a damaged file is not what its name says. */

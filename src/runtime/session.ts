@@ -16,7 +16,7 @@ export interface SessionOptions {
   /** Threads inside one op; default: as many as the machine has cores. */
   readonly threads?: number;
   /** A folder in which optimised graphs are kept, so that the same one opens faster the next time; see `sessionCache`. */
-  readonly cache?: string;
+  readonly cache?: string | undefined;
 }
 
 export interface Session {

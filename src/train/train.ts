@@ -93,10 +93,9 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
     (await readCheckpoint(dir, layout, specs, ema !== undefined)) ??
     (await initialState(options, layout, specs, length));
   await trimLog(dir, state.step);
-  const cache = sessionCache();
   const session = await openSession(encode(lower(graph, { examples: batch, group: batch, weights: 'inputs' })), {
     ...options,
-    ...(cache === undefined ? {} : { cache }),
+    cache: sessionCache(),
   });
   const inputs = inputsOf(graph);
   const buffers = Object.fromEntries(
