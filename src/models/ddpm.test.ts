@@ -56,6 +56,34 @@ describe('the network', () => {
   });
 });
 
+describe('training by log SNR', () => {
+  const config = { ...small, draws: 'logSnr' } as const;
+
+  it('draws each step as often as its part of the fall says, and the first as often as the second', () => {
+    const logSnr = Array.from(alphaBars('linear', 8), (a) => Math.log(a / (1 - a)));
+    const falls = logSnr.slice(1).map((end, i) => logSnr[i]! - end);
+    const lengths = [falls[0]!, ...falls];
+    const total = lengths.reduce((a, b) => a + b);
+    const { nll } = ddpm.loss(config, data, paramScope(new Arena()));
+    const noise = randomData('noise0', 16);
+    let end = 0;
+    for (const [t, length] of lengths.entries()) {
+      const expected = evaluate(scored({ timesteps: [t] }));
+      const inside = [end + 1e-9, end + length / total - 1e-9];
+      for (const u of inside) expectClose([evaluate(nll, { u: [u], noise })], [expected], 1e-9);
+      end += length / total;
+    }
+    expectClose([end], [1], 1e-12);
+  });
+
+  it('of a single step draws that step', () => {
+    const one = ddpm.configure({ ...config, steps: 1 }, data);
+    const { nll } = ddpm.loss(one, data, paramScope(new Arena()));
+    const training = evaluate(nll, { u: [0.7], noise: randomData('noise0', 16) });
+    expectClose([training], [evaluate(scored({}, one))], 1e-9);
+  });
+});
+
 describe('the score', () => {
   it.each([0, 3, 7])('at step %d is the loss of training when it draws that step', (t) => {
     const { nll } = ddpm.loss(small, data, paramScope(new Arena()));

@@ -51,11 +51,13 @@ const schema = z.strictObject({
   steps: positive(1000),
   schedule: z.enum(['linear', 'cosine']).default('linear'),
   norm: z.enum(['l1', 'l2']).default('l1'),
+  draws: z.enum(['uniform', 'logSnr']).default('uniform'),
 });
 
 /**
  * Channels of the outermost level and how many times as many there are at each level, of half the size of the one before; groups of
- * each group norm; steps T and their noise; what is made of the error in the noise. The paper's model has multipliers [1, 2, 4, 8].
+ * each group norm; steps T and their noise; what is made of the error in the noise; what the steps that training draws are uniform over. The
+ * paper's model has multipliers [1, 2, 4, 8].
  */
 export type DdpmConfig = z.output<typeof schema>;
 
@@ -80,10 +82,14 @@ export const ddpm: Architecture<DdpmConfig> = {
     return config;
   },
 
-  /** ‖ε − ε̂(x_t, t)‖ for one t, uniform over the steps. */
+  /**
+   * ‖ε − ε̂(x_t, t)‖ for one t, uniform over the steps as in the paper, or over the log of the signal-to-noise ratio. The latter, squared, is the
+   * bound up to a factor (Kingma et al., "Variational diffusion models", NeurIPS 2021, eq. 18): early steps, which hold most of it, are few.
+   */
   loss(config, data, scope) {
     const u = scope.arena.input('u', [], 'uniform');
-    const { level, embedding } = atStep(config, scope, floor(mul(u, config.steps)));
+    const t = config.draws === 'uniform' ? floor(mul(u, config.steps)) : drawnStep(trainingShares(config), u);
+    const { level, embedding } = atStep(config, scope, t);
     const x0 = scaled(scope.arena.input('x', [1, ...data]));
     const noise = scope.arena.input('noise', x0.shape, 'normal');
     const predicted = unet(config, scope, noised(x0, noise, level), embedding);
@@ -209,22 +215,11 @@ function boundEstimate(config: DdpmConfig, data: Shape, scope: Scope, draws: num
   const pixels = pixelNll(x, state, unet(config, once, state, first.embedding), noiseLevel(alphas[0]!));
   const ends = add(pixels, klToNormal(x0, alphas.at(-1)!));
   if (steps === 1) return ends;
-  const falls = Array.from(alphas.slice(1), (a, i) => Math.log((alphas[i]! * (1 - a)) / ((1 - alphas[i]!) * a))); // of log SNR, to step i + 1
-  const total = falls.reduce((sum, fall) => sum + fall);
-  let part = 0;
-  const parts = scope.arena.constant(
-    falls.map((fall) => {
-      part += fall / total;
-      return part;
-    }),
-    [steps - 1],
-  );
-  const factors = Array.from(alphas, (a, t) => {
-    return t === 0 ? 0 : (stepKlWeight(alphas[t - 1]!, a) * total) / falls[t - 1]!;
-  });
+  const shares = logSnrShares(alphas); // of steps 1 to T − 1
+  const factors = Array.from(alphas, (a, t) => (t === 0 ? 0 : stepKlWeight(alphas[t - 1]!, a) / shares[t - 1]!));
   const between = Array.from({ length: draws }, (_, k) => {
     const v = div(add(scope.arena.input(`u${k}`, [], 'uniform'), k), draws);
-    const t = minimum(steps - 1, add(1, reduceSum(toFloat(less(parts, v)))));
+    const t = add(1, drawnStep(shares, v));
     const { level, embedding, row } = atStep(config, once, t);
     const noise = noiseOf(k);
     const predicted = unet(config, once, noised(x0, noise, level), embedding);
@@ -232,6 +227,30 @@ function boundEstimate(config: DdpmConfig, data: Shape, scope: Scope, draws: num
     return mul(l2, reduceSum(matmul(row, scope.arena.constant(factors, [steps, 1]))));
   });
   return add(ends, div(between.reduce(add), draws));
+}
+
+/** The part that each of the steps 1 to T − 1 has in the fall of log SNR from step 0 to the last. */
+function logSnrShares(alphas: Float64Array): readonly number[] {
+  const logSnr = Array.from(alphas, (a) => Math.log(a / (1 - a)));
+  const total = logSnr[0]! - logSnr.at(-1)!;
+  return logSnr.slice(1).map((end, i) => (logSnr[i]! - end) / total);
+}
+
+/** How often training draws each of the steps 0 to T − 1, in proportion to their part in log SNR; step 0, which has none, as often as step 1. */
+function trainingShares({ schedule, steps }: DdpmConfig): readonly number[] {
+  if (steps === 1) return [1];
+  const shares = logSnrShares(alphaBars(schedule, steps));
+  return [shares[0]!, ...shares].map((share) => share / (1 + shares[0]!));
+}
+
+/** Which of the shares, laid end to end from 0 to 1, u [] falls into, counted from 0. */
+function drawnStep(shares: readonly number[], u: Value): Value {
+  let end = 0;
+  const ends = shares.map((share) => {
+    end += share;
+    return end;
+  });
+  return minimum(shares.length - 1, reduceSum(toFloat(less(u.arena.constant(ends, [ends.length]), u))));
 }
 
 /** −log P(x | x_0) of the pixels, around the image that the network sees in the least noisy state; variance as Ho et al.'s σ_1² = β_1. */
