@@ -26,6 +26,21 @@ describe('histogram', () => {
     expect(shares[0]!.reduce((sum, s) => sum + s, 0)).toBeCloseTo(1, 12);
   });
 
+  it('shows the first sample where another is far away, and says how much lies outside', () => {
+    const near = Array.from({ length: 101 }, (_, i) => i / 100); // 90 % range 0.05 to 0.95
+    const far = [0.5, -1e9, 1e12, 1e12];
+    const { edges, shares, outside } = histogram([near, far], { bins: 10, trim: 0, reach: 2 });
+    expect(edges[0]).toBeCloseTo(0.05 - 2 * 0.9, 12);
+    expect(edges.at(-1)).toBeCloseTo(0.95 + 2 * 0.9, 12);
+    expect(outside).toEqual([
+      { below: 0, above: 0 },
+      { below: 0.25, above: 0.5 },
+    ]);
+    expect([shares[1]![0], shares[1]!.at(-1)]).toEqual([0.25, 0.5]);
+    expect(histogram([[7, 7], far], { bins: 10, trim: 0, reach: 2 }).edges.at(-1)).toBe(1e12); // no range to go by
+    expect(histogram([near, [0.5, 1.5]], { bins: 3, trim: 0, reach: 2 }).edges.at(-1)).toBe(1.5);
+  });
+
   it('gives a single value a bin, and refuses what it cannot place', () => {
     const { edges, shares } = histogram([[7, 7]], { bins: 3 });
     expect([edges[0], edges[3]]).toEqual([6.5, 7.5]);

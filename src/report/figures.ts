@@ -39,16 +39,16 @@ export function draw(options: Plot.PlotOptions, label: string, size: FigureSize)
   return svg.outerHTML;
 }
 
-/** The shares of `histogram` as rows for Plot, at the middle of each bin. */
+/** The shares of `histogram` as rows for Plot, at the middle of each bin. The first series is the one that the bins must show well. */
 export function binsOf(series: readonly Series[], count: number) {
-  const { edges, shares } = histogram(
+  const { edges, shares, outside } = histogram(
     series.map((s) => s.values),
-    { bins: count },
+    { bins: count, reach: 4 },
   );
   const rows = series.flatMap(({ name }, s) =>
     Array.from(shares[s]!, (share, k) => ({ x: (edges[k]! + edges[k + 1]!) / 2, share, name })),
   );
-  return { rows, low: edges[0]!, high: edges[count]! };
+  return { rows, low: edges[0]!, high: edges[count]!, outside };
 }
 
 /** Overlaid histograms, each normalised to its own size. `curve`: a normal density drawn on top, scaled to the bins. */

@@ -51,6 +51,22 @@ describe('setHistograms', () => {
   });
 });
 
+describe('setHistograms with a set far away', () => {
+  it('says in the key how much of it lies beyond the axis', () => {
+    const far = normals(200, 0).map((z) => 1e8 + z);
+    const svg = setHistograms(
+      [
+        { name: 'shirts', values: normals(200, 0) },
+        { name: 'noise', values: far },
+      ],
+      { title: 'far', xLabel: 'x' },
+    );
+    const { texts } = opened(svg, 'far');
+    expect(texts).toContain('noise (100 % further right)');
+    expect(texts).toContain('shirts');
+  });
+});
+
 describe('distributionFigure', () => {
   it('has the bars, two fits, their quantiles and the diagonal', () => {
     const values = normals(300, 0).map((z) => Math.exp(z - 20));

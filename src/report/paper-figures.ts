@@ -10,17 +10,21 @@ export interface NamedValues {
   readonly values: ArrayLike<number>;
 }
 
-/** Overlaid histograms of several sets over shared bins, each normalised to its own size, in-distribution first. */
+/**
+ * Overlaid histograms of several sets over shared bins, each normalised to its own size, in-distribution first. The key says how much of a set
+ * lies beyond the axis, in its outermost bin.
+ */
 export function setHistograms(
   sets: readonly NamedValues[],
   options: { readonly title: string; readonly xLabel: string },
 ): string {
   const size = { width: 760, height: 300 };
   const looks = sets.map((set, k): KeyItem => ({ ...lookOf(k), name: set.name, sample: 'line' }));
-  const { rows } = binsOf(
+  const { rows, outside } = binsOf(
     sets.map((set, k) => ({ ...set, colour: looks[k]!.colour })),
     60,
   );
+  const keyed = looks.map((look, k) => ({ ...look, name: look.name + beyond(outside[k]!) }));
   const svg = draw(
     {
       marginLeft: 52,
@@ -48,7 +52,19 @@ export function setHistograms(
     options.title,
     size,
   );
-  return framed(options.title, [{ svg, ...size }], looks);
+  return framed(options.title, [{ svg, ...size }], keyed);
+}
+
+/** For a key; nothing where less than 1 % of a set lies beyond the axis. */
+function beyond({ below, above }: { readonly below: number; readonly above: number }): string {
+  const parts = [
+    { share: below, side: 'left' },
+    { share: above, side: 'right' },
+  ];
+  const said = parts
+    .filter(({ share }) => share >= 0.01)
+    .map((p) => `${Math.round(100 * p.share)} % further ${p.side}`);
+  return said.length === 0 ? '' : ` (${said.join(', ')})`;
 }
 
 const fitNames = { chi2: 'scaled χ²', 'log-normal': 'log-normal' } as const;
