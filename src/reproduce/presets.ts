@@ -73,8 +73,14 @@ const vaeConfig = { latent: 64, hidden: 64 };
 const glow = (set: string, steps: number) => image('glow', set, steps, 0.002, { warmUp: 200 });
 const vae = (set: string, steps: number, more: Partial<ModelPlan> = {}) =>
   image('vae', set, steps, 0.002, { config: vaeConfig, ...more });
-const ddpm = (set: string) =>
-  image('ddpm', set, 1200, 0.001, { warmUp: 200, ema: 0.995, limit: 1000, boundExamples: 32 });
+const ddpm = (set: string, steps: number) =>
+  image('ddpm', set, steps, 0.001, {
+    config: { draws: 'logSnr' },
+    warmUp: 200,
+    ema: 0.999,
+    limit: 1000,
+    boundExamples: 64,
+  });
 
 const text = (steps: number, config: Readonly<Record<string, unknown>> = {}): ModelPlan => ({
   id: 'transformer-shakespeare',
@@ -106,7 +112,7 @@ const paperTimesteps = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 999];
 
 const cpu: Preset = {
   name: 'cpu',
-  about: 'small models of every family on all sets: about two hours on two cores',
+  about: 'small models of every family on all sets: about three hours on two cores',
   sets: { ...realSets, ...audioNoise },
   models: {
     images: [
@@ -119,8 +125,8 @@ const cpu: Preset = {
       vae('svhn', 1500),
       vae('celeba', 1500),
       vae('gtsrb', 1500),
-      ddpm('fashion-mnist'),
-      ddpm('cifar10'),
+      ddpm('fashion-mnist', 6500),
+      ddpm('cifar10', 5000),
       image('pixelcnn', 'fashion-mnist', 1200, 0.003, { limit: 1000 }),
     ],
     text: [text(800)],
