@@ -7,7 +7,7 @@ import { figure, type LinePoint, lineChart } from '../report/index.ts';
 import { evaluated, type How, tablesOf } from './evaluation.ts';
 import { table } from './html.ts';
 import type { Lab } from './lab.ts';
-import { mean, type Outcome, three } from './outcome.ts';
+import { counted, listed, mean, type Outcome, three } from './outcome.ts';
 import type { ModelPlan } from './plan.ts';
 
 const detectorsShown = ['layer-norms', 'typicality'] as const;
@@ -84,14 +84,16 @@ export async function ablations(lab: Lab): Promise<Outcome> {
       ...Object.fromEntries(Object.entries(series).map(([name, { points }]) => [name, points])),
       paperByTimestep,
     },
-    body: Object.values(series)
-      .filter(({ points }) => points.length > 0)
-      .map(
-        (s) =>
-          figure('Lines: averages over the other sets; the table has every pair.', chart(s)) +
-          `<details><summary>Every pair</summary>${pointsTable(s)}</details>`,
-      )
-      .join('\n'),
+    body: [
+      coursesTable(series),
+      ...Object.values(series)
+        .filter(({ points }) => points.length > 0)
+        .map(
+          (s) =>
+            figure('Lines: averages over the other sets; the table has every pair.', chart(s)) +
+            `<details><summary>Every pair</summary>${pointsTable(s)}</details>`,
+        ),
+    ].join('\n'),
   };
 }
 
@@ -227,17 +229,62 @@ function pointsTable({ title, xLabel, points }: Series): string {
   );
 }
 
+/** The norms' line of each model in each series, and where it begins, ends and is best. */
+function courses(series: Readonly<Record<string, Series>>) {
+  return Object.entries(series).flatMap(([key, { title, points }]) =>
+    linesOf(points)
+      .filter(({ name }) => name.startsWith(NORMS))
+      .map(({ name, points: line }) => ({
+        key,
+        title,
+        model: name.slice(NORMS.length),
+        first: line[0]!,
+        last: line.at(-1)!,
+        best: line.reduce((a, b) => (b.y > a.y ? b : a)),
+        worst: line.reduce((a, b) => (b.y < a.y ? b : a)),
+      })),
+  );
+}
+
+const NORMS = 'layer-norms, ';
+
+function coursesTable(series: Readonly<Record<string, Series>>): string {
+  const at = ({ x, y }: LinePoint) => `${three(y)} at ${x.toLocaleString('en')}`;
+  return table(
+    'Mean AUROC of the norms over the other sets',
+    ['what changes', 'model', 'first', 'last', 'best', 'worst'],
+    courses(series).map((c) => [c.title, c.model, ...[c.first, c.last, c.best, c.worst].map(at)]),
+  );
+}
+
 function finding(series: Readonly<Record<string, Series>>): string {
-  const said = Object.values(series).flatMap(({ title, points }) => {
-    const lines = linesOf(points).filter(({ name }) => name.startsWith('layer-norms'));
-    if (lines.length === 0) return [];
-    const at = ({ x, y }: LinePoint) => `${three(y)} at ${x.toLocaleString('en')}`;
-    const each = lines.map(({ name, points: line }) => {
-      const best = line.reduce((a, b) => (b.y > a.y ? b : a));
-      return `${at(line[0]!)} to ${at(line.at(-1)!)}, best ${at(best)} (${name.replace('layer-norms, ', '')})`;
-    });
-    return [`${title}: ${each.join('; ')}`];
+  const all = courses(series);
+  if (all.length === 0) return 'The data for this experiment are missing.';
+  const of = (key: string) => all.filter((course) => course.key === key);
+  const said: string[] = [];
+  const [steps, groups] = [of('timestep'), of('groupSize')];
+  if (steps.length > 0) {
+    const noisiest = steps.filter(({ last, worst }) => last === worst).length;
+    const range = listed(steps.map((c) => `${three(c.best.y)} at t = ${c.best.x} (${c.model})`));
+    said.push(
+      `the noisiest step is the worst for ${counted(noisiest, steps.length, 'diffusion models')} and the best is ${range}`,
+    );
+  }
+  if (groups.length > 0) {
+    const larger = groups.filter(({ first, last }) => last.y > first.y).length;
+    said.push(`the largest groups are ahead of single inputs for ${counted(larger, groups.length, 'models')}`);
+  }
+  const spreads = (
+    [
+      ['noiseSamples', 'the number of noise samples'],
+      ['fitSize', 'the size of the fit set'],
+      ['trainingTime', 'training time'],
+      ['modelSize', 'model size'],
+    ] as const
+  ).flatMap(([key, what]) => {
+    const most = Math.max(...of(key).map(({ best, worst }) => best.y - worst.y));
+    return Number.isFinite(most) ? [`${three(most)} over ${what}`] : [];
   });
-  if (said.length === 0) return 'The data for this experiment are missing.';
-  return `Mean AUROC of the norms over the other sets. ${said.join('. ')}.`;
+  if (spreads.length > 0) said.push(`the mean AUROC of a model moves by at most ${listed(spreads)}`);
+  return `For the norms ${listed(said)}.`;
 }
