@@ -6,4 +6,4 @@ export { type OpenOptions, openData } from './open.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';
 export { isPreparation, type Preparation, prepare } from './prepare.ts';
 export { syntheticDataset } from './synthetic.ts';
-export { asPixels, pad, rename, take } from './transforms.ts';
+export { asPixels, pad, rename, select, take } from './transforms.ts';

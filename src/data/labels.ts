@@ -2,9 +2,10 @@
 
 import { existsSync } from 'node:fs';
 import { DataError } from '../errors.ts';
-import { type Dataset, makeDataset } from './dataset.ts';
+import type { Dataset } from './dataset.ts';
 import { readFileBytes } from './files.ts';
 import { readIdx } from './idx.ts';
+import { select } from './transforms.ts';
 
 /**
  * The examples of `data`, which is the idx file at `path`, whose label is in `wanted` ('0-4,7'), in their order. The labels lie beside
@@ -28,14 +29,7 @@ export async function withLabels(data: Dataset, path: string, wanted: string): P
   }
   const keep = parseLabels(wanted, name);
   const indices = Uint32Array.from(labels.data, (_, i) => i).filter((i) => keep(Number(labels.data[i])));
-  return makeDataset({
-    name,
-    length: indices.length,
-    shapes: data.shapes,
-    fingerprint: `${data.fingerprint}{${wanted}}`,
-    read: async (start, end) => (await data.gather(indices.subarray(start, end))).arrays,
-    pick: async (asked) => (await data.gather(Array.from(asked, (i) => indices[i]!))).arrays,
-  });
+  return select(data, indices, `{${wanted}}`);
 }
 
 function parseLabels(wanted: string, name: string): (label: number) => boolean {

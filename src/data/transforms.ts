@@ -1,4 +1,4 @@
-// Data sets from data sets: a slice of the examples, images with a border of zeros.
+// Data sets from data sets: some of the examples, in some order; images with a border of zeros.
 
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
@@ -18,6 +18,18 @@ export function take(data: Dataset, start: number, end: number): Dataset {
     fingerprint: `${data.fingerprint}[${start}:${end}]`,
     read: (from, to) => arrays(data.batches(to - from, { start: start + from, end: start + to })),
     pick: async (indices) => (await data.gather(Array.from(indices, (i) => start + i))).arrays,
+  });
+}
+
+/** The examples at `indices`, in their order; `what` is added to the set's name and fingerprint and must tell which they are. */
+export function select(data: Dataset, indices: Uint32Array, what: string): Dataset {
+  return makeDataset({
+    name: data.name + what,
+    length: indices.length,
+    shapes: data.shapes,
+    fingerprint: data.fingerprint + what,
+    read: async (start, end) => (await data.gather(indices.subarray(start, end))).arrays,
+    pick: async (asked) => (await data.gather(Array.from(asked, (i) => indices[i]!))).arrays,
   });
 }
 

@@ -31,6 +31,21 @@ describe.each(['ddpm', 'glow', 'vae'] as const)('samples of a %s', (name) => {
   });
 });
 
+it('samples of a VAE with pixel noise spread around the mean image as its logistic does', async () => {
+  const model = smallModel('vae');
+  const { shape } = model.weights['decoder.logScale']!;
+  const logScale = new Float32Array(shape[0]!).fill(-5);
+  const narrow = { ...model, weights: { ...model.weights, 'decoder.logScale': { shape, data: logScale } } };
+  const draw = (pixelNoise: boolean) =>
+    drawSamples(narrow, { n: 200, seed: 1, temperature: 0, pixelNoise, threads: 1 });
+  const [mean, noisy] = [(await draw(false))[0]!.data, await draw(true)];
+  const z = noisy.flatMap(({ data }) => Array.from(data, (v, k) => (v - mean[k]!) / (256 * Math.exp(-5))));
+  const average = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
+  expect(average(z)).toBeCloseTo(0, 1);
+  expect(average(z.map((v) => v * v)) / (Math.PI ** 2 / 3)).toBeCloseTo(1, 1); // the variance of a standard logistic
+  expect(average(z.map((v) => Number(v < Math.log(3))))).toBeCloseTo(0.75, 1); // its upper quartile
+});
+
 describe('samples that diverge', () => {
   const model = smallModel('vae');
   const mean = (values: Float32Array) => values.reduce((sum, v) => sum + v, 0) / values.length;

@@ -16,6 +16,8 @@ export interface SampleOptions {
   readonly seed: number;
   /** Scales the standard deviation of the latents; 1 draws from the model. */
   readonly temperature?: number;
+  /** Draw pixels from their distribution given the latents, rather than its mean: samples of the model, but grainy ones. For VAEs. */
+  readonly pixelNoise?: boolean;
   /** Runs of a sampler that runs many times, where the architecture leaves the choice. */
   readonly steps?: number;
   readonly threads?: number;
@@ -72,7 +74,8 @@ async function direct({ arch, info, weights }: Model, options: SampleOptions, ba
   if (options.steps !== undefined)
     throw new ModelError(`${info.arch} samples in one run, not in ${options.steps} steps`);
   const arena = new Arena();
-  const x = arch.sample(info.config, info.data, paramScope(arena), weights, options.temperature ?? 1);
+  const { temperature = 1, pixelNoise = false } = options;
+  const x = arch.sample(info.config, info.data, paramScope(arena), weights, { temperature, pixelNoise });
   const graph = { arena, outputs: { x } };
   const session = await openSession(encode(lower(graph, { examples: batch, weights })), options);
   return {

@@ -65,7 +65,7 @@ describe('glow', () => {
   it('is undone by its sampler', () => {
     const { z0, z1 } = interpret(graph, { ...bound, y });
     const arena = new Arena();
-    const x = glow.sample!(config, data, paramScope(arena), weights, 1);
+    const x = glow.sample!(config, data, paramScope(arena), weights, { temperature: 1, pixelNoise: false });
     const image = interpret({ arena, outputs: { x } }, { ...bound, z0: z0!, z1: z1! }).x!.data;
     expectClose(
       image.map((v) => (v + 0.5) / 256 - 0.5),

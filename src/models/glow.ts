@@ -61,7 +61,7 @@ export const glow: Architecture<GlowConfig> = {
     return { nll, parts: { prior: neg(prior), volume: neg(logDet) } };
   },
 
-  sample(config, data, scope, weights, temperature) {
+  sample(config, data, scope, weights, { temperature }) {
     const [c, h, w] = data as readonly [number, number, number];
     const noise = Array.from({ length: config.levels }, (_, level) => {
       const last = level === config.levels - 1;

@@ -16,6 +16,7 @@ export type {
   IterativeBound,
   IterativeSampler,
   Loss,
+  Sampling,
   Scorer,
   Weights,
 } from './model.ts';

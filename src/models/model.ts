@@ -13,6 +13,13 @@ export interface Loss {
 /** Weights by parameter name: row-major float32, with shapes. */
 export type Weights = Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
 
+export interface Sampling {
+  /** Scales the standard deviation of the latents. */
+  readonly temperature: number;
+  /** Whether pixels that have a distribution given the latents are drawn from it, as samples of the model are; else they are its mean. */
+  readonly pixelNoise: boolean;
+}
+
 /** A sampler that runs one graph many times. Inputs: 'state' [1, ...data] and scalars [], and random ones; the value is the next state. */
 export interface IterativeSampler {
   readonly steps: number;
@@ -61,9 +68,9 @@ export interface Architecture<Config> {
   bound?(config: Config, data: Shape): IterativeBound;
   /**
    * The sampler as a graph: random inputs only, output 'x' [1, c, h, w] in pixel units 0..255 (not yet rounded).
-   * `temperature` scales the standard deviation of the latents. Every architecture has this sampler or the iterative one.
+   * Every architecture has this sampler or the iterative one.
    */
-  sample?(config: Config, data: Shape, scope: Scope, weights: Weights, temperature: number): Value;
+  sample?(config: Config, data: Shape, scope: Scope, weights: Weights, how: Sampling): Value;
   /** The sampler as many runs of a graph; of `steps` runs where the architecture leaves the choice. */
   iterativeSampler?(config: Config, data: Shape, steps?: number): IterativeSampler;
 }

@@ -99,7 +99,7 @@ describe.each(Object.keys(SMALL) as ArchitectureName[])('%s', (name) => {
     const sampling = new Arena();
     const weights = initialWeights(specs, 1);
     const x = model.sample
-      ? model.sample(config, data, paramScope(sampling), weights, 0.7)
+      ? model.sample(config, data, paramScope(sampling), weights, { temperature: 0.7, pixelNoise: false })
       : iterated(model.iterativeSampler!(config, data), paramScope(sampling));
     expect(x).toMatchObject({ shape: [1, ...data], lead: 'example' });
     const known = new Set(specs.map((s) => s.name));

@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import type { Value } from '../graph/index.ts';
 import { dequantise, discretisedLogistic, toPixels } from '../objectives/index.ts';
-import { add, exp, mul, neg, reduceSum, relu, reshape, square, sub } from '../ops/index.ts';
+import { add, exp, log, mul, neg, reduceSum, relu, reshape, square, sub } from '../ops/index.ts';
 import { parseConfig, positive, requireDivisible } from './configure.ts';
 import { conv2d, linear, perChannel, upsample2d } from './layers.ts';
 import type { Architecture } from './model.ts';
@@ -36,22 +36,29 @@ export const vae: Architecture<VaeConfig> = {
     const latent = add(mu, mul(exp(mul(logVar, 0.5)), eps)); // [1, latent]
     const decoding = scope.in('decoder');
     const mean = decoder(config, decoding, data, latent); // [1, c, h, w]
-    const logScale = decoding.param('logScale', [c], {
-      kind: 'values',
-      data: new Array<number>(c).fill(INITIAL_LOG_SCALE),
-    });
+    const logScale = pixelLogScale(decoding, c);
     // -log P(x) <= KL(q(z | x) ‖ N(0, I)) - E_q log P(x | z); appendix B for the first term.
     const kl = mul(reduceSum(sub(add(square(mu), exp(logVar)), add(logVar, 1))), 0.5);
     const reconstruction = neg(reduceSum(discretisedLogistic(x, mean, perChannel(logScale))));
     return { nll: add(kl, reconstruction), parts: { kl, reconstruction } };
   },
 
-  /** The mean image of each latent, without the pixels' own noise. */
-  sample(config, data, scope, _weights, temperature) {
+  /** The mean image of each latent, or with pixel noise pixels by the inverse of the logistic's distribution function. */
+  sample(config, data, scope, _weights, { temperature, pixelNoise }) {
     const eps = reshape(scope.arena.input('z', [config.latent], 'normal'), [1, config.latent]);
-    return toPixels(decoder(config, scope.in('decoder'), data, mul(eps, temperature)));
+    const decoding = scope.in('decoder');
+    const mean = decoder(config, decoding, data, mul(eps, temperature));
+    if (!pixelNoise) return toPixels(mean);
+    const u = scope.arena.input('u', mean.shape, 'uniform');
+    const scale = perChannel(exp(pixelLogScale(decoding, data[0]!)));
+    return toPixels(add(mean, mul(scale, sub(log(u), log(sub(1, u))))));
   },
 };
+
+/** [c] log scale of the pixels' logistic. */
+function pixelLogScale(decoding: Scope, c: number): Value {
+  return decoding.param('logScale', [c], { kind: 'values', data: new Array<number>(c).fill(INITIAL_LOG_SCALE) });
+}
 
 /** [1, c, h, w] -> parameters of q(z | x), [1, latent] each. */
 function encoder({ hidden, latent }: VaeConfig, scope: Scope, x: Value): { mu: Value; logVar: Value } {

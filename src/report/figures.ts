@@ -2,7 +2,7 @@
 
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import { histogram } from '../analysis/index.ts';
+import { type Histogram, histogram } from '../analysis/index.ts';
 import type { NormalLayer } from '../detectors/index.ts';
 import type { RocPoint } from '../eval/index.ts';
 
@@ -39,12 +39,17 @@ export function draw(options: Plot.PlotOptions, label: string, size: FigureSize)
   return svg.outerHTML;
 }
 
-/** The shares of `histogram` as rows for Plot, at the middle of each bin. The first series is the one that the bins must show well. */
-export function binsOf(series: readonly Series[], count: number) {
-  const { edges, shares, outside } = histogram(
-    series.map((s) => s.values),
+/** Histograms of sets over shared bins, which show the first set well and say what lies far from it. */
+export function sharedHistogram(sets: readonly { readonly values: ArrayLike<number> }[], count: number): Histogram {
+  return histogram(
+    sets.map((set) => set.values),
     { bins: count, reach: 4 },
   );
+}
+
+/** The shares of `sharedHistogram` as rows for Plot, at the middle of each bin. */
+export function binsOf(series: readonly Series[], count: number) {
+  const { edges, shares, outside } = sharedHistogram(series, count);
   const rows = series.flatMap(({ name }, s) =>
     Array.from(shares[s]!, (share, k) => ({ x: (edges[k]! + edges[k + 1]!) / 2, share, name })),
   );

@@ -2,13 +2,18 @@
 
 import * as Plot from '@observablehq/plot';
 import { cdfOf, histogram, type LayerFits, qqPoints } from '../analysis/index.ts';
-import { binsOf, centred, draw } from './figures.ts';
+import { binsOf, centred, draw, sharedHistogram } from './figures.ts';
 import { framed, type KeyItem, lookOf } from './frame.ts';
 
 export interface NamedValues {
   readonly name: string;
   readonly values: ArrayLike<number>;
 }
+
+const SET_BINS = 60;
+
+/** The numbers behind `setHistograms`. */
+export const binsOfSets = (sets: readonly NamedValues[]) => sharedHistogram(sets, SET_BINS);
 
 /**
  * Overlaid histograms of several sets over shared bins, each normalised to its own size, in-distribution first. The key says how much of a set
@@ -22,7 +27,7 @@ export function setHistograms(
   const looks = sets.map((set, k): KeyItem => ({ ...lookOf(k), name: set.name, sample: 'line' }));
   const { rows, outside } = binsOf(
     sets.map((set, k) => ({ ...set, colour: looks[k]!.colour })),
-    60,
+    SET_BINS,
   );
   const keyed = looks.map((look, k) => ({ ...look, name: look.name + beyond(outside[k]!) }));
   const svg = draw(

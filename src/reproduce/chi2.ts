@@ -2,11 +2,11 @@
 
 import { compareFits, type LayerFits } from '../analysis/index.ts';
 import type { FeatureTable } from '../features/index.ts';
-import { distributionFigure } from '../report/index.ts';
+import { distributionFigure, escapeHtml } from '../report/index.ts';
 import { tablesOf } from './evaluation.ts';
 import { table } from './html.ts';
 import type { Lab } from './lab.ts';
-import type { Outcome } from './outcome.ts';
+import { counted, type Outcome } from './outcome.ts';
 
 interface Layer {
   readonly name: string;
@@ -47,14 +47,12 @@ export async function chi2(lab: Lab): Promise<Outcome> {
     }
   }
   const all = numbers.flatMap((m) => m.layers);
-  const logNormal = all.filter((l) => l.better === 'log-normal').length;
-  const few = all.filter((l) => l.degrees < l.dim / 2).length;
   return {
     id: 'chi2',
     title: 'How layer norms are distributed',
     claim:
       'If the gradients in a layer are normal with one variance, its squared norm is a scaled χ² variable with as many degrees of freedom as it has weights; the log of such a variable is close to normal, which is what the detector fits.',
-    finding: `The log-normal fits better than the scaled χ² with dim θ degrees of freedom in ${logNormal} of ${all.length} layers (both by Akaike's criterion, on held-out in-distribution inputs). The spread of the norms suggests fewer than half as many degrees of freedom as weights in ${few} of them: the entries of a gradient are far from independent, so the norm spreads more than the claim allows, and the normal of log-norms, whose width is fitted, is the better model.`,
+    finding: finding(all),
     numbers,
     body:
       table(
@@ -69,8 +67,31 @@ export async function chi2(lab: Lab): Promise<Outcome> {
             median(layers.map((l) => l.ks[name])).toFixed(3),
           ),
         ]),
-      ) + figures.join('\n'),
+      ) +
+      numbers.map(layerTable).join('\n') +
+      figures.join('\n'),
   };
+}
+
+function finding(all: readonly Layer[]): string {
+  if (all.length === 0) return 'No layer has a norm with some spread.';
+  const share = (holds: (layer: Layer) => boolean) => counted(all.filter(holds).length, all.length, 'layers');
+  return (
+    `By Akaike's criterion, on in-distribution inputs that the model was not trained on, the log-normal fits better than the scaled χ² with dim θ degrees of freedom in ${share((l) => l.better === 'log-normal')}; ` +
+    `the norms of ${share((l) => l.degrees < l.dim / 2)} spread as if there were fewer than half as many degrees of freedom as weights, and with the degrees of freedom fitted the χ² is the best of the three in ${share((l) => l.best === 'chi2-free')}.`
+  );
+}
+
+function layerTable({ model, in: set, layers }: Fits): string {
+  const rows = layers.map((l) => [
+    l.name,
+    l.dim.toLocaleString('en'),
+    l.degrees.toPrecision(2),
+    { chi2: 'χ²', 'chi2-free': 'χ², degrees fitted', 'log-normal': 'log-normal' }[l.best],
+    ...(['chi2', 'chi2-free', 'log-normal'] as const).map((name) => l.ks[name].toFixed(3)),
+  ]);
+  const head = ['layer', 'weights', 'degrees fitted', 'best', 'KS χ²', 'KS χ², degrees fitted', 'KS log-normal'];
+  return `<details><summary>Every layer of ${escapeHtml(`${model} of ${set}`)}</summary>${table(`${model} of ${set}`, head, rows)}</details>`;
 }
 
 /** Layers whose norm is never zero and has some spread: the others have no density to fit. */

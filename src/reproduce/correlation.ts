@@ -5,7 +5,7 @@ import { heatMap, lineChart } from '../report/index.ts';
 import { tablesOf } from './evaluation.ts';
 import { table } from './html.ts';
 import type { Lab } from './lab.ts';
-import { mean, type Outcome } from './outcome.ts';
+import { counted, mean, type Outcome } from './outcome.ts';
 
 const MOST_LAGS = 20;
 
@@ -17,6 +17,8 @@ interface Correlations {
   readonly meanAbs: number | null;
   readonly noiseFloor: number;
   readonly autocorrelation: readonly Autocorrelation[];
+  /** [layers, layers] row-major; of one model of every family, those that are drawn. */
+  readonly matrix?: readonly number[];
 }
 
 export async function correlation(lab: Lab): Promise<Outcome> {
@@ -25,6 +27,8 @@ export async function correlation(lab: Lab): Promise<Outcome> {
   const seen = new Set<string>();
   for (const plan of lab.available(lab.preset.models.images)) {
     const found = layerCorrelation((await tablesOf(lab, plan)).test[0]!);
+    const drawn = !seen.has(plan.family); // one matrix of every family
+    seen.add(plan.family);
     numbers.push({
       model: plan.family,
       in: plan.set,
@@ -33,9 +37,9 @@ export async function correlation(lab: Lab): Promise<Outcome> {
       meanAbs: found.meanAbs ?? null,
       noiseFloor: found.noiseFloor,
       autocorrelation: autocorrelation(found, MOST_LAGS),
+      ...(drawn ? { matrix: Array.from(found.matrix, (r) => +r.toFixed(3)) } : {}),
     });
-    if (seen.has(plan.family)) continue; // one matrix of every family
-    seen.add(plan.family);
+    if (!drawn) continue;
     figures.push(
       heatMap(found.matrix, {
         title: `Correlation of log-norms, ${plan.family} of ${plan.set}`,
@@ -48,13 +52,12 @@ export async function correlation(lab: Lab): Promise<Outcome> {
     name: `${m.model} of ${m.in}`,
     points: m.autocorrelation.map(({ lag, mean: y }) => ({ x: lag, y })),
   }));
-  const averages = numbers.flatMap((m) => m.meanAbs ?? []);
   return {
     id: 'correlation',
     title: 'How layer norms correlate',
     claim:
       'Norms of different layers are only weakly correlated, so the joint density is taken as the product of the layers’.',
-    finding: `Average |correlation| of log-norms between two layers is ${mean(averages).toFixed(2)} over our models, from ${Math.min(...averages).toFixed(2)} to ${Math.max(...averages).toFixed(2)}; independent layers would show ${numbers[0]!.noiseFloor.toFixed(2)} with as many inputs. So the product is an approximation: layers share part of what they say, neighbours most.`,
+    finding: finding(numbers),
     numbers,
     body:
       table(
@@ -80,4 +83,22 @@ export async function correlation(lab: Lab): Promise<Outcome> {
         },
       ),
   };
+}
+
+/** Below this an average |correlation| is called weak. */
+const WEAK = 0.3;
+
+function finding(numbers: readonly Correlations[]): string {
+  const averages = numbers.flatMap((m) => m.meanAbs ?? []);
+  if (averages.length === 0) return 'No model has two layers whose norms have some spread.';
+  const ends = (values: readonly number[]) =>
+    [Math.min(...values).toFixed(2), Math.max(...values).toFixed(2)].join(' to ');
+  const weak = averages.filter((r) => r < WEAK).length;
+  const series = numbers.map((m) => m.autocorrelation).filter((lags) => lags.length > 1);
+  const nearer = series.filter(([first, ...further]) => first!.mean > mean(further.map((lag) => lag.mean))).length;
+  return (
+    `Average |correlation| of log-norms between two layers is ${mean(averages).toFixed(2)} over our models, from ${ends(averages)}, where independent layers would show ${ends(numbers.map((m) => m.noiseFloor))}: ` +
+    `weak (below ${WEAK}) in ${counted(weak, averages.length, 'models')}, so the product of densities is an approximation${weak === averages.length ? '' : ' that the claim makes look better than it is here'}; ` +
+    `layers next to each other correlate more than those further apart in ${counted(nearer, series.length, 'models')}.`
+  );
 }

@@ -8,7 +8,7 @@ import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { table } from './html.ts';
 import type { Lab } from './lab.ts';
-import { listed, type Outcome } from './outcome.ts';
+import { listed, mean, type Outcome } from './outcome.ts';
 import type { ModelPlan } from './plan.ts';
 
 /** The heat map shows so many layers and weights of each. */
@@ -29,9 +29,9 @@ interface Fisher {
   readonly signFloor: number;
   /** Largest average F_aa of a layer over the smallest. */
   readonly scaleRatio: number;
-}
-
-interface Measured extends Fisher {
+  /** Standard deviation of ln F_aa about the means of its layer, and of these means: how unlike weights of one layer are, and layers. */
+  readonly spread: { readonly within: number; readonly between: number };
+  /** What the heat map shows: F_ab / √(F_aa F_bb) of some weights, row-major, and the layer of each. */
   readonly map: { readonly matrix: readonly number[]; readonly layers: readonly string[] };
 }
 
@@ -40,8 +40,9 @@ export async function fisher(lab: Lab): Promise<Outcome> {
   const numbers: Fisher[] = [];
   const figures: string[] = [];
   for (const plan of plans) {
-    const { map, ...rest } = await measured(lab, plan);
-    numbers.push(rest);
+    const found = await measured(lab, plan);
+    const { map } = found;
+    numbers.push(found);
     figures.push(
       heatMap(map.matrix, {
         title: `Fisher matrix of ${plan.family} of ${plan.set}: ${new Set(map.layers).size} layers, ${map.layers.length} weights`,
@@ -59,7 +60,7 @@ export async function fisher(lab: Lab): Promise<Outcome> {
     finding:
       numbers.length === 0
         ? 'The data for this experiment are missing.'
-        : `Average |off-diagonal| entry: ${listed(numbers.map((f) => `${f.meanAbs.all.toFixed(3)} for ${f.model} of ${f.in}, where gradients with random signs give ${f.signFloor.toFixed(3)}`))}. Average diagonal entries of layers differ by factors of up to ${Math.max(...numbers.map((f) => f.scaleRatio)).toExponential(0)}.`,
+        : `Average |off-diagonal| entry: ${listed(numbers.map((f) => `${f.meanAbs.all.toFixed(3)} for ${f.model} of ${f.in} (${f.meanAbs.within?.toFixed(3) ?? '–'} within a layer, ${f.signFloor.toFixed(3)} if signs were random)`))}. The diagonal differs between layers by factors of up to ${Math.max(...numbers.map((f) => f.scaleRatio)).toExponential(0)}; its logarithm spreads by ${listed(numbers.map((f) => f.spread.between.toFixed(1)))} between layers and by ${listed(numbers.map((f) => f.spread.within.toFixed(1)))} within them.`,
     numbers,
     body:
       table(
@@ -76,6 +77,8 @@ export async function fisher(lab: Lab): Promise<Outcome> {
           'two layers',
           'random signs',
           'independent normals',
+          'spread of ln F_aa between layers',
+          'within',
         ],
         numbers.map((f) => [
           f.model,
@@ -87,12 +90,13 @@ export async function fisher(lab: Lab): Promise<Outcome> {
           ...[f.meanAbs.all, f.meanAbs.within, f.meanAbs.between, f.signFloor, f.noiseFloor].map((v) =>
             v === null ? '–' : v.toFixed(3),
           ),
+          ...[f.spread.between, f.spread.within].map((v) => v.toFixed(2)),
         ]),
       ) + figures.join('\n'),
   };
 }
 
-async function measured(lab: Lab, plan: ModelPlan): Promise<Measured> {
+async function measured(lab: Lab, plan: ModelPlan): Promise<Fisher> {
   const { samples, layers, weights } = lab.preset.fisher;
   const { seed } = lab;
   const model = await lab.model(plan);
@@ -102,7 +106,7 @@ async function measured(lab: Lab, plan: ModelPlan): Promise<Measured> {
     const onDiverged = (count: number) => {
       diverged = count;
     };
-    const images = await drawSamples(model, { n: samples, seed, onDiverged, ...lab.threads });
+    const images = await drawSamples(model, { n: samples, seed, pixelNoise: true, onDiverged, ...lab.threads });
     const size = sizeOf(model.info.data);
     const pixels = new Uint8Array(samples * size);
     for (const [i, { data }] of images.entries()) pixels.set(data.map(Math.round), i * size);
@@ -123,6 +127,10 @@ async function measured(lab: Lab, plan: ModelPlan): Promise<Measured> {
       const own = Array.from(diagonal).filter((_, a) => names[a] === name);
       return own.reduce((sum, v) => sum + v, 0) / own.length;
     });
+    const logs = Array.from(diagonal, Math.log);
+    const layerMeans = new Map(
+      [...new Set(names)].map((name) => [name, mean(logs.filter((_, a) => names[a] === name))]),
+    );
     const rows = mapRows(names);
     return {
       model: plan.family,
@@ -135,12 +143,21 @@ async function measured(lab: Lab, plan: ModelPlan): Promise<Measured> {
       noiseFloor,
       signFloor: fisherMatrix(signed, found.layers).meanAbs.all ?? 0,
       scaleRatio: Math.max(...scales) / Math.min(...scales),
+      spread: {
+        within: deviation(logs.map((v, a) => v - layerMeans.get(names[a]!)!)),
+        between: deviation([...layerMeans.values()]),
+      },
       map: {
-        matrix: rows.flatMap((a) => rows.map((b) => +matrix[a * d + b]!.toFixed(4))),
+        matrix: rows.flatMap((a) => rows.map((b) => +matrix[a * d + b]!.toFixed(3))),
         layers: rows.map((a) => names[a]!),
       },
     };
   });
+}
+
+function deviation(values: readonly number[]): number {
+  const centre = mean(values);
+  return Math.sqrt(mean(values.map((v) => (v - centre) ** 2)));
 }
 
 /** The first weights of some layers, evenly spread over the depth. */

@@ -13,6 +13,7 @@ import {
   openData,
   prepare,
   readFileBytes,
+  select,
   take,
   writeFileAtomic,
 } from '../data/index.ts';
@@ -21,6 +22,7 @@ import type { NamedData } from '../experiment/index.ts';
 import { type FeatureTable, openExtractor, readTable, runFeatures } from '../features/index.ts';
 import { architecture } from '../models/index.ts';
 import { loadModel, type Model, type ModelInfo, readInfo } from '../store/index.ts';
+import { RandomStream } from '../tensor/random.ts';
 import { checkpointFile, train } from '../train/index.ts';
 import { allModels, type ModelPlan, type Preset } from './plan.ts';
 
@@ -103,11 +105,13 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
   async function trained(plan: ModelPlan): Promise<string> {
     const data = splitOf(plan, plan.set, 'train');
     const info = infoOf(plan, data, seed);
-    for (const dir of [join(out, 'models', plan.id), shipped(plan.id)]) {
+    const own = join(out, 'models', plan.id);
+    const changed = `${own}-${keyOf(info)}`; // where the preset has changed since, the model of before stays where it is
+    for (const dir of [own, changed, shipped(plan.id)]) {
       const done = existsSync(join(dir, 'weights.safetensors')) && !existsSync(join(dir, checkpointFile));
-      if (done && isDeepStrictEqual(await readInfo(dir), info)) return dir;
+      if (done && (await isOf(dir, info))) return dir;
     }
-    const dir = join(out, 'models', plan.id);
+    const dir = existsSync(join(own, 'model.json')) && !(await isOf(own, info)) ? changed : own;
     await train({
       info,
       arch: architecture(plan.family),
@@ -136,7 +140,8 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
     },
 
     async material(plan, limit = plan.limit ?? preset.limit) {
-      const all = splitOf(plan, plan.set, 'test');
+      const inSet = splitOf(plan, plan.set, 'test');
+      const all = preset.sets[plan.set]!.sorted ? mixed(inSet, seed) : inSet;
       const half = Math.floor(all.length / 2);
       const n = Math.min(half, limit);
       return {
@@ -152,10 +157,11 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
     async features(model, id, { name, data }, groups) {
       const tables: FeatureTable[] = [];
       for (const group of groups) {
-        const key = keyOf({ model: model.hash, data: data.fingerprint, group, seed });
+        const key = keyOf({ model: model.hash, data: data.fingerprint, group, seed, version: VERSION });
         const path = join(out, 'features', `${id}-B${group}-${key}.parquet`);
         if (!existsSync(path)) {
-          const extractor = await openExtractor(model, { group, seed, ...memory, ...threads });
+          const noise = noiseSeed(seed, data.fingerprint);
+          const extractor = await openExtractor(model, { group, seed: noise, ...memory, ...threads });
           try {
             await runFeatures({
               extractor,
@@ -176,7 +182,7 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
     },
 
     async stage<T>(name: string, key: unknown, compute: () => Promise<T>): Promise<T> {
-      const path = join(out, 'stages', `${name}-${keyOf(key)}.json`);
+      const path = join(out, 'stages', `${name}-${keyOf([key, VERSION])}.json`);
       if (existsSync(path)) return parseStage<T>(path, await readFileBytes(path));
       progress(name);
       const text = JSON.stringify(await compute());
@@ -185,6 +191,32 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
     },
   };
 }
+
+/** To be raised when the code makes something else of the same features or in the same stage: what older code left is then not taken. */
+const VERSION = 2;
+
+/** Whether the model in `dir` is what `train` makes for `info`. */
+async function isOf(dir: string, info: ModelInfo): Promise<boolean> {
+  const found = await readInfo(dir);
+  const config = JSON.parse(JSON.stringify(architecture(found.arch).configure(found.config, found.data))) as unknown; // with all defaults
+  return isDeepStrictEqual({ ...found, config }, info);
+}
+
+/**
+ * The seed of the noise of one set's examples. Noise depends on seed and index alone, so with one seed the k-th example of every set would
+ * meet the same noise, and two halves of a set would not be independent.
+ */
+function noiseSeed(seed: number, fingerprint: string): number {
+  return Number.parseInt(fingerprintOf(`${seed} ${fingerprint}`).slice(0, 8), 16);
+}
+
+/** The examples in random order. */
+function mixed(data: Dataset, seed: number): Dataset {
+  return select(data, new RandomStream(seed, 'mixed').permutation(0, data.length), ` mixed by ${seed}`);
+}
+
+/** Whether a set is of the kind that the paper has: not made by the program. */
+export const isNatural = ({ preset }: Pick<Lab, 'preset'>, set: string): boolean => !preset.sets[set]?.synthetic;
 
 const keyOf = (key: unknown) => fingerprintOf(JSON.stringify(key)).slice(0, 16);
 

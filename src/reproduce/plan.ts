@@ -10,6 +10,10 @@ export interface SetPlan {
   readonly test: string;
   /** Shape of one example before preparation: says which sets can meet in one model, and how synthetic sets are made. */
   readonly shape: Shape;
+  /** Made by the program. Tables say apart what is found on the sets that are not, which are what the paper has. */
+  readonly synthetic?: true;
+  /** The file is sorted, by speaker for one, so that its halves would differ: its test set is mixed before it is halved. */
+  readonly sorted?: true;
 }
 
 export interface ModelPlan {
@@ -32,8 +36,11 @@ export interface ModelPlan {
   readonly scoring?: Readonly<Record<string, unknown>>;
   /** Examples of each set, where it is not the preset's. */
   readonly limit?: number;
-  /** Examples whose variational bound is worked out with all its terms; for diffusion models. */
-  readonly boundExamples?: number;
+  /**
+   * For diffusion models, the variational bound: `examples` that it is worked out for with all its terms, and `scored` of each set that are
+   * scored by an estimate of it from so many `draws`.
+   */
+  readonly bound?: { readonly examples: number; readonly scored: number; readonly draws: number };
 }
 
 /** Models and data of one experiment beyond images. */

@@ -15,12 +15,13 @@ const known = (name: string, shape: SetPlan['shape']): SetPlan => ({
   shape,
 });
 
-/** Synthetic sets of 1,000 images each, for both shapes of images. */
+/** Synthetic sets of 1,000 images each, for every shape of images. */
 const synthetic = {
-  constant: { test: 'constant:1000', shape: grey },
-  noise: { test: 'noise:1000', shape: grey },
-  'constant-rgb': { test: 'constant:1000', shape: colour },
-  'noise-rgb': { test: 'noise:1000', shape: colour },
+  constant: { test: 'constant:1000', shape: grey, synthetic: true },
+  noise: { test: 'noise:1000', shape: grey, synthetic: true },
+  'constant-rgb': { test: 'constant:1000', shape: colour, synthetic: true },
+  'noise-rgb': { test: 'noise:1000', shape: colour, synthetic: true },
+  'noise-spectrogram': { test: 'noise:1000', shape: spectrogram, synthetic: true },
 } satisfies Record<string, SetPlan>;
 
 const realSets = {
@@ -37,7 +38,7 @@ const realSets = {
   german: { test: 'german-quotes', shape: window },
   italian: { test: 'italian-quotes', shape: window },
   python: { test: 'python-stdlib', shape: window },
-  'digits 0–7': { train: 'fsdd:train{0-7}', test: 'fsdd:test{0-7}', shape: spectrogram },
+  'digits 0–7': { train: 'fsdd:train{0-7}', test: 'fsdd:test{0-7}', shape: spectrogram, sorted: true },
   'digits 8 and 9': { test: 'fsdd:train{8,9}', shape: spectrogram },
 } satisfies Record<string, SetPlan>;
 
@@ -79,7 +80,7 @@ const ddpm = (set: string, steps: number) =>
     warmUp: 200,
     ema: 0.999,
     limit: 1000,
-    boundExamples: 64,
+    bound: { examples: 64, scored: 300, draws: 4 },
   });
 
 const text = (steps: number, config: Readonly<Record<string, unknown>> = {}): ModelPlan => ({
@@ -102,18 +103,13 @@ const audio = (steps: number, config: Readonly<Record<string, unknown>>): ModelP
   learningRate: 0.002,
 });
 
-const audioNoise = { 'noise-spectrogram': { test: 'noise:1000', shape: spectrogram } } satisfies Record<
-  string,
-  SetPlan
->;
-
 /** The steps of the paper's ablation. */
 const paperTimesteps = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 999];
 
 const cpu: Preset = {
   name: 'cpu',
   about: 'small models of every family on all sets: about three hours on two cores',
-  sets: { ...realSets, ...audioNoise },
+  sets: realSets,
   models: {
     images: [
       glow('fashion-mnist', 10_000),
@@ -177,7 +173,7 @@ const paperModel = (family: 'glow' | 'ddpm' | 'vae', set: string): ModelPlan => 
   }[family];
   return image(family, set, 195_000, 0.0005, {
     config,
-    ...(family === 'ddpm' ? { ema: 0.9999, boundExamples: 256 } : {}),
+    ...(family === 'ddpm' ? { ema: 0.9999, bound: { examples: 256, scored: 2000, draws: 16 } } : {}),
   });
 };
 
@@ -232,9 +228,9 @@ const smoke: Preset = {
   sets: {
     'fashion-mnist': { train: 'sample/fashion-mnist', test: 'sample/fashion-mnist', shape: grey },
     mnist: { test: 'sample/mnist', shape: grey },
-    noise: { test: 'noise:100', shape: grey },
+    noise: { test: 'noise:100', shape: grey, synthetic: true },
     svhn: realSets.svhn,
-    'noise-rgb': { test: 'noise:100', shape: colour },
+    'noise-rgb': { test: 'noise:100', shape: colour, synthetic: true },
     shakespeare: realSets.shakespeare,
     german: realSets.german,
     'digits 0–7': realSets['digits 0–7'],
@@ -246,7 +242,7 @@ const smoke: Preset = {
       tiny('vae', 'fashion-mnist', tinyVae),
       {
         ...tiny('ddpm', 'fashion-mnist', { channels: 4, multipliers: [1, 2], groups: 2, steps: 10 }),
-        boundExamples: 4,
+        bound: { examples: 4, scored: 20, draws: 1 },
       },
       tiny('pixelcnn', 'fashion-mnist', { layers: 2, channels: 4, mixtures: 2 }),
       tiny('glow', 'svhn', { levels: 2, steps: 1, hidden: 4 }),

@@ -34,9 +34,15 @@ export async function reproduce(preset: Preset, options: LabOptions): Promise<Re
   const outcomes: Outcome[] = [];
   for (const experiment of experiments) outcomes.push(await experiment(lab));
   const [report, results] = [join(options.out, 'report.html'), join(options.out, 'results.json')];
-  await writeFileAtomic(results, `${JSON.stringify(resultsOf(lab, outcomes), null, 1)}\n`);
+  await writeFileAtomic(results, jsonText(resultsOf(lab, outcomes)));
   await writeFileAtomic(report, reportOf(lab, outcomes));
   return { report, results, outcomes, missing: lab.missing };
+}
+
+/** Indented, with lists of numbers on one line each. No string can hold the line breaks that the pattern asks for. */
+function jsonText(value: unknown): string {
+  const text = JSON.stringify(value, null, 1);
+  return `${text.replace(/\[\n\s*(-?[\d.][^"[\]{}]*?)\s*\]/g, (_, list: string) => `[${list.replace(/\s+/g, ' ')}]`)}\n`;
 }
 
 function resultsOf({ preset, seed, missing }: Lab, outcomes: readonly Outcome[]) {
@@ -50,6 +56,12 @@ function resultsOf({ preset, seed, missing }: Lab, outcomes: readonly Outcome[])
     ),
   };
 }
+
+const GLOSSARY =
+  '“Learned” is the set a model was trained on; the others are out of distribution. <b>AUROC</b>: the chance that an image of the other set gets the higher score than one of the learned set, 1 for a perfect detector, 0.5 for guessing, below 0.5 for one that is wrong more often than not. ' +
+  '<b>B</b>: so many inputs of one source are judged together. <b>layer-norms</b> is the paper’s method: the log of the squared gradient norm of every parameter tensor (“layer”) against a normal distribution fitted on learned inputs. ' +
+  '<b>likelihood</b>: how unlikely the model finds an input; <b>typicality</b>: how far that is from what learned inputs have. Other detectors on the same norms: <b>total-norm</b>, their sum; <b>chi2</b>, a scaled χ² per layer; <b>fisher</b>, Fisher’s method on per-layer p-values; <b>one-class-svm</b> and <b>isolation-forest</b> on standardised log-norms. ' +
+  '<b>bits/dim</b>: negative log-likelihood per pixel and colour. Synthetic sets (constant images, noise) are made by the program. The first half of a test set fits the detectors, the second is scored.';
 
 function reportOf({ preset, seed, missing, available }: Lab, outcomes: readonly Outcome[]): string {
   const plans = available(Object.values(preset.models).flat());
@@ -66,15 +78,15 @@ function reportOf({ preset, seed, missing, available }: Lab, outcomes: readonly 
       ? [['left out', `for want of data: ${Object.keys(missing).join(', ')}`] as [string, string]]
       : []),
   ];
+  const reading = `<section><h2>How to read this</h2><p>${GLOSSARY}</p></section>`;
   const sections = outcomes.map(
     (o, k) => `<section id="${o.id}"><h2>${k + 1}. ${escapeHtml(o.title)}</h2>
 <p><b>The paper:</b> ${escapeHtml(o.claim)}</p>
 <p><b>Here:</b> ${escapeHtml(o.finding)}</p>
 ${o.body}</section>`,
   );
-  return pageHtml(
-    'Layer-wise gradient norms for out-of-distribution detection: the paper, reproduced',
-    facts,
-    sections,
-  );
+  return pageHtml('Layer-wise gradient norms for out-of-distribution detection: the paper, reproduced', facts, [
+    reading,
+    ...sections,
+  ]);
 }

@@ -4,11 +4,11 @@ import { type DetectorSummary, type ResultRow, type Summary, summarise } from '.
 import type { EvalRow } from '../eval/index.ts';
 import { evaluated } from './evaluation.ts';
 import { type Cell, table } from './html.ts';
-import type { Lab } from './lab.ts';
+import { isNatural, type Lab } from './lab.ts';
 import { listed, type Outcome, three } from './outcome.ts';
 import type { ModelPlan } from './plan.ts';
 
-type Row = ResultRow & EvalRow;
+type Row = ResultRow & EvalRow & { readonly natural: boolean };
 
 /** Averages over all ordered pairs of the paper's five sets at B = 5 for diffusion at the smallest t, from the authors' plotting script. */
 const paperDiffusion = { 'layer-norms': 0.879, typicality: 0.813 } as const;
@@ -19,27 +19,32 @@ async function rowsOf(lab: Lab, plans: readonly ModelPlan[]): Promise<Row[]> {
   const rows: Row[] = [];
   for (const plan of plans) {
     if (plan.ood.length === 0) continue;
-    for (const row of await evaluated(lab, plan)) rows.push({ ...row, model: plan.family, in: plan.set });
+    for (const row of await evaluated(lab, plan)) {
+      rows.push({ ...row, model: plan.family, in: plan.set, natural: isNatural(lab, row.ood) });
+    }
   }
   return rows;
 }
 
 export async function mainTables(lab: Lab): Promise<Outcome> {
   const rows = await rowsOf(lab, lab.available(lab.preset.models.images));
-  const summaries = summarise(rows);
+  const { natural, summaries, headToHead } = summed(rows);
   return {
     id: 'tables',
     title: 'Layer-wise norms against typicality',
     claim:
       'Layer-wise gradient norms tell out-of-distribution data better than typicality does on average, for flows and diffusion models alike, for single inputs and for groups of five.',
-    finding: comparison(rows, summaries),
+    finding: comparison(rows, natural),
     numbers: {
       rows,
       summaries,
+      headToHead,
       paper: { what: 'diffusion, B = 5, t = 1, mean over 20 pairs of other sets and larger models', ...paperDiffusion },
     },
-    body: `${pairTables(rows)}
-${summaryTable(summaries)}
+    body: `${matrices(rows)}
+${headToHeadTable(headToHead)}
+${summaryTables(summaries)}
+${pairTables(rows)}
 <p>The paper's own averages for diffusion at B = 5 and its smallest t, over the 20 ordered pairs of SVHN, CelebA, GTSRB, CIFAR-10 and
 ImageNet32 with models many times as large: layer-wise norms ${paperDiffusion['layer-norms']}, typicality ${paperDiffusion.typicality}.</p>`,
   };
@@ -48,24 +53,66 @@ ImageNet32 with models many times as large: layer-wise norms ${paperDiffusion['l
 export async function beyondImages(lab: Lab): Promise<Outcome> {
   const { text, audio } = lab.preset.models;
   const rows = await rowsOf(lab, lab.available([...text, ...audio]));
-  const summaries = rows.length > 0 ? summarise(rows) : [];
+  const { natural, summaries, headToHead } = summed(rows);
   return {
     id: 'beyond',
     title: 'Beyond images: text and audio',
     claim: 'The method asks nothing of the data: any model with a differentiable likelihood or bound will do.',
-    finding: rows.length > 0 ? comparison(rows, summaries) : 'The data for this experiment are missing.',
-    numbers: { rows, summaries },
-    body: rows.length > 0 ? pairTables(rows) + summaryTable(summaries) : '',
+    finding: comparison(rows, natural),
+    numbers: { rows, summaries, headToHead },
+    body: rows.length > 0 ? pairTables(rows) + headToHeadTable(headToHead) + summaryTables(summaries) : '',
   };
 }
 
-function comparison(rows: readonly Row[], summaries: readonly Summary[]): string {
-  const averages = summarise(rows, ['group']).map(({ key: [group], detectors, pairs }) => {
-    const of = (name: string) => three(detectors.find((d) => d.detector === name)!.mean);
-    const what = `${pairs} ${pairs === 1 ? 'pair' : 'pairs'} of model and set`;
-    return `Over ${what} at B = ${group} the average AUROC is ${of('layer-norms')} for the norms, ${of('typicality')} for typicality, ${of('likelihood')} for the likelihood.`;
+/** Pairs of sets of one family and group size on which one detector has the higher AUROC. */
+interface HeadToHead {
+  readonly model: string;
+  readonly group: number;
+  readonly norms: number;
+  readonly typicality: number;
+  readonly ties: number;
+}
+
+/** Summaries are of natural sets, and of all: synthetic ones are easily told from any other, so that they would hide what is not. */
+function summed(rows: readonly Row[]) {
+  const natural = rows.filter((row) => row.natural);
+  const summaries = { natural: summarise(natural), all: summarise(rows) };
+  const headToHead = summaries.natural.map(({ key: [model, group] }): HeadToHead => {
+    const own = natural.filter((row) => row.model === model && row.group === group);
+    return { model: String(model), group: Number(group), ...score(own) };
   });
-  return `${averages.join(' ')} ${verdict(summaries)}`;
+  return { natural, summaries, headToHead };
+}
+
+/** On how many pairs each of the two has the higher AUROC, to the three digits that are shown. */
+function score(rows: readonly Row[]): Omit<HeadToHead, 'model' | 'group'> {
+  const differences = rows.flatMap((row) => {
+    if (row.detector !== 'layer-norms') return [];
+    const other = rows.find((r) => r.detector === 'typicality' && samePair(r, row))!;
+    return [Number(three(row.auroc)) - Number(three(other.auroc))];
+  });
+  const count = (holds: (d: number) => boolean) => differences.filter(holds).length;
+  return { norms: count((d) => d > 0), typicality: count((d) => d < 0), ties: count((d) => d === 0) };
+}
+
+const samePair = (a: Row, b: Row) => a.model === b.model && a.in === b.in && a.ood === b.ood && a.group === b.group;
+
+function comparison(rows: readonly Row[], natural: readonly Row[]): string {
+  if (natural.length === 0) return 'The data for this experiment are missing.';
+  const averages = (of: readonly Row[], each: (means: string, group: number, pairs: number) => string) =>
+    summarise(of, ['group']).map(({ key: [group], detectors, pairs }) => {
+      const value = (name: string) => three(detectors.find((d) => d.detector === name)!.mean);
+      const means = `${value('layer-norms')} for the norms, ${value('typicality')} for typicality and ${value('likelihood')} for the likelihood`;
+      return each(means, Number(group), pairs);
+    });
+  const said = averages(natural, (means, group, pairs) => {
+    const { norms, typicality, ties } = score(natural.filter((row) => row.group === group));
+    const tied = ties > 0 ? `, ${ties} tied` : '';
+    return `Against natural sets at B = ${group} the average AUROC is ${means}; of ${pairs} pairs the norms are ahead on ${norms}, typicality on ${typicality}${tied}.`;
+  });
+  const all = averages(rows, (means, group) => `${means} at B = ${group}`);
+  const synthetic = rows.length > natural.length ? ` With synthetic sets too: ${all.join('; ')}.` : '';
+  return `${said.join(' ')} ${verdict(summarise(natural))} ${best(natural)}${synthetic}`;
 }
 
 function verdict(summaries: readonly Summary[]): string {
@@ -74,12 +121,51 @@ function verdict(summaries: readonly Summary[]): string {
     const of = (name: string) => detectors.find((d) => d.detector === name)!.mean;
     (of('layer-norms') > of('typicality') ? better : worse).push(`${key[0]} at B = ${key[1]}`);
   }
-  if (worse.length === 0) return 'The norms are ahead of typicality in every row, as claimed.';
-  if (better.length === 0) return 'Typicality is ahead of the norms in every row, which contradicts the claim.';
-  return `The norms are ahead of typicality for ${listed(better)}; not for ${listed(worse)}.`;
+  if (worse.length === 0) return 'On average the norms are ahead of typicality for every family, as claimed.';
+  if (better.length === 0) return 'On average typicality is ahead for every family, which contradicts the claim.';
+  return `On average the norms are ahead of typicality for ${listed(better)}; not for ${listed(worse)}.`;
 }
 
-/** One table per group size: a line per pair of sets, the best of the detectors shown in bold. */
+/** The detector with the highest average, where it is none of those that the sentences speak of. */
+function best(natural: readonly Row[]): string {
+  const tops = summarise(natural, ['group']).map(({ key: [group], detectors }) => {
+    const top = detectors.reduce((a, b) => (b.mean > a.mean ? b : a));
+    return `${top.detector} at B = ${group} (${three(top.mean)})`;
+  });
+  return `The highest average of all detectors has ${listed(tops)}.`;
+}
+
+/** The paper's layout: for each family and group size a column per learned set, a row per other set, norms beside typicality. */
+function matrices(rows: readonly Row[]): string {
+  const families = [...new Set(rows.map((row) => row.model))];
+  const groups = [...new Set(rows.map((row) => row.group))];
+  const blocks = families.flatMap((model) => groups.map((group) => ({ model, group })));
+  return blocks
+    .map(({ model, group }) => {
+      const own = rows.filter((row) => row.model === model && row.group === group);
+      const [ins, oods] = [[...new Set(own.map((row) => row.in))], [...new Set(own.map((row) => row.ood))]];
+      const at = (set: string, ood: string, detector: string): Cell => {
+        const found = own.find((row) => row.in === set && row.ood === ood && row.detector === detector);
+        return found === undefined ? '' : { auroc: found.auroc };
+      };
+      return table(
+        `${model}, B = ${group}: AUROC of layer-norms and of typicality`,
+        ['against', ...ins.flatMap((set) => [`${set}: norms`, 'typicality'])],
+        oods.map((ood) => [ood, ...ins.flatMap((set) => [at(set, ood, 'layer-norms'), at(set, ood, 'typicality')])]),
+      );
+    })
+    .join('\n');
+}
+
+function headToHeadTable(lines: readonly HeadToHead[]): string {
+  return table(
+    'Pairs of natural sets on which the AUROC is higher',
+    ['model', 'B', 'layer-norms', 'typicality', 'equal'],
+    lines.map((l) => [l.model, String(l.group), String(l.norms), String(l.typicality), String(l.ties)]),
+  );
+}
+
+/** One table per group size, to be unfolded: a line per pair of sets with intervals, the best of the detectors shown in bold. */
 function pairTables(rows: readonly Row[]): string {
   const groups = [...new Set(rows.map((row) => row.group))];
   return groups
@@ -104,12 +190,24 @@ function pairTables(rows: readonly Row[]): string {
         ];
       });
       const what = group === 1 ? 'single inputs (B = 1)' : `groups of ${group} (B = ${group})`;
-      return table(`AUROC with its 95 % interval, ${what}`, ['model', 'learned', 'against', ...shown], lines);
+      const title = `AUROC with its 95 % interval, ${what}`;
+      return `<details><summary>${title}, every pair</summary>${table(title, ['model', 'learned', 'against', ...shown], lines)}</details>`;
     })
     .join('\n');
 }
 
-function summaryTable(summaries: readonly Summary[]): string {
+function summaryTables({
+  natural,
+  all,
+}: {
+  readonly natural: readonly Summary[];
+  readonly all: readonly Summary[];
+}): string {
+  const more = all.some(({ pairs }, k) => pairs !== natural[k]?.pairs);
+  return summaryTable('against natural sets', natural) + (more ? summaryTable('synthetic sets too', all) : '');
+}
+
+function summaryTable(what: string, summaries: readonly Summary[]): string {
   const names = summaries[0]?.detectors.map(({ detector }) => detector) ?? [];
   const head = ['model', 'B', 'pairs', ...names];
   const cells = (of: (d: DetectorSummary, all: readonly DetectorSummary[]) => Cell) =>
@@ -119,15 +217,15 @@ function summaryTable(summaries: readonly Summary[]): string {
       String(pairs),
       ...detectors.map((d) => of(d, detectors)),
     ]);
-  const means = cells((d, all) => ({
-    auroc: d.mean,
-    low: d.q1,
-    high: d.q3,
-    best: all.every((other) => other.mean <= d.mean),
-  }));
-  return `${table('All detectors: mean AUROC over the pairs, and its quartiles', head, means)}
+  const means = cells((d, all) => ({ auroc: d.mean, best: all.every((other) => other.mean <= d.mean) }));
+  return `${table(`All detectors, ${what}: mean AUROC over the pairs`, head, means)}
 ${table(
-  'The number of pairs each detector is best on',
+  `All detectors, ${what}: lower quartile / median / upper quartile of the AUROC`,
+  head,
+  cells((d) => [d.q1, d.median, d.q3].map((v) => v.toFixed(2)).join(' / ')),
+)}
+${table(
+  `All detectors, ${what}: the number of pairs each is best on`,
   head,
   cells((d) => String(+d.wins.toFixed(1))),
 )}`;
