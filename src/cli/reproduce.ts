@@ -33,9 +33,9 @@ export const reproduceCommand: Command = {
       ...(options.memory === undefined ? {} : { memory: options.memory }),
       ...(options.threads === undefined ? {} : { threads: options.threads }),
       onProgress: throttled((what: string) => progressLine(what)),
+      onMissing: (set, reason) => say(`Leaves out ${set}: ${reason}`),
     });
     endProgress();
-    for (const [set, reason] of Object.entries(missing)) say(`Left out ${set}: ${reason}`);
     if (options.json) {
       print(JSON.stringify({ report, results, missing: Object.keys(missing) }));
       return;

@@ -141,6 +141,10 @@ export const knownSets: Readonly<Record<string, KnownSet>> = {
   },
   gtsrb: { files: parquetFiles('gtsrb'), source: hubSource },
   celeba: { files: parquetFiles('celeba'), source: hubSource },
+  imagenet32: {
+    files: { train: parquetFiles('imagenet32').train, test: [...parquetFiles('imagenet32').test, hub('validation')] },
+    source: `${hubSource}, made from the archives of 32×32 images at image-net.org (for registered users)`,
+  },
   fsdd: {
     files: { train: ['train-logmel32-images-idx3-ubyte.gz'], test: ['test-logmel32-images-idx3-ubyte.gz'] },
     source: 'github.com/Jakobovski/free-spoken-digit-dataset, made idx files of log-mel spectrograms of 32×32',

@@ -226,7 +226,7 @@ describe('paths and slices', () => {
 
   it('says what is known where there is no such path', async () => {
     await expect(openData('no/such/file')).rejects.toThrow(
-      'no/such/file: no such file or folder, and no known data set; known are fashion-mnist, mnist, kmnist, omniglot, cifar10, svhn, gtsrb, celeba, fsdd, tinyshakespeare, german-quotes, italian-quotes, python-stdlib, sample/fashion-mnist, sample/mnist, constant, noise',
+      'no/such/file: no such file or folder, and no known data set; known are fashion-mnist, mnist, kmnist, omniglot, cifar10, svhn, gtsrb, celeba, imagenet32, fsdd, tinyshakespeare, german-quotes, italian-quotes, python-stdlib, sample/fashion-mnist, sample/mnist, constant, noise',
     );
   });
 });

@@ -10,5 +10,5 @@ export {
   type SetFeatures,
 } from './compare.ts';
 export { type GradientOptions, type WeightGradients, weightGradients } from './gradients.ts';
-export { type Representation, representations, underRepresentation } from './representation.ts';
+export { lastBitMoved, type Representation, representations, underRepresentation } from './representation.ts';
 export { drawSamples, type Image, type SampleOptions } from './sample.ts';

@@ -35,6 +35,16 @@ const identity: Representation = {
   backward: (y, to) => to.set(y),
 };
 
+/** The control, in which nothing takes back what was done: how much norms change with the smallest step that float32 knows. */
+export const lastBitMoved: Representation = {
+  ...identity,
+  name: 'control: the last bit of each pixel moved',
+  forward(z, to) {
+    for (let k = 0; k < z.length; k++) to[k] = z[k]! * (1 + 2 ** -23);
+    return 0;
+  },
+};
+
 /** y = log(u / (1 − u)) with u = z / 256. */
 const logit: Representation = {
   name: 'logit of each pixel',

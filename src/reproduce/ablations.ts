@@ -6,7 +6,7 @@ import { sliceTable } from '../features/index.ts';
 import { figure, type LinePoint, lineChart } from '../report/index.ts';
 import { evaluated, type How, tablesOf } from './evaluation.ts';
 import { table } from './html.ts';
-import type { Lab } from './lab.ts';
+import { isNatural, type Lab } from './lab.ts';
 import { counted, listed, mean, type Outcome, three } from './outcome.ts';
 import type { ModelPlan } from './plan.ts';
 
@@ -28,6 +28,7 @@ interface Point {
   readonly group: number;
   readonly detector: Shown;
   readonly x: number;
+  readonly natural: boolean;
   readonly auroc: number;
   readonly aurocLow: number;
   readonly aurocHigh: number;
@@ -90,17 +91,30 @@ export async function ablations(lab: Lab): Promise<Outcome> {
         .filter(({ points }) => points.length > 0)
         .map(
           (s) =>
-            figure('Lines: averages over the other sets; the table has every pair.', chart(s)) +
+            figure('Lines: averages over the other natural sets; the table has every pair.', chart(s)) +
             `<details><summary>Every pair</summary>${pointsTable(s)}</details>`,
         ),
     ].join('\n'),
   };
 }
 
-function pointsOf(plan: ModelPlan, x: number, rows: Awaited<ReturnType<typeof evaluated>>): Point[] {
+function pointsOf(lab: Lab, plan: ModelPlan, x: number, rows: Awaited<ReturnType<typeof evaluated>>): Point[] {
   return rows.flatMap(({ detector, ood, group, auroc, aurocLow, aurocHigh }) =>
     detector === 'layer-norms' || detector === 'typicality'
-      ? [{ model: plan.family, in: plan.set, ood, group, detector, x, auroc, aurocLow, aurocHigh }]
+      ? [
+          {
+            model: plan.family,
+            in: plan.set,
+            ood,
+            natural: isNatural(lab, ood),
+            group,
+            detector,
+            x,
+            auroc,
+            aurocLow,
+            aurocHigh,
+          },
+        ]
       : [],
   );
 }
@@ -111,7 +125,7 @@ async function overTimesteps(lab: Lab, plans: readonly ModelPlan[]): Promise<Poi
   for (const plan of plans) {
     for (const t of timesteps) {
       const how: How = { groups: [group], limit, scoring: { timesteps: [t] } };
-      points.push(...pointsOf(plan, t, await evaluated(lab, plan, how)));
+      points.push(...pointsOf(lab, plan, t, await evaluated(lab, plan, how)));
     }
   }
   return points;
@@ -127,7 +141,7 @@ async function overNoiseSamples(lab: Lab, plans: readonly ModelPlan[]): Promise<
         limit,
         scoring: { timesteps: [timesteps[0]!], ...(samples === 1 ? {} : { noiseSamples: samples }) },
       };
-      points.push(...pointsOf(plan, samples, await evaluated(lab, plan, how)));
+      points.push(...pointsOf(lab, plan, samples, await evaluated(lab, plan, how)));
     }
   }
   return points;
@@ -140,6 +154,7 @@ async function overGroups(lab: Lab, plans: readonly ModelPlan[], sizes: readonly
     for (const size of sizes) {
       points.push(
         ...pointsOf(
+          lab,
           plan,
           size,
           rows.filter(({ group }) => group === size),
@@ -158,7 +173,7 @@ async function overFitSizes(lab: Lab, plans: readonly ModelPlan[], sizes: readon
     const others = ood.map(({ name, tables }) => ({ name, tables: [one(tables)] }));
     for (const size of sizes.filter((n) => n <= one(fit).nll.length)) {
       const detector = fitDetectors([sliceTable(one(fit), 0, size)], { detectors: detectorsShown });
-      points.push(...pointsOf(plan, size, evaluate(detector, [one(test)], others, { seed: lab.seed })));
+      points.push(...pointsOf(lab, plan, size, evaluate(detector, [one(test)], others, { seed: lab.seed })));
     }
   }
   return points;
@@ -172,7 +187,7 @@ async function overPlans(
   const points: Point[] = [];
   for (const plan of plans) {
     const rows = (await evaluated(lab, plan)).filter(({ group }) => group === 1);
-    points.push(...pointsOf(plan, await xOf(plan), rows));
+    points.push(...pointsOf(lab, plan, await xOf(plan), rows));
   }
   return points;
 }
@@ -187,8 +202,9 @@ interface Line {
   readonly points: readonly LinePoint[];
 }
 
-/** Averages over the other sets: a line per model and detector. */
-function linesOf(points: readonly Point[]): Line[] {
+/** Averages over the other natural sets: a line per model and detector. */
+function linesOf(all: readonly Point[]): Line[] {
+  const points = all.filter((p) => p.natural);
   const keys = [...new Map(points.map((p) => [`${p.detector}, ${p.model} of ${p.in}`, p])).entries()];
   return keys.map(([name, key]) => {
     const own = points.filter((p) => p.detector === key.detector && p.model === key.model && p.in === key.in);
@@ -248,10 +264,19 @@ function courses(series: Readonly<Record<string, Series>>) {
 
 const NORMS = 'layer-norms, ';
 
+/** At how many values of x the norms' line of a model is above that of typicality. */
+function aheadOf({ points }: Series, model: string): string {
+  const [norms, typicality] = detectorsShown.map(
+    (detector) => linesOf(points).find(({ name }) => name === `${detector}, ${model}`)!.points,
+  );
+  const ahead = norms!.filter(({ y }, k) => y > typicality![k]!.y).length;
+  return `${counted(ahead, norms!.length, 'steps')} (${model})`;
+}
+
 function coursesTable(series: Readonly<Record<string, Series>>): string {
   const at = ({ x, y }: LinePoint) => `${three(y)} at ${x.toLocaleString('en')}`;
   return table(
-    'Mean AUROC of the norms over the other sets',
+    'Mean AUROC of the norms over the other natural sets',
     ['what changes', 'model', 'first', 'last', 'best', 'worst'],
     courses(series).map((c) => [c.title, c.model, ...[c.first, c.last, c.best, c.worst].map(at)]),
   );
@@ -265,10 +290,8 @@ function finding(series: Readonly<Record<string, Series>>): string {
   const [steps, groups] = [of('timestep'), of('groupSize')];
   if (steps.length > 0) {
     const noisiest = steps.filter(({ last, worst }) => last === worst).length;
-    const range = listed(steps.map((c) => `${three(c.best.y)} at t = ${c.best.x} (${c.model})`));
-    said.push(
-      `the noisiest step is the worst for ${counted(noisiest, steps.length, 'diffusion models')} and the best is ${range}`,
-    );
+    said.push(`the noisiest step is the worst for ${counted(noisiest, steps.length, 'diffusion models')}`);
+    said.push(`they are ahead of typicality at ${listed(steps.map((c) => aheadOf(series.timestep!, c.model)))}`);
   }
   if (groups.length > 0) {
     const larger = groups.filter(({ first, last }) => last.y > first.y).length;
@@ -286,5 +309,5 @@ function finding(series: Readonly<Record<string, Series>>): string {
     return Number.isFinite(most) ? [`${three(most)} over ${what}`] : [];
   });
   if (spreads.length > 0) said.push(`the mean AUROC of a model moves by at most ${listed(spreads)}`);
-  return `For the norms ${listed(said)}.`;
+  return `For the norms, averaged over natural sets: ${said.join('; ')}.`;
 }

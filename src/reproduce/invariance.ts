@@ -3,11 +3,11 @@
 import { quantile } from '../analysis/index.ts';
 import { type DetectorName, fitDetectors, scoreTable } from '../detectors/index.ts';
 import { auroc } from '../eval/index.ts';
-import { type Representation, representations, underRepresentation } from '../experiment/index.ts';
+import { lastBitMoved, type Representation, representations, underRepresentation } from '../experiment/index.ts';
 import type { FeatureTable } from '../features/index.ts';
 import { table } from './html.ts';
 import type { Lab } from './lab.ts';
-import { mean, type Outcome } from './outcome.ts';
+import { mean, type Outcome, three } from './outcome.ts';
 import type { ModelPlan } from './plan.ts';
 
 interface Invariance {
@@ -35,7 +35,7 @@ export async function invariance(lab: Lab): Promise<Outcome> {
     const plan = lab.planOf(id);
     if (plan?.ood[0] !== undefined) numbers.push(...(await measured(lab, plan)));
   }
-  const changed = numbers.filter((n) => n.representation !== 'as it is');
+  const changed = numbers.filter((n) => !controls.includes(n.representation));
   return {
     id: 'invariance',
     title: 'Invariance to the representation',
@@ -75,17 +75,22 @@ export async function invariance(lab: Lab): Promise<Outcome> {
   };
 }
 
+/** What is no other representation. */
+const controls = ['as it is', lastBitMoved.name];
+
 function finding(numbers: readonly Invariance[], changed: readonly Invariance[]): string {
-  const moved = changed.map((n) => {
-    const base = numbers.find((m) => m.model === n.model && m.in === n.in && m.representation === 'as it is')!;
-    return Math.abs(n.bitsPerDimIn - base.bitsPerDimIn);
-  });
-  const most = (of: 'medianChange' | 'mostChange') => Math.max(...changed.map((n) => n[of])).toExponential(0);
+  const base = (n: Invariance) =>
+    numbers.find((m) => m.model === n.model && m.in === n.in && m.representation === 'as it is')!;
+  const moved = (of: 'bitsPerDimIn' | 'likelihood' | 'typicality' | 'norms') =>
+    Math.max(...changed.map((n) => Math.abs(n[of] - base(n)[of])));
   const worst = changed.reduce((a, b) => (b.largestChange > a.largestChange ? b : a));
+  const control = numbers.filter((n) => n.representation === lastBitMoved.name);
+  const most = (of: 'medianChange' | 'mostChange' | 'largestChange', ns = changed) =>
+    Math.max(...ns.map((n) => n[of])).toExponential(0);
   return (
-    `Representations move the likelihood of learned images by up to ${Math.max(...moved).toFixed(1)} bits per dimension, and with it the AUROC of likelihood and typicality; those of the norms stay. ` +
-    `Half of all squared norms change by less than ${most('medianChange')} of themselves and 99.9 % by less than ${most('mostChange')}, which is what rounding the inputs of a network to float32 once more does; ` +
-    `the largest change of any is ${worst.largestChange.toExponential(0)}, of a norm ${worst.normOfLargest.toPrecision(1)} times its layer's median.`
+    `Representations move the likelihood of learned images by up to ${moved('bitsPerDimIn').toFixed(1)} bits per dimension, its AUROC by up to ${three(moved('likelihood'))}, that of typicality by up to ${three(moved('typicality'))} and that of the norms by up to ${three(moved('norms'))}. ` +
+    `Half of all squared norms change by less than ${most('medianChange')} of themselves and 99.9 % by less than ${most('mostChange')}, where moving the last bit of every pixel changes them by ${most('medianChange', control)} and ${most('mostChange', control)}; ` +
+    `the largest change of any is ${worst.largestChange.toExponential(0)}, of a norm ${worst.normOfLargest.toPrecision(1)} times its layer's median (last bit: ${most('largestChange', control)}).`
   );
 }
 
@@ -102,7 +107,7 @@ async function measured(lab: Lab, plan: ModelPlan): Promise<Invariance[]> {
   return lab.stage(`invariance-${plan.id}`, key, async () => {
     const out: Invariance[] = [];
     let base: readonly FeatureTable[] | undefined;
-    for (const representation of representations(model.info.data, lab.seed)) {
+    for (const representation of [...representations(model.info.data, lab.seed), lastBitMoved]) {
       lab.progress(`${plan.id} behind another representation: ${representation.name}`);
       const tables: FeatureTable[] = [];
       for (const { data } of [fit, test, other]) {

@@ -5,7 +5,6 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isDeepStrictEqual } from 'node:util';
 import {
   asPixels,
   type Dataset,
@@ -21,7 +20,7 @@ import { DataError, ModelError } from '../errors.ts';
 import type { NamedData } from '../experiment/index.ts';
 import { type FeatureTable, openExtractor, readTable, runFeatures } from '../features/index.ts';
 import { architecture } from '../models/index.ts';
-import { loadModel, type Model, type ModelInfo, readInfo } from '../store/index.ts';
+import { differences, loadModel, type Model, type ModelInfo, readInfo } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { checkpointFile, train } from '../train/index.ts';
 import { allModels, type ModelPlan, type Preset } from './plan.ts';
@@ -35,6 +34,8 @@ export interface LabOptions {
   readonly memory?: number;
   /** What is being done, for people: a stage, and how far it is. */
   readonly onProgress?: (what: string) => void;
+  /** A set that is left out, and why; before anything is done. */
+  readonly onMissing?: (set: string, reason: string) => void;
 }
 
 /** The sets that one model meets, prepared as it takes them. */
@@ -74,7 +75,10 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
   const progress = options.onProgress ?? (() => {});
   const threads = options.threads === undefined ? {} : { threads: options.threads };
   const memory = options.memory === undefined ? {} : { memory: options.memory };
-  for (const folder of ['models', 'features', 'stages']) await mkdir(join(out, folder), { recursive: true });
+  if (options.dataDir !== undefined && !existsSync(options.dataDir)) {
+    throw new DataError(`--data-dir ${options.dataDir}: there is no such folder, expected one with data sets`);
+  }
+  for (const folder of ['models', 'features', 'stages']) await makeFolder(join(out, folder));
 
   const open = (spec: string, shape: readonly number[]) =>
     openData(spec, { like: shape, seed, ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }) });
@@ -95,6 +99,8 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
     plans.flatMap((plan) => (there(plan.set) ? [{ ...plan, ood: plan.ood.filter(there) }] : []));
   const plans = available(allModels(preset));
   if (plans.length === 0) throw new DataError(`nothing to do without data: ${Object.values(missing).join('; ')}`);
+
+  for (const [name, reason] of Object.entries(missing)) options.onMissing?.(name, reason);
 
   /** A split of a set, as the model of the plan takes it. */
   const splitOf = (plan: ModelPlan, name: string, split: 'train' | 'test'): Dataset => {
@@ -192,15 +198,20 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
   };
 }
 
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    throw new DataError(`${path}: cannot be made a folder: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
 /** To be raised when the code makes something else of the same features or in the same stage: what older code left is then not taken. */
 const VERSION = 2;
 
 /** Whether the model in `dir` is what `train` makes for `info`. */
-async function isOf(dir: string, info: ModelInfo): Promise<boolean> {
-  const found = await readInfo(dir);
-  const config = JSON.parse(JSON.stringify(architecture(found.arch).configure(found.config, found.data))) as unknown; // with all defaults
-  return isDeepStrictEqual({ ...found, config }, info);
-}
+const isOf = async (dir: string, info: ModelInfo): Promise<boolean> =>
+  differences(await readInfo(dir), info).length === 0;
 
 /**
  * The seed of the noise of one set's examples. Noise depends on seed and index alone, so with one seed the k-th example of every set would

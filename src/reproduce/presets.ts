@@ -33,6 +33,7 @@ const realSets = {
   svhn: known('svhn', colour),
   celeba: known('celeba', colour),
   gtsrb: known('gtsrb', colour),
+  imagenet32: known('imagenet32', colour),
   ...synthetic,
   shakespeare: { train: 'tinyshakespeare:train', test: 'tinyshakespeare:test', shape: window },
   german: { test: 'german-quotes', shape: window },
@@ -45,7 +46,7 @@ const realSets = {
 const greyOthers = (name: string) =>
   ['fashion-mnist', 'mnist', 'kmnist', 'omniglot', 'constant', 'noise'].filter((other) => other !== name);
 const colourOthers = (name: string) =>
-  ['cifar10', 'svhn', 'celeba', 'gtsrb', 'constant-rgb', 'noise-rgb'].filter((other) => other !== name);
+  ['cifar10', 'svhn', 'celeba', 'gtsrb', 'imagenet32', 'constant-rgb', 'noise-rgb'].filter((other) => other !== name);
 
 const isGrey = (set: string) => greyOthers('').includes(set);
 
@@ -164,6 +165,9 @@ const cpu: Preset = {
   },
 };
 
+/** The paper's five sets. */
+const paperSets = ['svhn', 'celeba', 'gtsrb', 'cifar10', 'imagenet32'];
+
 /** The paper's sizes: Glow with 32 steps and 512 channels, a U-Net of 32 × (1, 2, 4, 8), 64 latents; 250 epochs of batches of 64. */
 const paperModel = (family: 'glow' | 'ddpm' | 'vae', set: string): ModelPlan => {
   const config = {
@@ -182,13 +186,17 @@ const paper: Preset = {
   about: "the paper's model sizes and training times: for a machine that is much faster than two cores",
   sets: cpu.sets,
   models: {
-    images: (['glow', 'ddpm', 'vae'] as const).flatMap((family) =>
-      ['svhn', 'celeba', 'gtsrb', 'cifar10'].map((set) => paperModel(family, set)),
-    ),
+    images: [
+      ...(['glow', 'ddpm', 'vae'] as const).flatMap((family) => paperSets.map((set) => paperModel(family, set))),
+      // Of the workshop paper:
+      ...['fashion-mnist', 'mnist'].map((set) =>
+        image('pixelcnn', set, 100_000, 0.001, { config: { layers: 15, channels: 64 } }),
+      ),
+    ],
     text: [text(50_000, { layers: 12, width: 768, heads: 12 })],
     audio: [audio(20_000, vaeConfig)],
   },
-  limit: 10_000,
+  limit: 30_000,
   groups: [1, 5],
   fisher: { models: ['glow-cifar10', 'vae-cifar10'], samples: 1024, layers: 100, weights: 100 },
   invariance: { models: ['glow-cifar10'], examples: 5000 },

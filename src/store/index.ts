@@ -1,5 +1,6 @@
 export {
   builtInModel,
+  differences,
   loadModel,
   type Model,
   type ModelInfo,

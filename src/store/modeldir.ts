@@ -88,6 +88,29 @@ export async function readInfo(dir: string): Promise<ModelInfo> {
   return parsed.data;
 }
 
+/**
+ * What two descriptions of a model differ in, as 'training.steps: 1200, 6500' each; nothing where both come to the same model. Settings that an
+ * architecture has got since `found` was written count as their defaults.
+ */
+export function differences(found: ModelInfo, info: ModelInfo): string[] {
+  const [a, b] = [found, info].map((one) => {
+    const config = architecture(one.arch).configure(one.config, one.data);
+    return leaves(JSON.parse(JSON.stringify({ ...one, config })), '');
+  }) as [Map<string, string>, Map<string, string>];
+  const names = [...new Set([...a.keys(), ...b.keys()])];
+  return names.flatMap((name) => {
+    const [was, is] = [a.get(name), b.get(name)];
+    return was === is ? [] : [`${name}: ${was ?? 'not set'}, ${is ?? 'not set'}`];
+  });
+}
+
+/** Every value that is no object, as JSON under its path. */
+function leaves(value: unknown, path: string): Map<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return new Map([[path, JSON.stringify(value)]]);
+  return new Map(Object.entries(value).flatMap(([key, v]) => [...leaves(v, path === '' ? key : `${path}.${key}`)]));
+}
+
 export async function writeWeights(dir: string, weights: Weights): Promise<void> {
   await writeFileAtomic(join(dir, weightsFile), writeSafetensors(weights));
 }

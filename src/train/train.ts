@@ -3,7 +3,6 @@
 import { existsSync } from 'node:fs';
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { Dataset } from '../data/dataset.ts';
 import { readFileBytes, writeFileAtomic } from '../data/files.ts';
 import { ModelError } from '../errors.ts';
@@ -23,6 +22,7 @@ import { sessionCache } from '../runtime/cache.ts';
 import { feedsFor } from '../runtime/feeds.ts';
 import { openSession } from '../runtime/node.ts';
 import {
+  differences,
   type ModelInfo,
   readInfo,
   readSafetensors,
@@ -308,10 +308,13 @@ async function readCheckpoint(
 /** Takes the directory for this run, or checks that what it holds is this run. */
 async function claim(dir: string, info: ModelInfo): Promise<void> {
   if (!existsSync(join(dir, 'model.json'))) return writeInfo(dir, info);
-  const before = await readInfo(dir);
-  if (!isDeepStrictEqual(before, info)) {
-    const [was, is] = [JSON.stringify(before), JSON.stringify(info)];
-    throw new ModelError(`${dir} holds another training run:\n  there:     ${was}\n  asked for: ${is}`);
+  const different = differences(await readInfo(dir), info);
+  if (different.length > 0) {
+    throw new ModelError(
+      `${dir} holds another training run; there and asked for are ${different.join('; ')}. Give another folder, or delete this one`,
+    );
   }
-  if (existsSync(join(dir, 'weights.safetensors'))) throw new ModelError(`${dir}: training is finished`);
+  // Weights beside a checkpoint: stopped after the last step, before the checkpoint was taken away.
+  const finished = existsSync(join(dir, 'weights.safetensors')) && !existsSync(join(dir, checkpointFile));
+  if (finished) throw new ModelError(`${dir}: training is finished`);
 }

@@ -1,6 +1,6 @@
 // Training: one step against Adam in float64, and a run that is killed against one that is not.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
@@ -153,6 +153,25 @@ describe('train', () => {
     });
   });
 
+  it('ends a run that was stopped between its weights and the removal of its checkpoint', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const { info, arch } = smallModel('vae');
+      const data = syntheticDataset('noise', { length: 40, shape: info.data, seed: 1 });
+      const training = { ...info.training, steps: 4, batch: 4, learningRate: 1e-3 };
+      const dir = join(folder, 'm');
+      const [checkpoint, kept] = [join(dir, 'checkpoint.safetensors'), join(folder, 'kept')];
+      const onProgress = ({ step }: { step: number }) => {
+        if (step === 4) copyFileSync(checkpoint, kept); // that of step 2
+      };
+      await train({ info: { ...info, training }, arch, data, dir, checkpointEvery: 2, onProgress });
+      const weights = weightsOf(dir);
+      copyFileSync(kept, checkpoint);
+      await train({ info: { ...info, training }, arch, data, dir, checkpointEvery: 2 });
+      expect(weightsOf(dir).equals(weights)).toBe(true);
+      expect(existsSync(checkpoint)).toBe(false);
+    });
+  });
+
   it('refuses a directory of another run, a finished one and a damaged checkpoint', async () => {
     await inTemporaryFolder(async (folder) => {
       const { info, arch } = smallModel('vae');
@@ -162,7 +181,9 @@ describe('train', () => {
       await train(options);
       await expect(train(options)).rejects.toThrow(/training is finished/);
       const other = { ...options.info, training: { ...training, seed: 1 } };
-      await expect(train({ ...options, info: other })).rejects.toThrow(/holds another training run/);
+      await expect(train({ ...options, info: other })).rejects.toThrow(
+        /holds another training run; there and asked for are training\.seed: \d+, \d+\. Give another folder/,
+      );
       await expect(
         train({
           ...options,
