@@ -105,6 +105,15 @@ describe('asPixels', () => {
   const of = (...values: number[]) =>
     asPixels(memoryDataset('d', values.length, 'f', { x: { data: Float32Array.from(values), shape: [1] } }));
 
+  it('refuses images with their channels last, and takes others for what they say', () => {
+    expect(() => asPixels(noise(2, [32, 32, 3]))).toThrowErrorMatchingInlineSnapshot(
+      `[DataError: noise: images are [32, 32, 3], channels last it seems, expected [channels, height, width]; transpose them]`,
+    );
+    for (const shape of [[3, 5, 3], [1, 4, 1], [3, 32, 32], [3]]) {
+      expect(asPixels(noise(2, shape)).shapes.x).toEqual(shape);
+    }
+  });
+
   it('lets raw pixels through, also dark and fractional ones', async () => {
     for (const values of [
       [0, 255, 3],

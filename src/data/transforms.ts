@@ -92,9 +92,16 @@ export function rename(data: Dataset, from: string, to: string): Dataset {
 
 /**
  * The same images with every value checked where it is read: raw pixels are within 0..255, and not scaled to 0..1, which would
- * pass for nearly black images. Throws a DataError that names the example.
+ * pass for nearly black images. Throws a DataError that names the example, and one for images with their channels last.
  */
 export function asPixels(data: Dataset): Dataset {
+  const [c, , last] = data.shapes.x?.length === 3 ? data.shapes.x : [];
+  const isCount = (channels: number | undefined) => channels === 1 || channels === 3;
+  if (isCount(last) && !isCount(c)) {
+    throw new DataError(
+      `${data.name}: images are ${shapeText(data.shapes.x!)}, channels last it seems, expected [channels, height, width]; transpose them`,
+    );
+  }
   const checked = (arrays: Readonly<Record<string, DataArray>>, indexOf: (i: number) => number) => {
     const { data: values, shape } = arrays.x!;
     const stride = values.length / shape[0]!;

@@ -78,7 +78,7 @@ function reportOf({ preset, seed, missing, available }: Lab, outcomes: readonly 
       ? [['left out', `for want of data: ${Object.keys(missing).join(', ')}`] as [string, string]]
       : []),
   ];
-  const reading = `<section><h2>How to read this</h2><p>${GLOSSARY}</p></section>`;
+  const reading = `<section id="reading"><h2>How to read this</h2><p>${GLOSSARY}</p></section>`;
   const sections = outcomes.map(
     (o, k) => `<section id="${o.id}"><h2>${k + 1}. ${escapeHtml(o.title)}</h2>
 <p><b>The paper:</b> ${escapeHtml(o.claim)}</p>

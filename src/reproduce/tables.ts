@@ -132,7 +132,7 @@ function best(natural: readonly Row[]): string {
     const top = detectors.reduce((a, b) => (b.mean > a.mean ? b : a));
     return `${top.detector} at B = ${group} (${three(top.mean)})`;
   });
-  return `The highest average of all detectors has ${listed(tops)}.`;
+  return `Of all detectors the highest average is that of ${listed(tops)}.`;
 }
 
 /** The paper's layout: for each family and group size a column per learned set, a row per other set, norms beside typicality. */
