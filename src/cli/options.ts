@@ -1,7 +1,7 @@
 // Options that several commands share: how they are declared, parsed and checked. Arguments are parsed by node:util.
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { asPixels, type Dataset, openData, type Preparation, prepare, take } from '../data/index.ts';
+import { asPixels, type Dataset, DEFAULT_LENGTH, openData, type Preparation, prepare, take } from '../data/index.ts';
 import { DataError, UsageError } from '../errors.ts';
 import type { DataKind } from '../models/index.ts';
 import { shapeText } from '../tensor/shape.ts';
@@ -207,7 +207,7 @@ export async function openExamples(
   }
   const [unfit] = Object.keys(preparation);
   if (unfit !== undefined) throw new UsageError(`--${unfit} is for images, the model takes bytes`);
-  const data = await openDataset(spec, options, length === undefined ? undefined : [length]);
+  const data = await openDataset(spec, options, [length ?? DEFAULT_LENGTH]);
   const shape = data.shapes.x;
   if (shape?.length !== 1) {
     const found = shape ? `examples of shape ${shapeText(shape)}` : `no array 'x'`;

@@ -2,8 +2,9 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { DEFAULT_LENGTH } from '../data/index.ts';
 import { UsageError } from '../errors.ts';
-import { architecture, architectures } from '../models/index.ts';
+import { type Architecture, architecture, architectures } from '../models/index.ts';
 import type { ModelInfo } from '../store/index.ts';
 import { checkpointFile, type Progress, train } from '../train/index.ts';
 import type { Command } from './command.ts';
@@ -17,6 +18,7 @@ export const trainCommand: Command = {
     `ARCH is one of ${Object.keys(architectures).join(', ')}. A run that was stopped or killed goes on where its last checkpoint was:\n` +
       'call it again with the same arguments. DIR then holds model.json, weights.safetensors and the log train.log.jsonl. A step takes\n' +
       'a batch of 64 unless --batch says otherwise.',
+    `--config, with defaults:\n${Object.values(architectures).map(defaultsOf).join('\n')}`,
   ],
   examples: [
     'train glow --data fashion-mnist:train --pad 32 --out models/glow',
@@ -27,7 +29,7 @@ export const trainCommand: Command = {
     data: {
       type: 'string',
       value: 'DATA',
-      about: 'what to learn, images or text: a file, a folder, or a known set as NAME:split',
+      about: 'what to learn, images, recordings or text: a file, a folder, or a known set as NAME:split',
     },
     out: { type: 'string', value: 'DIR', about: 'the model directory' },
     ...imageOptions,
@@ -58,6 +60,9 @@ export const trainCommand: Command = {
     if (ema !== undefined && ema >= 1) throw new UsageError(`--ema is ${ema}, expected a decay below 1`);
     const checkpointEvery = whole(values, 'checkpoint-every', 1);
     const sizes = parseConfig(text(values, 'config'));
+    if (!Object.hasOwn(architectures, name!)) {
+      throw new UsageError(`there is no ARCH '${name}'; there are ${Object.keys(architectures).join(', ')}`);
+    }
     const arch = architecture(name!);
 
     const data = limited(await openExamples(arch.takes, spec, options, { ...preparation, length }), limit);
@@ -103,6 +108,12 @@ export const trainCommand: Command = {
     else print(`${dir}: trained ${steps} steps, ${Object.values(held)[0]?.toFixed(3)} ${unit} held out`);
   },
 };
+
+/** A line of the help: the settings of an architecture. */
+function defaultsOf(arch: Architecture<unknown>): string {
+  const settings = arch.configure({}, arch.takes === 'images' ? [1, 32, 32] : [DEFAULT_LENGTH]);
+  return `  ${arch.name.padEnd(11)} ${JSON.stringify(settings)}`;
+}
 
 function progressText(p: Progress, unit: string): string {
   const train = p.trainBitsPerDim ?? p.trainLossPerDim;

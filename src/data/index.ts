@@ -6,4 +6,5 @@ export { type OpenOptions, openData } from './open.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';
 export { isPreparation, type Preparation, prepare } from './prepare.ts';
 export { syntheticDataset } from './synthetic.ts';
+export { DEFAULT_LENGTH } from './text.ts';
 export { asPixels, pad, rename, select, take } from './transforms.ts';

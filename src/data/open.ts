@@ -68,7 +68,7 @@ async function openLabelled(spec: string, wanted: string, options: OpenOptions):
 
 type Open = (path: string, name: string, options: OpenOptions) => Promise<Dataset>;
 
-/** By the end of the file name; anything else is taken for an idx file, which has no usual ending. */
+/** By the end of the file name; for anything else see `openOther`. */
 const formats: readonly (readonly [ending: RegExp, open: Open])[] = [
   [/\.parquet$/i, openParquet],
   [/\.npz$/i, openNpz],
@@ -87,6 +87,18 @@ async function openPath(path: string, name: string, options: OpenOptions): Promi
       `${path}: no such file or folder, and no known data set; known are ${knownNames.join(', ')} (see --data-dir)`,
     );
   }
-  const open = formats.find(([ending]) => ending.test(basename(path)))?.[1] ?? openIdx;
+  const open = formats.find(([ending]) => ending.test(basename(path)))?.[1] ?? openOther;
   return open(path, name, options);
+}
+
+/** A file whose name tells nothing: text for those who want sequences, else taken for an idx file, which has no usual ending. */
+async function openOther(path: string, name: string, { like }: OpenOptions): Promise<Dataset> {
+  if (like?.length === 1) return openText(path, name, like[0]);
+  try {
+    return await openIdx(path, name);
+  } catch (error) {
+    if (!(error instanceof DataError) || /idx|ubyte/i.test(basename(path))) throw error;
+    const known = '.parquet, .npz, .npy, .mat, .wav and .txt';
+    throw new DataError(`${error.message}. By its name it was taken for an IDX file; other formats end in ${known}`);
+  }
 }

@@ -6,13 +6,13 @@ import { type Dataset, fingerprintOf, memoryDataset } from './dataset.ts';
 import { readFileBytes } from './files.ts';
 
 /** Bytes of a window where nobody says otherwise. */
-const defaultLength = 128;
+export const DEFAULT_LENGTH = 128;
 
 /**
  * The file as examples [length] of bytes 0..255 under 'x', without overlap; what does not fill a window at the end is left out.
  * Throws a DataError for a file that cannot be read or is shorter than one window.
  */
-export async function openText(path: string, name = basename(path), length = defaultLength): Promise<Dataset> {
+export async function openText(path: string, name = basename(path), length = DEFAULT_LENGTH): Promise<Dataset> {
   const bytes = await readFileBytes(path);
   const count = Math.floor(bytes.length / length);
   if (count === 0) throw new DataError(`${path}: has ${bytes.length} bytes, expected at least one window of ${length}`);

@@ -107,7 +107,7 @@ describe('asPixels', () => {
 
   it('refuses images with their channels last, and takes others for what they say', () => {
     expect(() => asPixels(noise(2, [32, 32, 3]))).toThrowErrorMatchingInlineSnapshot(
-      `[DataError: noise: images are [32, 32, 3], channels last it seems, expected [channels, height, width]; transpose them]`,
+      `[DataError: noise:2: images are [32,32,3], channels last it seems, expected [channels, height, width]; transpose them]`,
     );
     for (const shape of [[3, 5, 3], [1, 4, 1], [3, 32, 32], [3]]) {
       expect(asPixels(noise(2, shape)).shapes.x).toEqual(shape);

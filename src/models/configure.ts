@@ -8,9 +8,11 @@ import type { Shape } from '../tensor/shape.ts';
 export function parseConfig<T>(model: string, schema: z.ZodType<T>, input: unknown): T {
   const parsed = schema.safeParse(input ?? {});
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map((issue) =>
-    issue.path.length > 0 ? `${issue.path.join('.')}: ${issue.message}` : issue.message,
-  );
+  const known = schema instanceof z.ZodObject ? Object.keys(schema.shape).join(', ') : '';
+  const issues = parsed.error.issues.map((issue) => {
+    const there = issue.code === 'unrecognized_keys' ? ` (there are ${known})` : '';
+    return `${issue.path.length > 0 ? `${issue.path.join('.')}: ` : ''}${issue.message}${there}`;
+  });
   throw new ModelError(`${model} configuration: ${issues.join('; ')}`);
 }
 

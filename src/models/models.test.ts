@@ -119,7 +119,7 @@ it('says what is wrong with a configuration', () => {
     `[ModelError: glow with 3 levels needs height and width divisible by 8, got 28×28; pad the images with --pad 32]`,
   );
   expect(() => glow.configure({ levels: 0, step: 1 }, [1, 32, 32])).toThrowErrorMatchingInlineSnapshot(
-    `[ModelError: glow configuration: levels: Too small: expected number to be >0; Unrecognized key: "step"]`,
+    `[ModelError: glow configuration: levels: Too small: expected number to be >0; Unrecognized key: "step" (there are levels, steps, hidden)]`,
   );
   expect(() => architecture('vae').configure({}, [784])).toThrowErrorMatchingInlineSnapshot(
     `[ModelError: vae needs images of shape [channels, height, width], got [784]]`,

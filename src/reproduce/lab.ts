@@ -12,6 +12,7 @@ import {
   openData,
   prepare,
   readFileBytes,
+  reasonOf,
   select,
   take,
   writeFileAtomic,
@@ -202,7 +203,7 @@ async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (error) {
-    throw new DataError(`${path}: cannot be made a folder: ${error instanceof Error ? error.message : error}`);
+    throw new DataError(`${path}: cannot be made a folder: ${reasonOf(error, path)}`);
   }
 }
 

@@ -83,6 +83,7 @@ describe('wrong usage exits with 2 and says what is wrong', () => {
     [['data', 'get'], /data get: which\? There are fashion-mnist, mnist/],
     [['data', 'find'], /data find: expected data list or data get NAME/],
     [['data', 'get', 'nothing'], /there is no data set 'nothing'; there are fashion-mnist/],
+    [['train', 'gloww', '--data', 'sample/mnist', '--out', 'x'], /there is no ARCH 'gloww'; there are ddpm, glow, /],
     [['train', '--out', 'x'], /train takes 1 argument\(s\), found 0/],
     [
       ['train', 'glow', '--out', 'x', '--data', 'sample/mnist', '--steps', 'ten'],
@@ -109,7 +110,6 @@ describe('failures exit with 1 and name the place', () => {
       /glow is scored by its likelihood; there is no 'timesteps'/,
     ],
     [['sample', 'models/glow-fashion-mnist', '--steps', '9', '--out', 'x'], /glow samples in one run, not in 9 steps/],
-    [['train', 'gloww', '--data', 'sample/mnist', '--out', 'x'], /no architecture 'gloww'; there are ddpm, glow, /],
     [
       ['train', 'glow', '--data', 'nowhere.gz', '--out', 'x'],
       /nowhere\.gz: no such file or folder, and no known data set/,
