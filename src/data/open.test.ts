@@ -224,6 +224,15 @@ describe('paths and slices', () => {
     await expect(openData('noise:20[5:5]')).rejects.toThrow('noise:20: range [5:5] does not fit');
   });
 
+  it('takes a file whose name tells nothing for text where sequences are wanted, and says what it knows where images are', async () => {
+    const base = await tree({ 'source.py': new Uint8Array(300).fill(65) });
+    const path = join(base, 'source.py');
+    expect(await openData(path, { like: [100] })).toMatchObject({ length: 3, shapes: { x: [100] } });
+    await expect(openData(path)).rejects.toThrow(
+      /0x41414141.* By its name it was taken for an IDX file; other formats end in \.parquet, \.npz, /,
+    );
+  });
+
   it('says what is known where there is no such path', async () => {
     await expect(openData('no/such/file')).rejects.toThrow(
       'no/such/file: no such file or folder, and no known data set; known are fashion-mnist, mnist, kmnist, omniglot, cifar10, svhn, gtsrb, celeba, imagenet32, fsdd, tinyshakespeare, german-quotes, italian-quotes, python-stdlib, sample/fashion-mnist, sample/mnist, constant, noise',
