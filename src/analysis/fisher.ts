@@ -26,21 +26,25 @@ export interface FisherMatrix {
   readonly noiseFloor: number;
 }
 
-/**
- * F = (1/n) Σ_i s(x_i) s(x_i)ᵀ over model samples x_i, normalised to F_ab / √(F_aa F_bb) (Dauncey et al. 2024, the figure on the Fisher
- * matrix). Not centred: at the model's own samples the gradient of the log-likelihood has mean zero. `gradients` is [n, d]
- * row-major, `layers` [d] names each weight's layer. Costs n d² / 2 multiplications and 8 d² bytes.
- *
- * Throws a DataError for sizes that do not agree, a value that is not finite, or weights that are all zero in every sample.
- */
-export function fisherMatrix(gradients: ArrayLike<number>, layers: readonly string[]): FisherMatrix {
+/** Gradients of the weights that any sample has one in, each scaled to length 1 over the samples: F_ab / √(F_aa F_bb) is a dot product of two. */
+export interface UnitGradients {
+  readonly weights: readonly number[];
+  readonly layers: readonly string[];
+  /** [d][n] */
+  readonly units: readonly Float64Array[];
+  /** [d] F_aa */
+  readonly diagonal: Float64Array;
+}
+
+/** Of `gradients` [n, d] row-major. Throws a DataError as `fisherMatrix` does. */
+export function unitGradients(gradients: ArrayLike<number>, layers: readonly string[]): UnitGradients {
   const columns = layers.length;
   const n = gradients.length / columns;
   if (!(columns > 0 && n >= 1 && Number.isInteger(n))) {
     throw new DataError(`Fisher matrix: has ${gradients.length} gradient entries, expected some rows of ${columns}`);
   }
   const weights: number[] = [];
-  const units: Float64Array[] = []; // each weight's gradients over the samples, of length 1
+  const units: Float64Array[] = [];
   const diagonal: number[] = [];
   for (let a = 0; a < columns; a++) {
     const column = Float64Array.from({ length: n }, (_, i) => gradients[i * columns + a]!);
@@ -54,10 +58,23 @@ export function fisherMatrix(gradients: ArrayLike<number>, layers: readonly stri
     units.push(column.map((v) => v / norm));
     diagonal.push(norm ** 2 / n);
   }
-  const d = weights.length;
-  if (d === 0) throw new DataError(`Fisher matrix: all ${columns} weights have gradient 0 in all of ${n} samples`);
+  if (weights.length === 0) {
+    throw new DataError(`Fisher matrix: all ${columns} weights have gradient 0 in all of ${n} samples`);
+  }
+  return { weights, layers: weights.map((a) => layers[a]!), units, diagonal: Float64Array.from(diagonal) };
+}
 
-  const kept = weights.map((a) => layers[a]!);
+/**
+ * F = (1/n) Σ_i s(x_i) s(x_i)ᵀ over model samples x_i, normalised to F_ab / √(F_aa F_bb) (Dauncey et al. 2024, the figure on the Fisher
+ * matrix). Not centred: at the model's own samples the gradient of the log-likelihood has mean zero. `gradients` is [n, d]
+ * row-major, `layers` [d] names each weight's layer. Costs n d² / 2 multiplications and 8 d² bytes; `fisherAverages` of `experiment/` has the
+ * averages of many weights sooner.
+ *
+ * Throws a DataError for sizes that do not agree, a value that is not finite, or weights that are all zero in every sample.
+ */
+export function fisherMatrix(gradients: ArrayLike<number>, layers: readonly string[]): FisherMatrix {
+  const { weights, layers: kept, units, diagonal } = unitGradients(gradients, layers);
+  const d = weights.length;
   const matrix = new Float64Array(d * d);
   const within = { sum: 0, count: 0 };
   const between = { sum: 0, count: 0 };
@@ -77,13 +94,13 @@ export function fisherMatrix(gradients: ArrayLike<number>, layers: readonly stri
     weights,
     layers: kept,
     matrix,
-    diagonal: Float64Array.from(diagonal),
+    diagonal,
     meanAbs: {
       all: mean({ sum: within.sum + between.sum, count: within.count + between.count }),
       within: mean(within),
       between: mean(between),
     },
-    noiseFloor: meanAbsCosine(n),
+    noiseFloor: meanAbsCosine(units[0]!.length),
   };
 }
 

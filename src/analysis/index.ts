@@ -5,7 +5,7 @@ export {
   type LayerCorrelation,
   layerCorrelation,
 } from './correlation.ts';
-export { type FisherMatrix, fisherMatrix, meanAbsCosine, randomSigns } from './fisher.ts';
+export { type FisherMatrix, fisherMatrix, meanAbsCosine, randomSigns, unitGradients } from './fisher.ts';
 export { type Histogram, histogram, quantile } from './histogram.ts';
 export {
   cdfOf,

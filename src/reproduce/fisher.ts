@@ -2,7 +2,7 @@
 
 import { fisherMatrix, randomSigns } from '../analysis/index.ts';
 import { fingerprintOf, memoryDataset } from '../data/index.ts';
-import { drawSamples, weightGradients } from '../experiment/index.ts';
+import { drawSamples, fisherAverages, weightGradients } from '../experiment/index.ts';
 import { heatMap } from '../report/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -120,9 +120,11 @@ async function measured(lab: Lab, plan: ModelPlan): Promise<Fisher> {
       ...lab.threads,
       onProgress: (done, of) => lab.progress(`gradients of ${plan.id}: ${done} of ${of} samples`),
     });
-    const { meanAbs, noiseFloor, matrix, diagonal, layers: names } = fisherMatrix(found.gradients, found.layers);
-    const d = names.length;
+    lab.progress(`Fisher matrix of ${found.layers.length} weights of ${plan.id}`);
+    const averages = await fisherAverages(found.gradients, found.layers, lab.threads);
+    const { meanAbs, noiseFloor, diagonal, layers: names, weights: kept } = averages;
     const signed = randomSigns(found.gradients, found.layers.length, new RandomStream(seed, 'signs'));
+    const signedAverages = await fisherAverages(signed, found.layers, lab.threads);
     const scales = [...new Set(names)].map((name) => {
       const own = Array.from(diagonal).filter((_, a) => names[a] === name);
       return own.reduce((sum, v) => sum + v, 0) / own.length;
@@ -131,27 +133,36 @@ async function measured(lab: Lab, plan: ModelPlan): Promise<Fisher> {
     const layerMeans = new Map(
       [...new Set(names)].map((name) => [name, mean(logs.filter((_, a) => names[a] === name))]),
     );
-    const rows = mapRows(names);
+    const shown = mapRows(names).map((a) => kept[a]!);
+    const map = fisherMatrix(
+      columnsOf(found.gradients, found.layers.length, shown),
+      shown.map((a) => found.layers[a]!),
+    );
     return {
       model: plan.family,
       in: plan.set,
       samples,
       diverged,
       layers: new Set(names).size,
-      weights: d,
+      weights: names.length,
       meanAbs: { all: meanAbs.all ?? 0, within: meanAbs.within ?? null, between: meanAbs.between ?? null },
       noiseFloor,
-      signFloor: fisherMatrix(signed, found.layers).meanAbs.all ?? 0,
+      signFloor: signedAverages.meanAbs.all ?? 0,
       scaleRatio: Math.max(...scales) / Math.min(...scales),
       spread: {
         within: deviation(logs.map((v, a) => v - layerMeans.get(names[a]!)!)),
         between: deviation([...layerMeans.values()]),
       },
-      map: {
-        matrix: rows.flatMap((a) => rows.map((b) => +matrix[a * d + b]!.toFixed(3))),
-        layers: rows.map((a) => names[a]!),
-      },
+      map: { matrix: Array.from(map.matrix, (v) => +v.toFixed(3)), layers: map.layers },
     };
+  });
+}
+
+/** Some columns of a row-major matrix. */
+function columnsOf(values: Float64Array, width: number, columns: readonly number[]): Float64Array {
+  const rows = values.length / width;
+  return Float64Array.from({ length: rows * columns.length }, (_, k) => {
+    return values[Math.floor(k / columns.length) * width + columns[k % columns.length]!]!;
   });
 }
 

@@ -135,7 +135,7 @@ const cpu: Preset = {
     models: ['glow-fashion-mnist', 'vae-fashion-mnist', 'glow-cifar10'],
     samples: 512,
     layers: 100,
-    weights: 30,
+    weights: 1000,
   },
   invariance: { models: ['glow-cifar10', 'glow-fashion-mnist'], examples: 500 },
   ablations: {
@@ -198,7 +198,7 @@ const paper: Preset = {
   },
   limit: 30_000,
   groups: [1, 5],
-  fisher: { models: ['glow-cifar10', 'vae-cifar10'], samples: 1024, layers: 100, weights: 100 },
+  fisher: { models: ['glow-cifar10', 'vae-cifar10'], samples: 1024, layers: 100, weights: 1000 },
   invariance: { models: ['glow-cifar10'], examples: 5000 },
   ablations: {
     timesteps: {
