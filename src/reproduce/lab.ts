@@ -23,7 +23,7 @@ import { type FeatureTable, openExtractor, readTable, runFeatures } from '../fea
 import { architecture } from '../models/index.ts';
 import { differences, loadModel, type Model, type ModelInfo, readInfo } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
-import { checkpointFile, train } from '../train/index.ts';
+import { isTrained, train } from '../train/index.ts';
 import { allModels, type ModelPlan, type Preset } from './plan.ts';
 
 export interface LabOptions {
@@ -115,8 +115,7 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
     const own = join(out, 'models', plan.id);
     const changed = `${own}-${keyOf(info)}`; // where the preset has changed since, the model of before stays where it is
     for (const dir of [own, changed, shipped(plan.id)]) {
-      const done = existsSync(join(dir, 'weights.safetensors')) && !existsSync(join(dir, checkpointFile));
-      if (done && (await isOf(dir, info))) return dir;
+      if (isTrained(dir) && (await isOf(dir, info))) return dir;
     }
     const dir = existsSync(join(own, 'model.json')) && !(await isOf(own, info)) ? changed : own;
     await train({

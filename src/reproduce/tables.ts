@@ -119,7 +119,7 @@ function verdict(summaries: readonly Summary[]): string {
   return `On average the norms are ahead of typicality for ${listed(better)}; not for ${listed(worse)}.`;
 }
 
-/** The detector with the highest average, where it is none of those that the sentences speak of. */
+/** The detector with the highest average at each group size. */
 function best(natural: readonly Row[]): string {
   const tops = summarise(natural, ['group']).map(({ key: [group], detectors }) => {
     const top = detectors.reduce((a, b) => (b.mean > a.mean ? b : a));

@@ -1,2 +1,2 @@
 export { type AdamOptions, adamDefaults, flatten, trainingStep } from './optimiser.ts';
-export { checkpointFile, type Progress, type TrainOptions, train } from './train.ts';
+export { checkpointFile, isTrained, type Progress, type TrainOptions, train } from './train.ts';

@@ -63,6 +63,10 @@ export interface TrainOptions {
 export const checkpointFile = 'checkpoint.safetensors';
 const logFile = 'train.log.jsonl';
 
+/** Whether a run in `dir` came to its end. Weights beside a checkpoint: stopped after the last step, before the checkpoint was taken away. */
+export const isTrained = (dir: string): boolean =>
+  existsSync(join(dir, 'weights.safetensors')) && !existsSync(join(dir, checkpointFile));
+
 interface State {
   readonly step: number;
   readonly theta: Float32Array;
@@ -314,7 +318,5 @@ async function claim(dir: string, info: ModelInfo): Promise<void> {
       `${dir} holds another training run; there and asked for are ${different.join('; ')}. Give another folder, or delete this one`,
     );
   }
-  // Weights beside a checkpoint: stopped after the last step, before the checkpoint was taken away.
-  const finished = existsSync(join(dir, 'weights.safetensors')) && !existsSync(join(dir, checkpointFile));
-  if (finished) throw new ModelError(`${dir}: training is finished`);
+  if (isTrained(dir)) throw new ModelError(`${dir}: training is finished`);
 }
