@@ -118,7 +118,7 @@ export async function openBuiltIn(path: string): Promise<Model> {
 
 function parseConstant(pair: string): [string, number] {
   const [, name, value] = /^([^=]+)=(.+)$/.exec(pair) ?? [];
-  if (name === undefined || !Number.isFinite(Number(value))) {
+  if (name === undefined || value!.trim() === '' || !Number.isFinite(Number(value))) {
     throw new UsageError(`--constant is '${pair}', expected NAME=NUMBER`);
   }
   return [name, Number(value)];
@@ -141,8 +141,8 @@ function parseScoring(values: Values): Readonly<Record<string, unknown>> {
 }
 
 function parseRange(range: string): [number, number] {
-  const [low, high, ...more] = range.split(',').map(Number);
-  if (low === undefined || high === undefined || more.length > 0 || !(low < high)) {
+  const [low, high, ...more] = range.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (low === undefined || high === undefined || more.length > 0 || !(low < high) || !Number.isFinite(high - low)) {
     throw new UsageError(`--pixels is '${range}', expected two numbers such as -1,1`);
   }
   return [low, high];

@@ -29,17 +29,50 @@ export const commonOptions: Options = {
 
 export type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
-/** Splits the arguments; throws UsageError for anything not declared. */
+/**
+ * Splits the arguments: `--name value` or `--name=value`, where a value may start with a dash (`--pixels -1,1`). Throws UsageError for
+ * anything not declared, and for a value that is missing: empty, or followed by another option (`--out --json`).
+ */
 export function parse(args: readonly string[], options: Options): { values: Values; positionals: readonly string[] } {
   try {
     const config = Object.fromEntries(
       Object.entries(options).map(([name, o]) => [name, { type: o.type, multiple: o.multiple ?? false }]),
     ) satisfies ParseArgsConfig['options'];
-    const parsed = parseArgs({ args: [...args], options: config, allowPositionals: true, strict: true });
+    const joined = withValuesJoined(args, options);
+    const parsed = parseArgs({ args: joined, options: config, allowPositionals: true, strict: true });
     return { values: parsed.values as Values, positionals: parsed.positionals };
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** The arguments with every value in one piece with its option: the parser takes no value of its own that starts with a dash. */
+function withValuesJoined(args: readonly string[], options: Options): string[] {
+  const out: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === '--') return [...out, ...args.slice(i)];
+    const [, name, assigned] = /^--([^=]+)(?:=(.*))?$/s.exec(arg) ?? [];
+    if (name === undefined || !Object.hasOwn(options, name) || options[name]!.type !== 'string') {
+      out.push(arg);
+      continue;
+    }
+    const value = assigned ?? args[++i];
+    const shown = `--${name}${options[name]!.value ? ` ${options[name]!.value}` : ''}`;
+    if (value === undefined || value === '') {
+      throw new UsageError(
+        `--${name} is ${value === undefined ? 'without' : 'given an empty'} value, expected ${shown}`,
+      );
+    }
+    if (assigned === undefined && value.startsWith('--')) {
+      throw new UsageError(
+        `--${name} is followed by '${value}', expected ${shown}; a value that starts with -- is written --${name}=${value}`,
+      );
+    }
+    out.push(`--${name}=${value}`);
+  }
+  return out;
 }
 
 export function text(values: Values, name: string): string | undefined {
