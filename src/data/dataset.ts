@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { DataError } from '../errors.ts';
+import { type Origin, wholeOf } from './origin.ts';
 
 /** The values of one model input for n examples. `shape` is [n, ...shape of one example]; `data` is in C order. */
 export interface DataArray {
@@ -34,8 +35,13 @@ export interface Dataset {
   readonly length: number;
   /** The shape of one example for each model input, such as { x: [1, 28, 28] }. */
   readonly shapes: Readonly<Record<string, readonly number[]>>;
-  /** SHA-256 (hex) that identifies the content: files' bytes, or whatever the examples are computed from. */
+  /**
+   * Identifies the content: SHA-256 (hex) of files' bytes, or of whatever the examples are computed from; then what every transform has
+   * done to them, with its parameters. Only whole fingerprints compare: the beginning is the same for all slices of a file.
+   */
   readonly fingerprint: string;
+  /** Which examples of which source these are, whatever was done to them since. */
+  readonly origin: Origin;
   /**
    * The examples of `range` in order, in batches of `size` (the last may be smaller). A batch's arrays are the caller's to
    * keep or change. Throws a DataError for a size or range that does not fit, and for corrupt data where it is met.
@@ -51,6 +57,8 @@ export interface Source {
   readonly length: number;
   readonly shapes: Readonly<Record<string, readonly number[]>>;
   readonly fingerprint: string;
+  /** Left out: it is a source of its own. */
+  readonly origin?: Origin;
   /** Examples start..end-1, with 0 <= start < end <= length. */
   read(start: number, end: number): Promise<Readonly<Record<string, DataArray>>>;
   /** Examples by index, each 0 <= index < length. */
@@ -59,7 +67,7 @@ export interface Source {
 
 /** A Dataset over a Source. Throws a DataError when the source has no examples. */
 export function makeDataset(source: Source): Dataset {
-  const { name, length, shapes, fingerprint } = source;
+  const { name, length, shapes, fingerprint, origin = wholeOf(fingerprint, length) } = source;
   if (length === 0) throw new DataError(`${name}: holds no examples`);
 
   async function* batches(size: number, range: Range = {}): AsyncIterable<Batch> {
@@ -82,7 +90,7 @@ export function makeDataset(source: Source): Dataset {
     return { start: 0, n: indices.length, arrays: await source.pick(indices) };
   }
 
-  return { name, length, shapes, fingerprint, batches, gather };
+  return { name, length, shapes, fingerprint, origin, batches, gather };
 }
 
 /** `range` with its ends filled in. Throws a DataError unless 0 <= start < end <= length: a slice is never clamped. */

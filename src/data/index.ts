@@ -3,6 +3,7 @@ export { type DownloadProgress, download } from './download.ts';
 export { readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
 export { dataDirs, knownSets, locate } from './known.ts';
 export { type OpenOptions, openData } from './open.ts';
+export { indexIn, type Origin, originHash, type Run, shared } from './origin.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';
 export { isPreparation, type Preparation, prepare } from './prepare.ts';
 export { syntheticDataset } from './synthetic.ts';

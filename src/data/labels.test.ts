@@ -39,6 +39,18 @@ describe('a data set with labels asked for', () => {
     expect(Array.from(arrays.x!.data, Number)).toEqual([14, 10]);
   });
 
+  it('has another fingerprint where the labels are others', async () => {
+    const at = join(dir, 'other-images-idx3-ubyte');
+    await writeFile(at, writeIdx({ data: Uint8Array.of(10, 11, 12), shape: [3, 1, 1] }));
+    const open = async (asked: string, ...labels: number[]) => {
+      await writeFile(join(dir, 'other-labels-idx1-ubyte'), writeIdx({ data: Uint8Array.from(labels), shape: [3] }));
+      return (await openData(at + asked)).fingerprint;
+    };
+    const prints = [await open('{1}', 1, 2, 1), await open('{1}', 2, 1, 1), await open('{1-2}', 1, 2, 1)];
+    expect(new Set(prints).size).toBe(3);
+    expect(await open('{1}', 1, 2, 1)).toBe(prints[0]);
+  });
+
   it.each([
     ['train', '{7}', 'holds no examples'],
     ['train', '{1-}', "'1-' is no label and no range of labels such as 0-4"],

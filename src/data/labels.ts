@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { DataError } from '../errors.ts';
-import type { Dataset } from './dataset.ts';
+import { type Dataset, fingerprintOf } from './dataset.ts';
 import { readFileBytes } from './files.ts';
 import { readIdx } from './idx.ts';
 import { select } from './transforms.ts';
@@ -29,7 +29,8 @@ export async function withLabels(data: Dataset, path: string, wanted: string): P
   }
   const keep = parseLabels(wanted, name);
   const indices = Uint32Array.from(labels.data, (_, i) => i).filter((i) => keep(Number(labels.data[i])));
-  return select(data, indices, `{${wanted}}`);
+  const labelled = fingerprintOf(Uint8Array.from(labels.data)); // the same pictures with other labels are another set
+  return select(data, indices, `{${wanted}}`, `{${wanted} of ${labelled}}`);
 }
 
 function parseLabels(wanted: string, name: string): (label: number) => boolean {

@@ -3,6 +3,7 @@
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type Batch, checkRange, type DataArray, type Dataset, makeDataset } from './dataset.ts';
+import { pickOf, sliceOf } from './origin.ts';
 
 /** Examples start..end-1 as a data set of its own. */
 export function take(data: Dataset, start: number, end: number): Dataset {
@@ -16,18 +17,20 @@ export function take(data: Dataset, start: number, end: number): Dataset {
     length: end - start,
     shapes: data.shapes,
     fingerprint: `${data.fingerprint}[${start}:${end}]`,
+    origin: sliceOf(data.origin, start, end),
     read: (from, to) => arrays(data.batches(to - from, { start: start + from, end: start + to })),
     pick: async (indices) => (await data.gather(Array.from(indices, (i) => start + i))).arrays,
   });
 }
 
-/** The examples at `indices`, in their order; `what` is added to the set's name and fingerprint and must tell which they are. */
-export function select(data: Dataset, indices: Uint32Array, what: string): Dataset {
+/** The examples at `indices`, in their order. `what` is added to the name; `key`, which must tell which they are, to the fingerprint. */
+export function select(data: Dataset, indices: Uint32Array, what: string, key = what): Dataset {
   return makeDataset({
     name: data.name + what,
     length: indices.length,
     shapes: data.shapes,
-    fingerprint: data.fingerprint + what,
+    fingerprint: data.fingerprint + key,
+    origin: pickOf(data.origin, indices),
     read: async (start, end) => (await data.gather(indices.subarray(start, end))).arrays,
     pick: async (asked) => (await data.gather(Array.from(asked, (i) => indices[i]!))).arrays,
   });
@@ -63,7 +66,7 @@ export function pad(data: Dataset, height: number, width: number): Dataset {
 
 type Arrays = Readonly<Record<string, DataArray>>;
 
-/** The examples, each batch of them mapped; `what` is done to them tells the new set's fingerprint from the old one's. */
+/** The examples, each batch of them mapped; `what` is done to them, parameters and all, tells the new set's fingerprint from the old one's. */
 export function mapExamples(
   data: Dataset,
   shapes: Dataset['shapes'],
@@ -75,6 +78,7 @@ export function mapExamples(
     length: data.length,
     shapes,
     fingerprint: what === '' ? data.fingerprint : `${data.fingerprint} ${what}`,
+    origin: data.origin,
     read: async (start, end) => {
       for await (const batch of data.batches(end - start, { start, end })) return map(batch.arrays);
       throw new DataError(`${data.name}: ended before example ${end}`);

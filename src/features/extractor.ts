@@ -11,7 +11,7 @@ import { openSession } from '../runtime/node.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { sameShape, shapeText } from '../tensor/shape.ts';
 import { normGraph } from './norms.ts';
-import { concatTables, type FeatureTable } from './table.ts';
+import { concatTables, type FeatureTable, type TableHead } from './table.ts';
 
 export interface ExtractorOptions {
   /** Examples per group, B. Default 1. */
@@ -42,6 +42,9 @@ export interface Extractor {
   /** Examples per run. */
   readonly batch: number;
   readonly names: readonly string[];
+  readonly plan: PlanChoice;
+  /** What the tables of these data say of themselves, from example `start` on. With `plan` it tells whether two runs have the same rows. */
+  head(data: Dataset, start: number): TableHead;
   /**
    * Tables of consecutive groups, one per run. Results beyond the range of float32 are its largest number. Throws a DataError that names the
    * example where one is NaN.
@@ -67,6 +70,13 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   });
   const factor = model.dims === undefined ? {} : { bitsPerDimFactor: 1 / (model.dims * Math.LN2) };
 
+  const head = (data: Dataset, start: number): TableHead => ({
+    names,
+    dims: sizes,
+    group,
+    meta: { model: model.hash, data: data.name, dataFingerprint: data.fingerprint, seed, start, ...factor },
+  });
+
   async function* tables(data: Dataset, rows: Rows = {}): AsyncIterable<FeatureTable> {
     checkShape(model, data);
     const { start, end } = wholeGroups(data, group, rows);
@@ -75,19 +85,9 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
       const outputs = await session.run(feedsFor(inputs, filled(found, batch), indices, seed));
       const n = found.n / group;
       const table: FeatureTable = {
-        names,
-        dims: sizes,
+        ...head(data, found.start),
         nll: Float64Array.from(outputs.nll!.data.subarray(0, n)),
         sqNorms: Float64Array.from(outputs.sqnorm!.data.subarray(0, n * names.length)),
-        group,
-        meta: {
-          model: model.hash,
-          data: data.name,
-          dataFingerprint: data.fingerprint,
-          seed,
-          start: found.start,
-          ...factor,
-        },
       };
       yield checked(table);
     }
@@ -99,6 +99,8 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
     seed,
     batch,
     names,
+    plan,
+    head,
     tables,
     table: async (data, rows = {}, onProgress) => {
       const { start, end } = wholeGroups(data, group, rows);

@@ -1,9 +1,9 @@
 // The rows of an unfinished table on disk: appended run by run, read back up to the last whole row after a kill.
 
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { reasonOf } from '../data/index.ts';
+import { pathKind, reasonOf } from '../data/files.ts';
 import { DataError } from '../errors.ts';
 import { type FeatureTable, headOf, parseAs, parseHead, type TableHead } from './table.ts';
 
@@ -11,8 +11,7 @@ import { type FeatureTable, headOf, parseAs, parseHead, type TableHead } from '.
 
 export interface Partial {
   readonly head: TableHead;
-  /** The example after the last that the run is for. */
-  readonly end: number;
+  readonly run: RunKey;
   /** Whole rows in the file, from the first. */
   readonly rows: number;
   /** Where the first row begins, and where the last whole one ends. */
@@ -20,18 +19,49 @@ export interface Partial {
   readonly validBytes: number;
 }
 
+/** What decides, beside the head, which rows a run writes. */
+export interface RunKey {
+  /** The example after the last that the run is for. */
+  readonly end: number;
+  /** `originHash` of the data: the same labels or slice may mean other examples of the same file. */
+  readonly origin: string;
+  readonly plan: string;
+  /** Of the code: see `ROWS`. */
+  readonly version: number;
+}
+
+const keySchema = z.strictObject({ end: z.int().min(1), origin: z.string(), plan: z.string(), version: z.int() });
+
 /** Rows that are in memory together. */
 const CHUNK = 1000;
 
-/** What is in the file; undefined where not even the head is. Throws a DataError where the head is not one of ours. */
-export async function readPartial(path: string): Promise<Partial | undefined> {
+/** The first line of a run's file: what it is of. */
+export function firstLine(head: TableHead, run: RunKey): string {
+  return `${JSON.stringify({ ...headOf(head), run })}\n`;
+}
+
+/**
+ * What is in the file; undefined where there is none, or a run with this first line was killed before the line was whole. Throws a DataError
+ * for a file that is not one of ours.
+ */
+export async function readPartial(path: string, line: string): Promise<Partial | undefined> {
+  const kind = await pathKind(path);
+  if (kind === 'nothing') return undefined;
+  if (!(await stat(path)).isFile())
+    throw new DataError(`${path}: is no regular file, expected the rows of a run or nothing`);
   return withFile(path, async (handle) => {
-    const line = await readLine(handle);
-    if (line === undefined) return undefined;
-    const schema = z.looseObject({ end: z.int().min(1) });
-    const { end, ...rest } = parseAs(schema, parseLine(line, path), path);
+    const bytes = await readLine(handle);
+    if (!bytes.whole) {
+      if (line.startsWith(new TextDecoder().decode(bytes.line))) return undefined;
+      throw foreign(path);
+    }
+    const { run, ...rest } = parseAs(z.looseObject({ run: z.unknown().optional() }), parseLine(bytes.line, path), path);
+    if (run === undefined) {
+      throw new DataError(`${path}: does not say which run it is of, as this version does; delete it to start over`);
+    }
+    const key = parseAs(keySchema, run, path);
     const head = parseHead(rest, path);
-    const from = line.length + 1;
+    const from = bytes.line.length + 1;
     let rows = 0;
     for await (const chunk of chunks(handle, head, from)) {
       const width = head.names.length + 2;
@@ -41,7 +71,7 @@ export async function readPartial(path: string): Promise<Partial | undefined> {
       rows += wrong ?? chunk.length / width;
       if (wrong !== undefined) break;
     }
-    return { head, end, rows, from, validBytes: from + rows * 8 * (head.names.length + 2) };
+    return { head, run: key, rows, from, validBytes: from + rows * 8 * (head.names.length + 2) };
   });
 }
 
@@ -76,14 +106,14 @@ async function* chunks(handle: FileHandle, head: TableHead, from: number): Async
   }
 }
 
-/** The first line without its end; undefined where the file has none. */
-async function readLine(handle: FileHandle): Promise<Uint8Array | undefined> {
+/** The first line without its end, or all there is of it. */
+async function readLine(handle: FileHandle): Promise<{ line: Uint8Array; whole: boolean }> {
   const { size } = await handle.stat();
   for (let length = 2 ** 16; ; length *= 4) {
     const bytes = await readAt(handle, 0, Math.min(length, size));
     const end = bytes.indexOf(0x0a);
-    if (end >= 0) return bytes.subarray(0, end);
-    if (length >= size) return undefined;
+    if (end >= 0) return { line: bytes.subarray(0, end), whole: true };
+    if (length >= size) return { line: bytes, whole: false };
   }
 }
 
@@ -114,9 +144,12 @@ function parseLine(bytes: Uint8Array, path: string): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    throw new DataError(`${path}: does not start with a line of JSON; delete it to start over`);
+    throw foreign(path);
   }
 }
+
+const foreign = (path: string) =>
+  new DataError(`${path}: does not start with a line of JSON; delete it to start over, or write elsewhere`);
 
 export interface PartialWriter {
   /** Rows that follow those before them. */
@@ -124,18 +157,14 @@ export interface PartialWriter {
   close(): Promise<void>;
 }
 
-/** Goes on behind the `before` that was read from the file, or starts it anew. */
-export async function openPartial(path: string, end: number, before: Partial | undefined): Promise<PartialWriter> {
+/** Goes on behind the `before` that was read from the file, or starts it anew with `line`. */
+export async function openPartial(path: string, line: string, before: Partial | undefined): Promise<PartialWriter> {
   const failed = (error: unknown) =>
     new DataError(`${path}: cannot write: ${reasonOf(error, dirname(path))}`, { cause: error });
-  let handle: FileHandle;
-  try {
-    handle = await open(path, before ? 'r+' : 'w');
-    await handle.truncate(before?.validBytes ?? 0);
-  } catch (error) {
-    throw failed(error);
-  }
   let position = before?.validBytes ?? 0;
+  const handle = await open(path, before ? 'r+' : 'w').catch((error: unknown) => {
+    throw failed(error);
+  });
   const write = async (bytes: Uint8Array) => {
     for (let at = 0; at < bytes.length; ) {
       const { bytesWritten } = await handle.write(bytes, at, bytes.length - at, position);
@@ -143,10 +172,16 @@ export async function openPartial(path: string, end: number, before: Partial | u
       position += bytesWritten;
     }
   };
+  try {
+    await handle.truncate(position);
+    if (!before) await write(new TextEncoder().encode(line));
+  } catch (error) {
+    await handle.close();
+    throw failed(error);
+  }
   return {
     append: async (table) => {
       try {
-        if (position === 0) await write(new TextEncoder().encode(`${JSON.stringify({ ...headOf(table), end })}\n`));
         await write(encodeRows(table));
       } catch (error) {
         throw failed(error);

@@ -1,12 +1,11 @@
 // A model and a data set in, a file with the feature table out: resumed where a killed run stopped, whole or not at all.
 
-import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import type { Dataset } from '../data/index.ts';
+import { type Dataset, originHash } from '../data/index.ts';
 import { DataError } from '../errors.ts';
 import { type Extractor, type Rows, wholeGroups } from './extractor.ts';
-import { openPartial, type Partial, partialTables, readPartial } from './partial.ts';
-import { nextExample } from './table.ts';
+import { firstLine, openPartial, type Partial, partialTables, type RunKey, readPartial } from './partial.ts';
+import { nextExample, shortHash, type TableHead } from './table.ts';
 import { tableFormatOf, writeStored } from './table-files.ts';
 
 export interface FeatureRun {
@@ -45,13 +44,16 @@ export async function runFeatures(run: FeatureRun): Promise<FeatureResult> {
   tableFormatOf(out); // refuses an unknown ending before the work, not after it
   const { start, end } = wholeGroups(data, extractor.group, run.rows ?? {});
   const path = `${out}.partial`;
-  const before = existsSync(path) ? await readPartial(path) : undefined;
-  if (before) checkSame(path, before, run, start, end);
+  const head = extractor.head(data, start);
+  const key: RunKey = { end, origin: originHash(data.origin), plan: extractor.plan, version: ROWS };
+  const line = firstLine(head, key);
+  const before = await readPartial(path, line);
+  if (before) checkSame(path, before, head, key);
   const from = start + (before?.rows ?? 0) * extractor.group;
 
   const began = performance.now();
   let speed = 0;
-  const writer = await openPartial(path, end, before);
+  const writer = await openPartial(path, line, before);
   try {
     if (from < end) {
       for await (const table of extractor.tables(data, { start: from, end })) {
@@ -69,7 +71,7 @@ export async function runFeatures(run: FeatureRun): Promise<FeatureResult> {
   } finally {
     await writer.close();
   }
-  const whole = await readPartial(path);
+  const whole = await readPartial(path, line);
   const rows = (end - start) / extractor.group;
   if (whole?.rows !== rows) throw new DataError(`${path}: rows that were written are gone`);
   await writeStored(out, { head: whole.head, rows, tables: () => partialTables(path, whole) });
@@ -77,18 +79,31 @@ export async function runFeatures(run: FeatureRun): Promise<FeatureResult> {
   return { rows, names: extractor.names, examplesPerSecond: speed, resumed: from - start };
 }
 
-function checkSame(path: string, before: Partial, run: FeatureRun, start: number, end: number): void {
-  const { extractor, data } = run;
-  const describe = (part: { group: number; model: string; data: string; seed: number; start: number; end: number }) =>
-    `model ${part.model.slice(0, 12)}, data ${part.data.slice(0, 12)}, seed ${part.seed}, examples ${part.start} to ${part.end - 1} in groups of ${part.group}`;
-  const { meta, group } = before.head;
-  const there = describe({ ...meta, data: meta.dataFingerprint, group, end: before.end });
-  const here = describe({ ...extractor, data: data.fingerprint, start, end });
-  if (there !== here || before.head.names.join() !== extractor.names.join()) {
-    throw new DataError(
-      `${path} is of another run; delete it to start over, or write elsewhere\n  there:     ${there}\n  asked for: ${here}`,
-    );
-  }
+/** To be raised when the code makes other rows of the same head: a file of before is then refused, not continued. */
+const ROWS = 1;
+
+/** Everything that decides a row must be the same; names of data sets and files need not be. */
+function checkSame(path: string, before: Partial, head: TableHead, key: RunKey): void {
+  const [there, here] = [rowsKey(before.head, before.run), rowsKey(head, key)];
+  const names = [...new Set([...Object.keys(there), ...Object.keys(here)])];
+  const different = names.filter((name) => there[name] !== here[name]);
+  if (different.length === 0) return;
+  const text = (value: string | undefined) => (value === undefined ? 'not said' : shortHash(value));
+  const lines = different.map((name) => `\n  ${name}: there ${text(there[name])}, asked for ${text(here[name])}`);
+  const data = before.head.meta.data === head.meta.data ? '' : ` (${before.head.meta.data}, not ${head.meta.data})`;
+  throw new DataError(
+    `${path} is of another run${data}; delete it to start over, or write elsewhere${lines.join('').slice(0, 2000)}`,
+  );
+}
+
+/** By what a message calls them. */
+function rowsKey({ meta, ...head }: TableHead, { end, ...key }: RunKey): Readonly<Record<string, string>> {
+  const { data: _, dataFingerprint, start, ...rest } = meta;
+  const examples = `${start} to ${end - 1}`;
+  const all = { ...rest, data: dataFingerprint, examples, ...head, ...key };
+  return Object.fromEntries(
+    Object.entries(all).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
+  );
 }
 
 /** The examples of shard i of n (1 ≤ i ≤ n): whole groups, all shards together the whole range. */

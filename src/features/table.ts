@@ -221,7 +221,7 @@ function originDifference(expected: FeatureTable, found: FeatureTable): string |
   return undefined;
 }
 
-/** Enough of a hash to tell two apart in a message. */
-function shortHash(hash: string): string {
-  return hash.length > 16 ? `${hash.slice(0, 12)}…` : hash;
+/** Enough of a hash to tell two apart in a message, and whatever follows it: what was done to the data is what differs between two slices. */
+export function shortHash(hash: string): string {
+  return hash.replace(/[0-9a-f]{64}/g, (whole) => `${whole.slice(0, 12)}…`);
 }

@@ -1,8 +1,9 @@
 // The features command: killed and resumed, sharded, and what it refuses.
 
-import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeIdx } from '../../src/data/idx.ts';
 import { concatTables, readTable } from '../../src/features/index.ts';
 import { inTemporaryFolder, killWhen, runCli, temporaryFolder } from '../support/cli.ts';
 import { expectSqNorms } from '../support/compare.ts';
@@ -92,6 +93,64 @@ describe('features', () => {
       expect(damaged.code).toBe(1);
       expect(damaged.stderr).toMatch(/x\.npz\.partial: does not start with a line of JSON/);
       expect(readFileSync(`${out}.partial`, 'utf8')).toBe('nonsense\n');
+    });
+  });
+
+  it('refuses to go on with other examples of the same file, whatever they differ in', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const out = join(dir, 'x.npz');
+      const partial = `${out}.partial`;
+      const pixels = Uint8Array.from({ length: 400 * 28 * 28 }, (_, i) => (i * 31 + (i >> 7)) % 256);
+      const images = join(dir, 'train-images-idx3-ubyte');
+      const labelsAt = join(dir, 'train-labels-idx1-ubyte');
+      const labels = (shift: number) =>
+        writeIdx({ data: pixels.slice(0, 400).map((_, i) => (i + shift) % 4), shape: [400] });
+      writeFileSync(images, writeIdx({ data: pixels, shape: [400, 28, 28] }));
+      writeFileSync(labelsAt, labels(0));
+      const run = (spec: string, ...more: string[]) => [
+        'features',
+        model,
+        '--data',
+        images + spec,
+        '--batch',
+        '5',
+        '--out',
+        out,
+        ...more,
+      ];
+      const started = ['{0,1}[0:150]', '[0:200]', ''];
+      const others: readonly (readonly string[][])[] = [
+        [['{0,1}[1:151]'], ['{2,3}[0:150]'], ['{0-1}'], ['[0:150]'], ['{0,1}[0:150]', '--group', '5']],
+        [['[200:400]'], ['[0:201]'], ['[1:201]'], ['[0:200][0:199]'], [''], ['{0,1}[0:200]']],
+        [['', '--limit', '200'], ['[0:400]'], ['', '--shard', '1/2'], ['', '--seed', '1'], ['[200:400]']],
+      ];
+      for (const [k, spec] of started.entries()) {
+        await killWhen(run(spec), () => existsSync(partial) && statSync(partial).size > 5000);
+        const before = readFileSync(partial);
+        for (const [other, ...more] of others[k]!) {
+          const { code, stderr } = await runCli(...run(other!, ...more));
+          expect([code, stderr]).toEqual([1, expect.stringMatching(/is of another run.*; delete it to start over/)]);
+          expect(readFileSync(partial).equals(before)).toBe(true);
+        }
+        if (spec.includes('{')) {
+          writeFileSync(labelsAt, labels(1));
+          expect((await runCli(...run(spec))).stderr).toMatch(/is of another run/);
+          writeFileSync(labelsAt, labels(0));
+        }
+        rmSync(partial);
+      }
+    });
+  }, 120_000);
+
+  it('leaves a file alone that happens to be called as its own', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const out = join(dir, 'x.npz');
+      for (const content of ['my notes', '{"names":["a"]}\n', '\n', '{"a": 1']) {
+        writeFileSync(`${out}.partial`, content);
+        const { code, stderr } = await runCli('features', model, ...data, '--out', out);
+        expect([code, stderr]).toEqual([1, expect.stringMatching(/x\.npz\.partial: .*delete it to start over/)]);
+        expect(readFileSync(`${out}.partial`, 'utf8')).toBe(content);
+      }
     });
   });
 
