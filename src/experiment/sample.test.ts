@@ -5,7 +5,7 @@ import { syntheticDataset } from '../data/index.ts';
 import type { Value } from '../graph/index.ts';
 import { collectSpecs, initialWeights } from '../models/index.ts';
 import { alphaBars, stepKlWeight } from '../objectives/index.ts';
-import { add, minimum, mul, reduceMean, relu, sqrt, sub } from '../ops/index.ts';
+import { add, concat, minimum, mul, reduceMean, relu, split, sqrt, sub } from '../ops/index.ts';
 import { builtInModel } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { drawSamples, fullBound } from './index.ts';
@@ -44,6 +44,36 @@ it('samples of a VAE with pixel noise spread around the mean image as its logist
   expect(average(z)).toBeCloseTo(0, 1);
   expect(average(z.map((v) => v * v)) / (Math.PI ** 2 / 3)).toBeCloseTo(1, 1); // the variance of a standard logistic
   expect(average(z.map((v) => Number(v < Math.log(3))))).toBeCloseTo(0.75, 1); // its upper quartile
+});
+
+it('samples of many steps keep the value of a fixed input, and draw others anew', async () => {
+  const steps = 5;
+  const model = smallModel('vae');
+  const arch: typeof model.arch = {
+    ...model.arch,
+    iterativeSampler: (_config, data) => ({
+      steps,
+      start: 'zeros',
+      fixed: ['kept'],
+      step: ({ arena }) => {
+        const [upper, lower] = split(arena.input('state', [1, ...data]), 2, 2) as [Value, Value];
+        const moved = (rows: Value, name: string) =>
+          add(rows, mul(arena.input(name, rows.shape, 'uniform'), 255 / steps));
+        return concat([moved(upper, 'kept'), moved(lower, 'drawn')], 2);
+      },
+      scalars: () => ({}),
+      pixels: (state) => state,
+    }),
+  };
+  const [image] = await drawSamples({ ...model, arch }, { n: 1, seed: 3, threads: 1 });
+  const [, h, w] = image!.shape as [number, number, number];
+  expect([h, w]).toEqual([8, 8]);
+  const spread = (values: Float32Array) => {
+    const mean = values.reduce((s, v) => s + v, 0) / values.length;
+    return Math.sqrt(values.reduce((s, v) => s + (v - mean) ** 2, 0) / values.length) / 255;
+  };
+  expect(spread(image!.data.subarray(0, 32))).toBeCloseTo(Math.sqrt(1 / 12), 1); // of one uniform number
+  expect(spread(image!.data.subarray(32, 64))).toBeCloseTo(Math.sqrt(1 / 12 / steps), 1); // of the mean of five
 });
 
 describe('samples that diverge', () => {

@@ -1,7 +1,7 @@
 // A built-in model in, images drawn from it out, by one run of a graph or by many.
 
 import { ModelError } from '../errors.ts';
-import { Arena, inputsOf } from '../graph/index.ts';
+import { Arena, inputsOf, nameOf } from '../graph/index.ts';
 import { lower } from '../lower/index.ts';
 import { paramScope } from '../models/index.ts';
 import { encode } from '../onnx/index.ts';
@@ -116,7 +116,13 @@ async function iterative({ arch, info, weights }: Model, options: SampleOptions,
         const scalars = Object.entries(sampler.scalars(step)).map(([name, value]) => [name, filled(value)] as const);
         const arrays = { ...Object.fromEntries(scalars), state: { data, shape: [batch, ...info.data] } };
         const draws = numbers.map((k) => k * sampler.steps + step); // no two steps of two images have the same noise
-        return feedsFor(from, { start, n: batch, arrays }, draws, options.seed);
+        const fixed = from.filter((input) => sampler.fixed?.includes(nameOf(input)));
+        const others = from.filter((input) => !fixed.includes(input));
+        const batched = { start, n: batch, arrays };
+        return {
+          ...feedsFor(others, batched, draws, options.seed),
+          ...feedsFor(fixed, batched, numbers, options.seed),
+        };
       };
       let at: Float32Array = state;
       for (let k = 0; k < sampler.steps; k++) at = (await stepping.run(feeds(inputs, at, k))).next!.data;

@@ -5,6 +5,7 @@ import { ddpm } from './ddpm.ts';
 import { glow } from './glow.ts';
 import type { Architecture } from './model.ts';
 import { pixelcnn } from './pixelcnn.ts';
+import { pixelvae } from './pixelvae.ts';
 import { transformer } from './transformer.ts';
 import { vae } from './vae.ts';
 
@@ -21,6 +22,7 @@ export type {
   Weights,
 } from './model.ts';
 export { type PixelCnnConfig, pixelcnn } from './pixelcnn.ts';
+export { type PixelVaeConfig, pixelvae } from './pixelvae.ts';
 export type { DataInit, Init, ParamSpec, Scope } from './scope.ts';
 export { collectSpecs, dataInitScope, initialWeights, paramScope, scopeFrom, shared } from './scopes.ts';
 export { type TransformerConfig, transformer } from './transformer.ts';
@@ -31,6 +33,7 @@ export const architectures = {
   ddpm,
   glow,
   pixelcnn,
+  pixelvae,
   transformer,
   vae,
 } satisfies Record<string, Architecture<unknown>>;

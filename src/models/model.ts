@@ -25,6 +25,8 @@ export interface IterativeSampler {
   readonly steps: number;
   /** Where it starts: gaussian noise, or zeros. */
   readonly start: 'normal' | 'zeros';
+  /** Random inputs that have one value for all steps of a sample; others are drawn anew in each step. */
+  readonly fixed?: readonly string[];
   /** The graph of one step; `temperature` scales the noise. */
   step(scope: Scope, temperature: number): Value;
   /** Values of the scalar inputs at step k = 0..steps - 1. */

@@ -26,6 +26,11 @@ const SMALL = {
   },
   glow: { config: { levels: 2, steps: 1, hidden: 4 }, data: [1, 4, 4], second: 'level0.step0.invconv.lower' },
   pixelcnn: { config: { layers: 2, channels: 2, mixtures: 2 }, data: [1, 4, 5], second: 'layer0.link.weight' },
+  pixelvae: {
+    config: { hidden: 1, latent: 2, layers: 2, channels: 2, mixtures: 2 },
+    data: [1, 8, 8],
+    second: 'layer0.given.weight',
+  },
   transformer: { config: { layers: 1, width: 3, heads: 1 }, data: [4], second: 'block0.attention.query.weight' },
   vae: { config: { hidden: 2, latent: 2 }, data: [1, 8, 8], second: 'decoder.out.weight' },
 } satisfies Record<ArchitectureName, object>;
@@ -109,7 +114,7 @@ describe.each(Object.keys(SMALL) as ArchitectureName[])('%s', (name) => {
 
 it('names the architectures there are', () => {
   expect(() => architecture('glw')).toThrowErrorMatchingInlineSnapshot(
-    `[ModelError: no architecture 'glw'; there are ddpm, glow, pixelcnn, transformer, vae]`,
+    `[ModelError: no architecture 'glw'; there are ddpm, glow, pixelcnn, pixelvae, transformer, vae]`,
   );
 });
 

@@ -31,14 +31,13 @@ export const vae: Architecture<VaeConfig> = {
   loss(config, data, scope) {
     const c = data[0]!;
     const x = scope.arena.input('x', [1, ...data]);
-    const eps = reshape(scope.arena.input('eps', [config.latent], 'normal'), [1, config.latent]);
-    const { mu, logVar } = encoder(config, scope.in('encoder'), dequantise(x, 0.5));
-    const latent = add(mu, mul(exp(mul(logVar, 0.5)), eps)); // [1, latent]
+    const posterior = encoder(config, scope.in('encoder'), dequantise(x, 0.5));
+    const latent = drawLatent(posterior);
     const decoding = scope.in('decoder');
     const mean = decoder(config, decoding, data, latent); // [1, c, h, w]
     const logScale = pixelLogScale(decoding, c);
-    // -log P(x) <= KL(q(z | x) ‖ N(0, I)) - E_q log P(x | z); appendix B for the first term.
-    const kl = mul(reduceSum(sub(add(square(mu), exp(logVar)), add(logVar, 1))), 0.5);
+    // -log P(x) <= KL(q(z | x) ‖ N(0, I)) - E_q log P(x | z)
+    const kl = posteriorKl(posterior);
     const reconstruction = neg(reduceSum(discretisedLogistic(x, mean, perChannel(logScale))));
     return { nll: add(kl, reconstruction), parts: { kl, reconstruction } };
   },
@@ -60,8 +59,21 @@ function pixelLogScale(decoding: Scope, c: number): Value {
   return decoding.param('logScale', [c], { kind: 'values', data: new Array<number>(c).fill(INITIAL_LOG_SCALE) });
 }
 
-/** [1, c, h, w] -> parameters of q(z | x), [1, latent] each. */
-function encoder({ hidden, latent }: VaeConfig, scope: Scope, x: Value): { mu: Value; logVar: Value } {
+/** q(z | x) = N(mu, exp(logVar)), [1, latent] each. */
+export interface Posterior {
+  readonly mu: Value;
+  readonly logVar: Value;
+}
+
+/** z [1, latent] of the posterior, by the random input 'eps'. */
+export function drawLatent({ mu, logVar }: Posterior): Value {
+  const latent = mu.shape[1]!;
+  const eps = reshape(mu.arena.input('eps', [latent], 'normal'), [1, latent]);
+  return add(mu, mul(exp(mul(logVar, 0.5)), eps));
+}
+
+/** x [1, c, h, w] in [-0.5, 0.5] units -> the posterior. */
+export function encoder({ hidden, latent }: VaeConfig, scope: Scope, x: Value): Posterior {
   let y = x;
   [hidden, 2 * hidden, 4 * hidden].forEach((channels, i) => {
     y = relu(conv2d(scope.in(`conv${i + 1}`), y, channels, 3, { stride: 2 }));
@@ -71,12 +83,22 @@ function encoder({ hidden, latent }: VaeConfig, scope: Scope, x: Value): { mu: V
 }
 
 /** z [1, latent] -> mean image [1, c, h, w] in [-0.5, 0.5] units. */
-function decoder({ hidden }: VaeConfig, scope: Scope, data: readonly number[], latent: Value): Value {
-  const [c, h, w] = data as readonly [number, number, number];
+function decoder(config: VaeConfig, scope: Scope, data: readonly number[], latent: Value): Value {
+  return conv2d(scope.in('out'), decoderFeatures(config, scope, data, latent), data[0]!, 3);
+}
+
+/** z [1, latent] -> features [1, hidden, h, w]. */
+export function decoderFeatures({ hidden }: VaeConfig, scope: Scope, data: readonly number[], latent: Value): Value {
+  const [, h, w] = data as readonly [number, number, number];
   const start = [1, 4 * hidden, h / 8, w / 8];
   let y = reshape(relu(linear(scope.in('linear'), latent, (start[1]! * h * w) / 64)), start);
   [2 * hidden, hidden, hidden].forEach((channels, i) => {
     y = relu(upsample2d(scope.in(`up${i + 1}`), y, channels));
   });
-  return conv2d(scope.in('out'), y, c, 3);
+  return y;
+}
+
+/** KL(q(z | x) ‖ N(0, I)) of q = N(mu, exp(logVar)), in nats (Kingma & Welling, appendix B). */
+export function posteriorKl({ mu, logVar }: Posterior): Value {
+  return mul(reduceSum(sub(add(square(mu), exp(logVar)), add(logVar, 1))), 0.5);
 }

@@ -23,6 +23,7 @@ describe('the memory estimate', () => {
     ['vae', 5],
     ['ddpm', 5],
     ['pixelcnn', 1],
+    ['pixelvae', 1],
     ['transformer', 1],
   ] as const)('of a %s at B = %d is right within a factor of 1.5', async (name, group) => {
     const { perExample } = estimateMemory(normGraph(defaultModel(name).loss()).graph, group);

@@ -8,6 +8,7 @@ export const smallSizes = {
   ddpm: { config: { channels: 4, multipliers: [1, 1], groups: 2, steps: 20, norm: 'l2' }, data: [1, 4, 4] },
   glow: { config: { levels: 2, steps: 2, hidden: 4 }, data: [1, 8, 8] },
   pixelcnn: { config: { layers: 2, channels: 4, mixtures: 2 }, data: [3, 5, 4] },
+  pixelvae: { config: { hidden: 1, latent: 2, layers: 2, channels: 2, mixtures: 2 }, data: [1, 8, 8] },
   transformer: { config: { layers: 1, width: 4, heads: 2 }, data: [5] },
   vae: { config: { hidden: 4, latent: 3 }, data: [1, 8, 8] },
 } as const satisfies Record<string, { config: object; data: readonly number[] }>;

@@ -19,84 +19,87 @@ import { inTemporaryFolder, killWhen, runCli } from '../support/cli.ts';
 import { expectClose } from '../support/compare.ts';
 import { smallModel } from '../support/models.ts';
 
-describe.each(['ddpm', 'glow', 'vae', 'pixelcnn', 'transformer'] as const)('a training step of a %s', (name) => {
-  it.each([1, 1e-3])('is that of Adam in float64, with the gradient clipped to %d', async (clip) => {
-    const model = smallModel(name);
-    const n = 4;
-    const data = syntheticDataset('noise', { length: n, shape: model.info.data, seed: 2 });
-    const { graph, layout } = trainingStep(model.arch, model.info.config, model.info.data, n, {
-      ...adamDefaults,
-      clip,
-      average: true,
-    });
-    const batch = await data.gather([0, 1, 2, 3]);
-    const feeds = feedsFor(inputsOf(graph), batch, [0, 1, 2, 3], 7);
-    const theta = Float64Array.from(layout.specs.flatMap((s) => [...model.weights[s.name]!.data]));
-    const m = theta.map((_, i) => Math.sin(i) * 1e-3);
-    const v = theta.map((_, i) => (1 + Math.cos(i)) * 1e-5);
-    const [lr, t] = [0.01, 3];
-
-    // Σ over the batch of each example's gradient, in float64.
-    const arena = new Arena();
-    const { nll } = model.arch.loss(model.info.config, model.info.data, paramScope(arena));
-    const params = layout.specs.map(
-      (s) => paramsOf({ arena: nll.arena, outputs: { nll } }).find((p) => nameOf(p) === s.name)!,
-    );
-    const outputs = { nll, ...Object.fromEntries(differentiate(nll, params).map((g, j) => [nameOf(params[j]!), g])) };
-    const weights = Object.fromEntries(Object.entries(model.weights).map(([key, w]) => [key, w.data]));
-    const raw = new Float64Array(theta.length);
-    let loss = 0;
-    for (let i = 0; i < n; i++) {
-      const example = Object.entries(feeds).map(([key, f]) => {
-        const size = f.data.length / n;
-        return [key, (f.data as Float32Array).subarray(i * size, (i + 1) * size)] as const;
+describe.each(['ddpm', 'glow', 'vae', 'pixelcnn', 'pixelvae', 'transformer'] as const)(
+  'a training step of a %s',
+  (name) => {
+    it.each([1, 1e-3])('is that of Adam in float64, with the gradient clipped to %d', async (clip) => {
+      const model = smallModel(name);
+      const n = 4;
+      const data = syntheticDataset('noise', { length: n, shape: model.info.data, seed: 2 });
+      const { graph, layout } = trainingStep(model.arch, model.info.config, model.info.data, n, {
+        ...adamDefaults,
+        clip,
+        average: true,
       });
-      const found = interpret({ arena: nll.arena, outputs }, { ...weights, ...Object.fromEntries(example) });
-      loss += found.nll!.data[0]! / n;
-      let at = 0;
-      for (const s of layout.specs)
-        for (const d of found[s.name]!.data) raw[at++]! += d / (n * sizeOf(model.info.data));
-    }
-    const norm = Math.hypot(...raw);
-    const g = raw.map((d) => d * Math.min(1, clip / norm));
-    const { beta1, beta2, epsilon } = adamDefaults;
-    const nextM = m.map((x, i) => beta1 * x + (1 - beta1) * g[i]!);
-    const nextV = v.map((x, i) => beta2 * x + (1 - beta2) * g[i]! ** 2);
-    const [c1, c2] = [1 - beta1 ** t, 1 - beta2 ** t];
-    const next = theta.map((x, i) => x - (lr * (nextM[i]! / c1)) / (Math.sqrt(nextV[i]! / c2) + epsilon));
+      const batch = await data.gather([0, 1, 2, 3]);
+      const feeds = feedsFor(inputsOf(graph), batch, [0, 1, 2, 3], 7);
+      const theta = Float64Array.from(layout.specs.flatMap((s) => [...model.weights[s.name]!.data]));
+      const m = theta.map((_, i) => Math.sin(i) * 1e-3);
+      const v = theta.map((_, i) => (1 + Math.cos(i)) * 1e-5);
+      const [lr, t] = [0.01, 3];
 
-    const session = await openSession(encode(lower(graph, { examples: n, group: n, weights: 'inputs' })), {
-      threads: 1,
+      // Σ over the batch of each example's gradient, in float64.
+      const arena = new Arena();
+      const { nll } = model.arch.loss(model.info.config, model.info.data, paramScope(arena));
+      const params = layout.specs.map(
+        (s) => paramsOf({ arena: nll.arena, outputs: { nll } }).find((p) => nameOf(p) === s.name)!,
+      );
+      const outputs = { nll, ...Object.fromEntries(differentiate(nll, params).map((g, j) => [nameOf(params[j]!), g])) };
+      const weights = Object.fromEntries(Object.entries(model.weights).map(([key, w]) => [key, w.data]));
+      const raw = new Float64Array(theta.length);
+      let loss = 0;
+      for (let i = 0; i < n; i++) {
+        const example = Object.entries(feeds).map(([key, f]) => {
+          const size = f.data.length / n;
+          return [key, (f.data as Float32Array).subarray(i * size, (i + 1) * size)] as const;
+        });
+        const found = interpret({ arena: nll.arena, outputs }, { ...weights, ...Object.fromEntries(example) });
+        loss += found.nll!.data[0]! / n;
+        let at = 0;
+        for (const s of layout.specs)
+          for (const d of found[s.name]!.data) raw[at++]! += d / (n * sizeOf(model.info.data));
+      }
+      const norm = Math.hypot(...raw);
+      const g = raw.map((d) => d * Math.min(1, clip / norm));
+      const { beta1, beta2, epsilon } = adamDefaults;
+      const nextM = m.map((x, i) => beta1 * x + (1 - beta1) * g[i]!);
+      const nextV = v.map((x, i) => beta2 * x + (1 - beta2) * g[i]! ** 2);
+      const [c1, c2] = [1 - beta1 ** t, 1 - beta2 ** t];
+      const next = theta.map((x, i) => x - (lr * (nextM[i]! / c1)) / (Math.sqrt(nextV[i]! / c2) + epsilon));
+
+      const session = await openSession(encode(lower(graph, { examples: n, group: n, weights: 'inputs' })), {
+        threads: 1,
+      });
+      const flat = (x: Float64Array) => ({ data: Float32Array.from(x), shape: [x.length] });
+      const scalar = (x: number) => ({ data: Float32Array.of(x), shape: [] });
+      const buffers = Object.fromEntries(
+        Object.entries(model.weights).filter(([key]) => !layout.specs.some((s) => s.name === key)),
+      );
+      const actual = await session.run({
+        ...feeds,
+        ...buffers,
+        theta: flat(theta),
+        m: flat(m),
+        v: flat(v),
+        lr: scalar(lr),
+        correction1: scalar(c1),
+        correction2: scalar(c2),
+        mean: flat(m),
+        keep: scalar(0.75),
+      });
+      await session.dispose();
+      expectClose(actual.loss!.data, [loss], 1e-5, 'loss');
+      expectClose(actual.gradientNorm!.data, [norm], 1e-4, 'gradient norm');
+      expectClose(actual.nextM!.data, nextM, 1e-3, 'm', Math.max(...nextM.map(Math.abs)) * 0.01);
+      expectClose(actual.nextV!.data, nextV, 1e-3, 'v', Math.max(...nextV) * 0.01);
+      const nextMean = next.map((x, i) => 0.75 * m[i]! + 0.25 * x);
+      expectClose(actual.nextMean!.data, nextMean, 1e-3, 'mean', Math.max(...nextMean.map(Math.abs)) * 0.1);
+      // The step is what is compared: θ itself would hide it.
+      const step = (to: ArrayLike<number>) => Float64Array.from(theta, (x, i) => to[i]! - Math.fround(x));
+      expectClose(step(actual.nextTheta!.data), step(next), 1e-2, 'step', lr * 0.1);
     });
-    const flat = (x: Float64Array) => ({ data: Float32Array.from(x), shape: [x.length] });
-    const scalar = (x: number) => ({ data: Float32Array.of(x), shape: [] });
-    const buffers = Object.fromEntries(
-      Object.entries(model.weights).filter(([key]) => !layout.specs.some((s) => s.name === key)),
-    );
-    const actual = await session.run({
-      ...feeds,
-      ...buffers,
-      theta: flat(theta),
-      m: flat(m),
-      v: flat(v),
-      lr: scalar(lr),
-      correction1: scalar(c1),
-      correction2: scalar(c2),
-      mean: flat(m),
-      keep: scalar(0.75),
-    });
-    await session.dispose();
-    expectClose(actual.loss!.data, [loss], 1e-5, 'loss');
-    expectClose(actual.gradientNorm!.data, [norm], 1e-4, 'gradient norm');
-    expectClose(actual.nextM!.data, nextM, 1e-3, 'm', Math.max(...nextM.map(Math.abs)) * 0.01);
-    expectClose(actual.nextV!.data, nextV, 1e-3, 'v', Math.max(...nextV) * 0.01);
-    const nextMean = next.map((x, i) => 0.75 * m[i]! + 0.25 * x);
-    expectClose(actual.nextMean!.data, nextMean, 1e-3, 'mean', Math.max(...nextMean.map(Math.abs)) * 0.1);
-    // The step is what is compared: θ itself would hide it.
-    const step = (to: ArrayLike<number>) => Float64Array.from(theta, (x, i) => to[i]! - Math.fround(x));
-    expectClose(step(actual.nextTheta!.data), step(next), 1e-2, 'step', lr * 0.1);
-  });
-});
+  },
+);
 
 const run = (dir: string) => [
   ...['train', 'glow', '--data', 'sample/mnist', '--limit', '200', '--pad', '32', '--out', dir],
