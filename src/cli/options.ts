@@ -1,7 +1,16 @@
 // Options that several commands share: how they are declared, parsed and checked. Arguments are parsed by node:util.
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { asPixels, type Dataset, DEFAULT_LENGTH, openData, type Preparation, prepare, take } from '../data/index.ts';
+import {
+  asPixels,
+  type Dataset,
+  DEFAULT_LENGTH,
+  kernels,
+  openData,
+  type Preparation,
+  prepare,
+  take,
+} from '../data/index.ts';
 import { DataError, UsageError } from '../errors.ts';
 import type { DataKind } from '../models/index.ts';
 import { shapeText } from '../tensor/shape.ts';
@@ -183,6 +192,11 @@ export async function openDataset(
 export const imageOptions: Options = {
   channels: { type: 'string', value: '1|3', about: 'convert images to grey or to RGB, first of all' },
   resize: { type: 'string', value: 'N|HxW', about: 'then resample them to N×N pixels, or H rows of W' },
+  filter: {
+    type: 'string',
+    value: 'NAME',
+    about: 'how --resize does it: nearest, bilinear, bicubic or lanczos (default)',
+  },
   crop: { type: 'string', value: 'N|HxW', about: 'then cut so much out of the centre' },
   pad: { type: 'string', value: 'N|HxW', about: 'then add zeros around them, up to this size' },
 };
@@ -198,9 +212,16 @@ export function preparationOf(values: Values): Preparation {
     crop: size(values, 'crop'),
     pad: size(values, 'pad'),
   };
+  const filter = kernels.find((name) => name === text(values, 'filter'));
+  if (filter !== text(values, 'filter')) {
+    throw new UsageError(`--filter is '${text(values, 'filter')}', expected one of ${kernels.join(', ')}`);
+  }
+  if (filter !== undefined && resize === undefined)
+    throw new UsageError('--filter is for --resize, which is not given');
   return {
     ...(channels === undefined ? {} : { channels }),
     ...(resize === undefined ? {} : { resize }),
+    ...(filter === undefined ? {} : { filter }),
     ...(crop === undefined ? {} : { crop }),
     ...(pad === undefined ? {} : { pad }),
   };

@@ -42,6 +42,8 @@ export interface Dataset {
   readonly fingerprint: string;
   /** Which examples of which source these are, whatever was done to them since. */
   readonly origin: Origin;
+  /** Whether 'x' holds pixels, values 0..255 as 8-bit pictures have them; other numbers may mean anything. */
+  readonly pixels: boolean;
   /**
    * The examples of `range` in order, in batches of `size` (the last may be smaller). A batch's arrays are the caller's to
    * keep or change. Throws a DataError for a size or range that does not fit, and for corrupt data where it is met.
@@ -59,6 +61,8 @@ export interface Source {
   readonly fingerprint: string;
   /** Left out: it is a source of its own. */
   readonly origin?: Origin;
+  /** See `Dataset`; false where it is left out. */
+  readonly pixels?: boolean;
   /** Examples start..end-1, with 0 <= start < end <= length. */
   read(start: number, end: number): Promise<Readonly<Record<string, DataArray>>>;
   /** Examples by index, each 0 <= index < length. */
@@ -67,7 +71,7 @@ export interface Source {
 
 /** A Dataset over a Source. Throws a DataError when the source has no examples. */
 export function makeDataset(source: Source): Dataset {
-  const { name, length, shapes, fingerprint, origin = wholeOf(fingerprint, length) } = source;
+  const { name, length, shapes, fingerprint, origin = wholeOf(fingerprint, length), pixels = false } = source;
   if (length === 0) throw new DataError(`${name}: holds no examples`);
 
   async function* batches(size: number, range: Range = {}): AsyncIterable<Batch> {
@@ -90,7 +94,7 @@ export function makeDataset(source: Source): Dataset {
     return { start: 0, n: indices.length, arrays: await source.pick(indices) };
   }
 
-  return { name, length, shapes, fingerprint, origin, batches, gather };
+  return { name, length, shapes, fingerprint, origin, pixels, batches, gather };
 }
 
 /** `range` with its ends filled in. Throws a DataError unless 0 <= start < end <= length: a slice is never clamped. */
@@ -125,6 +129,7 @@ export function memoryDataset(
     length,
     fingerprint,
     shapes: Object.fromEntries(entries.map(([key, array]) => [key, array.shape])),
+    pixels: entries.some(([key, array]) => key === 'x' && array.pixels === true),
     read: async (start, end) =>
       mapEntries(entries, (array) => {
         const stride = sizeOf(array.shape);

@@ -24,8 +24,8 @@ export interface DecodedImage {
 
 /** Decoding runs in a thread pool; more than this many at once only costs memory. */
 const CONCURRENT = 16;
-/** Larger pictures are refused by the decoder before it allocates them: a damaged header can claim any size. */
-const MAX_PIXELS = 2 ** 24;
+/** Larger pictures are refused by the decoder before it allocates them: a damaged header can claim any size. Nor are they made. */
+export const MAX_PIXELS = 2 ** 24;
 
 /**
  * A data set of pictures that must all have the size and channels of the first, checked as they are decoded. Iterating
@@ -88,6 +88,7 @@ export async function imageDataset(
     length,
     fingerprint,
     shapes: { x: shape },
+    pixels: true,
     async read(start, end) {
       const out = new Float32Array((end - start) * size);
       await overlaps(start, end, async (group, from, to, at) => {

@@ -6,6 +6,7 @@ export { type OpenOptions, openData } from './open.ts';
 export { indexIn, type Origin, originHash, type Run, shared } from './origin.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';
 export { isPreparation, type Preparation, prepare } from './prepare.ts';
+export { type Kernel, kernels } from './resample.ts';
 export { syntheticDataset } from './synthetic.ts';
 export { DEFAULT_LENGTH } from './text.ts';
 export { asPixels, pad, rename, select, take } from './transforms.ts';

@@ -1,9 +1,10 @@
 // Images as a model wants them: channels, size, crop and border, in this order, from images of any kind.
 
-import sharp from 'sharp';
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import type { DataArray, Dataset } from './dataset.ts';
+import { MAX_PIXELS } from './images.ts';
+import { type Kernel, resampler } from './resample.ts';
 import { mapExamples, pad } from './transforms.ts';
 
 /** Of a picture, in pixels. */
@@ -11,21 +12,36 @@ export type Size = readonly [height: number, width: number];
 
 /** What is done to images, in the order of the fields; left out: nothing. */
 export interface Preparation {
-  /** 1: grey by the luma of ITU-R BT.601, rounded; 3: RGB, a grey channel three times. */
+  /** 1: grey by the luma of ITU-R BT.601; 3: RGB, a grey channel three times. */
   readonly channels?: 1 | 3 | undefined;
-  /** Resampled to this size with Lanczos' kernel (a = 3), whatever the aspect, and rounded. */
+  /** Resampled to this size, whatever the aspect. */
   readonly resize?: Size | undefined;
+  /** The kernel to resample with; Lanczos' (a = 3) where it is left out. */
+  readonly filter?: Kernel | undefined;
   /** Cut out of the centre. */
   readonly crop?: Size | undefined;
   /** Zeros around, centred. */
   readonly pad?: Size | undefined;
 }
 
-/** Images [c, h, w] under 'x' of pixels 0..255, prepared. Throws a DataError for a step that the images do not allow. */
-export function prepare(data: Dataset, { channels, resize, crop, pad: border }: Preparation): Dataset {
+/**
+ * Images [c, h, w] under 'x', prepared. Pixels (`Dataset.pixels`) stay whole numbers 0..255, rounded as Pillow rounds them; an image of
+ * pixels with fractions keeps fractions, within 0..255. Any other numbers are neither rounded nor clipped: resampling may then go
+ * beyond the range they had.
+ *
+ * Throws a DataError for a step that the images do not allow, for sizes of more than 2^24 pixels, and, where they are read, for
+ * whole numbers (int64) that are no pixels and would have to be averaged, and for images whose values leave float32.
+ */
+export function prepare(data: Dataset, { channels, resize, filter, crop, pad: border }: Preparation): Dataset {
+  for (const [step, size] of Object.entries({ resize, crop, pad: border })) {
+    if (size) checkSize(data, step, size);
+  }
+  if (filter !== undefined && resize === undefined) {
+    throw new DataError(`${data.name}: the filter '${filter}' is given, but no size to resize to`);
+  }
   let out = data;
   if (channels !== undefined) out = withChannels(out, channels);
-  if (resize !== undefined) out = resized(out, resize);
+  if (resize !== undefined) out = resized(out, resize, filter ?? 'lanczos');
   if (crop !== undefined) out = cropped(out, crop);
   return border === undefined ? out : pad(out, border[0], border[1]);
 }
@@ -33,6 +49,15 @@ export function prepare(data: Dataset, { channels, resize, crop, pad: border }: 
 /** Whether anything would be done at all. */
 export function isPreparation(p: Preparation): boolean {
   return Object.values(p).some((step) => step !== undefined);
+}
+
+function checkSize(data: Dataset, step: string, [height, width]: Size): void {
+  const whole = [height, width].every((d) => Number.isInteger(d) && d >= 1);
+  if (whole && height * width <= MAX_PIXELS) return;
+  const most = MAX_PIXELS.toLocaleString('en');
+  throw new DataError(
+    `${data.name}: ${step} is ${height}×${width}, expected whole numbers with at most ${most} pixels in all`,
+  );
 }
 
 function imageShape(data: Dataset, purpose: string): readonly [c: number, h: number, w: number] {
@@ -47,16 +72,15 @@ function withChannels(data: Dataset, channels: 1 | 3): Dataset {
   if (c !== 1 && c !== 3)
     throw new DataError(`${data.name}: images are ${shapeText([c, h, w])}, expected 1 or 3 channels to convert`);
   const plane = h * w;
-  return mapImages(data, [channels, h, w], `in ${channels} channels`, (from, to, n) => {
-    for (let i = 0; i < n; i++) {
-      for (let p = 0; p < plane; p++) {
-        if (channels === 1) {
-          const [r, g, b] = [0, 1, 2].map((k) => Number(from[(3 * i + k) * plane + p]));
-          to[i * plane + p] = Math.round(0.299 * r! + 0.587 * g! + 0.114 * b!);
-        } else {
-          for (let k = 0; k < 3; k++) to[(3 * i + k) * plane + p] = Number(from[i * plane + p]);
-        }
-      }
+  if (channels === 3) {
+    return mapImages(data, [3, h, w], 'in 3 channels', (from, to) => {
+      for (let k = 0; k < 3; k++) to.set(from as Float32Array, k * plane);
+    });
+  }
+  return averageImages(data, [1, h, w], 'in 1 channels', (from, to, as) => {
+    for (let p = 0; p < plane; p++) {
+      const luma = 0.299 * from[p]! + 0.587 * from[plane + p]! + 0.114 * from[2 * plane + p]!;
+      to[p] = as === 'bytes' ? Math.round(luma) : luma;
     }
   });
 }
@@ -70,8 +94,8 @@ function cropped(data: Dataset, [height, width]: Size): Dataset {
     );
   }
   const [top, left] = [Math.floor((h - height) / 2), Math.floor((w - width) / 2)];
-  return mapImages(data, [c, height, width], `cropped ${height}×${width}`, (from, to, n) => {
-    for (let plane = 0; plane < n * c; plane++) {
+  return mapImages(data, [c, height, width], `cropped ${height}×${width}`, (from, to) => {
+    for (let plane = 0; plane < c; plane++) {
       for (let row = 0; row < height; row++) {
         const start = (plane * h + top + row) * w + left;
         to.set(from.subarray(start, start + width) as Float32Array, (plane * height + row) * width);
@@ -80,34 +104,76 @@ function cropped(data: Dataset, [height, width]: Size): Dataset {
   });
 }
 
-/** Pixels are rounded to whole numbers first, as they are in files; the resampling is the image library's. */
-function resized(data: Dataset, [height, width]: Size): Dataset {
+function resized(data: Dataset, [height, width]: Size, filter: Kernel): Dataset {
   const [c, h, w] = imageShape(data, 'resize');
   if (h === height && w === width) return data;
-  return mapImages(data, [c, height, width], `resized ${height}×${width}`, async (from, to, n) => {
-    for (let plane = 0; plane < n * c; plane++) {
-      const grey = Uint8Array.from(from.subarray(plane * h * w, (plane + 1) * h * w) as Float32Array, Math.round);
-      const out = await sharp(grey, { raw: { width: w, height: h, channels: 1 } })
-        .resize(width, height, { kernel: 'lanczos3', fit: 'fill' })
-        .toColourspace('b-w')
-        .raw()
-        .toBuffer();
-      to.set(out, plane * height * width);
+  const resample = resampler([h, w], [height, width], filter);
+  return averageImages(data, [c, height, width], `resized ${height}×${width} by ${filter}`, (from, to, as) => {
+    for (let k = 0; k < c; k++) {
+      resample(
+        from.subarray(k * h * w, (k + 1) * h * w),
+        to.subarray(k * height * width, (k + 1) * height * width),
+        as,
+      );
     }
   });
 }
 
+/** Each image by a function that moves values only; they keep their type. */
 function mapImages(
   data: Dataset,
   shape: readonly number[],
   what: string,
-  fill: (from: DataArray['data'], to: Float32Array, n: number) => void | Promise<void>,
+  fill: (from: DataArray['data'], to: Float32Array) => void,
 ): Dataset {
   const size = shape.reduce((a, b) => a * b, 1);
-  return mapExamples(data, { ...data.shapes, x: shape }, what, async (arrays) => {
-    const n = arrays.x!.shape[0]!;
-    const to = new Float32Array(n * size);
-    await fill(arrays.x!.data, to, n);
+  return mapExamples(data, { ...data.shapes, x: shape }, what, (arrays) => {
+    const { data: from, shape: dims } = arrays.x!;
+    const n = dims[0]!;
+    const to = emptyLike(from, n * size);
+    const stride = from.length / n;
+    for (let i = 0; i < n; i++) {
+      fill(from.subarray(i * stride, (i + 1) * stride), to.subarray(i * size, (i + 1) * size) as Float32Array);
+    }
     return { ...arrays, x: { data: to, shape: [n, ...shape] } };
   });
+}
+
+/** Each image by a function that makes new values: 'bytes' of an image that holds whole pixels, 'floats' of any other. */
+function averageImages(
+  data: Dataset,
+  shape: readonly number[],
+  what: string,
+  fill: (from: Float32Array, to: Float32Array, as: 'bytes' | 'floats') => void,
+): Dataset {
+  const size = shape.reduce((a, b) => a * b, 1);
+  return mapExamples(data, { ...data.shapes, x: shape }, what, (arrays, indexOf) => {
+    const { data: values, shape: dims } = arrays.x!;
+    const n = dims[0]!;
+    if (!data.pixels && !(values instanceof Float32Array)) {
+      throw new DataError(
+        `${data.name}: holds whole numbers (int64), which cannot be averaged to be ${what}; save them as float32, or as uint8 if they are pixels`,
+      );
+    }
+    const from = values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>, Number);
+    const to = new Float32Array(n * size);
+    const stride = from.length / n;
+    for (let i = 0; i < n; i++) {
+      const image = from.subarray(i * stride, (i + 1) * stride);
+      const out = to.subarray(i * size, (i + 1) * size);
+      // Decided by the image itself, so that it does not depend on what is read together with it.
+      fill(image, out, data.pixels && image.every(Number.isInteger) ? 'bytes' : 'floats');
+      if (data.pixels) out.set(out.map((v) => Math.min(255, Math.max(0, v))));
+      const wrong = out.find((v) => !Number.isFinite(v));
+      if (wrong !== undefined) {
+        throw new DataError(`${data.name}: example ${indexOf(i)}, ${what}, holds ${wrong}, expected finite numbers`);
+      }
+    }
+    return { ...arrays, x: { data: to, shape: [n, ...shape] } };
+  });
+}
+
+function emptyLike(values: DataArray['data'], length: number): DataArray['data'] {
+  if (values instanceof BigInt64Array) return new BigInt64Array(length);
+  return values instanceof Uint8Array ? new Uint8Array(length) : new Float32Array(length);
 }

@@ -42,6 +42,7 @@ export function syntheticDataset(kind: SyntheticKind, options: SyntheticOptions)
     name,
     length,
     shapes: { x: shape },
+    pixels: true,
     fingerprint: fingerprintOf('synthetic', kind, shape.join('×'), String(length), String(seed)),
     read: async (start, end) => ({
       x: { data: generate(end - start, (i) => start + i), shape: [end - start, ...shape] },

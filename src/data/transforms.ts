@@ -16,6 +16,7 @@ export function take(data: Dataset, start: number, end: number): Dataset {
     name: `${data.name}[${start}:${end}]`,
     length: end - start,
     shapes: data.shapes,
+    pixels: data.pixels,
     fingerprint: `${data.fingerprint}[${start}:${end}]`,
     origin: sliceOf(data.origin, start, end),
     read: (from, to) => arrays(data.batches(to - from, { start: start + from, end: start + to })),
@@ -29,6 +30,7 @@ export function select(data: Dataset, indices: Uint32Array, what: string, key = 
     name: data.name + what,
     length: indices.length,
     shapes: data.shapes,
+    pixels: data.pixels,
     fingerprint: data.fingerprint + key,
     origin: pickOf(data.origin, indices),
     read: async (start, end) => (await data.gather(indices.subarray(start, end))).arrays,
@@ -52,11 +54,12 @@ export function pad(data: Dataset, height: number, width: number): Dataset {
   const padded = (arrays: Readonly<Record<string, DataArray>>): Record<string, DataArray> => {
     const { data: from, shape: dims } = arrays.x!;
     const n = dims[0]!;
-    const to = new Float32Array(n * c * height * width);
+    const length = n * c * height * width;
+    const to = from instanceof BigInt64Array ? new BigInt64Array(length) : new Float32Array(length);
     for (let image = 0; image < n * c; image++) {
       for (let row = 0; row < h; row++) {
         const source = from.subarray((image * h + row) * w, (image * h + row + 1) * w) as Float32Array;
-        to.set(source, (image * height + top + row) * width + left);
+        (to as Float32Array).set(source, (image * height + top + row) * width + left);
       }
     }
     return { ...arrays, x: { data: to, shape: [n, c, height, width] } };
@@ -66,24 +69,28 @@ export function pad(data: Dataset, height: number, width: number): Dataset {
 
 type Arrays = Readonly<Record<string, DataArray>>;
 
-/** The examples, each batch of them mapped; `what` is done to them, parameters and all, tells the new set's fingerprint from the old one's. */
+/**
+ * The examples, each batch of them mapped; `what` is done to them, parameters and all, tells the new set's fingerprint from the old one's.
+ * `indexOf` a row of the arrays is the index of its example.
+ */
 export function mapExamples(
   data: Dataset,
   shapes: Dataset['shapes'],
   what: string,
-  map: (arrays: Arrays) => Arrays | Promise<Arrays>,
+  map: (arrays: Arrays, indexOf: (i: number) => number) => Arrays | Promise<Arrays>,
 ): Dataset {
   return makeDataset({
     name: data.name,
     length: data.length,
     shapes,
+    pixels: data.pixels,
     fingerprint: what === '' ? data.fingerprint : `${data.fingerprint} ${what}`,
     origin: data.origin,
     read: async (start, end) => {
-      for await (const batch of data.batches(end - start, { start, end })) return map(batch.arrays);
+      for await (const batch of data.batches(end - start, { start, end })) return map(batch.arrays, (i) => start + i);
       throw new DataError(`${data.name}: ended before example ${end}`);
     },
-    pick: async (indices) => map((await data.gather(indices)).arrays),
+    pick: async (indices) => map((await data.gather(indices)).arrays, (i) => indices[i]!),
   });
 }
 
@@ -128,6 +135,7 @@ export function asPixels(data: Dataset): Dataset {
   };
   return makeDataset({
     ...data,
+    pixels: true,
     read: async (start, end) => {
       for await (const batch of data.batches(end - start, { start, end }))
         return checked(batch.arrays, (i) => start + i);

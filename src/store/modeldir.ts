@@ -5,7 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readFileBytes, writeFileAtomic } from '../data/files.ts';
-import type { Preparation } from '../data/index.ts';
+import { kernels, type Preparation } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena, type Value } from '../graph/index.ts';
 import { type Architecture, architecture, collectSpecs, paramScope, type Weights } from '../models/index.ts';
@@ -23,6 +23,7 @@ const infoSchema = z.strictObject({
   /** What is done to images before the model sees them, see `Preparation`. */
   channels: z.union([z.literal(1), z.literal(3)]).optional(),
   resize: sizeSchema.optional(),
+  filter: z.enum(kernels).optional(),
   crop: sizeSchema.optional(),
   pad: sizeSchema.optional(),
   training: z.strictObject({
@@ -159,7 +160,13 @@ export function builtInModel(
     inputs: { x: info.data },
     pixels: true,
     ...(scorer === undefined || scorer.isBound ? { dims: sizeOf(info.data) } : {}),
-    preparation: { channels: info.channels, resize: info.resize, crop: info.crop, pad: info.pad },
+    preparation: {
+      channels: info.channels,
+      resize: info.resize,
+      filter: info.filter,
+      crop: info.crop,
+      pad: info.pad,
+    },
     loss: () => {
       const scope = paramScope(new Arena());
       return scorer ? scorer.loss(info.data, scope) : arch.loss(info.config, info.data, scope).nll;
