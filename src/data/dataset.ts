@@ -189,3 +189,6 @@ export function fingerprintOf(...parts: readonly (string | Uint8Array)[]): strin
   }
   return hash.digest('hex');
 }
+
+/** SHA-256 (hex) of an origin: short for any number of runs. */
+export const originHash = ({ fingerprint, runs }: Origin): string => fingerprintOf(JSON.stringify([fingerprint, runs]));

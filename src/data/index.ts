@@ -1,9 +1,17 @@
-export { type Batch, type DataArray, type Dataset, fingerprintOf, memoryDataset, type Range } from './dataset.ts';
+export {
+  type Batch,
+  type DataArray,
+  type Dataset,
+  fingerprintOf,
+  memoryDataset,
+  originHash,
+  type Range,
+} from './dataset.ts';
 export { type DownloadProgress, download } from './download.ts';
 export { readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
 export { dataDirs, knownSets, locate } from './known.ts';
 export { type OpenOptions, openData } from './open.ts';
-export { indexIn, type Origin, originHash, type Run, shared } from './origin.ts';
+export { indexIn, type Origin, type Run, shared, sliceOf, unionOf } from './origin.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';
 export { isPreparation, type Preparation, prepare } from './prepare.ts';
 export { type Kernel, kernels } from './resample.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { indexIn, type Origin, originHash, pickOf, shared, sliceOf, wholeOf } from './origin.ts';
+import { originHash } from './dataset.ts';
+import { indexIn, type Origin, pickOf, shared, sliceOf, wholeOf } from './origin.ts';
 import { prepare } from './prepare.ts';
 import { syntheticDataset } from './synthetic.ts';
 import { asPixels, pad, rename, select, take } from './transforms.ts';

@@ -1,7 +1,5 @@
 // Which examples of which source a data set holds: what is left the same by slices, selections, borders and resampling.
 
-import { createHash } from 'node:crypto';
-
 /** Consecutive examples start..end-1. */
 export type Run = readonly [start: number, end: number];
 
@@ -74,6 +72,11 @@ export function shared(a: Origin, b: Origin): number {
   return count;
 }
 
+/** Of the examples that any of several sets of one source hold, ascending. */
+export function unionOf(origins: readonly Origin[]): Origin {
+  return { fingerprint: origins[0]!.fingerprint, runs: merged(origins.flatMap(({ runs }) => runs)) };
+}
+
 /** The same indices, ascending and once each, in as few runs as there can be. */
 function merged(runs: readonly Run[]): readonly Run[] {
   const out: [start: number, end: number][] = [];
@@ -84,9 +87,3 @@ function merged(runs: readonly Run[]): readonly Run[] {
   }
   return out;
 }
-
-/** SHA-256 (hex) of it: short for any number of runs. */
-export const originHash = ({ fingerprint, runs }: Origin): string =>
-  createHash('sha256')
-    .update(JSON.stringify([fingerprint, runs]))
-    .digest('hex');

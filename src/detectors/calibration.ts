@@ -1,7 +1,7 @@
 // A fit set and a detector in; scores of examples the detector has not seen, and the p-values and verdicts they support, out.
 
 import { DataError, UsageError } from '../errors.ts';
-import { type FeatureTable, rowsOf } from '../features/table.ts';
+import { type FeatureTable, pickRows, rowsOf } from '../features/table.ts';
 import { RandomStream } from '../tensor/random.ts';
 import type { Detector } from './detector.ts';
 
@@ -35,11 +35,12 @@ export function calibrate<P>(detector: Detector<P>, params: P, table: FeatureTab
 
 /**
  * Conformal p-values: p(s) = (1 + #{calibration scores ≥ s}) / (n + 1). For an exchangeable in-distribution input,
- * P(p ≤ α) ≤ α. (Vovk, Gammerman, Shafer, "Algorithmic learning in a random world", 2005.) `calibration` is ascending.
+ * P(p ≤ α) ≤ α. (Vovk, Gammerman, Shafer, "Algorithmic learning in a random world", 2005.) `calibration` is ascending. A score that is NaN
+ * has no rank, and NaN for its p-value.
  */
 export function pValues(calibration: readonly number[], scores: ArrayLike<number>): Float64Array {
   const n = calibration.length;
-  return Float64Array.from(scores, (s) => (1 + n - countBelow(calibration, s)) / (n + 1));
+  return Float64Array.from(scores, (s) => (Number.isNaN(s) ? s : (1 + n - countBelow(calibration, s)) / (n + 1)));
 }
 
 /**
@@ -54,12 +55,22 @@ export function threshold(calibration: readonly number[], alpha: number): number
   return calibration[n - 1 - above]!; // above < n, because alpha < 1
 }
 
-/** The verdicts at false-positive rate `alpha`: out of distribution where p ≤ alpha. Errors as `threshold`. */
+/**
+ * The verdicts at false-positive rate `alpha`: out of distribution where p ≤ alpha. Errors as `threshold`, and a DataError for a p-value that
+ * is NaN: about an input whose features are not finite there is nothing to say, neither in nor out (leave it out by `finiteRows`).
+ */
 export function verdicts(
   scored: { readonly pValues: Float64Array; readonly calibrationSize: number },
   alpha: number,
 ): boolean[] {
   checkRate(scored.calibrationSize, alpha);
+  const odd = scored.pValues.findIndex((p) => !(p >= 0 && p <= 1));
+  if (odd >= 0) {
+    const p = scored.pValues[odd];
+    throw new DataError(
+      `row ${odd} has the p-value ${p}, expected 0 to 1: leave out rows whose features are not finite`,
+    );
+  }
   return Array.from(scored.pValues, (p) => p <= alpha);
 }
 
@@ -83,12 +94,4 @@ function countBelow(ascending: readonly number[], s: number): number {
     else high = middle;
   }
   return low;
-}
-
-/** Rows by index. Their groups are no longer consecutive, so `meta.start` means nothing: for fitting only. */
-function pickRows(table: FeatureTable, rows: Uint32Array): FeatureTable {
-  const l = table.names.length;
-  const sqNorms = new Float64Array(rows.length * l);
-  for (const [k, i] of rows.entries()) sqNorms.set(table.sqNorms.subarray(i * l, (i + 1) * l), k * l);
-  return { ...table, nll: Float64Array.from(rows, (i) => table.nll[i]!), sqNorms };
 }

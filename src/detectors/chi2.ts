@@ -5,7 +5,18 @@ import { z } from 'zod';
 import { DataError } from '../errors.ts';
 import { type FeatureTable, rowsOf } from '../features/table.ts';
 import type { Detector } from './detector.ts';
-import { columnsOf, type DroppedLayer, droppedSchema, logSqNorm, scoreByLayer, someLayers } from './normal.ts';
+import {
+  columnsOf,
+  type DroppedLayer,
+  droppedSchema,
+  floorOf,
+  floorSchema,
+  logSqNorm,
+  normsOf,
+  scoreByLayer,
+  someLayers,
+  tooManyZeros,
+} from './normal.ts';
 
 /** One layer's model: if s_j ~ N(0, αI) then f / α is χ² with k = dim θ_j degrees of freedom. */
 export interface Chi2Layer {
@@ -14,11 +25,13 @@ export interface Chi2Layer {
   readonly dim: number;
   /** α: the mean of f over the fit groups, divided by k. */
   readonly scale: number;
+  /** As of a NormalLayer. */
+  readonly floor?: number;
 }
 
 export interface Chi2Params {
   readonly layers: readonly Chi2Layer[];
-  /** Layers whose squared norm is 0 in every fit group. */
+  /** Layers whose squared norm is 0 in most fit groups. */
   readonly dropped: readonly DroppedLayer[];
 }
 
@@ -33,8 +46,15 @@ export const chi2: Detector<Chi2Params> = {
   needsDims: true,
   params: z.strictObject({
     layers: z
-      .array(z.strictObject({ name: z.string().min(1), dim: z.int().min(1), scale: z.number().positive() }))
-      .min(1),
+      .array(
+        z.strictObject({
+          name: z.string().min(1),
+          dim: z.int().min(1),
+          scale: z.number().positive(),
+          floor: floorSchema,
+        }),
+      )
+      .min(1) as z.ZodType<readonly Chi2Layer[]>,
     dropped: droppedSchema,
   }),
   fit,
@@ -42,9 +62,9 @@ export const chi2: Detector<Chi2Params> = {
     const constants = new Map(
       params.layers.map(({ name, dim }) => [name, (dim / 2) * Math.LN2 + gammaln(dim / 2)] as const),
     );
-    return scoreByLayer(params, table, ({ name, dim, scale }, f) => {
-      const logU = logSqNorm(f) - Math.log(scale);
-      return f / scale / 2 - (dim / 2) * logU + constants.get(name)!;
+    return scoreByLayer(params, table, ({ name, dim, scale, floor }, f) => {
+      const logU = logSqNorm(f, floor) - Math.log(scale);
+      return Math.max(f, floor ?? 0) / scale / 2 - (dim / 2) * logU + constants.get(name)!;
     });
   },
 };
@@ -57,7 +77,7 @@ function fit(table: FeatureTable, like?: Chi2Params): Chi2Params {
   const n = rowsOf(table);
   const scaleOf = (j: number): number => {
     let mean = 0; // running mean: a sum of large norms could overflow
-    for (let i = 0; i < n; i++) mean += (table.sqNorms[i * names.length + j]! - mean) / (i + 1);
+    for (const [i, f] of normsOf(table, j).entries()) mean += (f - mean) / (i + 1);
     return mean / dims[j]!;
   };
 
@@ -73,9 +93,13 @@ function fit(table: FeatureTable, like?: Chi2Params): Chi2Params {
   const layers: Chi2Layer[] = [];
   const dropped: DroppedLayer[] = [];
   for (const [j, name] of names.entries()) {
+    const norms = normsOf(table, j);
+    const dead = tooManyZeros(norms.filter((f) => f === 0).length, n);
+    const floor = floorOf(norms);
     const scale = scaleOf(j);
-    if (scale > 0) layers.push({ name, dim: dims[j]!, scale });
-    else dropped.push({ name, reason: `squared norm is 0 in all of ${n} fit groups` });
+    if (dead !== undefined) dropped.push({ name, reason: dead });
+    else if (scale === 0) dropped.push({ name, reason: `the mean squared norm is too small to divide by ${dims[j]}` });
+    else layers.push({ name, dim: dims[j]!, scale, ...(floor === undefined ? {} : { floor }) });
   }
   return { layers: someLayers(layers, dropped, table), dropped };
 }

@@ -2,8 +2,23 @@
 // p-values out. Text only, no file access: this runs in the browser too.
 
 import { z } from 'zod';
+import { type Origin, type Run, shared, unionOf } from '../data/origin.ts';
 import { DataError, ModelError } from '../errors.ts';
-import { checkTable, differenceOf, type FeatureTable, parseAs, rowsOf } from '../features/table.ts';
+import {
+  checkTable,
+  describeExamples,
+  differenceOf,
+  examplesOf,
+  type FeatureMeta,
+  type FeatureTable,
+  finiteRows,
+  nextExample,
+  noiseSchema,
+  notFinite,
+  originSchema,
+  parseAs,
+  rowsOf,
+} from '../features/table.ts';
 import { calibrate, pValues } from './calibration.ts';
 import { type DetectorName, type DetectorParams, detectorNames, detectors } from './detectors.ts';
 
@@ -20,9 +35,11 @@ export interface Fitted<P> {
 export interface FittedGroup {
   /** B */
   readonly group: number;
-  /** Number of fit groups, and index in the fit data of the first example: examples start .. start + n·B − 1 were used. */
+  /** Number of fit groups, and index in the fit data of the first example; the groups follow without gaps but for those left out. */
   readonly n: number;
   readonly start: number;
+  /** First example of every group that was left out, since its features are not finite. */
+  readonly leftOut?: readonly number[];
   readonly detectors: { readonly [K in DetectorName]?: Fitted<DetectorParams[K]> };
 }
 
@@ -32,9 +49,16 @@ export interface DetectorFile {
   /** SHA-256 of the model's weights and graph. */
   readonly model: string;
   /** The fit data. */
-  readonly data: { readonly name: string; readonly fingerprint: string };
+  readonly data: {
+    readonly name: string;
+    readonly fingerprint: string;
+    /** Which examples of which source were used, for the smallest to the largest group. */
+    readonly origin?: Origin;
+  };
   /** Seed the features were computed with, and of the calibration folds. */
   readonly seed: number;
+  /** What keyed the noise of the features, see `FeatureMeta`: an extractor for scoring takes the same `seed` and `noise`. */
+  readonly noise?: FeatureMeta['noise'];
   readonly names: readonly string[];
   /** One entry per group size, ascending. */
   readonly groups: readonly FittedGroup[];
@@ -47,11 +71,13 @@ export interface FitOptions {
   readonly detectors?: readonly DetectorName[];
   /** Stored in the file as it is; plain JSON. */
   readonly recipe?: Readonly<Record<string, unknown>>;
+  /** Whether groups whose features are not finite are left out (and listed in the file); they are refused otherwise. */
+  readonly leaveOut?: boolean;
 }
 
 /**
  * Fits detectors on in-distribution features, one table per group size. Throws a DataError or ModelError when the tables
- * differ in model, layers, data or seed, repeat a group size, or have fewer than five groups.
+ * differ in model, layers, data, seed or noise, repeat a group size, have fewer than five groups, or hold rows that are not finite.
  */
 export function fitDetectors(tables: readonly FeatureTable[], options: FitOptions = {}): DetectorFile {
   const ordered = tables.toSorted((a, b) => a.group - b.group);
@@ -68,21 +94,42 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
     if (table.meta.seed !== first.meta.seed) {
       throw new DataError(`${where}: cannot fit together: seed is ${table.meta.seed}, expected ${first.meta.seed}`);
     }
+    if (table.meta.noise !== first.meta.noise) {
+      throw new DataError(`${where}: cannot fit together: other noise than groups of ${first.group}`);
+    }
+    const marked = notFinite(table);
+    if (marked.length > 0 && options.leaveOut !== true) {
+      const which = `${marked.length} of ${rowsOf(table)} groups to fit on have no finite norms or nll`;
+      throw new DataError(`${where}: ${which}: ${describeExamples(table, marked)}; take them out of the data`);
+    }
     if (ordered[k - 1]?.group === table.group) throw new DataError(`${where}: there are two tables of this group size`);
   }
-  const { seed } = first.meta;
+  const { seed, noise, origin } = first.meta;
   return {
     version: VERSION,
     model: first.meta.model,
-    data: { name: first.meta.data, fingerprint: first.meta.dataFingerprint },
+    data: {
+      name: first.meta.data,
+      fingerprint: first.meta.dataFingerprint,
+      ...(origin === undefined ? {} : { origin: unionOf(ordered.map((table) => examplesOf(table)!)) }),
+    },
     seed,
+    ...(noise === undefined ? {} : { noise }),
     names: first.names,
     groups: ordered.map((table) => {
       const names =
         options.detectors ?? detectorNames.filter((k) => !detectors[k].needsDims || table.dims !== undefined);
       const fitted: { [K in DetectorName]?: Fitted<DetectorParams[K]> } = {};
-      for (const name of names) fitInto(fitted, name, table, seed);
-      return { group: table.group, n: rowsOf(table), start: table.meta.start, detectors: fitted };
+      const finite = finiteRows(table);
+      const leftOut = notFinite(table).map((i) => table.meta.start + i * table.group);
+      for (const name of names) fitInto(fitted, name, finite, seed);
+      return {
+        group: table.group,
+        n: rowsOf(finite),
+        start: table.meta.start,
+        ...(leftOut.length === 0 ? {} : { leftOut }),
+        detectors: fitted,
+      };
     }),
     ...(options.recipe === undefined ? {} : { recipe: options.recipe }),
   };
@@ -91,9 +138,9 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
 /** The scores of one detector for n rows. */
 export interface Scored {
   readonly detector: DetectorName;
-  /** [n] higher = more out of distribution. */
+  /** [n] higher = more out of distribution; NaN for a row whose features are not finite, of which nothing can be said. */
   readonly scores: Float64Array;
-  /** [n] conformal p-values; out of distribution at false-positive rate α where p ≤ α (`verdicts`). */
+  /** [n] conformal p-values; out of distribution at false-positive rate α where p ≤ α (`verdicts`). NaN as the scores. */
   readonly pValues: Float64Array;
   /** Number of scores behind the p-values; none is below 1 / (calibrationSize + 1). */
   readonly calibrationSize: number;
@@ -101,7 +148,8 @@ export interface Scored {
 
 /**
  * Scores every row with every detector of the table's group size, or those of `names` that are fitted, in the order of
- * `detectorNames`. Throws a ModelError when the table comes from another model, has other layers or a group size that was not fitted.
+ * `detectorNames`. Throws a ModelError when the table comes from another model, has other layers or a group size that was not fitted, and a
+ * DataError where finite features get a score that is no finite number.
  */
 export function scoreTable(
   file: DetectorFile,
@@ -126,11 +174,31 @@ export function fittedFor(file: DetectorFile, table: FeatureTable): FittedGroup 
   throw new ModelError(`${where}: group size is ${table.group}, the detector was fitted for ${fitted}`);
 }
 
-/** Whether rows of the table are among the examples the detector was fitted on, so that their scores flatter it. */
-export function overlapsFit(file: DetectorFile, table: FeatureTable): boolean {
-  if (table.meta.dataFingerprint !== file.data.fingerprint) return false;
-  const end = table.meta.start + rowsOf(table) * table.group;
-  return file.groups.some(({ start, n, group }) => table.meta.start < start + n * group && start < end);
+/**
+ * How many of the table's examples the detector was fitted on, so that their scores flatter it: other slices and selections of the same source
+ * count, and examples that were cropped or resampled since.
+ */
+export function sharedWithFit(file: DetectorFile, table: FeatureTable): number {
+  const examples = examplesOf(table);
+  const fitted = file.data.origin ?? oldOrigin(file);
+  if (examples !== undefined && fitted !== undefined) return shared(fitted, examples);
+  if (table.meta.dataFingerprint !== file.data.fingerprint) return 0;
+  const end = nextExample(table);
+  const common = file.groups.map(({ start, n, group }) =>
+    Math.max(0, Math.min(end, start + n * group) - Math.max(start, table.meta.start)),
+  );
+  return Math.max(...common);
+}
+
+/** Whether rows of the table are among the examples the detector was fitted on; see `sharedWithFit`. */
+export const overlapsFit = (file: DetectorFile, table: FeatureTable): boolean => sharedWithFit(file, table) > 0;
+
+/** The fit examples of a file that was written before files said so, where they were all of a source or one slice of it. */
+function oldOrigin({ data, groups }: DetectorFile): Origin | undefined {
+  const [, fingerprint, from = '0'] = /^([0-9a-f]{64})(?:\[(\d+):\d+\])?(?: .*)?$/.exec(data.fingerprint) ?? [];
+  if (fingerprint === undefined) return undefined;
+  const runs = groups.map(({ start, n, group }): Run => [Number(from) + start, Number(from) + start + n * group]);
+  return unionOf([{ fingerprint, runs }]);
 }
 
 function fitInto<K extends DetectorName>(
@@ -150,6 +218,14 @@ function fitInto<K extends DetectorName>(
 function scoreOne<K extends DetectorName>(name: K, fitted: FittedGroup['detectors'], table: FeatureTable): Scored {
   const { params, calibration } = fitted[name] as Fitted<DetectorParams[K]>;
   const scores = detectors[name].score(params, table);
+  const marked = new Set(notFinite(table));
+  for (const [i, score] of scores.entries()) {
+    if (marked.has(i)) scores[i] = Number.NaN;
+    else if (!Number.isFinite(score)) {
+      const reason = 'its parameters and these features are too far apart, or the detector file is damaged';
+      throw new DataError(`${table.meta.data}: row ${i}: ${name} gives the score ${score}: ${reason}`);
+    }
+  }
   return { detector: name, scores, pValues: pValues(calibration, scores), calibrationSize: calibration.length };
 }
 
@@ -214,8 +290,9 @@ const fittedSchemas = Object.fromEntries(
 const fileSchema = z.strictObject({
   version: z.literal(VERSION),
   model: z.string().min(1),
-  data: z.strictObject({ name: z.string(), fingerprint: z.string().min(1) }),
+  data: z.strictObject({ name: z.string(), fingerprint: z.string().min(1), origin: originSchema.optional() }),
   seed: z.int().min(0),
+  noise: noiseSchema.optional(),
   names: z.array(z.string().min(1)).min(1),
   groups: z
     .array(
@@ -223,6 +300,7 @@ const fileSchema = z.strictObject({
         group: z.int().min(1),
         n: z.int().min(1),
         start: z.int().min(0),
+        leftOut: z.array(z.int().min(0)).optional(),
         detectors: z.strictObject(fittedSchemas),
       }),
     )

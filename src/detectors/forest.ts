@@ -45,7 +45,7 @@ export const isolationForest: Detector<ForestParams> = {
     .strictObject({
       ...normalShape,
       sample: z.int().min(2),
-      meanPath: z.number().positive(),
+      meanPath: z.number().min(0.99), // no path is shorter than 1, rounding aside
       trees: z.array(z.strictObject({ layer: z.array(z.int().min(-1)), at: z.array(z.number()) })).min(1),
     })
     .refine(
@@ -148,13 +148,16 @@ function score(params: ForestParams, table: FeatureTable): Float64Array {
   return paths.map((path) => 2 ** (-path / meanPath));
 }
 
-/** [n] path length of every row of z [n, l], averaged over the trees. */
+/** [n] path length of every row of z [n, l], averaged over the trees; NaN for a row that holds NaN. */
 function pathLengths(trees: readonly IsolationTree[], sample: number, zScores: Float64Array, l: number): Float64Array {
   const beyond = Float64Array.from({ length: sample + 1 }, (_, m) => (m < 1 ? 0 : meanPathLength(m)));
   const sums = new Float64Array(zScores.length / l);
+  // A comparison with NaN goes right at every split, which is a path like any other.
+  const marked = sums.map((_, i) => Number(zScores.subarray(i * l, (i + 1) * l).some(Number.isNaN)));
   for (const tree of trees) {
     const right = rightChildren(tree);
     for (const [i] of sums.entries()) {
+      if (marked[i]) continue;
       let node = 0;
       let depth = 0;
       for (; tree.layer[node]! >= 0; depth++) {
@@ -163,7 +166,7 @@ function pathLengths(trees: readonly IsolationTree[], sample: number, zScores: F
       sums[i]! += depth + beyond[tree.at[node]!]!;
     }
   }
-  return sums.map((sum) => sum / trees.length);
+  return sums.map((sum, i) => (marked[i] ? Number.NaN : sum / trees.length));
 }
 
 /** For every split its right child: in preorder, the node after the left subtree. The left child follows at once. */

@@ -9,6 +9,10 @@ import { solveOneClass } from './smo.ts';
 
 /** ν: at most this fraction of the fit rows is called outliers, at least this fraction become support vectors. */
 export const NU = 0.1;
+/** Rows of z that vary less than this say nothing about the width of the kernel; see `fit`. */
+const LEAST_VARIANCE = 0.5;
+/** Beyond what log norms of doubles over the least scale can be. */
+const MOST_Z = 1e10;
 /** Fit rows used at most: a kernel matrix of 32 MB. */
 export const MOST_ROWS = 2000;
 
@@ -43,10 +47,10 @@ export const oneClassSvm: Detector<SvmParams> = {
   params: z
     .strictObject({
       ...normalShape,
-      gamma: z.number().positive(),
-      rho: z.number().positive(),
-      coefficients: z.array(z.number().positive()).min(1),
-      vectors: z.array(z.array(z.number())).min(1),
+      gamma: z.number().positive({ abort: true }).max(1e3),
+      rho: z.number().positive({ abort: true }).max(1.001),
+      coefficients: z.array(z.number().positive({ abort: true }).max(1.001)).min(1),
+      vectors: z.array(z.array(z.number().min(-MOST_Z).max(MOST_Z))).min(1),
     })
     .refine((p) => p.vectors.length === p.coefficients.length, 'Invalid input: expected one coefficient per vector')
     .refine((p) => p.vectors.every((v) => v.length === p.layers.length), 'Invalid input: expected vectors [layers]'),
@@ -61,8 +65,10 @@ function fit(table: FeatureTable, like?: SvmParams): SvmParams {
   const chosen = new RandomStream(table.meta.seed, 'one-class-svm').permutation(table.group, rowsOf(table));
   const rows = Array.from(chosen.subarray(0, MOST_ROWS), (i) => zScores.subarray(i * l, (i + 1) * l));
   const n = rows.length;
-  // Rows that are equal to three decimals have no variance; then every kernel value is 1 whatever gamma is.
-  const gamma = 1 / (l * variance(rows) || 1);
+  // Standardised rows have a variance near 1. Only a part of a fit set (a fold of nearly equal rows, whose layers keep the scale of the whole)
+  // may have less, or none; a kernel as narrow as these rows would tell rounding from rounding.
+  const found = variance(rows);
+  const gamma = 1 / (l * (found < LEAST_VARIANCE ? 1 : found));
   const { alpha, rho } = solveOneClass(gaussianKernel(rows, gamma), n, NU);
   const support = [...alpha.keys()].filter((i) => alpha[i]! > 0);
   return {

@@ -4,10 +4,15 @@ export { type FeatureProgress, type FeatureResult, type FeatureRun, runFeatures,
 export {
   checkTable,
   concatTables,
+  describeExamples,
   type FeatureMeta,
   type FeatureTable,
+  finiteRows,
+  type NoiseKey,
   nextExample,
+  notFinite,
   rowsOf,
   sliceTable,
+  whatIsNotFinite,
 } from './table.ts';
 export { readTable, tableFormatOf, writeTable } from './table-files.ts';

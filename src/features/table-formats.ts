@@ -282,9 +282,10 @@ function bytesOf(array: Float64Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
-// .json: {names, dims, group, meta, nll: [n], sqnorm: [[L] × n]}.
+// .json: {names, dims, group, meta, nll: [n], sqnorm: [[L] × n]}; null stands for NaN, which JSON has no word for.
 
-const jsonSchema = headSchema.extend({ nll: z.array(z.unknown()), sqnorm: z.array(z.array(z.unknown())) });
+const jsonNumber = z.union([z.number(), z.null()]);
+const jsonSchema = headSchema.extend({ nll: z.array(jsonNumber), sqnorm: z.array(z.array(jsonNumber)) });
 
 function encodeJson(table: FeatureTable): Uint8Array {
   const l = table.names.length;
@@ -308,13 +309,9 @@ async function decodeJson(bytes: Uint8Array, name: string): Promise<FeatureTable
   }
   return {
     ...head,
-    nll: Float64Array.from(nll, asNumber), // null, which is how JSON spells NaN, stays NaN and is refused by row
-    sqNorms: Float64Array.from(sqnorm.flat(), asNumber),
+    nll: Float64Array.from(nll, (value) => value ?? Number.NaN),
+    sqNorms: Float64Array.from(sqnorm.flat(), (value) => value ?? Number.NaN),
   };
-}
-
-function asNumber(value: unknown): number {
-  return typeof value === 'number' ? value : Number.NaN;
 }
 
 function parseJson(text: string, where: string): unknown {

@@ -6,7 +6,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { syntheticTable, tableOf } from '../../test/detectors/tables.ts';
 import { readNpz, writeNpz } from '../data/npy.ts';
 import { DataError } from '../errors.ts';
-import { checkTable, concatTables, type FeatureTable, nextExample, sliceTable } from './table.ts';
+import {
+  checkTable,
+  concatTables,
+  type FeatureTable,
+  finiteRows,
+  nextExample,
+  notFinite,
+  sliceTable,
+} from './table.ts';
 import { readTable, writeTable } from './table-files.ts';
 import { decodeTable, encodeTable, type TableFormat, tableFormats } from './table-formats.ts';
 
@@ -85,15 +93,38 @@ describe.each(formats)('%s', (format) => {
     );
   });
 
-  it('refuses NaN, infinite and negative norms when writing, naming row and layer', () => {
-    for (const value of [Number.NaN, Infinity, -1]) {
+  it('refuses infinite and negative norms when writing, naming row and layer', () => {
+    for (const value of [Infinity, -1]) {
       const table = tableOf([
         [1, 2],
         [3, value],
       ]);
       expect(() => encodeTable(table, format, 'out')).toThrow(`out: row 1, layer 'a.1': squared norm is ${value}`);
     }
-    expect(() => encodeTable(tableOf([[1]], [Number.NaN]), format, 'out')).toThrow('out: row 0: nll is NaN');
+    expect(() => encodeTable(tableOf([[1]], [-Infinity]), format, 'out')).toThrow('out: row 0: nll is -Infinity');
+  });
+
+  it('keeps rows that are not finite, and what the noise and the examples come from', async () => {
+    const plain = tableOf(
+      [
+        [1, 2],
+        [Number.NaN, 1e60],
+        [3, 4],
+      ],
+      [1, 2, Number.NaN],
+    ); // prettier-ignore
+    const origin = {
+      fingerprint: 'source',
+      runs: [
+        [3, 4],
+        [0, 2],
+      ] as const,
+    }; // prettier-ignore
+    const table: FeatureTable = { ...plain, meta: { ...plain.meta, noise: 'content', origin } };
+    const read = await decodeTable(encodeTable(table, format, 'f'), format, 'f');
+    expect(read).toEqual(table);
+    expect(notFinite(read)).toEqual([1, 2]);
+    expect(finiteRows(read).sqNorms).toEqual(Float64Array.of(1, 2));
   });
 });
 
@@ -112,7 +143,7 @@ describe('reading', () => {
 
   it('says what is wrong with a .json', async () => {
     expect([
-      await message(json({ sqnorm: [[1, null]] }), 'json'),
+      await message(json({ sqnorm: [[1, 'NaN']] }), 'json'),
       await message(json({ sqnorm: [[1]] }), 'json'),
       await message(json({ nll: [1, 2] }), 'json'),
       await message(json({ group: 0 }), 'json'),
@@ -124,7 +155,7 @@ describe('reading', () => {
       await message(new TextEncoder().encode('{"names": '), 'json'),
     ]).toMatchInlineSnapshot(`
       [
-        "DataError: f: row 0, layer 'a.1': squared norm is NaN, expected a finite number >= 0",
+        "DataError: f: at 'sqnorm[0][1]': Invalid input, found "NaN"",
         "DataError: f: row 0 has 1 squared norms, expected 2 (one per name)",
         "DataError: f: has 1 rows of squared norms, expected 2 (one per nll)",
         "DataError: f: at 'group': Too small: expected number to be >=1, found 0",
@@ -142,7 +173,7 @@ describe('reading', () => {
     const { nll: _, ...rest } = readNpz(encodeTable(tableOf([[1, 2]]), 'npz', 'f'), 'f');
     expect([
       await message(writeNpz(rest), 'npz'),
-      await message(npz({ nll: { dtype: 'float64', shape: [1], data: Float64Array.of(Number.NaN) } }), 'npz'),
+      await message(npz({ nll: { dtype: 'float64', shape: [1], data: Float64Array.of(Infinity) } }), 'npz'),
       await message(npz({ nll: { dtype: 'int32', shape: [1], data: Int32Array.of(1) } }), 'npz'),
       await message(npz({ sqnorm: { dtype: 'float64', shape: [2, 1], data: Float64Array.of(1, 2) } }), 'npz'),
       await message(npz({ sqnorm: { dtype: 'float64', shape: [1, 2], data: Float64Array.of(1, Infinity) } }), 'npz'),
@@ -151,7 +182,7 @@ describe('reading', () => {
     ]).toMatchInlineSnapshot(`
       [
         "DataError: f: has no array 'nll' (found: sqnorm, names, meta), expected nll, sqnorm, names, dims, meta",
-        "DataError: f: row 0: nll is NaN, expected a finite number",
+        "DataError: f: row 0: nll is Infinity, expected a finite number",
         "DataError: f: array 'nll' is int32 [1], expected float64 or float32 of rank 1",
         "DataError: f: array 'sqnorm' has shape [2, 1], expected [1, 2] (nll × names)",
         "DataError: f: row 0, layer 'a.1': squared norm is Infinity, expected a finite number >= 0",

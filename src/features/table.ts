@@ -1,6 +1,7 @@
 // The features of one data set under one model: the type, its invariants, and cutting and joining of tables.
 
 import { z } from 'zod';
+import { type Origin, sliceOf } from '../data/origin.ts';
 import { DataError } from '../errors.ts';
 
 /** Where the numbers of a table come from. `start` is what a resumed or sharded run needs; see `nextExample`. */
@@ -11,13 +12,22 @@ export interface FeatureMeta {
   readonly data: string;
   /** SHA-256 (hex) of the data set's content. */
   readonly dataFingerprint: string;
+  /** Which examples of which source the data set holds. Left out: not known. */
+  readonly origin?: Origin;
   /** Seed of the random inputs (noise, dequantisation). */
   readonly seed: number;
+  /**
+   * What tells one example's noise from another's, beside the seed: its content, or its index in the source. Left out: its index in the data
+   * set itself, as tables of before this was said have it.
+   */
+  readonly noise?: NoiseKey;
   /** Index in the data set of the first example of the first group; the groups follow without gaps. */
   readonly start: number;
   /** bits/dim = nll · factor / group, where the nll is that of discrete data. Left out where that means nothing. */
   readonly bitsPerDimFactor?: number;
 }
+
+export type NoiseKey = 'content' | 'index';
 
 /** Features of n groups of B consecutive examples each, of a model with L parameter tensors ("layers"). */
 export interface FeatureTable {
@@ -25,9 +35,9 @@ export interface FeatureTable {
   readonly names: readonly string[];
   /** Number of elements of each parameter tensor [L]. Only the χ² detector needs it. */
   readonly dims?: readonly number[];
-  /** [n] negative log-likelihood (or bound) in nats, summed over the group. */
+  /** [n] negative log-likelihood (or bound) in nats, summed over the group. NaN where it is not finite; see `notFinite`. */
   readonly nll: Float64Array;
-  /** [n, L] row-major: squared L2 norms of the gradient of the nll summed over the group. */
+  /** [n, L] row-major: squared L2 norms of the gradient of the nll summed over the group. NaN where one is not finite. */
   readonly sqNorms: Float64Array;
   /** B */
   readonly group: number;
@@ -36,12 +46,23 @@ export interface FeatureTable {
 
 const positiveInteger = z.int().min(1);
 
+export const noiseSchema = z.enum(['content', 'index']);
+
+export const originSchema = z
+  .strictObject({
+    fingerprint: z.string().min(1),
+    runs: z.array(z.tuple([z.int().min(0), z.int().min(1)]).refine(([a, b]) => a < b, 'Invalid input: expected a < b')),
+  })
+  .refine(({ runs }) => runs.length > 0, 'Invalid input: expected at least one run');
+
 /** What a file's metadata must look like. */
 export const metaSchema = z.strictObject({
   model: z.string().min(1),
   data: z.string(),
   dataFingerprint: z.string().min(1),
+  origin: originSchema.optional(),
   seed: z.int().min(0),
+  noise: noiseSchema.optional(),
   start: z.int().min(0),
   bitsPerDimFactor: z.number().positive().optional(),
 });
@@ -77,11 +98,16 @@ export function parseAs<T>(schema: z.ZodType<T>, value: unknown, where: string):
 export function parseHead(value: unknown, where: string): TableHead {
   // zod types an optional key as `T | undefined`; under exactOptionalPropertyTypes a missing key is something else.
   const { dims, meta, ...rest } = parseAs(headSchema, value, where);
-  const { bitsPerDimFactor, ...origin } = meta;
+  const { bitsPerDimFactor, origin, noise, ...needed } = meta;
   return {
     ...rest,
     ...(dims === undefined ? {} : { dims }),
-    meta: { ...origin, ...(bitsPerDimFactor === undefined ? {} : { bitsPerDimFactor }) },
+    meta: {
+      ...needed,
+      ...(origin === undefined ? {} : { origin }),
+      ...(noise === undefined ? {} : { noise }),
+      ...(bitsPerDimFactor === undefined ? {} : { bitsPerDimFactor }),
+    },
   };
 }
 
@@ -101,7 +127,8 @@ export function headOf(table: TableHead): TableHead {
 
 /**
  * Returns `table` if all that is promised about tables holds; throws a DataError if not: at least one row and one layer,
- * unique names, sizes that agree, nll finite, squared norms finite and >= 0. `where` names the file or caller.
+ * unique names, sizes that agree, nll finite, squared norms finite and >= 0, either of them NaN where it is not known. `where` names the
+ * file or caller.
  */
 export function checkTable(table: FeatureTable, where: string): FeatureTable {
   const { names, dims, nll, sqNorms } = table;
@@ -123,17 +150,70 @@ export function checkTable(table: FeatureTable, where: string): FeatureTable {
     throw new DataError(`${where}: has ${sqNorms.length} squared norms, expected ${n} rows × ${l} layers = ${n * l}`);
   }
   for (let i = 0; i < n; i++) {
-    if (!Number.isFinite(nll[i]!))
+    if (Math.abs(nll[i]!) === Infinity)
       throw new DataError(`${where}: row ${i}: nll is ${nll[i]}, expected a finite number`);
     for (let j = 0; j < l; j++) {
       const value = sqNorms[i * l + j]!;
-      if (!(value >= 0 && value < Infinity)) {
+      if (value < 0 || value === Infinity) {
         const place = `${where}: row ${i}, layer '${names[j]}'`;
         throw new DataError(`${place}: squared norm is ${value}, expected a finite number >= 0`);
       }
     }
   }
   return table;
+}
+
+/** The rows whose nll or one of whose squared norms is NaN: what the model makes of these inputs is beyond float32, or no number at all. */
+export function notFinite({ nll, names, sqNorms }: FeatureTable): number[] {
+  const l = names.length;
+  const marked = (i: number) => Number.isNaN(nll[i]) || sqNorms.subarray(i * l, (i + 1) * l).some(Number.isNaN);
+  return [...nll.keys()].filter(marked);
+}
+
+/** What is not finite in a row of `notFinite`, for people: 'nll' or the names of the first layers. */
+export function whatIsNotFinite({ nll, names, sqNorms }: FeatureTable, row: number): string {
+  const l = names.length;
+  const layers = names.filter((_, j) => Number.isNaN(sqNorms[row * l + j]));
+  const norms = `squared gradient norm of '${layers[0]}'${layers.length > 1 ? ` and ${layers.length - 1} more` : ''}`;
+  return [...(Number.isNaN(nll[row]) ? ['negative log-likelihood'] : []), ...(layers.length > 0 ? [norms] : [])].join(
+    ', ',
+  );
+}
+
+/** The table without the rows of `notFinite`. Its rows need not follow one another any more: for fitting and figures only. */
+export function finiteRows(table: FeatureTable): FeatureTable {
+  const marked = new Set(notFinite(table));
+  return marked.size === 0
+    ? table
+    : pickRows(
+        table,
+        [...table.nll.keys()].filter((i) => !marked.has(i)),
+      );
+}
+
+/** Rows by index. Their groups are no longer consecutive, so `meta.start` means nothing. */
+export function pickRows(table: FeatureTable, rows: ArrayLike<number>): FeatureTable {
+  const l = table.names.length;
+  const sqNorms = new Float64Array(rows.length * l);
+  for (let k = 0; k < rows.length; k++) sqNorms.set(table.sqNorms.subarray(rows[k]! * l, (rows[k]! + 1) * l), k * l);
+  return { ...table, nll: Float64Array.from(rows, (i) => table.nll[i]!), sqNorms };
+}
+
+/** The examples of some rows, for people: the first ten. */
+export function describeExamples(
+  { group, meta }: Pick<FeatureTable, 'group' | 'meta'>,
+  rows: readonly number[],
+): string {
+  const first = rows.slice(0, 10).map((i) => meta.start + i * group);
+  const each = first.map((k) => (group === 1 ? String(k) : `${k} to ${k + group - 1}`)).join(', ');
+  const more = rows.length > first.length ? ` and ${rows.length - first.length} more` : '';
+  return `${group === 1 && rows.length === 1 ? 'example' : 'examples'} ${each}${more}`;
+}
+
+/** Where the examples of the rows come from; undefined where the table does not know. */
+export function examplesOf(table: FeatureTable): Origin | undefined {
+  const { origin, start } = table.meta;
+  return origin && sliceOf(origin, start, nextExample(table));
 }
 
 /** Number of groups n. */
@@ -218,6 +298,7 @@ function originDifference(expected: FeatureTable, found: FeatureTable): string |
     return `data has fingerprint ${shortHash(b.dataFingerprint)}, expected ${shortHash(a.dataFingerprint)}`;
   }
   if (a.seed !== b.seed) return `seed is ${b.seed}, expected ${a.seed}`;
+  if (a.noise !== b.noise) return `noise is by ${b.noise ?? 'place'}, expected by ${a.noise ?? 'place'}`;
   return undefined;
 }
 
