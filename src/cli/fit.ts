@@ -1,10 +1,9 @@
 // fisher-ood fit: a model and in-distribution data in, a detector file out.
 
-import { dirname, relative, resolve } from 'node:path';
 import { fitDetectors, writeDetector } from '../detectors/index.ts';
 import { featuresOf } from '../experiment/index.ts';
 import type { Command } from './command.ts';
-import { featureOptions, modelOptions, modelRecipe, openFor, openModel } from './models.ts';
+import { featureOptions, modelOptions, modelRecipe, openFor, openModel, placeFrom } from './models.ts';
 import { limited, required, whole, wholes } from './options.ts';
 import { endProgress, print } from './terminal.ts';
 
@@ -35,7 +34,7 @@ export const fitCommand: Command = {
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
     const [tables] = await featuresOf(model, [{ name: data.name, data }], featureOptions(options, groups));
     endProgress();
-    const recipe = { model: relative(dirname(resolve(out)), resolve(path!)), ...modelRecipe(values) };
+    const recipe = { model: placeFrom(out, path!), ...modelRecipe(values) };
     const detector = fitDetectors(tables!, { recipe });
     await writeDetector(out, detector);
     const fitted = detector.groups.map(({ group, n, detectors }) => ({ group, n, detectors: Object.keys(detectors) }));

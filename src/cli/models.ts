@@ -1,7 +1,7 @@
 // What commands do with a MODEL argument and the data for it.
 
-import { existsSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import { dirname, relative, resolve, sep } from 'node:path';
 import { asPixels, type Dataset, isPreparation, prepare, rename } from '../data/index.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { readDetector } from '../detectors/index.ts';
@@ -181,15 +181,36 @@ export async function openDetector(
 ): Promise<{ readonly detector: DetectorFile; readonly model: ScoringModel }> {
   const detector = await readDetector(path);
   const { model: stored, ...recipe } = detector.recipe ?? {};
-  const place = text(values, 'model') ?? (typeof stored === 'string' ? resolve(dirname(path), stored) : undefined);
+  const place = text(values, 'model') ?? (typeof stored === 'string' ? placeBeside(path, stored) : undefined);
   if (place === undefined) throw new UsageError(`${path} does not say where its model is; say it with --model`);
-  const model = await openModel(place, recipe as Values);
-  if (model.hash !== detector.model) {
+  if (text(values, 'model') === undefined && !existsSync(place)) {
     throw new ModelError(
-      `${path} was fitted with model ${detector.model.slice(0, 12)}, ${place} is model ${model.hash.slice(0, 12)}`,
+      `${place}: no such model directory or .onnx file, where ${path} has its model; say it with --model`,
     );
   }
-  return { detector, model };
+  const model = await openModel(place, recipe as Values);
+  if (model.hash === detector.model) return { detector, model };
+  // Fitted by an older version, which gave the same model another hash.
+  if (model.formerHash?.() === detector.model) return { detector: { ...detector, model: model.hash }, model };
+  throw new ModelError(
+    `${path} was fitted with model ${detector.model.slice(0, 12)}, ${place} is model ${model.hash.slice(0, 12)}`,
+  );
+}
+
+/** Where a model lies, as seen from the folder of a detector file, with forward slashes: the same on every system. */
+export function placeFrom(detector: string, model: string): string {
+  const file = existsSync(detector) ? realpathSync(detector) : resolve(detector);
+  const folder = existsSync(dirname(file)) ? realpathSync(dirname(file)) : dirname(file);
+  return relative(folder, resolve(model)).replaceAll(sep, '/');
+}
+
+/** The place that `placeFrom` gave: beside the detector file itself or, as older versions had it, beside a link to it. */
+function placeBeside(detector: string, stored: string): string {
+  const folders = [dirname(realpathSync(detector)), dirname(resolve(detector))];
+  // A file written on Windows by an older version has backslashes; elsewhere they are letters of a name.
+  const names = [stored, stored.replaceAll('\\', '/')];
+  const places = folders.flatMap((folder) => names.map((name) => resolve(folder, name)));
+  return places.find((place) => existsSync(place)) ?? places[0]!;
 }
 
 export function featureOptions(options: RunOptions, groups: readonly number[], seed = options.seed): FeatureOptions {

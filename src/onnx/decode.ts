@@ -16,11 +16,14 @@ import {
   type ValueInfoProto,
 } from './proto.ts';
 
-/** A tensor of an ONNX file, its numbers in float64 (exact for all types but int64 beyond 2^53). */
+/**
+ * A tensor of an ONNX file: floats of up to 32 bits in float32, all else in float64 (exact for all types but int64 beyond 2^53). The numbers
+ * may be the file's own bytes, so they are not to be changed.
+ */
 export interface FileTensor {
   readonly shape: Shape;
   readonly dtype: DType;
-  readonly data: Float64Array;
+  readonly data: Float32Array | Float64Array;
 }
 
 /** Within a function: the attribute of this name of the node that calls it. */
@@ -77,8 +80,13 @@ export function operatorName(node: Pick<FileNode, 'op' | 'domain'>): string {
   return node.domain === '' ? node.op : `${node.domain}.${node.op}`;
 }
 
-/** Bytes of a file beside the model, by the name the model gives; throws where that is not allowed. */
-export type ExternalData = (location: string) => Uint8Array;
+/** Files beside the model, by the name the model gives; both throw where that is not allowed. */
+export interface ExternalData {
+  /** Bytes in the file. */
+  size(location: string): number;
+  /** Some of them, which are there. */
+  read(location: string, offset: number, length: number): Uint8Array;
+}
 
 /** Throws a ModelError that names the file and the place in it. */
 export function decode(bytes: Uint8Array, name: string, external?: ExternalData): FileModel {
@@ -229,19 +237,49 @@ function tensorOf(t: TensorProto, where: string, ctx: Context): FileTensor {
   }
   const size = sizeOf(shape);
   const place = `${where} ${shapeText(shape)}`;
-  const raw = t.dataLocation === TensorProto_DataLocation.EXTERNAL ? externalBytes(t, place, ctx) : t.rawData;
-  if (raw.length > 0 || t.dataLocation === TensorProto_DataLocation.EXTERNAL) {
-    const expected = size * bytesPerElement[t.dataType]!;
-    if (raw.length !== expected) {
-      throw new ModelError(`${ctx.name}: ${place} has ${raw.length} bytes of data, expected ${expected}`);
+  const needed = size * bytesPerElement[t.dataType]!;
+  const enough = (found: number) => {
+    if (found !== needed) {
+      throw new ModelError(`${ctx.name}: ${place} has ${found} bytes of data, expected ${needed}`);
     }
-    return { shape, dtype, data: fromRaw(raw, t.dataType, size) };
+  };
+  if (t.dataLocation === TensorProto_DataLocation.EXTERNAL) {
+    const { length, read } = externalBytes(t, place, ctx);
+    enough(length);
+    return new LaterTensor(shape, dtype, () => fromRaw(read(), t.dataType, size));
+  }
+  if (t.rawData.length > 0) {
+    enough(t.rawData.length);
+    return { shape, dtype, data: fromRaw(t.rawData, t.dataType, size) };
   }
   const typed = typedData(t);
   if (typed.length !== size) {
     throw new ModelError(`${ctx.name}: ${place} has ${typed.length} numbers of data, expected ${size}`);
   }
-  return { shape, dtype, data: Float64Array.from(typed, Number) };
+  return {
+    shape,
+    dtype,
+    data: t.dataType === FLOAT ? Float32Array.from(typed as number[]) : Float64Array.from(typed, Number),
+  };
+}
+
+/** A tensor whose numbers are read when they are first asked for: of a large model, never all but the weights that matter. */
+class LaterTensor implements FileTensor {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly #read: () => FileTensor['data'];
+  #data: FileTensor['data'] | undefined;
+
+  constructor(shape: Shape, dtype: DType, read: () => FileTensor['data']) {
+    this.shape = shape;
+    this.dtype = dtype;
+    this.#read = read;
+  }
+
+  get data(): FileTensor['data'] {
+    this.#data ??= this.#read();
+    return this.#data;
+  }
 }
 
 function typedData(t: TensorProto): ArrayLike<number | bigint> {
@@ -264,7 +302,13 @@ function typedData(t: TensorProto): ArrayLike<number | bigint> {
   }
 }
 
-function fromRaw(raw: Uint8Array, type: number, size: number): Float64Array {
+/** Numbers that this machine has in the same form are taken as they are where they lie at a multiple of their size. */
+function fromRaw(raw: Uint8Array, type: number, size: number): Float32Array | Float64Array {
+  if (littleEndian && (type === FLOAT || type === DOUBLE)) {
+    const Numbers = type === FLOAT ? Float32Array : Float64Array;
+    const aligned = raw.byteOffset % Numbers.BYTES_PER_ELEMENT === 0 ? raw : raw.slice();
+    return new Numbers(aligned.buffer as ArrayBuffer, aligned.byteOffset, size);
+  }
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   const read: Readonly<Record<number, (i: number) => number>> = {
     [FLOAT]: (i) => view.getFloat32(4 * i, true),
@@ -282,8 +326,13 @@ function fromRaw(raw: Uint8Array, type: number, size: number): Float64Array {
     [BOOL]: (i) => Number(view.getUint8(i) !== 0),
   };
   const one = read[type]!;
-  return Float64Array.from({ length: size }, (_, i) => one(i));
+  const narrow = type === FLOAT || type === FLOAT16 || type === BFLOAT16;
+  const data = narrow ? new Float32Array(size) : new Float64Array(size);
+  for (let i = 0; i < size; i++) data[i] = one(i);
+  return data;
 }
+
+const littleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /** IEEE 754 binary16. */
 function fromHalf(bits: number): number {
@@ -299,28 +348,30 @@ function fromBrain(bits: number): number {
   return new Float32Array(Uint32Array.of(bits << 16).buffer)[0]!;
 }
 
-function externalBytes(t: TensorProto, place: string, ctx: Context): Uint8Array {
+function externalBytes(t: TensorProto, place: string, ctx: Context): { length: number; read: () => Uint8Array } {
   const entries = Object.fromEntries(t.externalData.map((e) => [e.key, e.value]));
-  if (!entries.location || !ctx.external) {
+  const { external } = ctx;
+  const { location } = entries;
+  if (!location || !external) {
     throw new ModelError(
-      `${ctx.name}: ${place} is stored outside the file, and ${entries.location ? 'no folder is known' : 'it is not said where'}`,
+      `${ctx.name}: ${place} is stored outside the file, and ${location ? 'no folder is known' : 'it is not said where'}`,
     );
   }
-  const file = ctx.external(entries.location);
+  const size = external.size(location);
   const offset = Number(entries.offset ?? 0);
-  const length = entries.length === undefined ? file.length - offset : Number(entries.length);
+  const length = entries.length === undefined ? size - offset : Number(entries.length);
   if (
     !(
       Number.isSafeInteger(offset) &&
       Number.isSafeInteger(length) &&
       offset >= 0 &&
       length >= 0 &&
-      offset + length <= file.length
+      offset + length <= size
     )
   ) {
     throw new ModelError(
-      `${ctx.name}: ${place} is at bytes ${offset} to ${offset + length} of '${entries.location}', which has ${file.length}`,
+      `${ctx.name}: ${place} is at bytes ${offset} to ${offset + length} of '${location}', which has ${size}`,
     );
   }
-  return file.subarray(offset, offset + length);
+  return { length, read: () => external.read(location, offset, length) };
 }

@@ -72,9 +72,27 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
   }
   const weights = params.map((p) => {
     const t = state.weights.get(nameOf(p))!;
-    return [nameOf(p), { shape: t.shape, data: Float32Array.from(t.data) }] as const;
+    return [nameOf(p), new Weight(t)] as const;
   });
   return { loss, weights: Object.fromEntries(weights), data: state.dataShapes(loss) };
+}
+
+/** A tensor's numbers in float32, as they stand in the file where they are that there: a large model is not copied, nor read before it is used. */
+class Weight {
+  readonly shape: Shape;
+  readonly #tensor: FileTensor;
+  #data: Float32Array | undefined;
+
+  constructor(tensor: FileTensor) {
+    this.shape = tensor.shape;
+    this.#tensor = tensor;
+  }
+
+  get data(): Float32Array {
+    const { data } = this.#tensor;
+    this.#data ??= data instanceof Float32Array ? data : Float32Array.from(data);
+    return this.#data;
+  }
 }
 
 /** The output that is a loss already. */

@@ -45,6 +45,8 @@ export type ModelInfo = z.infer<typeof infoSchema>;
 export interface ScoringModel {
   /** SHA-256 of everything scores depend on. */
   readonly hash: string;
+  /** The hash that older versions gave the model, where it is another: detector files of theirs carry it. */
+  formerHash?(): string;
   /** One line for people. */
   readonly about: string;
   readonly weights: Weights;

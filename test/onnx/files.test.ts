@@ -11,27 +11,13 @@ import {
   AttributeProtoSchema,
   create,
   FunctionProtoSchema,
-  StringStringEntryProtoSchema,
-  TensorProto_DataLocation,
-  TensorProtoSchema,
 } from '../../src/onnx/proto.ts';
 import { loadOnnx } from '../../src/store/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
-import { FLOAT, type GraphParts, modelBytes, node, tensor, value } from '../support/proto.ts';
+import { externalTensor, FLOAT, type GraphParts, modelBytes, node, tensor, value } from '../support/proto.ts';
 
 const floats = (name: string, dims: number[], values: number[]) => tensor(name, dims, Float32Array.from(values));
 const input = (name: string, dims: (number | string)[]) => value(name, FLOAT, dims);
-
-function external(name: string, dims: number[], location: string, offset = 0, length?: number) {
-  const entries = { location, offset: String(offset), ...(length === undefined ? {} : { length: String(length) }) };
-  return create(TensorProtoSchema, {
-    name,
-    dims: dims.map(BigInt),
-    dataType: FLOAT,
-    dataLocation: TensorProto_DataLocation.EXTERNAL,
-    externalData: Object.entries(entries).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value })),
-  });
-}
 
 /** A model from x [n, 2] to y [n], where the parts do not say otherwise. */
 const model = (parts: Partial<GraphParts> & Pick<GraphParts, 'node'>, more: object = {}) =>
@@ -49,7 +35,7 @@ describe('external data', () => {
   it('are read from a file beside the model, at their place in it', async () => {
     await inTemporaryFolder(async (dir) => {
       await writeFile(join(dir, 'w.bin'), weights);
-      await writeFile(join(dir, 'm.onnx'), model(linear([external('w', [2, 2], 'w.bin', 4, 16)])));
+      await writeFile(join(dir, 'm.onnx'), model(linear([externalTensor('w', [2, 2], 'w.bin', 4, 16)])));
       const { weights: found } = await loadOnnx(join(dir, 'm.onnx'));
       expect([...found.w!.data]).toEqual([1, 2, 3, 4]);
     });
@@ -57,7 +43,7 @@ describe('external data', () => {
 
   it('of another content make another model', async () => {
     await inTemporaryFolder(async (dir) => {
-      await writeFile(join(dir, 'm.onnx'), model(linear([external('w', [2, 2], 'w.bin', 0, 16)])));
+      await writeFile(join(dir, 'm.onnx'), model(linear([externalTensor('w', [2, 2], 'w.bin', 0, 16)])));
       const hashes: string[] = [];
       for (const first of [1, 2]) {
         await writeFile(join(dir, 'w.bin'), Float32Array.of(first, 2, 3, 4));
@@ -83,7 +69,7 @@ describe('external data', () => {
       for (const place of ['w.bin', 'elsewhere/w.bin']) await writeFile(join(dir, place), weights);
       await symlink(join(dir, 'w.bin'), join(home, 'link.bin'));
       await symlink(join(dir, 'elsewhere'), join(home, 'linked'));
-      await writeFile(join(home, 'm.onnx'), model(linear([external('w', [2, 2], location, 4, 16)])));
+      await writeFile(join(home, 'm.onnx'), model(linear([externalTensor('w', [2, 2], location, 4, 16)])));
       const loaded = loadOnnx(join(home, 'm.onnx'));
       await expect(loaded).rejects.toThrow(ModelError);
       await expect(loaded).rejects.toThrow(message);
@@ -97,7 +83,7 @@ describe('external data', () => {
   ] as const)('of %j at %d, %d bytes long, are refused', async (dims, offset, length, message) => {
     await inTemporaryFolder(async (dir) => {
       await writeFile(join(dir, 'w.bin'), weights);
-      await writeFile(join(dir, 'm.onnx'), model(linear([external('w', [...dims], 'w.bin', offset, length)])));
+      await writeFile(join(dir, 'm.onnx'), model(linear([externalTensor('w', [...dims], 'w.bin', offset, length)])));
       await expect(loadOnnx(join(dir, 'm.onnx'))).rejects.toThrow(message);
     });
   });

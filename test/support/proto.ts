@@ -9,6 +9,8 @@ import {
   ModelProtoSchema,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
+  StringStringEntryProtoSchema,
+  TensorProto_DataLocation,
   TensorProto_DataType,
   TensorProtoSchema,
   TensorShapeProto_DimensionSchema,
@@ -58,6 +60,18 @@ export function tensor(name: string, dims: readonly number[], data: Float32Array
   const dataType = data instanceof Float32Array ? FLOAT : data instanceof BigInt64Array ? INT64 : BOOL;
   const rawData = new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) as ArrayBuffer);
   return create(TensorProtoSchema, { name, dims: dims.map(BigInt), dataType, rawData });
+}
+
+/** A tensor that lies in another file; without a length up to the file's end. */
+export function externalTensor(name: string, dims: readonly number[], location: string, offset = 0, length?: number) {
+  const entries = { location, offset: String(offset), ...(length === undefined ? {} : { length: String(length) }) };
+  return create(TensorProtoSchema, {
+    name,
+    dims: dims.map(BigInt),
+    dataType: FLOAT,
+    dataLocation: TensorProto_DataLocation.EXTERNAL,
+    externalData: Object.entries(entries).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value })),
+  });
 }
 
 /** An input or output; sizes may be names, and may be left out altogether. */

@@ -1,0 +1,53 @@
+// What identifies an ONNX model: its bytes, its external data and how it is read, whatever way that was written down.
+
+import { createHash } from 'node:crypto';
+import { ModelError } from '../errors.ts';
+import type { ExternalFiles } from './external.ts';
+import type { OnnxOptions } from './onnx.ts';
+
+/** SHA-256 of all that scores depend on. Options that mean the same give the same hash. */
+export async function onnxHash(bytes: Uint8Array, external: ExternalFiles, options: OnnxOptions): Promise<string> {
+  const hash = createHash('sha256').update(bytes);
+  for (const file of await external.hashes()) hash.update(JSON.stringify(file));
+  return hash.update(JSON.stringify(normalForm(options))).digest('hex');
+}
+
+/**
+ * The hash that versions before this one gave: it depended on the order of the options as they stand here, and took external data in once for
+ * every tensor, as it does here, which takes long for a large model.
+ */
+export function formerHash(bytes: Uint8Array, external: ExternalFiles, options: OnnxOptions): string {
+  const hash = createHash('sha256').update(bytes);
+  external.eachAsOften((piece) => hash.update(piece));
+  return hash.update(JSON.stringify({ ...options, params: options.params?.source })).digest('hex');
+}
+
+/**
+ * The options as a command line gives them, whose hashes detector files carry: the lists there even where they are empty, everything in one
+ * order, nothing twice, and no objective that says what is done anyway.
+ */
+function normalForm(options: OnnxOptions): unknown {
+  const { input, objective, pixels, normal = [], uniform = [], constants = {}, loss, params, ...rest } = options;
+  const unknown = Object.entries(rest).find(([, value]) => value !== undefined);
+  if (unknown) throw new ModelError(`there is no option '${unknown[0]}' for an ONNX model`);
+  const made = objective && objective.kind !== 'nll' ? objective : undefined;
+  return {
+    input,
+    ...(made ? { objective: { kind: made.kind, options: sorted(made.options) } } : {}),
+    pixels: pixels && [pixels[0], pixels[1]],
+    normal: [...new Set(normal)].sort(),
+    uniform: [...new Set(uniform)].sort(),
+    constants: sorted(constants),
+    loss,
+    params: params && patternText(params),
+  };
+}
+
+const sorted = <T>(record: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** A pattern with the flags that decide what matches; a command line's has none of them. */
+function patternText({ source, flags }: RegExp): string {
+  const matter = flags.replace(/[dgu]/g, '');
+  return matter === '' ? source : `/${source}/${matter}`;
+}
