@@ -3,10 +3,9 @@
 // .npy: \x93NUMPY, version (major, minor), header length (2 bytes in version 1, 4 in 2 and 3), a Python dictionary with
 // descr, fortran_order and shape, then the data. .npz: a zip file of them. (numpy.lib.format)
 
-import { unzipSync, zipSync } from 'fflate';
+import { zipSync } from 'fflate';
 import { DataError } from '../errors.ts';
-import { crc32 } from './crc32.ts';
-import { MAX_DEFLATE_RATIO } from './deflate.ts';
+import { readZip } from './zip.ts';
 
 /** The types of elements we read and write. `bool` is kept as bytes 0 and 1, `string` as NumPy's fixed-width `<U`. */
 export type NpyDtype = NpyArray['dtype'];
@@ -63,43 +62,18 @@ export function readNpz(bytes: Uint8Array, name: string): Record<string, NpyArra
   if (bytes[0] !== 0x50 || bytes[1] !== 0x4b)
     throw new DataError(`${name}: is not an .npz file: expected it to start with PK`);
   const seen = new Set<string>();
-  let packed = 0;
-  let files: Record<string, Uint8Array>;
-  try {
-    files = unzipSync(bytes, {
-      filter(entry) {
-        // A damaged length makes the name anything up to 64 kB of the file.
-        const place = `${name}: entry '${entry.name.length > 80 ? `${entry.name.slice(0, 80)}…` : entry.name}'`;
-        if (!entry.name.endsWith('.npy')) throw new DataError(`${place} is no .npy array`);
-        if (seen.has(entry.name)) throw new DataError(`${place} is there twice`);
-        seen.add(entry.name);
-        packed += entry.size; // entries could share bytes, and a small file unpack to any size
-        if (packed > bytes.length || entry.originalSize > entry.size * MAX_DEFLATE_RATIO + 64) {
-          const sizes = `${entry.size} bytes packed, ${entry.originalSize} unpacked`;
-          throw new DataError(`${place} has impossible sizes: ${sizes}, in a file of ${bytes.length}`);
-        }
-        return true;
-      },
-    });
-  } catch (error) {
-    if (error instanceof DataError) throw error;
-    throw new DataError(`${name}: damaged .npz file: ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
-  }
-  const checksums = readChecksums(bytes);
-  const found = Object.keys(files).length;
-  if (found !== checksums.size) {
-    throw new DataError(`${name}: damaged .npz file: says ${found} entries, its directory has ${checksums.size}`);
-  }
-  const arrays = Object.entries(files).map(([entry, content]): [string, NpyArray] => {
-    const expected = checksums.get(entry);
-    if (expected === undefined || crc32(content) !== expected) {
-      throw new DataError(`${name}: entry '${entry}' is damaged: its checksum does not match`);
-    }
-    return [entry.slice(0, -'.npy'.length), readNpy(content, `${name}: array '${entry.slice(0, -'.npy'.length)}'`)];
+  const entries = readZip(bytes, name, (entry, place) => {
+    if (!entry.endsWith('.npy')) throw new DataError(`${place} is no .npy array`);
+    if (seen.has(entry)) throw new DataError(`${place} is there twice`);
+    seen.add(entry);
   });
-  return Object.fromEntries(arrays);
+  // Not by assignment: an array may be named __proto__.
+  return Object.fromEntries(
+    entries.map(({ name: entry, bytes: content }): [string, NpyArray] => {
+      const key = entry.slice(0, -'.npy'.length);
+      return [key, readNpy(content, `${name}: array '${key}'`)];
+    }),
+  );
 }
 
 /** The bytes of a .npy file (version 1, or 3 when needed). Throws a DataError when data and shape disagree. */
@@ -269,30 +243,4 @@ function toCOrder(array: NpyArray): NpyArray {
   if (array.dtype === 'string') return { ...array, data: Array.from(order, (from) => array.data[from]!) };
   if (array.dtype === 'int64') return { ...array, data: array.data.map((_, i) => array.data[order[i]!]!) };
   return { ...array, data: array.data.map((_, i) => array.data[order[i]!]!) } as NpyArray;
-}
-
-/**
- * CRC-32 by entry name, from a zip file's central directory; empty where that cannot be found. The zip library checks
- * sizes, not checksums, and a flipped bit in a number must not pass.
- */
-function readChecksums(bytes: Uint8Array): Map<string, number> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const checksums = new Map<string, number>();
-  let end = bytes.length - 22; // the end record, before a comment of at most 65535 bytes
-  while (end > 0 && view.getUint32(end, true) !== 0x06054b50) end--;
-  let at = view.getUint32(end + 16, true); // where the directory starts
-  if (at === 0xffffffff && end >= 20) {
-    // It is in the zip64 end record, whose place is in a record before this one.
-    const record = Number(view.getBigUint64(end - 12, true));
-    if (record + 56 > bytes.length) return checksums;
-    at = Number(view.getBigUint64(record + 48, true));
-  }
-  const decoder = new TextDecoder();
-  while (at + 46 <= bytes.length && view.getUint32(at, true) === 0x02014b50) {
-    const nameLength = view.getUint16(at + 28, true);
-    const skip = nameLength + view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
-    checksums.set(decoder.decode(bytes.subarray(at + 46, at + 46 + nameLength)), view.getUint32(at + 16, true));
-    at += 46 + skip;
-  }
-  return checksums;
 }

@@ -29,8 +29,7 @@ export async function openNpy(path: string, name: string = path): Promise<Datase
 function arraysDataset(arrays: Readonly<Record<string, NpyArray>>, name: string, path: string): Dataset {
   const entries = Object.entries(arrays);
   const [first, n] = [entries[0]![0], entries[0]![1].shape[0]];
-  const stored: Record<string, StoredArray> = {};
-  for (const [key, array] of entries) {
+  const inputs = entries.map(([key, array]): [string, StoredArray] => {
     const where = `${path}: array '${key}'`;
     if (n === undefined || array.shape[0] !== n) {
       const expected = n === undefined ? 'an axis of examples' : `${n} examples as in '${first}'`;
@@ -38,8 +37,9 @@ function arraysDataset(arrays: Readonly<Record<string, NpyArray>>, name: string,
     }
     const input = inputOf(array, where);
     const grey = key === 'x' && input.shape.length === 2;
-    stored[key] = grey ? { ...input, shape: [1, ...input.shape] } : input;
-  }
+    return [key, grey ? { ...input, shape: [1, ...input.shape] } : input];
+  });
+  const stored = Object.fromEntries(inputs); // not by assignment: an array may be named __proto__
   const parts = Object.keys(stored)
     .sort()
     .flatMap((key) => [key, `${arrays[key]!.dtype} ${shapeText(arrays[key]!.shape)}`, bytesOf(stored[key]!.data)]);

@@ -171,7 +171,7 @@ function checked(table: FeatureTable): FeatureTable {
 
 function checkShape(model: ScoringModel, data: Dataset): void {
   for (const [name, expected] of Object.entries(model.inputs)) {
-    const found = data.shapes[name];
+    const found = Object.hasOwn(data.shapes, name) ? data.shapes[name] : undefined;
     if (!found) {
       const there = Object.keys(data.shapes).join(', ');
       throw new ModelError(`${data.name}: has no array '${name}', which the model takes; it has ${there}`);

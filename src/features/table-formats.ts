@@ -324,6 +324,8 @@ function parseJson(text: string, where: string): unknown {
   }
 }
 
+/** With every key it has; zod leaves out __proto__. */
 function asObject(value: unknown, where: string): Record<string, unknown> {
-  return parseAs(z.record(z.string(), z.unknown()), value, where);
+  parseAs(z.record(z.string(), z.unknown()), value, where);
+  return value as Record<string, unknown>;
 }

@@ -128,7 +128,7 @@ function resolved(own: FileNode['attrs'], call: FileNode['attrs']): FileNode['at
         return [[name, { ...a, nodes: a.nodes.map((inner) => ({ ...inner, attrs: resolved(inner.attrs, call) })) }]];
       }
       if (typeof a !== 'object' || !('ref' in a)) return [[name, a]];
-      const given = call[a.ref];
+      const given = Object.hasOwn(call, a.ref) ? call[a.ref] : undefined;
       return given === undefined ? [] : [[name, given]];
     }),
   );
@@ -197,7 +197,7 @@ class ImportState implements Importer {
     });
     if (sizeOf(shape) > MAX_SIZE)
       throw new ModelError(`${this.#name}: input '${v.name}' has the shape ${shapeText(shape)}`);
-    const fixed = constants[v.name];
+    const fixed = Object.hasOwn(constants, v.name) ? constants[v.name] : undefined;
     if (fixed !== undefined) return expand(this.arena.constant(fixed, [], v.dtype), shape);
     const from = normal.includes(v.name) ? 'normal' : uniform.includes(v.name) ? 'uniform' : 'data';
     const input = this.arena.input(v.name, shape, from, v.dtype);

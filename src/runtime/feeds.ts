@@ -39,7 +39,7 @@ export function feedsFor(
 
 function fromBatch(input: Value, batch: Batch, shape: number[]): TensorData {
   const name = nameOf(input);
-  const array = batch.arrays[name];
+  const array = Object.hasOwn(batch.arrays, name) ? batch.arrays[name] : undefined;
   if (!array) throw new ModelError(`the data have no array '${name}', which the model takes as input`);
   if (!sameShape(array.shape, shape)) {
     throw new ModelError(

@@ -57,12 +57,12 @@ export interface OnnxSummary {
 /** Reads what there is to say about a file without importing it. Throws ModelError for a file that is no ONNX model. */
 export async function summariseOnnx(path: string): Promise<OnnxSummary> {
   const { graph, opset, functions } = decode(await readFileBytes(path), path, new ExternalFiles(path));
-  const counts: Record<string, number> = {};
+  const counts = new Map<string, number>();
   const unsupported: { node: string; operator: string }[] = [];
   const visit = (nodes: FileModel['graph']['nodes']) => {
     for (const node of nodes) {
       const operator = operatorName(node);
-      counts[operator] = (counts[operator] ?? 0) + 1;
+      counts.set(operator, (counts.get(operator) ?? 0) + 1);
       if (!Object.hasOwn(operators, operator) && !functions.has(operator))
         unsupported.push({ node: node.name, operator });
       for (const attr of Object.values(node.attrs)) {
@@ -76,7 +76,7 @@ export async function summariseOnnx(path: string): Promise<OnnxSummary> {
     opset,
     inputs: graph.inputs.map((v) => ({ name: v.name, dtype: v.dtype, shape: v.shape ?? [] })),
     outputs: graph.outputs,
-    operators: counts,
+    operators: Object.fromEntries(counts),
     unsupported,
   };
 }

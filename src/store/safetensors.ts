@@ -23,14 +23,13 @@ const bytesOf = { F32: 4, F16: 2 } as const satisfies Record<DType, number>;
  * number; throws ModelError for one beyond its range (65,504).
  */
 export function writeSafetensors(tensors: Tensors, dtype: DType = 'F32'): Uint8Array {
-  const header: Record<string, z.infer<typeof entrySchema>> = {};
   let at = 0;
-  for (const [name, { shape, data }] of Object.entries(tensors)) {
-    const length = bytesOf[dtype] * data.length;
-    header[name] = { dtype, shape: [...shape], data_offsets: [at, at + length] };
-    at += length;
-  }
-  const json = JSON.stringify(header);
+  const header = Object.entries(tensors).map(([name, { shape, data }]): [string, z.infer<typeof entrySchema>] => {
+    const from = at;
+    at += bytesOf[dtype] * data.length;
+    return [name, { dtype, shape: [...shape], data_offsets: [from, at] }];
+  });
+  const json = JSON.stringify(Object.fromEntries(header)); // not by assignment: a tensor may be named __proto__
   const text = new TextEncoder().encode(json + ' '.repeat((8 - (new TextEncoder().encode(json).length % 8)) % 8));
   const bytes = new Uint8Array(8 + text.length + at);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
@@ -95,10 +94,11 @@ function parseHeader(text: Uint8Array, name: string): Record<string, z.infer<typ
   } catch {
     throw new ModelError(`${name}: the header is not JSON`);
   }
-  const parsed = z.record(z.string(), z.unknown()).safeParse(json);
-  if (!parsed.success) throw new ModelError(`${name}: the header is not an object`);
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new ModelError(`${name}: the header is not an object`);
+  }
   return Object.fromEntries(
-    Object.entries(parsed.data).flatMap(([tensor, value]) => {
+    Object.entries(json).flatMap(([tensor, value]) => {
       if (tensor === '__metadata__') return [];
       const entry = entrySchema.safeParse(value);
       if (!entry.success) throw new ModelError(`${name}: tensor '${tensor}' has no dtype, shape and data_offsets`);
