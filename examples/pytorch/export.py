@@ -1,13 +1,14 @@
-"""Exports three PyTorch models as fisher-ood wants them: a loss per example, a flow, and a language model.
+"""Exports three PyTorch models for fisher-ood: one that gives a loss per example, a flow, and a language model.
 
-    pip install torch onnx
+    pip install torch onnx onnxscript
     python export.py
 
-writes vae.onnx, flow.onnx and lm.onnx into this folder, and data to go with them.
+writes vae.onnx, flow.onnx and lm.onnx into this folder, right answers for two examples of each (NAME.check.npz), and data to go with them.
 """
 
 import numpy as np
 import torch
+from fisher_ood_export import export
 from torch import nn
 
 torch.manual_seed(0)
@@ -31,7 +32,7 @@ class Vae(nn.Module):
 
 
 class Flow(nn.Module):
-    """Stops short of a loss: gives latent and log-determinant (--objective flow)."""
+    """Stops short of a loss: gives latent and log-determinant."""
 
     def __init__(self):
         super().__init__()
@@ -44,7 +45,7 @@ class Flow(nn.Module):
 
 
 class Lm(nn.Module):
-    """A causal language model that gives logits (--objective causal-lm)."""
+    """A causal language model that gives logits."""
 
     def __init__(self, vocabulary=32, width=16, length=12):
         super().__init__()
@@ -61,20 +62,10 @@ class Lm(nn.Module):
         return self.head(self.norm(h))
 
 
-def export(model, name, inputs, names, outputs):
-    # A dynamic batch axis and nothing else dynamic; no constant folding, so that parameters keep their names.
-    axes = {v: {0: "n"} for v in names + outputs}
-    model.eval()
-    torch.onnx.export(
-        model, inputs, f"{name}.onnx", input_names=names, output_names=outputs, dynamic_axes=axes,
-        opset_version=16, do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE,
-    )
-
-
 if __name__ == "__main__":
-    export(Vae(), "vae", (torch.zeros(1, 1, 8, 8), torch.zeros(1, 4)), ["x", "eps"], ["loss"])
-    export(Flow(), "flow", (torch.zeros(1, 4),), ["x"], ["latent", "logdet"])
-    export(Lm(), "lm", (torch.zeros(1, 12, dtype=torch.long),), ["ids"], ["logits"])
+    export(Vae(), "vae", x=torch.rand(2, 1, 8, 8), eps=torch.randn(2, 4), normal=["eps"])
+    export(Flow(), "flow", x=torch.randn(2, 4), objective="flow")
+    export(Lm(), "lm", ids=torch.randint(0, 32, (2, 12)), objective="causal-lm")
     np.savez("images.npz", x=np.random.rand(200, 1, 8, 8).astype(np.float32))
     np.savez("points.npz", x=np.random.randn(200, 4).astype(np.float32))
     np.savez("tokens.npz", ids=np.random.randint(0, 32, (200, 12)))

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { FisherError, UsageError } from '../errors.ts';
+import { checkCommand } from './check.ts';
 import { type Command, helpText } from './command.ts';
 import { dataCommand } from './data.ts';
 import { demoCommand } from './demo.ts';
@@ -23,6 +24,7 @@ export const commands = {
   train: trainCommand,
   sample: sampleCommand,
   inspect: inspectCommand,
+  check: checkCommand,
   features: featuresCommand,
   fit: fitCommand,
   score: scoreCommand,

@@ -1,0 +1,227 @@
+"""Exports a PyTorch model for fisher-ood, with two examples and their right answers. Copy this file beside your code.
+
+    from fisher_ood_export import export
+
+    export(model, "vae", x=images, eps=noise, normal=["eps"])              # forward gives the loss of each example, [n]
+    export(model, "flow", x=points, objective="flow")                      # forward gives latent and log |det|
+    export(model, "lm", ids=tokens, objective="causal-lm")                 # forward gives logits, [n, T, V]
+    export(model, "ddpm", x=images, objective="denoise:t=10", pixels=(-1, 1))
+    export(model, "any", x=points, objective=lambda model, x: -model.log_prob(x))
+
+writes NAME.onnx, whose only output is the loss of each example, and NAME.check.npz: two examples, their losses and the squared norm of the
+gradient in every parameter, in float64. Then
+
+    npx fisher-ood check NAME.onnx NAME.check.npz
+
+says whether fisher-ood reads the file right. Sample inputs are tensors with at least two examples along their first axis. Works with
+PyTorch 2.0 and later; needs the packages onnx and, from PyTorch 2.6 on, onnxscript.
+"""
+
+import copy
+import inspect
+import math
+import warnings
+
+import numpy as np
+import torch
+from torch import nn
+
+OBJECTIVES = ("nll", "flow", "elbo", "causal-lm", "denoise")
+
+
+def export(model, name, *, objective="nll", pixels=None, normal=(), uniform=(), dynamic=None, opset=18, **inputs):
+    """Writes NAME.onnx and NAME.check.npz; returns the names of the parameters that the file does not hold.
+
+    model      an nn.Module; exported in eval mode, frozen parameters (requires_grad False) as constants
+    objective  what turns forward's outputs into a loss per example: nll (they are one already), flow, elbo:likelihood=bernoulli,
+               causal-lm, denoise:t=10,schedule=linear,steps=1000,predicts=noise,norm=l2 (as --objective of fisher-ood), or a function of
+               the model and the inputs that gives a tensor [n]
+    pixels     (low, high): the file then takes pixels 0..255 and maps them to this range itself; samples are 0..255 too
+    normal     names of the inputs that fisher-ood is to draw from a standard normal; uniform: from [0, 1). They need samples as well
+    dynamic    further axes of any size, such as {"ids": {1: "seq"}}
+    inputs     samples by the name that the input is to have in the file, in the order of forward's arguments
+    """
+    inputs = {key: torch.as_tensor(value) for key, value in inputs.items()}
+    short = [key for key, value in inputs.items() if value.dim() == 0 or value.shape[0] < 2]
+    if not inputs or short:
+        raise ValueError(f"samples need at least two examples along their first axis; {', '.join(short) or 'none is'} given")
+    inputs = {key: value[:2].detach() for key, value in inputs.items()}
+
+    loss = _Loss(copy.deepcopy(model).eval(), objective, pixels, next(iter(inputs)))
+    if loss.kind == "denoise":
+        inputs["noise"] = torch.randn_like(_scaled(inputs[loss.data], pixels))
+        normal = [*normal, "noise"]
+    _freeze(loss)
+    names = [key for key, _ in loss.named_parameters()]
+    if not names:
+        raise ValueError("the model has no parameter that a gradient is wanted of: all have requires_grad False")
+    nll, norms = _answers(loss, inputs)
+
+    way = _write(loss, f"{name}.onnx", inputs, dynamic or {}, opset)
+    np.savez(
+        f"{name}.check.npz",
+        nll=nll,
+        sqnorm=norms,
+        names=np.array(names),
+        **{f"input.{key}": value.numpy() for key, value in inputs.items()},
+    )
+    held = _held(f"{name}.onnx")
+    lost = [key for key in names if key not in held]
+    draws = "".join(f" --normal {key}" for key in normal) + "".join(f" --uniform {key}" for key in uniform)
+    print(f"{name}.onnx: {len(names)} parameters, exported by {way}")
+    if lost:
+        print(f"  {len(lost)} of them are not in the file under their names: {', '.join(lost)}")
+    if way.endswith("TorchScript"):
+        print("  this way of exporting does not say what is a parameter and what a buffer: see that the list below is right")
+    print(f"  npx fisher-ood check {name}.onnx {name}.check.npz\n  npx fisher-ood inspect {name}.onnx{draws}")
+    return lost
+
+
+class _Loss(nn.Module):
+    """The loss of each example, [n], from the model's outputs."""
+
+    def __init__(self, model, objective, pixels, data):
+        super().__init__()
+        # The same parameters, buffers and modules under the same names: in the file they are called what the model calls them.
+        self.__dict__.update(model=model, _parameters=model._parameters, _buffers=model._buffers, _modules=model._modules)
+        self.pixels = pixels
+        self.data = data
+        self.function = objective if callable(objective) else None
+        self.kind, self.options = ("", {}) if callable(objective) else _parse(objective)
+
+    def forward(self, *inputs):
+        inputs = list(inputs)
+        inputs[0] = _scaled(inputs[0], self.pixels)
+        x = inputs[0]
+        if self.function:
+            return self.function(self.model, *inputs)
+        if self.kind == "denoise":
+            return self._denoising(x, inputs[-1], inputs[1:-1])
+        outputs = self.model(*inputs)
+        outputs = outputs if isinstance(outputs, (tuple, list)) else getattr(outputs, "to_tuple", lambda: (outputs,))()
+        if self.kind == "flow":
+            z, log_det = outputs[0].flatten(1), _per_example(outputs[1])
+            return 0.5 * (z * z).sum(1) + 0.5 * math.log(2 * math.pi) * z.shape[1] - log_det
+        if self.kind == "elbo":
+            return self._elbo(x, *outputs[:3])
+        if self.kind == "causal-lm":
+            logits = torch.log_softmax(outputs[0][:, :-1], -1)
+            return -logits.gather(2, x[:, 1:, None]).sum((1, 2))
+        return _per_example(outputs[0])
+
+    def _elbo(self, x, reconstruction, mean, log_var):
+        x, reconstruction = x.flatten(1), reconstruction.flatten(1)
+        if self.options.get("likelihood", "gaussian") == "bernoulli":
+            error = nn.functional.binary_cross_entropy_with_logits(reconstruction, x, reduction="none").sum(1)
+        else:
+            error = 0.5 * ((x - reconstruction) ** 2).sum(1) + 0.5 * math.log(2 * math.pi) * x.shape[1]
+        return error + 0.5 * (mean * mean + log_var.exp() - 1 - log_var).flatten(1).sum(1)
+
+    def _denoising(self, x, noise, others):
+        signal = math.sqrt(_alpha_bar(self.options))
+        spread = math.sqrt(1 - _alpha_bar(self.options))
+        step = torch.full((x.shape[0],), int(self.options["t"]), dtype=torch.long)
+        out = self.model(signal * x + spread * noise, step, *others)
+        out = out if isinstance(out, torch.Tensor) else out[0]
+        predicts = self.options.get("predicts", "noise")
+        target = {"noise": noise, "x0": x, "v": signal * noise - spread * x}[predicts]
+        error = (target - out).flatten(1)
+        return error.abs().sum(1) if self.options.get("norm", "l2") == "l1" else (error * error).sum(1)
+
+
+def _per_example(values):
+    """[n] or [n, 1, ...] as [n]."""
+    if values.dim() == 0 or values[0].numel() != 1:
+        raise ValueError(f"forward gives a tensor of shape {tuple(values.shape)}, expected one number per example: [n] or [n, 1]")
+    return values.reshape(values.shape[0])
+
+
+def _parse(objective):
+    kind, _, rest = objective.partition(":")
+    if kind not in OBJECTIVES:
+        raise ValueError(f"objective is '{objective}', expected one of {', '.join(OBJECTIVES)}, or a function")
+    options = dict(part.split("=", 1) for part in rest.split(",") if part)
+    if kind == "denoise" and "t" not in options:
+        raise ValueError("objective denoise needs the timestep, such as denoise:t=10")
+    return kind, options
+
+
+def _alpha_bar(options):
+    """The part of the signal's variance that is left at step t (Ho et al. 2020; cosine: Nichol & Dhariwal 2021)."""
+    steps, t = int(options.get("steps", 1000)), int(options["t"])
+    if options.get("schedule", "linear") == "linear":
+        betas = np.linspace(1e-4, 0.02, steps)
+    else:
+        f = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * math.pi / 2) ** 2
+        betas = np.minimum(1 - f[1:] / f[:-1], 0.999)
+    return float(np.cumprod(1 - betas)[t])
+
+
+def _scaled(x, pixels):
+    if pixels is None:
+        return x
+    low, high = pixels
+    return x / 255 * (high - low) + low
+
+
+def _freeze(module):
+    """Frozen parameters become buffers, which the file tells apart from parameters."""
+    for part in module.modules():
+        for key, parameter in list(part._parameters.items()):
+            if parameter is not None and not parameter.requires_grad:
+                del part._parameters[key]
+                part.register_buffer(key, parameter.data)
+
+
+def _answers(loss, inputs):
+    """Loss [2] and squared gradient norms [2, L] in float64, each example in a batch of its own."""
+    exact = copy.deepcopy(loss).double()
+    parameters = list(exact.parameters())
+    nll, norms = [], []
+    for i in range(2):
+        values = [v[i : i + 1].double() if v.is_floating_point() else v[i : i + 1] for v in inputs.values()]
+        out = exact(*values)
+        if out.numel() != 1:
+            raise ValueError(f"the loss of one example has the shape {tuple(out.shape)}, expected one number: never a mean over the batch")
+        gradients = torch.autograd.grad(out.sum(), parameters, allow_unused=True)
+        nll.append(out.item())
+        norms.append([0.0 if g is None else g.square().sum().item() for g in gradients])
+    return np.array(nll), np.array(norms)
+
+
+def _write(loss, path, inputs, dynamic, opset):
+    """Writes the file by the best way that this PyTorch has; what that way was."""
+    arguments = tuple(inputs.values())
+    options = inspect.signature(torch.onnx.export).parameters
+    failures = []
+    if "dynamo" in options and "optimize" in options:
+        shapes = tuple({0: torch.export.Dim("n"), **{k: torch.export.Dim(v) for k, v in dynamic.get(key, {}).items()}} for key in inputs)
+        for what, shape, values in (("", (shapes,), arguments), (" at a fixed batch of one", None, tuple(v[:1] for v in arguments))):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    program = torch.onnx.export(
+                        loss, values, dynamo=True, optimize=False, input_names=list(inputs), output_names=["loss"],
+                        dynamic_shapes=shape, opset_version=opset, verbose=False,
+                    )
+                program.save(path)
+                return f"torch.export{what}"
+            except Exception as error:  # the next way may do
+                failures.append(f"torch.export{what}: {error}")
+    axes = {key: {0: "n", **dynamic.get(key, {})} for key in inputs} | {"loss": {0: "n"}}
+    more = {"dynamo": False} if "dynamo" in options else {}
+    try:
+        torch.onnx.export(
+            loss, arguments, path, input_names=list(inputs), output_names=["loss"], dynamic_axes=axes,
+            opset_version=min(opset, 17), do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE, **more,
+        )
+        return "TorchScript"
+    except Exception as error:
+        raise RuntimeError("no way of exporting takes this model:\n" + "\n".join([*failures, f"TorchScript: {error}"])) from error
+
+
+def _held(path):
+    import onnx
+
+    return {tensor.name for tensor in onnx.load(path, load_external_data=False).graph.initializer}
+

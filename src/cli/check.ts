@@ -1,0 +1,66 @@
+// fisher-ood check: an ONNX model and right answers for a few examples in; whether its losses and norms are those out.
+
+import { FisherError } from '../errors.ts';
+import { alignColumns } from '../eval/index.ts';
+import { type Comparison, compareAnswers, type LayerAnswer, readAnswers } from '../features/index.ts';
+import type { Command } from './command.ts';
+import { modelOptions, openModel } from './models.ts';
+import { text } from './options.ts';
+import { print } from './terminal.ts';
+
+export const checkCommand: Command = {
+  synopsis: 'MODEL.onnx ANSWERS.npz',
+  about: 'Compares a model with right answers for a few examples, layer by layer.',
+  details: [
+    'ANSWERS.npz is what examples/pytorch/fisher_ood_export.py writes: nll [n] and sqnorm [n, L] in float64, names [L], and every input as\n' +
+      'input.NAME [n, ...], the random ones too, so that none is drawn here. Exit code 1 where the model is not exact.',
+  ],
+  examples: ['check vae.onnx vae.check.npz', 'check flow.onnx answers.npz --objective flow --inputs examples.npz'],
+  options: {
+    inputs: { type: 'string', value: 'FILE', about: 'an .npz with the inputs by name, where ANSWERS.npz has none' },
+    ...modelOptions,
+  },
+  positionals: 2,
+
+  async run([path, answersPath], values, options) {
+    const answers = await readAnswers(answersPath!, text(values, 'inputs'));
+    const model = await openModel(path!, values);
+    const { threads } = options;
+    const found = await compareAnswers(model, answers, threads === undefined ? {} : { threads });
+    if (options.json) print(JSON.stringify(found));
+    else report(path!, found);
+    if (!found.exact) throw new FisherError(`${path}: is not exact: ${summary(found)}`);
+  },
+};
+
+function report(path: string, found: Comparison): void {
+  const worst = Math.max(found.nllError, ...found.layers.map(({ relativeError = 0 }) => relativeError));
+  if (found.exact) {
+    print(
+      `${path}: exact: ${found.layers.length} layers of ${found.examples} examples, largest relative error ${worst.toExponential(1)}`,
+    );
+    return;
+  }
+  const why = {
+    exact: '',
+    differs: 'its number is another',
+    missing: 'not in the file under this name: folded, fused or merged by the exporter',
+    extra: 'no parameter of the original',
+  } satisfies Record<LayerAnswer['verdict'], string>;
+  const rows = found.layers.map(({ name, verdict, relativeError }) => [
+    name,
+    verdict,
+    relativeError === undefined ? '' : relativeError.toExponential(1),
+    why[verdict],
+  ]);
+  print(alignColumns([['layer', 'verdict', 'relative error', ''], ...rows]));
+  print(`loss: relative error ${found.nllError.toExponential(1)}`);
+}
+
+function summary({ layers }: Comparison): string {
+  const counted = (['differs', 'missing', 'extra'] as const).flatMap((verdict) => {
+    const count = layers.filter((layer) => layer.verdict === verdict).length;
+    return count === 0 ? [] : [`${count} ${{ differs: 'differ', missing: 'missing', extra: 'too many' }[verdict]}`];
+  });
+  return counted.length === 0 ? 'the loss differs' : `of ${layers.length} layers ${counted.join(', ')}`;
+}
