@@ -6,6 +6,7 @@ import {
   AttributeProto_AttributeType,
   AttributeProtoSchema,
   create,
+  fromBinary,
   GraphProtoSchema,
   ModelProtoSchema,
   NodeProtoSchema,
@@ -17,6 +18,7 @@ import {
   TypeProto_TensorSchema,
   TypeProtoSchema,
   toBinary,
+  type ValueInfoProto,
   ValueInfoProtoSchema,
 } from './proto.ts';
 
@@ -54,6 +56,20 @@ export function encode(model: OnnxModel): Uint8Array {
   });
   return toBinary(ModelProtoSchema, proto);
 }
+
+/** The inputs and outputs of a file that `encode` has made, a line each: name, type and sizes; '→' between them. */
+export function signature(bytes: Uint8Array): string[] {
+  const { graph } = fromBinary(ModelProtoSchema, bytes);
+  const describe = (v: ValueInfoProto) => {
+    const type = v.type?.value.case === 'tensorType' ? v.type.value.value : undefined;
+    const [name] = Object.entries(runtimeNames).find(([, code]) => code === type?.elemType) ?? ['unknown'];
+    return `${v.name} ${name} ${type?.shape?.dim.map((d) => d.value.value ?? '').join() ?? ''}`;
+  };
+  return [...(graph?.input ?? []).map(describe), '→', ...(graph?.output ?? []).map(describe)];
+}
+
+/** The types as the runtime calls them. */
+const runtimeNames = { float32: dataTypes.float, int64: dataTypes.int64, bool: dataTypes.bool } as const;
 
 function attribute(name: string, value: OnnxAttr) {
   if (typeof value === 'number') {

@@ -1,6 +1,23 @@
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cacheEntry, sessionCache } from './cache.ts';
 
@@ -64,6 +81,64 @@ describe('a cache entry', () => {
     });
     await expect(cacheEntry(dir, bytes(1), 'a').fill(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('is closed to others, as is the folder, also one that an older version made', async () => {
+    await chmod(dir, 0o777);
+    await cacheEntry(dir, bytes(1), 'a').fill(made(bytes(7)));
+    expect((await stat(dir)).mode & 0o777).toBe(0o700);
+    const [name] = await readdir(dir);
+    expect((await stat(join(dir, name!))).mode & 0o777).toBe(0o600);
+    const inner = join(dir, 'new', 'folder');
+    await cacheEntry(inner, bytes(1), 'a').fill(made(bytes(7)));
+    expect((await stat(inner)).mode & 0o777).toBe(0o700);
+  });
+
+  it.each<[string, (path: string) => Promise<unknown>]>([
+    ['that others may write to', (path) => chmod(path, 0o666)],
+    ['that is a link', (path) => rename(path, join(dir, 'kept')).then(() => symlink(join(dir, 'kept'), path))],
+    ['that is a link to a device', (path) => rm(path).then(() => symlink('/dev/zero', path))],
+    ['that is a pipe', (path) => rm(path).then(() => promisify(execFile)('mkfifo', [path]))],
+    ['that is a folder', (path) => rm(path).then(() => mkdir(path))],
+    ['that is a link to nothing', (path) => rm(path).then(() => symlink(join(dir, 'none'), path))],
+    ['that is empty', (path) => writeFile(path, '')],
+    ['that is huge', (path) => truncate(path, 2 ** 40)],
+  ])('%s is dropped and made again', async (_, spoil) => {
+    await cacheEntry(dir, bytes(1), 'a').fill(made(bytes(7, 8)));
+    const path = join(dir, (await readdir(dir))[0]!);
+    await spoil(path);
+    expect(await read(bytes(1))).toBeUndefined();
+    expect(existsSync(path)).toBe(false);
+    await cacheEntry(dir, bytes(1), 'a').fill(made(bytes(7, 8)));
+    expect(await read(bytes(1))).toEqual([7, 8]);
+  });
+
+  it.runIf(process.getuid?.() === 0)('of another owner, or in a folder of another, is not taken', async () => {
+    await cacheEntry(dir, bytes(1), 'a').fill(made(bytes(7, 8)));
+    const path = join(dir, (await readdir(dir))[0]!);
+    await chown(path, 65534, 65534);
+    expect(await read(bytes(1))).toBeUndefined();
+    await cacheEntry(dir, bytes(1), 'a').fill(made(bytes(7, 8)));
+    await chown(dir, 65534, 65534);
+    expect(await read(bytes(1))).toBeUndefined();
+  });
+
+  it('in a folder with other things in it is taken only if others may not write there', async () => {
+    await writeFile(join(dir, 'other'), '');
+    await cacheEntry(dir, bytes(1), 'a').fill(made(bytes(7, 8)));
+    await chmod(dir, 0o755);
+    expect(await read(bytes(1))).toEqual([7, 8]);
+    await chmod(dir, 0o777);
+    expect(await read(bytes(1))).toBeUndefined();
+    expect((await stat(dir)).mode & 0o777).toBe(0o777);
+  });
+
+  it('beside a bad one of the same graph is found', async () => {
+    await cacheEntry(dir, bytes(1), 'a').fill(made(bytes(7, 8)));
+    const [name] = await readdir(dir);
+    await writeFile(join(dir, `${name!.slice(0, 33)}${'0'.repeat(32)}.onnx`), 'bad');
+    expect(await read(bytes(1))).toEqual([7, 8]);
+    expect(await readdir(dir)).toEqual([name]);
   });
 
   it('does without a folder that cannot be made', async () => {

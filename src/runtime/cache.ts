@@ -1,8 +1,9 @@
-// Graphs as the runtime has optimised them, kept on disk: opening one again takes a fraction of the time.
+// Graphs as the runtime has optimised them, kept on disk: opening one again takes a fraction of the time. What others could have put there
+// is not trusted: a folder that only we can write to, regular files of our own.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { constants, readFileSync } from 'node:fs';
-import { access, mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { access, chmod, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { cpus, homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 
@@ -15,7 +16,7 @@ export function sessionCache(env: Readonly<Record<string, string | undefined>> =
 }
 
 export interface CacheEntry {
-  /** The optimised graph; undefined where there is none, or it is damaged. */
+  /** The content; undefined where there is none, or what there is can not be trusted or is damaged: that is deleted. */
   read(): Promise<Uint8Array | undefined>;
   /** Deletes it: the runtime does not take it. */
   drop(): Promise<void>;
@@ -23,30 +24,34 @@ export interface CacheEntry {
   fill(make: (path: string | undefined) => Promise<boolean>): Promise<void>;
 }
 
-/** The place of a graph. It is told by the graph's bytes, the runtime's version and the processor, for which the runtime lays out its weights. */
-export function cacheEntry(dir: string, model: Uint8Array, runtime: string): CacheEntry {
+/**
+ * The place of a graph, or of what was found out about one. It is told by the graph's bytes, the runtime's version and the processor, for
+ * which the runtime lays out its weights.
+ */
+export function cacheEntry(
+  dir: string,
+  model: Uint8Array,
+  runtime: string,
+  kind: 'onnx' | 'json' = 'onnx',
+): CacheEntry {
   const key = createHash('sha256').update(model).update(`${runtime} ${processor()}`).digest('hex');
   const prefix = `${key.slice(0, 32)}-`;
-  const find = async () => (await readdir(dir)).find((entry) => entry.startsWith(prefix) && OURS.test(entry));
+  const find = async () =>
+    (await readdir(dir)).filter((entry) => entry.startsWith(prefix) && entry.endsWith(`.${kind}`) && OURS.test(entry));
   return {
     async drop() {
-      const name = await find().catch(() => undefined);
-      if (name !== undefined) await rm(join(dir, name), { force: true }).catch(() => undefined);
+      for (const name of await find().catch(() => [])) await remove(join(dir, name));
     },
 
     async read() {
       try {
-        const name = await find();
-        if (name === undefined) return undefined;
-        const path = join(dir, name);
-        const bytes = await readFile(path);
-        if (name !== nameOf(prefix, bytes)) {
-          await rm(path, { force: true });
-          return undefined;
+        if (!(await isPrivate(dir))) return undefined;
+        for (const name of await find()) {
+          const bytes = await readOwn(join(dir, name));
+          if (bytes && name === nameOf(prefix, bytes, kind)) return bytes;
+          await remove(join(dir, name));
         }
-        const now = new Date();
-        await utimes(path, now, now).catch(() => undefined); // a folder that is only for reading serves as well
-        return bytes;
+        return undefined;
       } catch {
         return undefined;
       }
@@ -54,28 +59,68 @@ export function cacheEntry(dir: string, model: Uint8Array, runtime: string): Cac
 
     async fill(make) {
       const temporary = join(dir, `.${randomBytes(8).toString('hex')}.tmp`);
-      const ready = await mkdir(dir, { recursive: true })
-        .then(() => access(dir, constants.W_OK))
-        .then(
-          () => true,
-          () => false,
-        );
+      const ready = await mkdir(dir, { recursive: true, mode: 0o700 })
+        .then(() => isPrivate(dir))
+        .then((ours) => ours && access(dir, constants.W_OK).then(() => true))
+        .catch(() => false);
       try {
         const worth = await make(ready ? temporary : undefined);
-        if (ready && worth) await keep(dir, temporary, prefix);
+        if (ready && worth) await keep(dir, temporary, prefix, kind);
       } finally {
-        await rm(temporary, { force: true }).catch(() => undefined);
+        await remove(temporary);
       }
     },
   };
 }
 
-/** Gives the file its name among the others. A cache that cannot be written is none; what it was for has been done. */
-async function keep(dir: string, temporary: string, prefix: string): Promise<void> {
+/** Permission to write for anybody but the owner. */
+const OTHERS_WRITE = 0o022;
+
+/** Whether files are somebody else's; where the system has no owners, none are. */
+const isForeign = ({ uid }: { readonly uid: number }) => process.getuid !== undefined && uid !== process.getuid();
+
+/** Whether only we can put files into a folder. One that holds nothing but ours is closed to others. */
+async function isPrivate(dir: string): Promise<boolean> {
+  const found = await stat(dir);
+  if (!found.isDirectory() || isForeign(found)) return false;
+  if (process.getuid === undefined || (found.mode & 0o077) === 0) return true;
+  if ((await readdir(dir)).every((name) => OURS.test(name))) {
+    await chmod(dir, 0o700).catch(() => undefined); // a file system for reading only keeps what it has
+    return ((await stat(dir)).mode & OTHERS_WRITE) === 0;
+  }
+  return (found.mode & OTHERS_WRITE) === 0; // a folder with other things in it keeps its permissions
+}
+
+/** The bytes of a regular file that is ours, is not a link, and that nobody else may write to. */
+async function readOwn(path: string): Promise<Uint8Array | undefined> {
+  // Links are not followed, and a pipe is not waited for.
+  const handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)).catch(
+    () => undefined,
+  );
+  if (!handle) return undefined;
   try {
+    const found = await handle.stat();
+    const open = process.getuid !== undefined && (found.mode & OTHERS_WRITE) !== 0;
+    if (!found.isFile() || isForeign(found) || open || found.size > LIMIT) return undefined;
+    const bytes = await handle.readFile();
+    const now = new Date();
+    await handle.utimes(now, now).catch(() => undefined); // a folder that is only for reading serves as well
+    return bytes;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Deletes what is at a path, whatever it is; links themselves, not what they lead to. */
+const remove = (path: string) => rm(path, { force: true, recursive: true }).catch(() => undefined);
+
+/** Gives the file its name among the others. A cache that cannot be written is none; what it was for has been done. */
+async function keep(dir: string, temporary: string, prefix: string, kind: string): Promise<void> {
+  try {
+    await chmod(temporary, 0o600);
     const bytes = await readFile(temporary);
     if (bytes.length > LIMIT) return;
-    await rename(temporary, join(dir, nameOf(prefix, bytes)));
+    await rename(temporary, join(dir, nameOf(prefix, bytes, kind)));
     await prune(dir);
   } catch {
     // as if it were not there
@@ -83,11 +128,11 @@ async function keep(dir: string, temporary: string, prefix: string): Promise<voi
 }
 
 /** The name carries the hash of the content: a damaged file is not what its name says. */
-const nameOf = (prefix: string, bytes: Uint8Array) =>
-  `${prefix}${createHash('sha256').update(bytes).digest('hex').slice(0, 32)}.onnx`;
+const nameOf = (prefix: string, bytes: Uint8Array, kind: string) =>
+  `${prefix}${createHash('sha256').update(bytes).digest('hex').slice(0, 32)}.${kind}`;
 
 /** Graphs and what a killed process left of one. The folder may hold files of others. */
-const OURS = /^([0-9a-f]{32}-[0-9a-f]{32}\.onnx|\.[0-9a-f]{16}\.tmp)$/;
+const OURS = /^([0-9a-f]{32}-[0-9a-f]{32}\.(onnx|json)|\.[0-9a-f]{16}\.tmp)$/;
 
 /** What decides how the runtime lays out weights: the processor's instructions, where the system tells them. */
 function processor(): string {
@@ -105,14 +150,14 @@ async function prune(dir: string): Promise<void> {
   const files = await Promise.all(
     names.map(async (name) => {
       const path = join(dir, name);
-      const { size, mtimeMs } = await stat(path);
-      return { path, size, mtimeMs };
+      const found = await lstat(path);
+      return { path, size: found.size, mtimeMs: found.mtimeMs, file: found.isFile() };
     }),
   );
   let total = 0;
-  for (const { path, size, mtimeMs } of files.sort((a, b) => b.mtimeMs - a.mtimeMs)) {
-    total += size;
+  for (const { path, size, mtimeMs, file } of files.sort((a, b) => b.mtimeMs - a.mtimeMs)) {
+    total += file ? size : 0;
     const abandoned = path.endsWith('.tmp') && Date.now() - mtimeMs > 3_600_000; // of a process that was killed
-    if (total > LIMIT || abandoned) await rm(path, { force: true });
+    if (total > LIMIT || abandoned || !file) await remove(path);
   }
 }

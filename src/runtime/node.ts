@@ -3,6 +3,7 @@
 import { cpus } from 'node:os';
 import * as ort from 'onnxruntime-node';
 import { FisherError } from '../errors.ts';
+import { signature } from '../onnx/index.ts';
 import { cacheEntry } from './cache.ts';
 import type { FloatTensor, Session, SessionOptions, TensorData } from './session.ts';
 
@@ -40,11 +41,10 @@ async function cached(model: Uint8Array, dir: string, options: SessionOptions): 
   const entry = cacheEntry(dir, model, `onnxruntime ${ort.env.versions.node}`);
   const optimised = await entry.read();
   if (optimised) {
-    try {
-      return await create(optimised, options, { graphOptimizationLevel: 'disabled' });
-    } catch {
-      await entry.drop();
-    }
+    const kept = await create(optimised, options, { graphOptimizationLevel: 'disabled' }).catch(() => undefined);
+    if (kept && sameText(interfaceOf(kept), signature(model))) return kept;
+    await kept?.release();
+    await entry.drop();
   }
   let session: ort.InferenceSession | undefined;
   await entry.fill(async (path) => {
@@ -61,6 +61,15 @@ async function cached(model: Uint8Array, dir: string, options: SessionOptions): 
   });
   return session!;
 }
+
+/** What a session takes and gives, in the words of `signature`. */
+function interfaceOf(session: ort.InferenceSession): string[] {
+  const describe = (v: ort.InferenceSession.ValueMetadata) =>
+    v.isTensor ? `${v.name} ${v.type} ${v.shape.join()}` : `${v.name}, which is no tensor`;
+  return [...session.inputMetadata.map(describe), '→', ...session.outputMetadata.map(describe)];
+}
+
+const sameText = (a: readonly string[], b: readonly string[]) => a.join('\n') === b.join('\n');
 
 function toTensor(name: string, t: TensorData | undefined): ort.Tensor {
   if (!t) throw new FisherError(`input '${name}' was not given`);
