@@ -3,6 +3,7 @@
 import { gradients } from '../autodiff/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
+import { withRanges } from '../features/index.ts';
 import { inputsOf, nameOf, paramsOf, type Value } from '../graph/index.ts';
 import { lower } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
@@ -48,7 +49,7 @@ export async function weightGradients(
     return { name, gradient, picks: drawn(sizeOf(gradient.shape), options.weights, stream, 0) };
   });
   const outputs = Object.fromEntries(chosen.map(({ gradient }, k): [string, Value] => [`g${k}`, gradient]));
-  const graph = { arena: loss.arena, outputs };
+  const { graph, check } = withRanges({ arena: loss.arena, outputs });
   const batch = Math.min(options.batch ?? 16, data.length);
   const session = await openSession(encode(lower(graph, { examples: batch, weights: model.weights })), options);
   const layers = chosen.flatMap(({ name, picks }) => picks.map(() => name));
@@ -57,6 +58,7 @@ export async function weightGradients(
     for (let start = 0; start < data.length; start += batch) {
       const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, data.length - 1)); // the last one fills up
       const results = await session.run(feedsFor(inputsOf(graph), await data.gather(indices), indices, options.seed));
+      check(results, Math.min(batch, data.length - start), data.name, start);
       for (let i = 0; i < batch && start + i < data.length; i++) {
         let column = (start + i) * layers.length;
         chosen.forEach(({ gradient, picks }, k) => {

@@ -11,6 +11,7 @@ import { openSession } from '../runtime/node.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { sameShape, shapeText } from '../tensor/shape.ts';
 import { normGraph } from './norms.ts';
+import { withRanges } from './ranges.ts';
 import { concatTables, type FeatureTable, type TableHead } from './table.ts';
 
 export interface ExtractorOptions {
@@ -58,7 +59,8 @@ export interface Extractor {
 /** Lowers the model's norms for batches of one size and opens a session for them. */
 export async function openExtractor(model: ScoringModel, options: ExtractorOptions = {}): Promise<Extractor> {
   const { group = 1, seed = 0, plan = 'auto', cache = sessionCache() } = options;
-  const { graph, names, sizes } = normGraph(model.loss());
+  const { graph: norms, names, sizes } = normGraph(model.loss());
+  const { graph, check } = withRanges(norms);
   const batch = options.batch
     ? Math.max(1, Math.floor(options.batch / group)) * group
     : chooseBatch(estimateMemory(graph, group, plan), group, options.memory);
@@ -83,6 +85,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
     for await (const found of data.batches(batch, { start, end })) {
       const indices = Array.from({ length: batch }, (_, i) => found.start + Math.min(i, found.n - 1));
       const outputs = await session.run(feedsFor(inputs, filled(found, batch), indices, seed));
+      check(outputs, found.n, data.name, found.start);
       const n = found.n / group;
       const table: FeatureTable = {
         ...head(data, found.start),

@@ -1,6 +1,7 @@
 export { type Answers, type Comparison, compareAnswers, type LayerAnswer, readAnswers } from './answers.ts';
 export { type Extractor, type ExtractorOptions, openExtractor, type Rows, wholeGroups } from './extractor.ts';
 export { type NormGraph, normGraph } from './norms.ts';
+export { withRanges } from './ranges.ts';
 export { type FeatureProgress, type FeatureResult, type FeatureRun, runFeatures, shardRows } from './run.ts';
 export {
   checkTable,

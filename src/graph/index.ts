@@ -12,7 +12,9 @@ export {
   type NodeSource,
   nameOf,
   paramsOf,
+  type Requirement,
   reachable,
+  requirementsOf,
   type Value,
   type ValueType,
 } from './value.ts';

@@ -57,6 +57,17 @@ export class Value implements ValueType {
   }
 }
 
+/** Whole numbers that a value must consist of, for what is made of it to mean something: places in a table, classes. */
+export interface Requirement {
+  readonly value: Value;
+  readonly low: number;
+  readonly high: number;
+  /** Who asks for it, for messages. */
+  readonly by: string;
+  /** What is made of the value: the range matters where this does. */
+  readonly result: Value;
+}
+
 export interface Graph {
   readonly arena: Arena;
   readonly outputs: Readonly<Record<string, Value>>;
@@ -66,6 +77,7 @@ export interface Graph {
 export class Arena {
   readonly #known = new Map<string, Value>();
   readonly #names = new Map<string, Value>();
+  readonly #requirements = new Map<string, Requirement>();
   #count = 0;
 
   /** An input of the shape of one example. Names are unique among inputs and parameters. */
@@ -97,6 +109,17 @@ export class Arena {
       const type = op.type(inputs, attrs);
       return this.#new(type, leadOf(op, inputs), { kind: 'node', op, inputs, attrs });
     });
+  }
+
+  /** Demands a range of a value. Nothing in the graph holds it: `requirementsOf` tells those who run it what to look at. */
+  require(requirement: Requirement): void {
+    const { value, low, high, result } = requirement;
+    const key = `${value.id} ${low} ${high} ${result.id}`;
+    if (!this.#requirements.has(key)) this.#requirements.set(key, requirement);
+  }
+
+  get requirements(): Iterable<Requirement> {
+    return this.#requirements.values();
   }
 
   #once(key: string, make: () => Value): Value {
@@ -161,6 +184,17 @@ export function paramsOf(graph: Graph, options: { readonly all?: boolean } = {})
   return reachable(Object.values(graph.outputs)).filter(
     (v) => v.source.kind === 'param' && (v.source.trainable || options.all === true),
   );
+}
+
+/** The ranges that values of a graph must keep to, one of each kind: those of results that its outputs depend on. */
+export function requirementsOf(graph: Graph): Requirement[] {
+  const used = new Set(reachable(Object.values(graph.outputs)));
+  const found = new Map<string, Requirement>();
+  for (const r of graph.arena.requirements) {
+    const key = `${r.value.id} ${r.low} ${r.high}`;
+    if (used.has(r.result) && r.value.lead !== 'none' && !found.has(key)) found.set(key, r);
+  }
+  return [...found.values()];
 }
 
 /** The name of an input or parameter. */

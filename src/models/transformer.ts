@@ -76,7 +76,9 @@ export const transformer: Architecture<TransformerConfig> = {
 
 /** log P(byte t | bytes before t), [T, 1], of bytes x [1, T], 0..255. */
 export function byteLogProbs(config: TransformerConfig, scope: Scope, x: Value): Value {
-  return categorical(reshape(x, [-1, 1]), head(scope, hiddenStates(config, scope, x)), 1);
+  const logProbs = categorical(reshape(x, [-1, 1]), head(scope, hiddenStates(config, scope, x)), 1);
+  x.arena.require({ value: x, low: 0, high: BYTES - 1, by: 'the transformer', result: logProbs });
+  return logProbs;
 }
 
 /**

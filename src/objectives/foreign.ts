@@ -44,7 +44,10 @@ export function elboNll(
   return add(fit, kl);
 }
 
-/** −Σ_t log p(token t + 1 | tokens up to t), from logits [1, T, V] and tokens [1, T]. */
+/**
+ * −Σ_t log p(token t + 1 | tokens up to t), from logits [1, T, V] and tokens [1, T]. Every token that is predicted must be one of 0..V − 1: there
+ * is no counting from the end among classes, as there is among the rows of a table.
+ */
 export function causalLmNll(logits: Value, tokens: Value): Value {
   const [, length, vocabulary] = logits.shape as [number, number, number];
   if (logits.shape.length !== 3 || !sameShape(tokens.shape, [1, length])) {
@@ -60,7 +63,9 @@ export function causalLmNll(logits: Value, tokens: Value): Value {
     [vocabulary],
     'int',
   );
-  return neg(reduceSum(where(equal(next, every), logs, 0)));
+  const nll = neg(reduceSum(where(equal(next, every), logs, 0)));
+  tokens.arena.require({ value: next, low: 0, high: vocabulary - 1, by: "the objective 'causal-lm'", result: nll });
+  return nll;
 }
 
 /** Pixels 0..255 mapped to the range a network was trained on. */

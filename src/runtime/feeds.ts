@@ -46,16 +46,26 @@ function fromBatch(input: Value, batch: Batch, shape: number[]): TensorData {
       `the data are ${shapeText(array.shape.slice(1))} an example, the model takes ${shapeText(shape.slice(1))} as '${name}'`,
     );
   }
-  return { data: typed(name, array.data, input.dtype), shape };
+  return { data: typed(name, array.data, input.dtype, batch), shape };
 }
 
 /** The numbers in the type that the model takes; whole numbers are converted, others refused where whole ones are wanted. */
-function typed(name: string, data: TensorData['data'], dtype: Value['dtype']): TensorData['data'] {
+function typed(name: string, data: TensorData['data'], dtype: Value['dtype'], batch: Batch): TensorData['data'] {
   if (dtype === 'float')
     return data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>, Number);
+  const holds = dtype === 'bool' ? isTruth : isLong;
+  let odd = data.length - 1;
+  while (odd >= 0 && holds(data[odd]!)) odd--;
+  if (odd >= 0) {
+    const example = batch.start + Math.floor((odd * batch.n) / data.length);
+    const kind = dtype === 'bool' ? 'zeros and ones' : 'whole numbers of 64 bits';
+    throw new ModelError(`example ${example}: the model takes ${kind} as '${name}', the data have ${data[odd]}`);
+  }
   if (dtype === 'bool') return data instanceof Uint8Array ? data : Uint8Array.from(data as ArrayLike<number>, Number);
-  if (data instanceof BigInt64Array) return data;
-  const odd = data.findIndex((v) => !Number.isInteger(v));
-  if (odd >= 0) throw new ModelError(`the model takes whole numbers as '${name}', the data have ${data[odd]}`);
-  return BigInt64Array.from(data as ArrayLike<number>, BigInt);
+  return data instanceof BigInt64Array ? data : BigInt64Array.from(data as ArrayLike<number>, BigInt);
 }
+
+const isTruth = (v: number | bigint) => Number(v) === 0 || Number(v) === 1;
+
+/** Beyond 64 bits a number would come out as another one. */
+const isLong = (v: number | bigint) => typeof v === 'bigint' || (Number.isInteger(v) && v >= -(2 ** 63) && v < 2 ** 63);

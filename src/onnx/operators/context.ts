@@ -117,6 +117,17 @@ export class NodeContext {
     return this.arena.constant(data, [data.length], 'int');
   }
 
+  /**
+   * Whole numbers from `low` to `high` are taken from `value` to make `result`. Numbers that are known are looked at here; those that depend
+   * on the inputs when they are there, since a place that is not in a table would not be noticed (`Requirement`).
+   */
+  within(value: Value, low: number, high: number, result: Value): void {
+    const odd = this.importer.known(value)?.find((v) => !(v >= low && v <= high));
+    if (odd !== undefined) this.refuse(`takes whole numbers from ${low} to ${high}, and is given ${odd}`);
+    const by = `${this.node.op} '${this.node.name}'`;
+    if (value.lead !== 'none') this.arena.require({ value, low, high, by, result });
+  }
+
   /** `n` where it is a size that a model may have; what a damaged file asks for is refused before it is allocated. */
   sized(n: number, what: string, most = 2 ** 26): number {
     if (Number.isSafeInteger(n) && n >= 0 && n <= most) return n;

@@ -11,6 +11,7 @@ import {
   matmul,
   mul,
   neg,
+  not,
   reduceSum,
   reshape,
   slice,
@@ -22,7 +23,7 @@ import {
 } from '../../ops/index.ts';
 import { shapeText, sizeOf } from '../../tensor/shape.ts';
 import type { NodeContext, Operators } from './context.ts';
-import { axisOf, oneHot } from './shape.ts';
+import { axisOf, oneHot, oneHotOrNone } from './shape.ts';
 
 /** The places [p] that rows of indices [p, k] name in the first k axes of a shape, and how many there are. */
 function flatPlaces(ctx: NodeContext, rows: Value, shape: readonly number[]): { places: Value; count: number } {
@@ -32,6 +33,7 @@ function flatPlaces(ctx: NodeContext, rows: Value, shape: readonly number[]): { 
     const index = slice(rows, 1, a, a + 1);
     const zero = ctx.constant(0, [], 'int');
     const fromFront = where(greater(zero, index), add(index, d), index);
+    ctx.within(index, -shape[a]!, shape[a]! - 1, fromFront);
     return mul(fromFront, ctx.constant(sizeOf(shape.slice(a + 1, k)), [], 'int'));
   }).reduce((a, b) => add(a, b));
   return { places: reshape(places, [-1]), count: sizeOf(shape.slice(0, k)) };
@@ -167,27 +169,16 @@ function classLoss(ctx: NodeContext, logs: Value): Value {
   const classes = logs.shape[1]!;
   if (labels.dtype !== 'int') ctx.refuse(`labels ${shapeText(labels.shape)} are not whole numbers`);
   const rank = logs.shape.length;
-  const hot = oneHot(ctx, labels, classes); // [n, ..., c]
+  const hot = oneHotOrNone(ctx, labels, classes); // [n, ..., c]
+  const ignored = ctx.has('ignore_index') ? ctx.constant(ctx.int('ignore_index'), [], 'int') : undefined;
+  const zero = ctx.constant(0, [], 'int');
+  ctx.within(ignored ? where(equal(labels, ignored), zero, labels) : labels, 0, classes - 1, hot);
   const perm = [0, rank - 1, ...Array.from({ length: rank - 2 }, (_, a) => a + 1)];
   const spread = [1, classes, ...new Array<number>(rank - 2).fill(1)];
   const every = transpose(hot, perm); // [n, c, ...]
   const weighted = weights ? mul(every, reshape(weights, spread)) : every;
-  const counted = ctx.has('ignore_index')
-    ? mul(
-        weighted,
-        toFloat(
-          equal(
-            toFloat(
-              equal(
-                reshape(labels, [labels.shape[0]!, 1, ...labels.shape.slice(1)]),
-                ctx.constant(ctx.int('ignore_index'), [], 'int'),
-              ),
-            ),
-            0,
-          ),
-        ),
-      )
-    : weighted;
+  const spreadLabels = reshape(labels, [labels.shape[0]!, 1, ...labels.shape.slice(1)]);
+  const counted = ignored ? mul(weighted, toFloat(not(equal(spreadLabels, ignored)))) : weighted;
   const losses = neg(reduceSum(mul(counted, logs), [1]));
   const reduction = ctx.text('reduction', 'mean');
   if (reduction === 'none') return losses;

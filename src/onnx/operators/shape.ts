@@ -105,8 +105,15 @@ function splitInto(ctx: NodeContext): Value[] {
   });
 }
 
-/** 1 where the index is v, [..., V] behind the shape of the indices; what counts from the end is brought to the front. */
+/** 1 where the index is v, [..., V] behind the shape of the indices, which are −V to V − 1: from the end where they are negative. */
 export function oneHot(ctx: NodeContext, indices: Value, depth: number): Value {
+  const hot = oneHotOrNone(ctx, indices, depth);
+  ctx.within(indices, -depth, depth - 1, hot);
+  return hot;
+}
+
+/** The same, with no 1 for an index that is not one of them. */
+export function oneHotOrNone(ctx: NodeContext, indices: Value, depth: number): Value {
   ctx.sized(
     sizeOf(indices.shape) * ctx.sized(depth, 'a number of classes', 2 ** 20),
     'a table of ones and zeros',
@@ -400,7 +407,9 @@ export const shapeOperators: Operators = {
   OneHot: (ctx) => {
     const depth = ctx.known(1)[0]!;
     const [off, on] = ctx.known(2) as unknown as [number, number];
-    const hot = oneHot(ctx, ctx.in(0), depth);
+    // An index that is known may be none of them, for a row without a one; one that comes from data would be a damaged input.
+    const known = ctx.importer.known(ctx.in(0)) !== undefined;
+    const hot = (known ? oneHotOrNone : oneHot)(ctx, ctx.in(0), depth);
     const rank = hot.shape.length;
     const axis = normaliseAxis(ctx.int('axis', -1), rank) ?? ctx.refuse('axis');
     const perm = Array.from({ length: rank }, (_, a) => (a === axis ? rank - 1 : a < axis ? a : a - 1));
