@@ -1,6 +1,8 @@
 // What a command is, and the help text made from its parts.
 
+import type { Claim } from '../data/index.ts';
 import { commonOptions, type Options, type RunOptions, type Values } from './options.ts';
+import type { Outputs } from './outputs.ts';
 
 export interface Command {
   /** Arguments as in the synopsis, such as `MODEL --data DATA`. */
@@ -13,7 +15,9 @@ export interface Command {
   readonly options: Options;
   /** How many arguments there are besides the options. */
   readonly positionals: number | { readonly least: number; readonly most: number };
-  run(positionals: readonly string[], values: Values, options: RunOptions): Promise<void>;
+  /** What it writes and reads; claimed before `run`, until that ends. */
+  writes?(positionals: readonly string[], values: Values): Outputs | Promise<Outputs>;
+  run(positionals: readonly string[], values: Values, options: RunOptions, claim?: Claim): Promise<void>;
 }
 
 export function helpText(name: string, command: Command): string {

@@ -13,6 +13,8 @@ import { endProgress, print, say } from './terminal.ts';
 
 const shippedModel = fileURLToPath(new URL('../../models/glow-fashion-mnist', import.meta.url));
 
+const defaultOut = 'fisher-ood-demo.html';
+
 export const demoCommand: Command = {
   synopsis: '',
   about: 'Shows the method on a shipped model and shipped images, in under two minutes.',
@@ -28,8 +30,13 @@ export const demoCommand: Command = {
   },
   positionals: 0,
 
+  writes: (_, values) => ({
+    files: [text(values, 'out') ?? defaultOut, text(values, 'overview')],
+    reads: [text(values, 'model') ?? shippedModel],
+  }),
+
   async run(_positionals, values, options) {
-    const out = text(values, 'out') ?? 'fisher-ood-demo.html';
+    const out = text(values, 'out') ?? defaultOut;
     const model = await openModel(text(values, 'model') ?? shippedModel);
     const fashion = 'sample/fashion-mnist';
     const like = (await openImages(fashion, options)).shapes.x!;

@@ -7,7 +7,7 @@ import { formatResults } from '../eval/index.ts';
 import { evaluateDetector } from '../experiment/index.ts';
 import { reportHtml } from '../report/index.ts';
 import type { Command } from './command.ts';
-import { featureOptions, openDetector, openFor } from './models.ts';
+import { featureOptions, modelPlace, openDetector, openFor } from './models.ts';
 import { openDataset, required, text, texts, wholes } from './options.ts';
 import { reportOf } from './reporting.ts';
 import { endProgress, print, say } from './terminal.ts';
@@ -28,6 +28,12 @@ export const evalCommand: Command = {
     model: { type: 'string', value: 'MODEL', about: 'the model, if it is no longer where the detector says' },
   },
   positionals: 1,
+
+  writes: async ([path], values) => ({
+    files: [text(values, 'report')],
+    reads: [path, await modelPlace(path!, values)],
+    data: [text(values, 'in'), ...texts(values, 'ood').map((pair) => parsePair(pair).spec)],
+  }),
 
   async run([path], values, options) {
     const pairs = texts(values, 'ood').map(parsePair);

@@ -32,7 +32,14 @@ export const featuresCommand: Command = {
   },
   positionals: 1,
 
-  async run([path], values, options) {
+  writes: ([path], values) => ({
+    files: [required(values, 'out')],
+    beside: ['.partial'],
+    reads: [path],
+    data: [required(values, 'data')],
+  }),
+
+  async run([path], values, options, claim) {
     const out = required(values, 'out');
     tableFormatOf(out);
     const group = whole(values, 'group', 1) ?? 1;
@@ -45,6 +52,7 @@ export const featuresCommand: Command = {
         extractor,
         data,
         out,
+        ...(claim ? { claim } : {}),
         ...(shard ? { rows: shardRows(data, group, shard.index, shard.count) } : {}),
         onProgress: throttled((p) =>
           progressLine(`${p.done}/${p.of} examples  ${pace(p.examplesPerSecond, p.secondsLeft)}`),

@@ -27,6 +27,8 @@ export const fitCommand: Command = {
   },
   positionals: 1,
 
+  writes: ([path], values) => ({ files: [required(values, 'out')], reads: [path], data: [required(values, 'data')] }),
+
   async run([path], values, options) {
     const out = required(values, 'out');
     const groups = wholes(values, 'group', 1) ?? [1, 5];

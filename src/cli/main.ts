@@ -1,6 +1,7 @@
 // The command line: picks the command, turns errors into messages and exit codes (0 done, 1 failed, 2 wrong usage).
 
 import { readFileSync } from 'node:fs';
+import { during } from '../data/index.ts';
 import { FisherError, UsageError } from '../errors.ts';
 import { checkCommand } from './check.ts';
 import { type Command, helpText } from './command.ts';
@@ -11,6 +12,7 @@ import { featuresCommand } from './features.ts';
 import { fitCommand } from './fit.ts';
 import { inspectCommand } from './inspect.ts';
 import { commonOptions, parse, runOptions } from './options.ts';
+import { claimOutputs } from './outputs.ts';
 import { reproduceCommand } from './reproduce.ts';
 import { sampleCommand } from './sample.ts';
 import { scoreCommand } from './score.ts';
@@ -90,5 +92,8 @@ async function runCommand(name: string, args: readonly string[]): Promise<void> 
     const expected = least === most ? least : `${least} to ${most}`;
     throw new UsageError(`${name} takes ${expected} argument(s), found ${positionals.length}: ${command.synopsis}`);
   }
-  await command.run(positionals, values, runOptions(values));
+  const options = runOptions(values);
+  if (!command.writes) return command.run(positionals, values, options);
+  const claim = await claimOutputs(await command.writes(positionals, values), options);
+  await during(claim, () => command.run(positionals, values, options, claim));
 }

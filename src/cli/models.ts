@@ -5,7 +5,7 @@ import { dirname, relative, resolve, sep } from 'node:path';
 import { asPixels, type Dataset, isPreparation, prepare, rename } from '../data/index.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { readDetector } from '../detectors/index.ts';
-import { ModelError, UsageError } from '../errors.ts';
+import { DataError, ModelError, UsageError } from '../errors.ts';
 import type { CompareProgress, FeatureOptions } from '../experiment/index.ts';
 import { loadModel, loadOnnx, type Model, parseObjective, type ScoringModel } from '../store/index.ts';
 import type { Shape } from '../tensor/shape.ts';
@@ -180,21 +180,50 @@ export async function openDetector(
   values: Values,
 ): Promise<{ readonly detector: DetectorFile; readonly model: ScoringModel }> {
   const detector = await readDetector(path);
-  const { model: stored, ...recipe } = detector.recipe ?? {};
-  const place = text(values, 'model') ?? (typeof stored === 'string' ? placeBeside(path, stored) : undefined);
+  const { recipe, place } = recipeOf(detector, path, values);
   if (place === undefined) throw new UsageError(`${path} does not say where its model is; say it with --model`);
   if (text(values, 'model') === undefined && !existsSync(place)) {
     throw new ModelError(
       `${place}: no such model directory or .onnx file, where ${path} has its model; say it with --model`,
     );
   }
-  const model = await openModel(place, recipe as Values);
+  const model = await openModel(place, recipe);
   if (model.hash === detector.model) return { detector, model };
   // Fitted by an older version, which gave the same model another hash.
   if (model.formerHash?.() === detector.model) return { detector: { ...detector, model: model.hash }, model };
   throw new ModelError(
     `${path} was fitted with model ${detector.model.slice(0, 12)}, ${place} is model ${model.hash.slice(0, 12)}`,
   );
+}
+
+/** Where the model of a detector file is: as --model says, or the file. */
+export async function modelPlace(path: string, values: Values): Promise<string | undefined> {
+  return recipeOf(await readDetector(path), path, values).place;
+}
+
+/** What a detector file keeps of the command line. Throws a DataError where that is nothing a command line can have. */
+function recipeOf(
+  detector: DetectorFile,
+  path: string,
+  values: Values,
+): { readonly recipe: Values; readonly place: string | undefined } {
+  const { model: stored, ...recipe } = detector.recipe ?? {};
+  const wrong = (name: string, found: unknown, expected: string) =>
+    new DataError(`${path}: at 'recipe.${name}': found ${JSON.stringify(found).slice(0, 80)}, expected ${expected}`);
+  for (const [name, value] of Object.entries(recipe)) {
+    const option = Object.hasOwn(modelOptions, name) ? modelOptions[name] : undefined;
+    if (option === undefined) throw wrong(name, value, `an option such as ${Object.keys(modelOptions).join(', ')}`);
+    if (option.type === 'boolean' && value !== true) throw wrong(name, value, 'true');
+    if (option.type === 'boolean') continue;
+    const isText = (one: unknown) => typeof one === 'string' && one !== '';
+    if (option.multiple && !(Array.isArray(value) && value.every(isText))) throw wrong(name, value, 'a list of texts');
+    if (!option.multiple && !isText(value)) throw wrong(name, value, 'a text');
+  }
+  if (stored !== undefined && (typeof stored !== 'string' || stored === '')) {
+    throw wrong('model', stored, 'the path of a model');
+  }
+  const place = text(values, 'model') ?? (stored === undefined ? undefined : placeBeside(path, stored));
+  return { recipe: recipe as Values, place };
 }
 
 /** Where a model lies, as seen from the folder of a detector file, with forward slashes: the same on every system. */

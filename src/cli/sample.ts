@@ -24,6 +24,8 @@ export const sampleCommand: Command = {
   },
   positionals: 1,
 
+  writes: ([path], values) => ({ files: [required(values, 'out')], reads: [path] }),
+
   async run([path], values, options) {
     const out = required(values, 'out');
     const n = whole(values, 'n', 1) ?? 64;

@@ -44,7 +44,9 @@ export const trainCommand: Command = {
   },
   positionals: 1,
 
-  async run([name], values, options) {
+  writes: (_, values) => ({ folder: required(values, 'out'), data: [required(values, 'data')] }),
+
+  async run([name], values, options, claim) {
     const dir = required(values, 'out');
     const spec = required(values, 'data');
     const preparation = preparationOf(values);
@@ -95,6 +97,7 @@ export const trainCommand: Command = {
       arch,
       data,
       dir,
+      ...(claim ? { claim } : {}),
       ...(threads === undefined ? {} : { threads }),
       ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
       onProgress: (p) => progressLine(progressText(p, unit)),

@@ -5,17 +5,18 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from 'tar';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Download, download } from './download.ts';
+import { lock } from './lock.ts';
 
 const base = await mkdtemp(join(tmpdir(), 'download-'));
 const content = randomBytes(300_000);
 const files: Record<string, Buffer> = { '/file.gz': content };
 /** How the server behaves. */
-let server: { readonly breakAt?: number; readonly ranges?: boolean } = {};
+let server: { readonly breakAt?: number; readonly ranges?: boolean; readonly silent?: boolean } = {};
 let requests: IncomingMessage['headers'][] = [];
 
 const http = createServer((request, response) => {
@@ -24,13 +25,17 @@ const http = createServer((request, response) => {
   if (!bytes) return response.writeHead(404).end();
   const start = server.ranges === false ? 0 : Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
   if (start >= bytes.length) return response.writeHead(416).end();
+  if (server.silent && server.breakAt === undefined) return;
   response.writeHead(start > 0 ? 206 : 200, { 'content-length': bytes.length - start });
   if (server.breakAt === undefined) return response.end(bytes.subarray(start));
-  return response.write(bytes.subarray(start, server.breakAt), () => setTimeout(() => response.destroy(), 50));
+  return response.write(bytes.subarray(start, server.breakAt), () => {
+    if (!server.silent) setTimeout(() => response.destroy(), 50);
+  });
 });
 await new Promise<void>((done) => http.listen(0, '127.0.0.1', done));
 const address = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
 afterAll(async () => {
+  http.closeAllConnections();
   http.close();
   await rm(base, { recursive: true });
 });
@@ -113,15 +118,29 @@ describe('download', () => {
 
   it('leaves a file to the process that is at it, and takes over from one that is dead', async () => {
     await mkdir(join(dir, 'set'), { recursive: true });
-    const lock = join(dir, 'set/file.gz.part.lock');
-    await writeFile(lock, String(process.ppid));
+    const path = join(dir, 'set/file.gz.part.lock');
+    const held = await lock(path, 'it');
     await expect(download(plain, dir)).rejects.toThrow(
-      `${plain.url}: process ${process.ppid} is downloading it already`,
+      `${dir}/set/file.gz.part: process ${process.pid} on ${hostname()} (`,
     );
     expect(requests.length).toBe(0);
-    await writeFile(lock, '99999999');
+    await held.release();
+    await writeFile(path, '99999999'); // as a version before this one left it
     await download(plain, dir);
     expect(await readdir(join(dir, 'set'))).toEqual(['file.gz']);
+  });
+
+  it.each([
+    ['answers', {}],
+    ['goes on', { breakAt: 1000 }],
+  ])('gives up on a server that never %s', async (_, behaviour) => {
+    server = { ...behaviour, silent: true };
+    await expect(download(plain, dir, { silence: 200 })).rejects.toThrow(
+      `${plain.url}: the server has sent nothing for 0.2 s; the same command goes on from there`,
+    );
+    server = {};
+    await download(plain, dir);
+    expect((await result()).equals(content)).toBe(true);
   });
 
   it('refuses what is no address', async () => {

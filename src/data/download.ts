@@ -2,13 +2,14 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar';
 import { DataError } from '../errors.ts';
 import { moveDurably, readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
+import { lock } from './lock.ts';
 
 /** One file on a server and what becomes of it. */
 export interface Download {
@@ -32,6 +33,8 @@ export interface DownloadProgress {
 export interface DownloadOptions {
   /** Address of a folder with the same files, in place of the official one. */
   readonly from?: string;
+  /** How long a server may send nothing; ms, default 30,000. */
+  readonly silence?: number;
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
 
@@ -40,7 +43,7 @@ export interface DownloadOptions {
  * `.part`, from which the next call goes on. Returns whether there was something to do.
  *
  * Throws a DataError, naming the address, where the server cannot be reached, does not have the file, or sends one whose checksum is
- * another; where the disk is full, naming the path; where another process is at it. Nothing but a `.part` is left then.
+ * another, or nothing for too long; where the disk is full, naming the path; where another process is at it. Nothing but a `.part` is left then.
  */
 export async function download(task: Download, dir: string, options: DownloadOptions = {}): Promise<boolean> {
   const paths = task.files.map((file) => join(dir, file));
@@ -51,16 +54,17 @@ export async function download(task: Download, dir: string, options: DownloadOpt
   const part = join(folder, `${basename(new URL(url).pathname)}.part`);
   try {
     await mkdir(folder, { recursive: true });
-    const unlock = await lock(`${part}.lock`, url);
+    const held = await lock(`${part}.lock`, part);
     try {
-      await fetchFile(url, part, options.onProgress);
+      if (paths.every((path) => existsSync(path))) return false; // another process has just been at it
+      await fetchFile(url, part, options);
       await verify(part, url, task.checksum);
       if (task.unpack === 'tar') await unpackTar(part, url, paths);
       else if (task.unpack === 'parts') await cut(part, paths, task.parts!);
       else await moveDurably(part, paths[0]!);
       await rm(part, { force: true });
     } finally {
-      await unlock();
+      await held.release();
     }
   } catch (error) {
     if (error instanceof DataError) throw error;
@@ -69,39 +73,37 @@ export async function download(task: Download, dir: string, options: DownloadOpt
   return true;
 }
 
-/** Makes a file with our process number, or throws a DataError where one of a process that lives is there. */
-async function lock(path: string, url: string): Promise<() => Promise<void>> {
-  const write = () => writeFile(path, String(process.pid), { flag: 'wx' });
-  try {
-    await write();
-  } catch (error) {
-    const owner = Number(await readFile(path, 'utf8').catch(() => Number.NaN));
-    if (isAlive(owner)) throw new DataError(`${url}: process ${owner} is downloading it already`);
-    await rm(path, { force: true });
-    await write().catch(() => {
-      throw error;
-    });
-  }
-  return () => rm(path, { force: true });
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0); // only asks
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
-}
-
 /** Fills `part` from the address, from where it ends on where the server can do that. */
-async function fetchFile(url: string, part: string, onProgress: DownloadOptions['onProgress']): Promise<void> {
+async function fetchFile(url: string, part: string, { onProgress, silence = 30_000 }: DownloadOptions): Promise<void> {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), silence);
+  try {
+    await fetchWhile(url, part, onProgress, stop.signal, () => timer.refresh());
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    throw new DataError(
+      `${url}: the server has sent nothing for ${silence / 1000} s; the same command goes on from there`,
+      { cause: error },
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Calls `alive` whenever something arrives, and gives up when the signal says so. */
+async function fetchWhile(
+  url: string,
+  part: string,
+  onProgress: DownloadOptions['onProgress'],
+  signal: AbortSignal,
+  alive: () => void,
+): Promise<void> {
   const had = await stat(part).then(
     (info) => info.size,
     () => 0,
   );
-  const response = await get(url, had);
+  const response = await get(url, had, signal);
+  alive();
   if (response.status === 416) return; // nothing is missing: the checksum will tell whether it is right
   const resumed = response.status === 206;
   if (!response.ok || response.body === null) {
@@ -118,10 +120,11 @@ async function fetchFile(url: string, part: string, onProgress: DownloadOptions[
   });
   source.on('data', (chunk: Uint8Array) => {
     done += chunk.length;
+    alive();
     onProgress?.({ url, done, ...of });
   });
   try {
-    await pipeline(source, createWriteStream(part, { flags: resumed ? 'a' : 'w' }));
+    await pipeline(source, createWriteStream(part, { flags: resumed ? 'a' : 'w' }), { signal });
   } catch (error) {
     if (broken === undefined) throw error;
     throw new DataError(`${url}: the connection broke after ${done} bytes; the same command goes on from there`, {
@@ -130,9 +133,10 @@ async function fetchFile(url: string, part: string, onProgress: DownloadOptions[
   }
 }
 
-async function get(url: string, from: number): Promise<Response> {
+async function get(url: string, from: number, signal: AbortSignal): Promise<Response> {
   try {
     return await fetch(url, {
+      signal,
       headers: { 'accept-encoding': 'identity', ...(from > 0 ? { range: `bytes=${from}-` } : {}) },
     });
   } catch (error) {
@@ -156,7 +160,7 @@ async function verify(part: string, url: string, checksum: Download['checksum'])
 
 async function unpackTar(archive: string, url: string, paths: readonly string[]): Promise<void> {
   const folder = dirname(paths[0]!);
-  const prefix = '.unpack-';
+  const prefix = '.fisher-ood-unpack-';
   for (const left of (await readdir(folder)).filter((name) => name.startsWith(prefix))) {
     await rm(join(folder, left), { recursive: true, force: true }); // by a process that was killed; we hold the lock
   }

@@ -1,9 +1,10 @@
 // Files as whole byte arrays: read with errors a user understands, written so that a file appears whole or not at all.
 
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DataError } from '../errors.ts';
+import { systemLock } from './system-lock.ts';
 
 /** What goes into a file: bytes, text as UTF-8, or a function that makes it piece by piece. */
 export type Contents = Uint8Array | string | ((append: (bytes: Uint8Array) => Promise<void>) => Promise<void>);
@@ -18,16 +19,14 @@ export type Contents = Uint8Array | string | ((append: (bytes: Uint8Array) => Pr
  */
 export async function writeFileAtomic(path: string, contents: Contents): Promise<void> {
   const target = await resolveTarget(path);
-  // In the same folder, because a rename is atomic only within one file system. The name does not grow with the target's.
-  const temporary = join(dirname(target), `.fisher-ood-${randomBytes(6).toString('hex')}.tmp`);
+  let temporary: string | undefined;
   let handle: FileHandle | undefined;
-  let created = false;
   const bytes = typeof contents === 'string' ? new TextEncoder().encode(contents) : contents;
   let size = typeof bytes === 'function' ? 0 : bytes.length;
   try {
-    handle = await open(temporary, 'wx');
-    created = true;
-    const opened = handle;
+    const made = await openTemporary(dirname(target));
+    ({ temporary, handle } = made);
+    const opened = made.handle;
     if (typeof bytes === 'function') {
       await bytes(async (piece) => {
         size += piece.length;
@@ -37,18 +36,46 @@ export async function writeFileAtomic(path: string, contents: Contents): Promise
       await opened.writeFile(bytes);
     }
     await handle.sync(); // before the rename: otherwise a power cut could leave the new name with an empty file
-    await handle.close();
-    handle = undefined;
     await rename(temporary, target);
-    created = false;
+    temporary = undefined;
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(`${path}: cannot write ${size} bytes: ${reasonOf(error, dirname(path))}`, { cause: error });
   } finally {
     await handle?.close().catch(() => undefined);
-    if (created) await unlink(temporary).catch(() => undefined);
+    if (temporary !== undefined) await unlink(temporary).catch(() => undefined);
   }
   await syncFolder(dirname(target));
+}
+
+/**
+ * In the same folder as what it becomes, because a rename is atomic only within one file system; the name does not grow with that of the
+ * target. It is locked while it is written: see `removeAbandoned`.
+ */
+async function openTemporary(folder: string): Promise<{ temporary: string; handle: FileHandle }> {
+  for (;;) {
+    const temporary = join(folder, `.fisher-ood-${randomBytes(6).toString('hex')}.tmp`);
+    const handle = await open(temporary, 'wx');
+    const kept = systemLock(handle.fd) !== false && (await pathKind(temporary)) === 'file';
+    if (kept) return { temporary, handle };
+    await handle.close(); // taken for abandoned before it was locked
+  }
+}
+
+/** Deletes temporary files of `writeFileAtomic` whose process was killed, which are those that nobody has locked. */
+export async function removeAbandoned(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((entry) => /^\.fisher-ood-[0-9a-f]{12}\.tmp$/.test(entry))) {
+    const handle = await open(join(folder, name), 'r+').catch(() => undefined);
+    if (!handle) continue;
+    try {
+      if ((await handle.stat()).isFile() && systemLock(handle.fd) === true) await unlink(join(folder, name));
+    } catch {
+      // it is only in the way
+    } finally {
+      await handle.close();
+    }
+  }
 }
 
 /** Renames a file, its content on the disk before its new name is: a power cut leaves the whole file or none. Throws what the system does. */
@@ -113,13 +140,13 @@ const reasons: Readonly<Record<string, string>> = {
   ERR_INVALID_ARG_VALUE: 'the path is not a valid file name',
 };
 
-function codeOf(error: unknown): string | undefined {
+export function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** The path that the rename should replace: `path` with links followed. Refuses anything but a regular file or nothing. */
-async function resolveTarget(path: string): Promise<string> {
+export async function resolveTarget(path: string): Promise<string> {
   let target: string;
   try {
     target = await realpath(path);

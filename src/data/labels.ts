@@ -15,9 +15,7 @@ import { select } from './transforms.ts';
  */
 export async function withLabels(data: Dataset, path: string, wanted: string): Promise<Dataset> {
   const name = `${data.name}{${wanted}}`;
-  // The second form: features of the same examples may come in several kinds, as train-logmel32-images-idx3-ubyte.gz.
-  const candidates = [/images-idx3/, /[^/-]+-images-idx3/].map((from) => path.replace(from, 'labels-idx1'));
-  const labelPath = candidates.find((candidate) => candidate !== path && existsSync(candidate));
+  const [labelPath] = labelPaths(path);
   if (labelPath === undefined) {
     throw new DataError(`${name}: has no labels beside it, expected a file such as train-labels-idx1-ubyte.gz`);
   }
@@ -31,6 +29,13 @@ export async function withLabels(data: Dataset, path: string, wanted: string): P
   const indices = Uint32Array.from(labels.data, (_, i) => i).filter((i) => keep(Number(labels.data[i])));
   const labelled = fingerprintOf(Uint8Array.from(labels.data)); // the same pictures with other labels are another set
   return select(data, indices, `{${wanted}}`, `{${wanted} of ${labelled}}`);
+}
+
+/** The labels' file; nothing where there is none. */
+export function labelPaths(path: string): readonly string[] {
+  // The second form: features of the same examples may come in several kinds, as train-logmel32-images-idx3-ubyte.gz.
+  const candidates = [/images-idx3/, /[^/-]+-images-idx3/].map((from) => path.replace(from, 'labels-idx1'));
+  return candidates.filter((candidate) => candidate !== path && existsSync(candidate)).slice(0, 1);
 }
 
 function parseLabels(wanted: string, name: string): (label: number) => boolean {

@@ -8,8 +8,8 @@ import type { Dataset } from './dataset.ts';
 import { pathKind } from './files.ts';
 import { openFolder } from './folder.ts';
 import { openIdx } from './idx.ts';
-import { type DataDirs, findKnown, knownNames, knownSets, samplePath } from './known.ts';
-import { withLabels } from './labels.ts';
+import { type DataDirs, findKnown, knownNames, knownSets, locate, samplePath } from './known.ts';
+import { labelPaths, withLabels } from './labels.ts';
 import { openMat } from './matlab.ts';
 import { openNpy, openNpz } from './npz.ts';
 import { openParquet } from './parquet.ts';
@@ -57,6 +57,21 @@ export async function openData(spec: string, options: OpenOptions = {}): Promise
   const split = detail ?? 'test';
   const files = await findKnown(name, split, options);
   return files.length === 1 ? openPath(files[0]!, `${name}:${split}`, options) : openCifar10(files, `${name}:${split}`);
+}
+
+/** The files or folders that `openData` reads for this; none for sets that are made. */
+export async function pathsOf(spec: string, options: DataDirs = {}): Promise<readonly string[]> {
+  const [, inner = spec] = /^(.*)(?:\[\d+:\d+\]|\{[\d,-]+\})$/s.exec(spec) ?? [];
+  if (inner !== spec) {
+    const paths = await pathsOf(inner, options);
+    return spec.endsWith('}') ? [...paths, ...paths.flatMap(labelPaths)] : paths;
+  }
+  const [name = '', split = 'test'] = spec.split(':');
+  if (/^(constant|noise)(:|$)/.test(spec)) return [];
+  const sample = samplePath(name);
+  if (sample !== undefined) return [sample];
+  if (!Object.hasOwn(knownSets, name)) return [spec];
+  return Object.hasOwn(knownSets[name]!.files, split) ? (locate(name, split, options) ?? []) : [];
 }
 
 /** The examples whose label is among `wanted`. */

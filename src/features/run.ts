@@ -1,7 +1,7 @@
 // A model and a data set in, a file with the feature table out: resumed where a killed run stopped, whole or not at all.
 
 import { rm } from 'node:fs/promises';
-import { type Dataset, originHash } from '../data/index.ts';
+import { type Claim, claimFile, type Dataset, during, originHash } from '../data/index.ts';
 import { DataError } from '../errors.ts';
 import { type Extractor, type Rows, wholeGroups } from './extractor.ts';
 import { firstLine, openPartial, type Partial, partialTables, type RunKey, readPartial } from './partial.ts';
@@ -14,6 +14,8 @@ export interface FeatureRun {
   readonly rows?: Rows;
   /** .parquet, .npz or .json. Rows that are done are kept in `${out}.partial` until the table is complete. */
   readonly out: string;
+  /** Of `out`, where it was claimed before, see `claimFile`. Left out: it is claimed here. */
+  readonly claim?: Claim;
   readonly onProgress?: (progress: FeatureProgress) => void;
 }
 
@@ -36,12 +38,17 @@ export interface FeatureResult {
 }
 
 /**
- * Computes the table and writes it, in memory that does not grow with the data where `out` is a Parquet file. A `.partial` file of the same model, data, seed and range is continued; one of anything
- * else is refused with a DataError, since it may hold hours of work.
+ * Computes the table and writes it, in memory that does not grow with the data where `out` is a Parquet file. A `.partial` file
+ * of the same model, examples and seed is continued; one of anything else is refused with a DataError, since it may hold hours of work, and
+ * so is a second run with this `out` while the first goes on.
  */
 export async function runFeatures(run: FeatureRun): Promise<FeatureResult> {
+  tableFormatOf(run.out); // refuses an unknown ending before the work, not after it
+  return run.claim ? runClaimed(run) : during(await claimFile(run.out), () => runClaimed(run));
+}
+
+async function runClaimed(run: FeatureRun): Promise<FeatureResult> {
   const { extractor, data, out } = run;
-  tableFormatOf(out); // refuses an unknown ending before the work, not after it
   const { start, end } = wholeGroups(data, extractor.group, run.rows ?? {});
   const path = `${out}.partial`;
   const head = extractor.head(data, start);

@@ -13,6 +13,7 @@ import {
   prepare,
   readFileBytes,
   reasonOf,
+  removeAbandoned,
   select,
   take,
   writeFileAtomic,
@@ -80,6 +81,7 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
     throw new DataError(`--data-dir ${options.dataDir}: there is no such folder, expected one with data sets`);
   }
   for (const folder of ['models', 'features', 'stages']) await makeFolder(join(out, folder));
+  await removeAbandoned(join(out, 'stages')); // the other two are claimed where they are written to
 
   const open = (spec: string, shape: readonly number[]) =>
     openData(spec, { like: shape, seed, ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }) });

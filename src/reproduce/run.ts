@@ -1,7 +1,7 @@
 // A preset in; all experiments of the paper out, as one page and one file of numbers.
 
 import { join } from 'node:path';
-import { writeFileAtomic } from '../data/index.ts';
+import { claimFolder, during, writeFileAtomic } from '../data/index.ts';
 import { escapeHtml, pageHtml } from '../report/index.ts';
 import { ablations } from './ablations.ts';
 import { chi2 } from './chi2.ts';
@@ -27,9 +27,14 @@ const experiments = [paradox, mainTables, fisher, chi2, correlation, invariance,
 
 /**
  * Runs all experiments of a preset in `out`: models/, features/ and stages/ keep what is done, so a run that was stopped goes on; report.html
- * and results.json are written at the end. Both follow from preset, data and seed alone: they hold no times and no paths.
+ * and results.json are written at the end. Both follow from preset, data and seed alone: they hold no times and no paths. A second run in `out`
+ * while the first goes on is refused with a DataError.
  */
 export async function reproduce(preset: Preset, options: LabOptions): Promise<Reproduction> {
+  return during(await claimFolder(options.out), () => reproduceClaimed(preset, options));
+}
+
+async function reproduceClaimed(preset: Preset, options: LabOptions): Promise<Reproduction> {
   const lab = await openLab(preset, options);
   const outcomes: Outcome[] = [];
   for (const experiment of experiments) outcomes.push(await experiment(lab));

@@ -1,6 +1,8 @@
 export {
   builtInModel,
+  checkInfo,
   differences,
+  infoFile,
   loadModel,
   type Model,
   type ModelInfo,

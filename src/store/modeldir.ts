@@ -68,7 +68,7 @@ export interface Model extends ScoringModel {
   readonly arch: Architecture<unknown>;
 }
 
-const infoFile = 'model.json';
+export const infoFile = 'model.json';
 const weightsFile = 'weights.safetensors';
 
 export async function writeInfo(dir: string, info: ModelInfo): Promise<void> {
@@ -86,9 +86,14 @@ export async function readInfo(dir: string): Promise<ModelInfo> {
     if (error instanceof SyntaxError) throw new ModelError(`${path}: not JSON: ${error.message}`);
     throw error;
   }
-  const parsed = infoSchema.safeParse(json);
-  if (!parsed.success) throw new ModelError(`${path}: ${z.prettifyError(parsed.error)}`);
-  return parsed.data;
+  return checkInfo(json, path);
+}
+
+/** What a model.json must be. Throws a ModelError that begins with `where` and names the place in it. */
+export function checkInfo(value: unknown, where: string): ModelInfo {
+  const parsed = infoSchema.safeParse(value);
+  if (!parsed.success) throw new ModelError(`${where}: ${z.prettifyError(parsed.error)}`);
+  return value as ModelInfo; // as it stands: its keys keep their order
 }
 
 /**

@@ -4,8 +4,9 @@ import { existsSync } from 'node:fs';
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Dataset } from '../data/dataset.ts';
-import { readFileBytes, writeFileAtomic } from '../data/files.ts';
-import { ModelError } from '../errors.ts';
+import { readFileBytes, reasonOf, writeFileAtomic } from '../data/files.ts';
+import { type Claim, claimFolder, during, modelFiles } from '../data/output.ts';
+import { DataError, ModelError } from '../errors.ts';
 import { Arena, inputsOf, type Value } from '../graph/index.ts';
 import { lower } from '../lower/index.ts';
 import {
@@ -22,7 +23,9 @@ import { sessionCache } from '../runtime/cache.ts';
 import { feedsFor } from '../runtime/feeds.ts';
 import { openSession } from '../runtime/node.ts';
 import {
+  checkInfo,
   differences,
+  infoFile,
   type ModelInfo,
   readInfo,
   readSafetensors,
@@ -53,6 +56,8 @@ export interface TrainOptions {
   /** Examples of the shape info.data under 'x'. The last examples (5 %, at most 1,000) are held out for validation. */
   readonly data: Dataset;
   readonly dir: string;
+  /** Of `dir`, where it was claimed before, see `claimFolder`. Left out: it is claimed here. */
+  readonly claim?: Claim;
   readonly threads?: number;
   /** Steps between checkpoints; default 200. */
   readonly checkpointEvery?: number;
@@ -80,11 +85,19 @@ interface State {
 /**
  * Runs to info.training.steps. The order of examples and all noise follow from the seed and the step, so a run that was
  * killed and resumed is the run that was not. Learning rate: linear warm-up, then a cosine to 0. Returns the last report.
+ *
+ * `dir` is this run's from its first checkpoint on: one that is refused, or diverges before, leaves nothing behind. Throws a ModelError for a
+ * folder that holds something else, a DataError where it cannot be written to or another process trains in it.
  */
 export async function train(options: TrainOptions): Promise<Progress | undefined> {
-  const { info, arch, data, dir } = options;
+  return options.claim ? trainClaimed(options) : during(await claimFolder(options.dir), () => trainClaimed(options));
+}
+
+async function trainClaimed(options: TrainOptions): Promise<Progress | undefined> {
+  const { arch, data, dir } = options;
+  const info = checkInfo(options.info, `${options.info.arch} on ${data.name}`);
   const { batch, steps, seed, ema } = info.training;
-  await claim(dir, info);
+  await checkFolder(dir, info);
   const held = Math.min(1000, Math.floor(data.length / 20));
   const length = data.length - held;
   if (length < batch) throw new ModelError(`${data.name}: ${length} training examples do not fill a batch of ${batch}`);
@@ -140,7 +153,8 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
       });
       const loss = outputs.loss!.data[0]!;
       if (!Number.isFinite(loss) || !Number.isFinite(outputs.gradientNorm!.data[0]!)) {
-        throw new ModelError(`training diverged at step ${t}: the loss is ${loss}; try a smaller learning rate`);
+        const kept = existsSync(join(dir, checkpointFile)) ? ` in another folder than ${dir}, or delete that` : '';
+        throw new ModelError(`training diverged at step ${t}: the loss is ${loss}; try a smaller learning rate${kept}`);
       }
       const mean = outputs.nextMean?.data;
       state = {
@@ -153,6 +167,7 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
       };
       since.loss += loss;
       if (t % every === 0 || t === steps) {
+        if (!existsSync(join(dir, infoFile))) await writeInfo(dir, info);
         const valid = await validate(options, unflatten(layout, state.mean ?? state.theta, state.weights), length);
         last = await report(options, state.step, since, valid);
         await writeCheckpoint(dir, layout, state);
@@ -207,7 +222,10 @@ async function report(
   };
   options.onProgress?.(progress);
   const { examplesPerSecond: _speed, secondsLeft: _left, ...kept } = progress;
-  await appendFile(join(options.dir, logFile), `${JSON.stringify(kept)}\n`);
+  const path = join(options.dir, logFile);
+  await appendFile(path, `${JSON.stringify(kept)}\n`).catch((error: unknown) => {
+    throw new DataError(`${path}: cannot add a line: ${reasonOf(error, options.dir)}`, { cause: error });
+  });
   return progress;
 }
 
@@ -309,9 +327,15 @@ async function readCheckpoint(
   };
 }
 
-/** Takes the directory for this run, or checks that what it holds is this run. */
-async function claim(dir: string, info: ModelInfo): Promise<void> {
-  if (!existsSync(join(dir, 'model.json'))) return writeInfo(dir, info);
+/** Checks that the folder holds this run, or none. */
+async function checkFolder(dir: string, info: ModelInfo): Promise<void> {
+  if (!existsSync(join(dir, infoFile))) {
+    const other = modelFiles.find((name) => existsSync(join(dir, name)));
+    if (other === undefined) return;
+    throw new ModelError(
+      `${dir}: holds ${other} but no ${infoFile}, so it is not of a training run; give another folder`,
+    );
+  }
   const different = differences(await readInfo(dir), info);
   if (different.length > 0) {
     throw new ModelError(

@@ -157,7 +157,7 @@ describe('features', () => {
   it('says before the work that it cannot write there', async () => {
     const { code, stderr } = await runCli('features', model, ...data, '--out', join(folder.path, 'none', 'x.npz'));
     expect(code).toBe(1);
-    expect(stderr).toMatch(/x\.npz\.partial: cannot write: no such file or folder/);
+    expect(stderr).toMatch(/x\.npz: cannot write: no such file or folder/);
     expect((await runCli('features', model, ...data, '--out', 'x.csv')).code).toBe(2);
   });
 });
