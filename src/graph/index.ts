@@ -15,7 +15,7 @@ export {
   type Requirement,
   reachable,
   requirementsOf,
-  type Value,
+  Value,
   type ValueType,
 } from './value.ts';
 export { verify } from './verify.ts';

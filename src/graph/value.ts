@@ -41,7 +41,7 @@ export class Value implements ValueType {
   readonly lead: Lead;
   readonly source: Source;
 
-  /** Only an Arena makes values. */
+  /** Only an Arena makes values of a graph. */
   constructor(arena: Arena, id: number, type: ValueType, lead: Lead, source: Source) {
     this.arena = arena;
     this.id = id;

@@ -49,6 +49,8 @@ export interface FileInput {
   readonly dtype: DType;
   /** Sizes, or names of sizes that are free. */
   readonly shape: readonly (number | string)[] | undefined;
+  /** A sequence of tensors: of a loop's body alone. */
+  readonly sequence?: boolean;
 }
 
 export interface FileGraph {
@@ -191,6 +193,7 @@ function attrOf(a: AttributeProto, where: string, ctx: Context): FileAttr {
 
 function inputOf(v: ValueInfoProto, ctx: Context): FileInput {
   const type = v.type?.value;
+  if (type?.case === 'sequenceType') return { name: v.name, dtype: 'float', shape: undefined, sequence: true };
   if (type?.case !== 'tensorType') throw new ModelError(`${ctx.name}: input '${v.name}' is not a tensor`);
   const shape = type.value.shape?.dim.map((d, axis) => {
     // Exporters write 0 or -1 for a size that they do not know.

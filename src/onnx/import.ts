@@ -15,7 +15,7 @@ import {
   naming,
   operatorName,
 } from './decode.ts';
-import { type Importer, NodeContext, operators } from './operators/index.ts';
+import { type Importer, NodeContext, operators, Sequence } from './operators/index.ts';
 
 export interface ImportOptions {
   /** The output that is the loss, [n] or [n, 1]; default the only one. */
@@ -100,10 +100,15 @@ function outputOf(file: FileModel, name: string, options: ImportOptions, values:
   const wanted = options.loss ?? onlyOutput(file.graph, name);
   const output = file.graph.outputs.includes(wanted) ? values.get(wanted) : undefined;
   if (!output) throw new ModelError(`${name}: has no output '${wanted}'; it has ${file.graph.outputs.join(', ')}`);
-  if (sizeOf(output.shape) === 1) return output;
+  if (sizeOf(tensorOf(output, wanted, name).shape) === 1) return output;
   throw new ModelError(
     `${name}: output '${wanted}' is ${shapeText(output.shape)} for one example, expected one number: a loss per example; --objective makes one from other outputs`,
   );
+}
+
+function tensorOf(output: Value, key: string, name: string): Value {
+  if (!(output instanceof Sequence)) return output;
+  throw new ModelError(`${name}: output '${key}' is a sequence of tensors, expected a tensor`);
 }
 
 function onlyOutput(graph: FileGraph, name: string): string {
@@ -187,6 +192,8 @@ class ImportState implements Importer {
 
   #input(v: FileInput): Value {
     const { normal = [], uniform = [], constants = {}, feed } = this.#options;
+    if (v.sequence)
+      throw new ModelError(`${this.#name}: input '${v.name}' is a sequence of tensors, expected a tensor`);
     if (!v.shape) throw new ModelError(`${this.#name}: input '${v.name}' declares no shape`);
     const shape = v.shape.map((d, axis) => {
       if (axis === 0) return 1; // the batch
@@ -212,7 +219,7 @@ class ImportState implements Importer {
       output: (k, asked) => {
         const key = asked ?? outputs[k];
         const v = key === undefined || !outputs.includes(key) ? undefined : values.get(key);
-        if (v) return v;
+        if (v) return tensorOf(v, key!, this.#name);
         throw new ModelError(
           `${this.#name}: has no output ${asked ? `'${asked}'` : k + 1}; it has ${outputs.join(', ')}`,
         );

@@ -15,6 +15,7 @@ import {
   TensorProtoSchema,
   TensorShapeProto_DimensionSchema,
   TensorShapeProtoSchema,
+  TypeProto_SequenceSchema,
   TypeProto_TensorSchema,
   TypeProtoSchema,
   toBinary,
@@ -86,6 +87,17 @@ export function value(name: string, elemType: number, dims?: readonly (number | 
   return create(ValueInfoProtoSchema, {
     name,
     type: create(TypeProtoSchema, { value: { case: 'tensorType', value: type } }),
+  });
+}
+
+/** An input or output that is a sequence of tensors. */
+export function sequenceValue(name: string, elemType: number) {
+  const element = create(TypeProto_TensorSchema, { elemType });
+  const elem = create(TypeProtoSchema, { value: { case: 'tensorType', value: element } });
+  const value = create(TypeProto_SequenceSchema, { elemType: elem });
+  return create(ValueInfoProtoSchema, {
+    name,
+    type: create(TypeProtoSchema, { value: { case: 'sequenceType', value } }),
   });
 }
 

@@ -1,7 +1,7 @@
 // What the import of one node sees: its operands as values of the graph, its attributes, and ways to refuse it.
 
 import { GraphError } from '../../errors.ts';
-import type { Arena, DType, Value } from '../../graph/index.ts';
+import { type Arena, type DType, Value } from '../../graph/index.ts';
 import { type Shape, shapeText } from '../../tensor/shape.ts';
 import type { FileAttr, FileGraph, FileNode, FileTensor } from '../decode.ts';
 
@@ -9,6 +9,16 @@ import type { FileAttr, FileGraph, FileNode, FileTensor } from '../decode.ts';
 export type Operator = (ctx: NodeContext) => Value | readonly Value[];
 
 export type Operators = Readonly<Record<string, Operator>>;
+
+/** A sequence of tensors, whose length is known at import. It stands where a value stands between nodes, but is none: `in` refuses it. */
+export class Sequence extends Value {
+  readonly elements: readonly Value[];
+
+  constructor(arena: Arena, elements: readonly Value[]) {
+    super(arena, -1, { shape: [], dtype: 'int' }, 'none', { kind: 'constant', data: new Float64Array(1) });
+    this.elements = elements;
+  }
+}
 
 /** What only the whole import knows. */
 export interface Importer {
@@ -39,13 +49,24 @@ export class NodeContext {
     return this.importer.opset;
   }
 
-  /** Operand i, which must be there. */
+  /** Operand i, which must be there and be a tensor. */
   in(i: number): Value {
-    return this.#inputs[i] ?? this.refuse(`operand ${i} is missing`);
+    return this.maybe(i) ?? this.refuse(`operand ${i} is missing`);
   }
 
   maybe(i: number): Value | undefined {
-    return this.#inputs[i];
+    const v = this.#inputs[i];
+    return v instanceof Sequence ? this.refuse(`operand ${i} is a sequence of tensors, expected a tensor`) : v;
+  }
+
+  /** Operand i, a tensor or a sequence: for what hands on what it gets. */
+  any(i: number): Value {
+    return this.#inputs[i] ?? this.refuse(`operand ${i} is missing`);
+  }
+
+  sequence(i: number): readonly Value[] {
+    const v = this.any(i);
+    return v instanceof Sequence ? v.elements : this.refuse(`operand ${i} is a tensor, expected a sequence of tensors`);
   }
 
   get inputs(): readonly Value[] {

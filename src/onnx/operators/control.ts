@@ -26,7 +26,7 @@ function loop(ctx: NodeContext): Value[] {
   const most = ctx.maybeKnown(0)?.[0] ?? Number.POSITIVE_INFINITY;
   let going = (ctx.maybeKnown(1)?.[0] ?? 1) !== 0;
   const carriedCount = ctx.count - 2;
-  let carried = Array.from({ length: Math.max(0, carriedCount) }, (_, k) => ctx.in(k + 2));
+  let carried = Array.from({ length: Math.max(0, carriedCount) }, (_, k) => ctx.any(k + 2));
   if (body.outputs.length < 1 + carried.length || body.inputs.length !== 2 + carried.length) {
     ctx.refuse(
       `a body of ${body.inputs.length} inputs and ${body.outputs.length} outputs for ${carried.length} values`,

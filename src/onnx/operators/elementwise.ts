@@ -195,6 +195,6 @@ export const elementwiseOperators: Operators = {
     const [c, a, b] = [ctx.in(0), ctx.in(1), ctx.in(2)];
     return where(c, a, b);
   },
-  Identity: unary((x) => x),
+  Identity: (ctx) => ctx.any(0),
   Dropout: (ctx) => [ctx.in(0), expand(equal(ctx.constant(0), 0), ctx.in(0).shape)],
 };

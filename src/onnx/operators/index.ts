@@ -8,6 +8,7 @@ import { linearOperators } from './linear.ts';
 import { recurrentOperators } from './recurrent.ts';
 import { reduceOperators } from './reduce.ts';
 import { selectOperators } from './select.ts';
+import { sequenceOperators } from './sequence.ts';
 import { shapeOperators } from './shape.ts';
 
 export const operators: Operators = {
@@ -18,6 +19,7 @@ export const operators: Operators = {
   ...selectOperators,
   ...recurrentOperators,
   ...attentionOperators,
+  ...sequenceOperators,
   ...controlOperators,
 };
 
@@ -46,10 +48,12 @@ export const withoutGradient: ReadonlySet<string> = new Set([
   'Or',
   'Range',
   'Round',
+  'SequenceEmpty',
+  'SequenceLength',
   'Shape',
   'Sign',
   'Size',
   'Xor',
 ]);
 
-export { type Importer, NodeContext, type Operator } from './context.ts';
+export { type Importer, NodeContext, type Operator, Sequence } from './context.ts';
