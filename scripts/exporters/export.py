@@ -1,0 +1,52 @@
+"""Exports the small models of models_*.py in every way, with right answers: FOLDER/NAME.WAY.onnx and FOLDER/NAME.check.npz.
+
+    python3 -m venv VENV && VENV/bin/pip install -r scripts/exporters/requirements.txt
+    VENV/bin/python scripts/exporters/export.py FOLDER [--only REGEX] [--fresh]
+
+What is there already is kept, so a run that was stopped goes on; --fresh exports again. Then scripts/exporters/matrix.py.
+"""
+
+import argparse
+import importlib
+import logging
+import pathlib
+import re
+import time
+
+import torch
+
+import ways
+import zoo
+
+KINDS = ("dense", "conv", "generative", "sequence", "likelihood")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--only", default="", help="models whose names match")
+    parser.add_argument("--fresh", action="store_true", help="export again what is there")
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
+    for kind in KINDS:
+        importlib.import_module(f"models_{kind}")
+    for name in zoo.ZOO:
+        if not re.search(args.only, name):
+            continue
+        if args.fresh:
+            for old in args.folder.glob(f"{name}.*"):
+                old.unlink()
+        start = time.monotonic()
+        module, inputs = zoo.build(name)
+        answers = args.folder / f"{name}.check.npz"
+        if not answers.exists():
+            ways.write_answers(answers, module, inputs)
+        ways.export_all(name, module, inputs, args.folder)
+        failed = [path.suffixes[0][1:] for path in args.folder.glob(f"{name}.*.failed")]
+        print(f"{name}  {time.monotonic() - start:.1f} s{'  not exported: ' + ', '.join(failed) if failed else ''}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Runs fisher-ood check over what export.py wrote, and prints a matrix of model and way; --write puts it into docs/exporters.md.
+
+    npm run build && python scripts/exporters/matrix.py FOLDER [--only REGEX] [--write]
+
+Needs Python alone. A cell is one of
+    exact            every parameter under its name, every norm and loss as PyTorch's in float64, to float32's rounding
+    exact, k folded  the same, but k parameters are not in the file; fisher-ood names them
+    exact, k lost    the same, but fisher-ood does not know of the k: the file says nothing
+    refused          fisher-ood takes none of it, and says why
+    WRONG            a number that is not PyTorch's, or a layer that is no parameter
+    –                PyTorch does not export it so
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+WAYS = ("fixed", "dynamic", "unoptimised", "torchscript")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DOC = ROOT / "docs" / "exporters.md"
+MARKS = ("<!-- matrix: written by scripts/exporters/matrix.py -->", "<!-- end of the matrix -->")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--only", default="", help="models whose names match")
+    parser.add_argument("--write", action="store_true", help="put the matrix into docs/exporters.md")
+    parser.add_argument("--again", default="", help="check again only cells that match, such as WRONG; take the others from the last run")
+    args = parser.parse_args()
+    kept_path = args.folder / "cells.json"
+    kept = json.loads(kept_path.read_text()) if kept_path.exists() else {}
+    names = sorted(path.name.removesuffix(".check.npz") for path in args.folder.glob("*.check.npz"))
+    cells = {}
+    for name in names:
+        for way in WAYS:
+            old = kept.get(f"{name}.{way}")
+            skip = not re.search(args.only, name) or (args.again and old is not None and not re.search(args.again, old))
+            cell = old if skip else check(args.folder, name, way)
+            if cell is None:
+                continue
+            cells[f"{name}.{way}"] = cell
+            if not skip:
+                print(f"{name}  {way}  {cell}", flush=True)
+        kept_path.write_text(json.dumps({**kept, **cells}, indent=0))
+    matrix = markdown(names, cells)
+    print(matrix)
+    if args.write:
+        text = DOC.read_text()
+        before, rest = text.split(MARKS[0])
+        DOC.write_text(f"{before}{MARKS[0]}\n\n{matrix}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+
+
+def check(folder, name, way):
+    """The cell of a file; None where export.py has not been there yet."""
+    path = folder / f"{name}.{way}.onnx"
+    if not path.exists():
+        return "–" if (folder / f"{name}.{way}.failed").exists() else None
+    command = ["node", ROOT / "bin" / "fisher-ood.js", "check", path, folder / f"{name}.check.npz", "--json"]
+    cache = {"FISHER_OOD_CACHE": ""}  # no graphs kept: every file is read once
+    run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **cache}, timeout=600)
+    if not run.stdout.strip():
+        return f"refused: {reason(run.stderr, path)}"
+    return verdict(json.loads(run.stdout.strip().splitlines()[-1]))
+
+
+def verdict(found):
+    layers = collections.defaultdict(list)
+    for layer in found["layers"]:
+        layers[layer["verdict"]].append(layer["name"])
+    folded = set(found.get("folded", []))
+    wrong = [f"{layer} differs" for layer in layers["differs"]] + [f"{layer} is no parameter" for layer in layers["extra"]]
+    if wrong:
+        return f"WRONG: {some(wrong)}"
+    if found["nllError"] > 1e-3:
+        return f"WRONG: the loss, by {found['nllError']:.0e}"
+    missing = layers["missing"] + layers["folded"]
+    named, lost = [m for m in missing if m in folded], [m for m in missing if m not in folded]
+    parts = [f"{len(named)} folded ({some(named)})"] * bool(named) + [f"{len(lost)} lost ({some(lost)})"] * bool(lost)
+    return ", ".join(["exact", *parts])
+
+
+def some(names, most=6):
+    return ", ".join(names[:most]) + (f", … {len(names) - most} more" if len(names) > most else "")
+
+
+def reason(stderr, path):
+    lines = [line for line in stderr.splitlines() if line.strip() and "onnxruntime" not in line]
+    text = " ".join(lines).replace(f"{path}: ", "").replace(str(path), "the file").removeprefix("fisher-ood: ")
+    return text[:200] or "nothing was said"
+
+
+def kind(cell):
+    return "WRONG" if cell.startswith("WRONG") else "refused" if cell.startswith("refused") else (
+        "–" if cell == "–" else "exact, lost" if " lost" in cell else "exact, folded" if " folded" in cell else "exact")
+
+
+def markdown(names, cells):
+    """Counts, then a line a model, then notes: what stands behind a cell that is not simply exact."""
+    rows = [[name, *(cells.get(f"{name}.{way}", "") for way in WAYS)] for name in names]
+    kinds = ("exact", "exact, folded", "exact, lost", "refused", "WRONG", "–")
+    counts = {way: collections.Counter(kind(row[1 + i]) for row in rows if row[1 + i]) for i, way in enumerate(WAYS)}
+    lines = [f"| of {len(names)} models | {' | '.join(kinds[:-1])} | not exported by PyTorch |", f"|{' --- |' * 7}"]
+    lines += [f"| {way} | {' | '.join(str(counts[way][k]) for k in kinds)} |" for way in WAYS]
+    lines += ["", f"| model | {' | '.join(WAYS)} |", f"|{' --- |' * 5}"]
+    notes = []
+    for name, *row in rows:
+        lines.append(f"| {name} | {' | '.join(short(cell) for cell in row)} |")
+        said = {}
+        for way, cell in zip(WAYS, row):
+            if kind(cell) not in ("exact", "–") and cell:
+                said.setdefault(cell, []).append(way)
+        notes += [f"- {name}, {' and '.join(ways)}: {escaped(cell)}" for cell, ways in said.items()]
+    return "\n".join([*lines, "", *notes, ""])
+
+
+def short(cell):
+    if ":" in cell:
+        return cell.split(":")[0]
+    return re.sub(r" \([^)]*\)", "", cell)
+
+
+def escaped(text):
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+if __name__ == "__main__":
+    main()
