@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type FormatName, formatNames, makeFile, type Outcome, tryFile } from './fuzz-child.ts';
+import { type FormatName, formatNames, makeFile, type Outcome, tryFile } from './fuzz/index.ts';
 
 const SECONDS = 5;
 const START_SECONDS = 60;

@@ -2,7 +2,8 @@
 // in a process that may hang or crash, is `npm run fuzz`.
 
 import { describe, expect, it } from 'vitest';
-import { formatNames, makeFile, tryFile } from '../scripts/fuzz-child.ts';
+import type { Format } from '../scripts/fuzz/format.ts';
+import { formatNames, formats, makeFile, tryFile } from '../scripts/fuzz/index.ts';
 
 const [COUNT, SEED] = [300, 4];
 
@@ -18,7 +19,8 @@ describe.each(formatNames)('%s', (format) => {
     expect(findings).toEqual([]);
     // Damage that is never seen, or always, would test nothing.
     expect(kinds.read).toBeGreaterThan(COUNT / 50);
-    expect(kinds.refused).toBeGreaterThan(COUNT / 4);
+    const { tolerant = false }: Format = formats[format];
+    if (!tolerant) expect(kinds.refused).toBeGreaterThan(COUNT / 4);
   });
 
   it('is damaged in the same way for the same seed', async () => {

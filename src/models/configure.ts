@@ -16,11 +16,19 @@ export function parseConfig<T>(model: string, schema: z.ZodType<T>, input: unkno
   throw new ModelError(`${model} configuration: ${issues.join('; ')}`);
 }
 
-/** Throws ModelError unless data is [c, h, w] with h and w divisible by `by`. */
+/** What an image may have; more would not be read either. */
+const [MAX_CHANNELS, MAX_PIXELS] = [64, 2 ** 24];
+
+/** Throws ModelError unless data is [c, h, w] of sizes that can be, with h and w divisible by `by`. */
 export function requireDivisible(what: string, data: Shape, by: number): void {
   const [c, h, w] = data;
   if (data.length !== 3 || !c || !h || !w) {
     throw new ModelError(`${what} needs images of shape [channels, height, width], got [${data.join(', ')}]`);
+  }
+  if (c > MAX_CHANNELS || h * w > MAX_PIXELS) {
+    throw new ModelError(
+      `${what} needs images of at most ${MAX_CHANNELS} channels and ${MAX_PIXELS} pixels, got [${data.join(', ')}]`,
+    );
   }
   if (h % by === 0 && w % by === 0) return;
   const padded = Math.ceil(Math.max(h, w) / by) * by;
@@ -29,4 +37,12 @@ export function requireDivisible(what: string, data: Shape, by: number): void {
   );
 }
 
-export const positive = (fallback: number) => z.number().int().positive().default(fallback);
+/** A width or another size; what is larger could not be meant, and would be built for minutes before it fails. */
+export const positive = (fallback: number) => z.int().positive().max(MAX_WIDTH).default(fallback);
+export const MAX_WIDTH = 2 ** 16;
+
+/** How often a part is repeated: each time is many nodes of the graph. */
+export const depth = (fallback: number) => z.int().positive().max(1000).default(fallback);
+
+/** Components of a mixture. A single one's weight could never have a gradient. */
+export const components = (fallback: number) => z.int().min(2).max(1000).default(fallback);

@@ -46,7 +46,7 @@ import { shared } from './scopes.ts';
 
 const schema = z.strictObject({
   channels: positive(32),
-  multipliers: z.array(z.number().int().positive()).min(1).default([1, 2, 4]),
+  multipliers: z.array(z.int().positive().max(256)).min(1).max(16).default([1, 2, 4]),
   groups: positive(8),
   steps: positive(1000),
   schedule: z.enum(['linear', 'cosine']).default('linear'),

@@ -30,13 +30,13 @@ import {
 } from '../ops/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { parseConfig, positive, requireDivisible } from './configure.ts';
+import { depth, parseConfig, positive, requireDivisible } from './configure.ts';
 import { conv2d, perChannel } from './layers.ts';
 import { diagonal, identity, inverse, matrix, multiply, plu, randomRotation } from './linalg.ts';
 import type { Architecture, Weights } from './model.ts';
 import type { Init, Scope } from './scope.ts';
 
-const schema = z.strictObject({ levels: positive(3), steps: positive(8), hidden: positive(64) });
+const schema = z.strictObject({ levels: depth(3), steps: depth(8), hidden: positive(64) });
 
 /** L levels of K steps; `hidden` channels in the coupling nets. */
 export type GlowConfig = z.output<typeof schema>;

@@ -43,5 +43,5 @@ export type ArchitectureName = keyof typeof architectures;
 /** The architecture of this name, its configuration's type forgotten (pass it only what `configure` returned). */
 export function architecture(name: string): Architecture<unknown> {
   if (Object.hasOwn(architectures, name)) return architectures[name as ArchitectureName];
-  throw new ModelError(`no architecture '${name}'; there are ${Object.keys(architectures).join(', ')}`);
+  throw new ModelError(`no architecture '${name.slice(0, 80)}'; there are ${Object.keys(architectures).join(', ')}`);
 }

@@ -131,3 +131,36 @@ it('says what is wrong with a configuration', () => {
   );
   expect(glow.configure({}, [1, 32, 32])).toEqual({ levels: 3, steps: 8, hidden: 64 });
 });
+
+describe('settings that nobody can mean are refused before anything is built', () => {
+  const keys = Object.entries(SMALL).flatMap(([name, { config }]) =>
+    Object.keys(config).map((key) => [name as ArchitectureName, key] as const),
+  );
+
+  it.each(keys)('%s: %s', (name, key) => {
+    const { config, data } = SMALL[name];
+    const started = performance.now();
+    for (const size of [1e9, 2 ** 32, 2 ** 53 - 1]) {
+      const value = Array.isArray((config as Record<string, unknown>)[key]) ? [1, size] : size;
+      expect(() => architecture(name).configure({ ...config, [key]: value }, data)).toThrow(
+        new RegExp(`^${name} configuration: ${key}.*: Too big`),
+      );
+    }
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+
+  it.each(Object.keys(SMALL) as ArchitectureName[])('%s: the shape of its data', (name) => {
+    const { config, data } = SMALL[name];
+    for (const axis of data.keys()) {
+      const vast = data.map((d, i) => (i === axis ? 2 ** 32 : d));
+      expect(() => architecture(name).configure(config, vast)).toThrow(/needs (images of at most|sequences of 2 to)/);
+    }
+  });
+
+  it('more weights than fit into a file', () => {
+    const config = architecture('vae').configure({ hidden: 2 ** 16 }, [1, 8, 8]);
+    expect(() => collectSpecs((scope) => void architecture('vae').loss(config, [1, 8, 8], scope))).toThrow(
+      'the model would have more than 536870912 weights, with ',
+    );
+  });
+});

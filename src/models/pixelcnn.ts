@@ -6,16 +6,16 @@ import { ModelError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
 import { neg, reduceSum } from '../ops/index.ts';
 import { causalFeatures, LEAST_SIZE, pixelOutputs, rasterSampler } from './causal.ts';
-import { parseConfig, positive, requireDivisible } from './configure.ts';
+import { components, depth, parseConfig, positive, requireDivisible } from './configure.ts';
 import type { Architecture } from './model.ts';
 import { logisticMixturePixels, type PixelDistribution, softmaxPixels } from './pixels.ts';
 import type { Scope } from './scope.ts';
 
 const schema = z.strictObject({
-  layers: positive(8),
+  layers: depth(8),
   channels: positive(32),
   output: z.enum(['logistic', 'softmax']).default('logistic'),
-  mixtures: z.int().min(2).default(5), // the weight of a single component could never have a gradient
+  mixtures: components(5),
 });
 
 /** Gated layers of so many channels per stack; a mixture of `mixtures` logistics, or a softmax over 256 values. */

@@ -6,7 +6,7 @@ import type { Value } from '../graph/index.ts';
 import { dequantise } from '../objectives/index.ts';
 import { add, neg, reduceSum, reshape } from '../ops/index.ts';
 import { causalFeatures, pixelOutputs, rasterSampler } from './causal.ts';
-import { parseConfig, positive, requireDivisible } from './configure.ts';
+import { components, depth, parseConfig, positive, requireDivisible } from './configure.ts';
 import type { Architecture } from './model.ts';
 import { logisticMixturePixels } from './pixels.ts';
 import type { Scope } from './scope.ts';
@@ -15,9 +15,9 @@ import { decoderFeatures, drawLatent, encoder, posteriorKl } from './vae.ts';
 const schema = z.strictObject({
   latent: positive(64),
   hidden: positive(32),
-  layers: positive(3),
+  layers: depth(3),
   channels: positive(32),
-  mixtures: z.int().min(2).default(5), // the weight of a single component could never have a gradient
+  mixtures: components(5),
 });
 
 /** The VAE's sizes (see vae.ts), then the causal layers on top of its decoder, and the logistics that each pixel is a mixture of. */

@@ -42,11 +42,21 @@ export function shared(scope: Scope): Scope {
   return below('', scope);
 }
 
-/** What a model asks its scope for, in order. */
+/** Numbers that a model may have: as many as fit into an ONNX file, 2 GiB. */
+const MAX_NUMBERS = 2 ** 29;
+
+/** What a model asks its scope for, in order. Throws ModelError where that is more than 2^29 numbers in all. */
 export function collectSpecs(build: (scope: Scope) => void): ParamSpec[] {
   const arena = new Arena();
   const specs: ParamSpec[] = [];
+  let numbers = 0;
   const collect = (spec: ParamSpec) => {
+    numbers += sizeOf(spec.shape);
+    if (!(numbers <= MAX_NUMBERS)) {
+      throw new ModelError(
+        `the model would have more than ${MAX_NUMBERS} weights, with '${spec.name}' of ${shapeText(spec.shape)}`,
+      );
+    }
     specs.push(spec);
     return arena.param(spec.name, spec.shape, { trainable: spec.trainable });
   };

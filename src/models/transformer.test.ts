@@ -125,7 +125,7 @@ describe('transformer', () => {
 
   it('refuses images and widths that its heads do not share', () => {
     expect(() => transformer.configure({}, [1, 28, 28])).toThrowErrorMatchingInlineSnapshot(
-      `[ModelError: transformer needs sequences of at least 2 bytes, of shape [length], got [1, 28, 28]]`,
+      `[ModelError: transformer needs sequences of 2 to 8192 bytes, of shape [length], got [1, 28, 28]]`,
     );
     expect(() => transformer.configure({ width: 100, heads: 3 }, [8])).toThrowErrorMatchingInlineSnapshot(
       `[ModelError: transformer: a width of 100 is not divisible by 3 heads]`,

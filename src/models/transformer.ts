@@ -20,17 +20,19 @@ import {
   transpose,
   zeroPad,
 } from '../ops/index.ts';
-import { parseConfig, positive } from './configure.ts';
+import { depth, parseConfig, positive } from './configure.ts';
 import { fanIn, layerNorm, linear } from './layers.ts';
 import type { Architecture } from './model.ts';
 import type { Init, Scope } from './scope.ts';
 
-const schema = z.strictObject({ layers: positive(4), width: positive(128), heads: positive(4) });
+const schema = z.strictObject({ layers: depth(4), width: positive(128), heads: positive(4) });
 
 /** Blocks; size of the residual stream (four times as wide within a block's second half); attention heads. */
 export type TransformerConfig = z.output<typeof schema>;
 
 const BYTES = 256;
+/** The mask of what comes before has as many numbers as this squared. */
+const MAX_LENGTH = 2 ** 13;
 
 export const transformer: Architecture<TransformerConfig> = {
   name: 'transformer',
@@ -38,9 +40,9 @@ export const transformer: Architecture<TransformerConfig> = {
 
   configure(input, data) {
     const config = parseConfig('transformer', schema, input);
-    if (data.length !== 1 || data[0]! < 2) {
+    if (data.length !== 1 || data[0]! < 2 || data[0]! > MAX_LENGTH) {
       throw new ModelError(
-        `transformer needs sequences of at least 2 bytes, of shape [length], got [${data.join(', ')}]`,
+        `transformer needs sequences of 2 to ${MAX_LENGTH} bytes, of shape [length], got [${data.join(', ')}]`,
       );
     }
     if (config.width % config.heads !== 0) {

@@ -129,12 +129,15 @@ export async function writeWeights(dir: string, weights: Weights): Promise<void>
  */
 export async function loadModel(dir: string, scoring: Readonly<Record<string, unknown>> = {}): Promise<Model> {
   const info = await readInfo(dir);
-  const arch = architecture(info.arch);
-  const config = arch.configure(info.config, info.data);
+  const { arch, config } = inFile(join(dir, infoFile), () => {
+    const found = architecture(info.arch);
+    return { arch: found, config: found.configure(info.config, info.data) };
+  });
   const path = join(dir, weightsFile);
   const bytes = await readFileBytes(path);
   const weights = readSafetensors(bytes, path);
-  for (const { name, shape } of collectSpecs((scope) => void arch.loss(config, info.data, scope))) {
+  const specs = inFile(join(dir, infoFile), () => collectSpecs((scope) => void arch.loss(config, info.data, scope)));
+  for (const { name, shape } of specs) {
     const found = weights[name];
     if (!found || !sameShape(found.shape, shape)) {
       throw new ModelError(
@@ -146,6 +149,19 @@ export async function loadModel(dir: string, scoring: Readonly<Record<string, un
   const identity = JSON.stringify({ arch: info.arch, config, data: info.data, scoring: scorer?.scoring });
   const hash = createHash('sha256').update(identity).update(bytes).digest('hex');
   return builtInModel({ ...info, config }, weights, hash, scoring);
+}
+
+/** What `work` throws about a file's content, with the file's name, and short however long the names in it are. */
+function inFile<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    const { message } = error;
+    throw new ModelError(`${path}: ${message.length > 1000 ? `${message.slice(0, 1000)}…` : message}`, {
+      cause: error,
+    });
+  }
 }
 
 /** A model of a built-in architecture. `info.config` is what the architecture's `configure` returned. */
