@@ -6,7 +6,8 @@ import { formatResults } from '../eval/index.ts';
 import { fitAndEvaluate } from '../experiment/index.ts';
 import { overviewSvg, reportHtml } from '../report/index.ts';
 import type { Command } from './command.ts';
-import { featureOptions, openFor, openModel } from './models.ts';
+import { featureOptions, noiseOf, noiseOptions, openFor, openModel } from './models.ts';
+import { failOnOdd, oddOf, sayOdd } from './not-finite.ts';
 import { openImages, text } from './options.ts';
 import { reportOf } from './reporting.ts';
 import { endProgress, print, say } from './terminal.ts';
@@ -26,6 +27,7 @@ export const demoCommand: Command = {
   options: {
     out: { type: 'string', value: 'FILE', about: 'the HTML page (default fisher-ood-demo.html)' },
     model: { type: 'string', value: 'MODEL', about: 'another model of 32×32 grey images in place of the shipped one' },
+    ...noiseOptions,
     overview: { type: 'string', value: 'FILE', about: 'also write the two central figures as one SVG' },
   },
   positionals: 0,
@@ -54,7 +56,7 @@ export const demoCommand: Command = {
         { name: 'constant', data: constant! },
         { name: 'noise', data: noise! },
       ],
-      featureOptions(options, [1, 5]),
+      featureOptions(options, [1, 5], { noise: noiseOf(values) }),
     );
     endProgress();
     const content = await reportOf(
@@ -68,5 +70,8 @@ export const demoCommand: Command = {
     if (overview !== undefined) await writeFileAtomic(overview, overviewSvg(content));
     print(options.json ? JSON.stringify({ results: result.rows }) : formatResults(result.rows));
     say(`\nFigures: ${out}`);
+    const odd = [result.inSet, ...result.oodSets].flatMap(({ name, tables }) => tables.flatMap((t) => oddOf(t, name)));
+    sayOdd(odd);
+    failOnOdd(odd);
   },
 };

@@ -1,13 +1,15 @@
 // fisher-ood eval: a detector, in-distribution data and out-of-distribution sets in; AUROC, AUPR and FPR out.
 
 import { writeFileAtomic } from '../data/index.ts';
-import { overlapsFit } from '../detectors/index.ts';
+import { sharedWithFit } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
-import { formatResults } from '../eval/index.ts';
+import { checkSetNames, formatResults } from '../eval/index.ts';
 import { evaluateDetector } from '../experiment/index.ts';
+import { leftOver } from '../features/index.ts';
 import { reportHtml } from '../report/index.ts';
 import type { Command } from './command.ts';
 import { featureOptions, modelPlace, openDetector, openFor } from './models.ts';
+import { failOnOdd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { openDataset, required, text, texts, wholes } from './options.ts';
 import { reportOf } from './reporting.ts';
 import { endProgress, print, say } from './terminal.ts';
@@ -17,7 +19,8 @@ export const evalCommand: Command = {
   about: 'Measures how well the detectors tell in-distribution data from other data sets.',
   details: [
     'AUROC with a 95 % bootstrap interval, average precision, and the share of out-of-distribution inputs accepted where 95 % of the\n' +
-      'in-distribution ones are; for every detector, set and fitted group size.',
+      'in-distribution ones are; for every detector, set and fitted group size. Inputs that the detector was fitted on, inputs whose\n' +
+      'norms are not finite and inputs that fill no group are named.',
   ],
   examples: ["eval detector.json --in 'fashion-mnist:test[5000:10000]' --ood mnist=mnist:test --ood noise=noise:1000"],
   options: {
@@ -38,6 +41,7 @@ export const evalCommand: Command = {
   async run([path], values, options) {
     const pairs = texts(values, 'ood').map(parsePair);
     if (pairs.length === 0) throw new UsageError('--ood NAME=DATA is needed at least once');
+    checkNames(pairs.map(({ name }) => name));
     const { detector, model } = await openDetector(path!, values);
     const known = detector.groups.map((g) => g.group);
     const groups = wholes(values, 'group', 1) ?? known;
@@ -50,26 +54,54 @@ export const evalCommand: Command = {
     const oodSets = await Promise.all(
       pairs.map(async ({ name, spec }) => ({ name, data: await openFor(model, spec, options, raw.shapes.x) })),
     );
-    const result = await evaluateDetector(
-      model,
-      detector,
-      inSet,
-      oodSets,
-      featureOptions(options, groups, detector.seed),
-    );
+    checkNames([inSet.name, ...pairs.map(({ name }) => name)]);
+    const keys = { seed: detector.seed, noise: detector.noise ?? ('place' as const) };
+    const result = await evaluateDetector(model, detector, inSet, oodSets, featureOptions(options, groups, keys));
     endProgress();
-    if (result.inSet.tables.some((table) => overlapsFit(detector, table))) {
-      say('Warning: some of the in-distribution inputs are among those the detector was fitted on');
+    const all = [result.inSet, ...result.oodSets];
+    const again = all.flatMap(({ name, tables }) => {
+      const fittedOn = Math.max(...tables.map((table) => sharedWithFit(detector, table)));
+      return fittedOn === 0 ? [] : [{ set: name, examples: fittedOn }];
+    });
+    for (const { set, examples } of again) {
+      const kind = set === inSet.name ? 'the in-distribution inputs' : `the inputs of ${set}`;
+      say(`Warning: some of ${kind} are among those the detector was fitted on: ${examples}`);
     }
+    const left = all.flatMap(({ name, data }) =>
+      groups.flatMap((group) => {
+        const examples = leftOver(data, group);
+        sayLeftOver(name, group, examples);
+        return examples.length === 0 ? [] : [{ set: name, group, examples }];
+      }),
+    );
+    const odd = all.flatMap(({ name, tables }) => tables.flatMap((table) => oddOf(table, name)));
+    sayOdd(odd);
     const report = text(values, 'report');
     if (report !== undefined) {
       const command = `fisher-ood eval ${path} --in ${required(values, 'in')} …`;
       await writeFileAtomic(report, reportHtml(await reportOf(model, result, `${inSet.name} and others`, command)));
       say(`Wrote ${report}`);
     }
-    print(options.json ? JSON.stringify({ results: result.rows }) : formatResults(result.rows));
+    if (options.json) {
+      const more = {
+        ...(again.length === 0 ? {} : { fittedOn: again }),
+        ...(left.length === 0 ? {} : { leftOver: left }),
+        ...(odd.length === 0 ? {} : { notFinite: odd.map(({ what: _, ...where }) => where) }),
+      };
+      print(JSON.stringify({ results: result.rows, ...more }));
+    } else print(formatResults(result.rows));
+    failOnOdd(odd);
   },
 };
+
+/** As `checkSetNames`, before the work. */
+function checkNames(names: readonly string[]): void {
+  try {
+    checkSetNames(names);
+  } catch (error) {
+    throw new UsageError(`--ood: ${error instanceof Error ? error.message : error} (the first set is that of --in)`);
+  }
+}
 
 function parsePair(pair: string): { name: string; spec: string } {
   const at = pair.indexOf('=');

@@ -1,9 +1,10 @@
 // fisher-ood features: a model and data in, a feature table on disk out.
 
 import { UsageError } from '../errors.ts';
-import { openExtractor, runFeatures, shardRows, tableFormatOf } from '../features/index.ts';
+import { leftOver, openExtractor, runFeatures, shardRows, tableFormatOf } from '../features/index.ts';
 import type { Command } from './command.ts';
-import { modelOptions, openFor, openModel } from './models.ts';
+import { modelOptions, noiseOf, noiseOptions, openFor, openModel } from './models.ts';
+import { failOnOdd, type Odd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { extractorOptions, limited, required, text, whole } from './options.ts';
 import { endProgress, pace, print, progressLine, say, throttled } from './terminal.ts';
 
@@ -12,7 +13,8 @@ export const featuresCommand: Command = {
   about: 'Computes the negative log-likelihood and the squared gradient norm of every layer, for every input.',
   details: [
     'FILE ends in .parquet, .npz or .json and holds nll [n], in nats, and the squared norms [n, L]. A run that was stopped or\n' +
-      'killed goes on from FILE.partial when it is called again.',
+      'killed goes on from FILE.partial when it is called again. Inputs whose norms are not finite are named and have NaN (JSON:\n' +
+      'null) in FILE; the exit code is then 1. Inputs that fill no group at the end are named too.',
   ],
   examples: [
     'features models/glow-fashion-mnist --data mnist:test --out mnist.parquet',
@@ -28,6 +30,7 @@ export const featuresCommand: Command = {
     },
     shard: { type: 'string', value: 'i/n', about: 'only the i-th of n parts of the data' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
+    ...noiseOptions,
     ...modelOptions,
   },
   positionals: 1,
@@ -46,8 +49,10 @@ export const featuresCommand: Command = {
     const shard = parseShard(text(values, 'shard'));
     const model = await openModel(path!, values);
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
-    const extractor = await openExtractor(model, { ...extractorOptions(options), group, seed: options.seed });
+    const noise = noiseOf(values);
+    const extractor = await openExtractor(model, { ...extractorOptions(options), group, seed: options.seed, noise });
     try {
+      const odd: Odd[] = [];
       const { rows, names, examplesPerSecond, resumed } = await runFeatures({
         extractor,
         data,
@@ -57,11 +62,21 @@ export const featuresCommand: Command = {
         onProgress: throttled((p) =>
           progressLine(`${p.done}/${p.of} examples  ${pace(p.examplesPerSecond, p.secondsLeft)}`),
         ),
+        onNotFinite: (table) => odd.push(...oddOf(table)),
       });
       endProgress();
       if (resumed > 0) say(`${resumed} examples had been done before`);
-      if (options.json) print(JSON.stringify({ n: rows, names, out, examplesPerSecond }));
-      else print(`${out}: ${rows} rows of ${names.length} layers, ${examplesPerSecond.toFixed(0)} examples/s`);
+      const left = shard && shard.index < shard.count ? [] : leftOver(data, group);
+      sayLeftOver(data.name, group, left);
+      sayOdd(odd);
+      if (options.json) {
+        const more = {
+          ...(left.length === 0 ? {} : { leftOver: left }),
+          ...(odd.length === 0 ? {} : { notFinite: odd.map(({ index }) => index) }),
+        };
+        print(JSON.stringify({ n: rows, names, out, examplesPerSecond, ...more }));
+      } else print(`${out}: ${rows} rows of ${names.length} layers, ${examplesPerSecond.toFixed(0)} examples/s`);
+      failOnOdd(odd);
     } finally {
       await extractor.dispose();
     }

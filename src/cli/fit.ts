@@ -2,8 +2,20 @@
 
 import { fitDetectors, writeDetector } from '../detectors/index.ts';
 import { featuresOf } from '../experiment/index.ts';
+import { leftOver } from '../features/index.ts';
 import type { Command } from './command.ts';
-import { featureOptions, modelOptions, modelRecipe, openFor, openModel, placeFrom } from './models.ts';
+import { droppedIn, droppedLines } from './dropped.ts';
+import {
+  featureOptions,
+  modelOptions,
+  modelRecipe,
+  noiseOf,
+  noiseOptions,
+  openFor,
+  openModel,
+  placeFrom,
+} from './models.ts';
+import { oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { limited, required, whole, wholes } from './options.ts';
 import { endProgress, print } from './terminal.ts';
 
@@ -12,7 +24,8 @@ export const fitCommand: Command = {
   about: 'Fits the detectors on in-distribution data that the model was not trained on.',
   details: [
     'All detectors are fitted, for every group size asked for. DATA[i:j] takes examples i to j - 1 of a data set, so that one half\n' +
-      'can be fitted on and the other evaluated.',
+      'can be fitted on and the other evaluated. Layers that a detector cannot use, and inputs that fill no group at the end, are\n' +
+      'named. Inputs whose norms are not finite are refused.',
   ],
   examples: [
     "fit models/glow-fashion-mnist --data 'fashion-mnist:test[0:5000]' --out detector.json",
@@ -23,6 +36,11 @@ export const fitCommand: Command = {
     out: { type: 'string', value: 'FILE', about: 'the detector file, JSON' },
     group: { type: 'string', value: 'B,…', about: 'group sizes (default 1,5)' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
+    'skip-not-finite': {
+      type: 'boolean',
+      about: 'leave out inputs whose norms are not finite, in place of refusing them',
+    },
+    ...noiseOptions,
     ...modelOptions,
   },
   positionals: 1,
@@ -34,13 +52,30 @@ export const fitCommand: Command = {
     const groups = wholes(values, 'group', 1) ?? [1, 5];
     const model = await openModel(path!, values);
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
-    const [tables] = await featuresOf(model, [{ name: data.name, data }], featureOptions(options, groups));
+    const keys = { noise: noiseOf(values) };
+    const [tables] = await featuresOf(model, [{ name: data.name, data }], featureOptions(options, groups, keys));
     endProgress();
+    const odd = tables!.flatMap((table) => oddOf(table));
+    sayOdd(odd);
     const recipe = { model: placeFrom(out, path!), ...modelRecipe(values) };
-    const detector = fitDetectors(tables!, { recipe });
+    const detector = fitDetectors(tables!, { recipe, leaveOut: values['skip-not-finite'] === true });
     await writeDetector(out, detector);
-    const fitted = detector.groups.map(({ group, n, detectors }) => ({ group, n, detectors: Object.keys(detectors) }));
-    if (options.json) print(JSON.stringify({ out, groups: fitted }));
-    else for (const f of fitted) print(`${out}: B = ${f.group}: ${f.detectors.join(', ')} fitted on ${f.n} groups`);
+    const fitted = detector.groups.map((entry) => {
+      const left = leftOver(data, entry.group);
+      sayLeftOver(data.name, entry.group, left);
+      return {
+        group: entry.group,
+        n: entry.n,
+        detectors: Object.keys(entry.detectors),
+        ...(left.length === 0 ? {} : { leftOver: left }),
+        ...(entry.leftOut === undefined ? {} : { notFinite: entry.leftOut }),
+        ...droppedIn(entry),
+      };
+    });
+    if (options.json) return print(JSON.stringify({ out, groups: fitted }));
+    for (const f of fitted) {
+      print(`${out}: B = ${f.group}: ${f.detectors.join(', ')} fitted on ${f.n} groups`);
+      for (const line of droppedLines(f.dropped ?? {})) print(`  ${line}`);
+    }
   },
 };

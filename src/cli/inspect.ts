@@ -1,6 +1,7 @@
 // fisher-ood inspect: a model in; its inputs, parameters and how each norm will be computed out.
 
 import { existsSync } from 'node:fs';
+import { readDetector } from '../detectors/index.ts';
 import { ModelError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
 import { normGraph } from '../features/index.ts';
@@ -8,13 +9,15 @@ import { inputsOf, nameOf } from '../graph/index.ts';
 import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
 import { summariseOnnx } from '../store/index.ts';
 import type { Command } from './command.ts';
-import { modelOptions, openModel } from './models.ts';
+import { droppedIn, droppedLines } from './dropped.ts';
+import { modelOptions, modelRecipe, openModel } from './models.ts';
 import { whole } from './options.ts';
 import { print } from './terminal.ts';
 
 export const inspectCommand: Command = {
-  synopsis: 'MODEL',
-  about: 'Lists inputs, parameters, and how the norm of each will be computed at what cost.',
+  synopsis: 'MODEL | DETECTOR.json',
+  about:
+    'Lists inputs, parameters, and how the norm of each will be computed at what cost; or what a detector was fitted on.',
   details: [
     'Plans: direct (the product of activations and cotangents, then its norm), gram (from two Gram matrices, without the gradient),\n' +
       'gradient (a gradient that passes through other operations). Costs are multiplications per example beyond the backward pass.',
@@ -24,6 +27,8 @@ export const inspectCommand: Command = {
   positionals: 1,
 
   async run([path], values, options) {
+    if (path!.toLowerCase().endsWith('.json') && Object.keys(modelRecipe(values)).length === 0)
+      return inspectDetector(path!, options.json);
     const group = whole(values, 'group', 1) ?? 1;
     const model = await openModel(path!, values).catch((error: unknown) => explain(path!, options.json, error));
     const { graph, norms, names } = normGraph(model.loss());
@@ -61,6 +66,35 @@ export const inspectCommand: Command = {
     print(`about ${(memory.perExample / 2 ** 20).toFixed(1)} MiB for each example, batches of ${result.batch}`);
   },
 };
+
+/** What a detector was fitted on, and which layers its detectors do without. */
+async function inspectDetector(path: string, json: boolean): Promise<void> {
+  const { model, data, seed, noise, names, groups, recipe } = await readDetector(path);
+  const fitted = groups.map((entry) => ({
+    group: entry.group,
+    n: entry.n,
+    detectors: Object.keys(entry.detectors),
+    ...(entry.leftOut === undefined ? {} : { notFinite: entry.leftOut }),
+    ...droppedIn(entry),
+  }));
+  const result = {
+    model,
+    data: data.name,
+    seed,
+    noise: noise ?? 'place',
+    layers: names.length,
+    groups: fitted,
+    recipe,
+  };
+  if (json) return print(JSON.stringify(result));
+  print(`${path}: fitted on ${data.name} with model ${model.slice(0, 12)}, ${names.length} layers`);
+  print(`seed ${seed}, noise by ${result.noise}`);
+  for (const { group, n, detectors, notFinite = [], dropped = {} } of fitted) {
+    print(`B = ${group}: ${detectors.join(', ')} fitted on ${n} groups`);
+    if (notFinite.length > 0) print(`  without ${notFinite.length} groups that are not finite`);
+    for (const line of droppedLines(dropped)) print(`  ${line}`);
+  }
+}
 
 /** Says what an ONNX file holds and what stops it, before the error goes on. */
 async function explain(path: string, json: boolean, error: unknown): Promise<never> {

@@ -2,11 +2,12 @@
 
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, relative, resolve, sep } from 'node:path';
-import { asPixels, type Dataset, isPreparation, prepare, rename } from '../data/index.ts';
+import { type Dataset, isPreparation } from '../data/index.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { readDetector } from '../detectors/index.ts';
 import { DataError, ModelError, UsageError } from '../errors.ts';
 import type { CompareProgress, FeatureOptions } from '../experiment/index.ts';
+import { asModelTakes, type NoiseKey } from '../features/index.ts';
 import { loadModel, loadOnnx, type Model, parseObjective, type ScoringModel } from '../store/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import {
@@ -61,6 +62,23 @@ export const modelOptions: Options = {
   ),
   params: { type: 'string', value: 'REGEX', about: 'ONNX: the parameters whose norms are wanted (default: all)' },
 };
+
+/** What an example's noise is told by. */
+export const noiseOptions: Options = {
+  'noise-by': {
+    type: 'string',
+    value: 'KEY',
+    about: 'what tells the noise of an input: its content (default) or its index in the data',
+  },
+};
+
+export function noiseOf(values: Values): NoiseKey {
+  const value = text(values, 'noise-by') ?? 'content';
+  if (value !== 'content' && value !== 'index') {
+    throw new UsageError(`--noise-by is '${value}', expected content or index`);
+  }
+  return value;
+}
 
 /** What of a command line a detector file keeps, so that `score` and `eval` read the model in the same way. */
 type Recipe = Readonly<Record<string, unknown>>;
@@ -156,22 +174,16 @@ function parseRegex(source: string): RegExp {
   }
 }
 
-/**
- * A DATA argument as the model takes it: images prepared, a single array under the name of the model's input. `like`: image
- * shape of synthetic sets before preparation.
- */
+/** A DATA argument as the model takes it, see `asModelTakes`. `like`: image shape of synthetic sets before preparation. */
 export async function openFor(
   model: ScoringModel,
   spec: string,
   options: RunOptions,
   like?: readonly number[],
 ): Promise<Dataset> {
-  const [[name, shape], ...others] = Object.entries(model.inputs) as [[string, Shape], ...[string, Shape][]];
+  const [shape] = Object.values(model.inputs) as [Shape, ...Shape[]];
   const opened = await openDataset(spec, options, shape.length === 1 ? shape : (like ?? shape)); // text: windows as long as the model's
-  const data = model.pixels && opened.shapes.x ? asPixels(opened) : opened; // built-in models take raw pixels
-  const prepared = model.preparation && isPreparation(model.preparation) ? prepare(data, model.preparation) : data;
-  const [only, ...more] = Object.keys(data.shapes);
-  return others.length === 0 && more.length === 0 && only !== name ? rename(prepared, only!, name) : prepared;
+  return asModelTakes(model, opened);
 }
 
 /** A detector file and the model it was fitted with: of --model, or where the file says it is. */
@@ -242,14 +254,19 @@ function placeBeside(detector: string, stored: string): string {
   return places.find((place) => existsSync(place)) ?? places[0]!;
 }
 
-export function featureOptions(options: RunOptions, groups: readonly number[], seed = options.seed): FeatureOptions {
+export function featureOptions(
+  options: RunOptions,
+  groups: readonly number[],
+  keys: { readonly seed?: number; readonly noise?: NoiseKey | 'place' } = {},
+): FeatureOptions {
   const show = throttled((p: CompareProgress) => {
     const speed = pace(p.examplesPerSecond, (p.of - p.done) / p.examplesPerSecond);
     progressLine(`${p.name}, B = ${p.group}: ${p.done}/${p.of}  ${speed}`);
   });
   return {
     groups,
-    seed,
+    seed: options.seed,
+    ...keys,
     ...extractorOptions(options),
     onProgress: show,
   };

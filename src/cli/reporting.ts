@@ -2,6 +2,7 @@
 
 import { scoreTable } from '../detectors/index.ts';
 import type { Comparison, SetFeatures } from '../experiment/index.ts';
+import { finiteRows } from '../features/index.ts';
 import type { ImageTile, ReportContent, ReportSet } from '../report/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -34,12 +35,14 @@ export async function reportOf(
 }
 
 async function reportSet(comparison: Comparison, set: SetFeatures): Promise<ReportSet> {
-  const { name, tables, data } = set;
-  const table = tables.find((t) => t.group === 1);
+  const { name, data } = set;
+  const tables = set.tables.map(finiteRows);
+  const table = set.tables.find((t) => t.group === 1);
   const scored = table && scoreTable(comparison.detector, table, ['layer-norms'])[0];
   const [c, , w] = data.shapes.x ?? [];
   if (!table || !scored || !w || (c !== 1 && c !== 3)) return { name, tables };
-  const order = [...scored.scores.keys()].sort((a, b) => scored.scores[b]! - scored.scores[a]!);
+  const ranked = [...scored.scores.keys()].filter((row) => !Number.isNaN(scored.scores[row]));
+  const order = ranked.sort((a, b) => scored.scores[b]! - scored.scores[a]!);
   const tiles = async (rows: readonly number[]): Promise<ImageTile[]> => {
     const { arrays } = await data.gather(rows.map((row) => table.meta.start + row));
     const { data: pixels, shape } = arrays.x!;

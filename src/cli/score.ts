@@ -1,11 +1,23 @@
 // fisher-ood score: a detector and data in; for every input its score, p-value and verdict out.
 
-import { detectorNamed, explain, scoreTable, verdicts } from '../detectors/index.ts';
+import type { Dataset } from '../data/index.ts';
+import {
+  type DetectorFile,
+  type DetectorName,
+  detectorNamed,
+  explain,
+  type FittedGroup,
+  type NormalParams,
+  scoreTable,
+  verdicts,
+} from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
-import { openExtractor, wholeGroups } from '../features/index.ts';
+import { type FeatureTable, notFinite, openExtractor, wholeGroups } from '../features/index.ts';
 import type { Command } from './command.ts';
+import { droppedLines } from './dropped.ts';
 import { openDetector, openFor } from './models.ts';
+import { failOnOdd, type Odd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { extractorOptions, limited, positive, required, text, whole } from './options.ts';
 import { endProgress, pace, print, printPart, progressLine, say, throttled } from './terminal.ts';
 
@@ -14,7 +26,9 @@ export const scoreCommand: Command = {
   about: 'Tells for every input how surprising it is and whether it is out of distribution.',
   details: [
     'The p-value is the share of in-distribution inputs that are at least as surprising; an input is called out of distribution\n' +
-      'where it is at most --fpr. Higher scores are more out of distribution.',
+      'where it is at most --fpr. Higher scores are more out of distribution. Inputs that fill no group of B at the end are judged in\n' +
+      'smaller groups that the detector is fitted for, or named. Inputs whose norms are not finite have no verdict; the exit code\n' +
+      'is then 1.',
   ],
   examples: [
     'score detector.json --data images/',
@@ -36,77 +50,162 @@ export const scoreCommand: Command = {
     const group = whole(values, 'group', 1) ?? 1;
     const alpha = positive(values, 'fpr') ?? 0.05;
     const { detector, model } = await openDetector(path!, values);
-    const fitted = detector.groups.find((entry) => entry.group === group);
-    if (!fitted?.detectors[name]) {
+    if (!detector.groups.some((entry) => entry.group === group && entry.detectors[name])) {
       const there = detector.groups.map((g) => `B = ${g.group}: ${Object.keys(g.detectors).join(', ')}`).join('; ');
       throw new UsageError(`${path}: ${name} is not fitted for groups of ${group}; there are ${there}`);
     }
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
     const top = whole(values, 'top', 0) ?? 10;
-    const normal = fitted.detectors['layer-norms']?.params;
-    const { start, end } = wholeGroups(data, group, {});
-    const n = (end - start) / group;
+    const { parts, left } = partsOf(detector, name, data, group);
+    for (const { fitted } of parts) verdicts({ pValues: new Float64Array(), calibrationSize: fitted.n }, alpha); // refuses a rate too small
+    const n = parts.reduce((sum, part) => sum + (part.end - part.start) / part.group, 0);
+    const inputs = data.length - left.length;
     const began = performance.now();
     const show = throttled((done: number) => {
-      const speed = (1000 * done * group) / (performance.now() - began);
-      const left = ((n - done) * group) / speed;
-      progressLine(`${data.name}: ${done * group}/${n * group}  ${pace(speed, left)}`);
+      const speed = (1000 * done) / (performance.now() - began);
+      progressLine(`${data.name}: ${done}/${inputs}  ${pace(speed, (inputs - done) / speed)}`);
     });
-    let [done, outside] = [0, 0];
+    const odd: Odd[] = [];
+    const counts: Count[] = [];
+    let written = false;
+    let done = 0;
     let surprising: readonly Row[] = [];
-    // Run by run, so that a data set of any length takes no more memory than a short one.
-    const extractor = await openExtractor(model, { ...extractorOptions(options), group, seed: detector.seed });
-    try {
-      for await (const table of extractor.tables(data)) {
-        const scored = scoreTable(detector, table, [name])[0]!;
-        const out = verdicts(scored, alpha);
-        const layers = !options.json && normal ? explain(normal, table) : undefined;
-        const rows = out.map((ood, i) => ({
-          index: table.meta.start + i * group,
-          score: scored.scores[i]!,
-          pValue: scored.pValues[i]!,
-          ood,
-          why: layers ? loudest(layers, i) : '',
-        }));
-        if (options.json) {
-          const head = JSON.stringify({ detector: name, group, fpr: alpha, n, results: [] }).slice(0, -2);
-          const lines = rows.map(({ why: _, ...row }) => JSON.stringify(row)).join();
-          await printPart(done === 0 ? `${head}${lines}` : `,${lines}`);
-        } else {
-          surprising = [...surprising, ...rows].sort((a, b) => b.score - a.score).slice(0, top);
+    for (const part of parts) {
+      const normal = part.fitted.detectors['layer-norms']?.params;
+      const count = { part, out: 0, judged: 0 };
+      counts.push(count);
+      // Run by run, so that a data set of any length takes no more memory than a short one.
+      const keys = { group: part.group, seed: detector.seed, noise: detector.noise ?? ('place' as const) };
+      const extractor = await openExtractor(model, { ...extractorOptions(options), ...keys });
+      try {
+        for await (const table of extractor.tables(data, part)) {
+          const rows = rowsOf(detector, name, alpha, part, table, options.json ? undefined : normal);
+          sayOdd(oddOf(table), odd.length);
+          odd.push(...oddOf(table));
+          if (options.json) {
+            const head = JSON.stringify({ detector: name, group, fpr: alpha, n, results: [] }).slice(0, -2);
+            const lines = rows.map(({ why: _, ...row }) => JSON.stringify(row)).join();
+            await printPart(written ? `,${lines}` : `${head}${lines}`);
+            written = true;
+          } else {
+            const judged = rows.filter(({ score }) => score !== null);
+            surprising = [...surprising, ...judged].sort((a, b) => b.score! - a.score!).slice(0, top);
+          }
+          count.out += rows.filter(({ ood }) => ood).length;
+          count.judged += rows.filter(({ ood }) => ood !== null).length;
+          done += rows.length * part.group;
+          show(done);
         }
-        outside += out.filter(Boolean).length;
-        done += out.length;
-        show(done);
+      } catch (error) {
+        // What has been printed is then JSON all the same.
+        if (written) print(`],"error":${JSON.stringify(error instanceof Error ? error.message : String(error))}}`);
+        throw error;
+      } finally {
+        await extractor.dispose();
       }
-    } finally {
-      await extractor.dispose();
     }
     endProgress();
-    if (options.json) return print(']}');
-    if (surprising.length > 0) {
-      const lines = surprising.map(({ index, score, pValue, ood, why }) => [
-        String(index),
-        score.toFixed(1),
-        pValue.toPrecision(2),
-        ood ? 'out' : 'in',
-        why,
-      ]);
-      say(`The most surprising of ${data.name}:`);
-      print(alignColumns([['example', 'score', 'p', 'verdict', 'layers furthest from normal (z)'], ...lines]));
+    sayLeftOver(data.name, group, left);
+    const asked = parts[0]!.fitted.detectors[name]!.params;
+    const dropped = 'dropped' in asked ? asked.dropped : [];
+    for (const line of droppedLines({ [name]: dropped })) say(line);
+    if (options.json) {
+      const more = {
+        ...(dropped.length === 0 ? {} : { dropped }),
+        ...(left.length === 0 ? {} : { leftOver: left }),
+        ...(odd.length === 0 ? {} : { notFinite: odd.map(({ index }) => index) }),
+      };
+      const fields = Object.entries(more).map(([key, value]) => `,${JSON.stringify(key)}:${JSON.stringify(value)}`);
+      print(`]${fields.join('')}}`);
+    } else {
+      if (surprising.length > 0) {
+        say(`The most surprising of ${data.name}:`);
+        print(alignColumns([columns, ...surprising.map((row) => cells(row, group))]));
+      }
+      for (const count of counts) print(summary(count, name, alpha));
     }
-    const what = group === 1 ? 'inputs' : `groups of ${group}`;
-    print(`${outside} of ${n} ${what} out of distribution by ${name} at a false-positive rate of ${alpha}`);
+    failOnOdd(odd);
   },
 };
 
+/** A range of examples that is judged in groups of one size. */
+interface Part {
+  readonly group: number;
+  readonly start: number;
+  readonly end: number;
+  readonly fitted: FittedGroup;
+  /** Whether these are the groups that were asked for, not what is left over of them. */
+  readonly asked: boolean;
+}
+
+interface Count {
+  readonly part: Part;
+  readonly out: number;
+  readonly judged: number;
+}
+
+/**
+ * Whole groups of the size asked for, and what they leave over at the end in groups of the largest sizes that the detector is fitted for too:
+ * every input gets a verdict where there can be one. `left`: the examples for which there can be none.
+ */
+function partsOf(detector: DetectorFile, name: DetectorName, data: Dataset, group: number) {
+  const parts: Part[] = [];
+  let { start, end } = wholeGroups(data, group, {});
+  const sizes = detector.groups.filter((entry) => entry.detectors[name]).toSorted((a, b) => b.group - a.group);
+  for (const fitted of sizes.filter((entry) => entry.group <= group)) {
+    if (parts.length > 0) end = start + Math.floor((data.length - start) / fitted.group) * fitted.group;
+    if (end > start) parts.push({ group: fitted.group, start, end, fitted, asked: fitted.group === group });
+    start = end;
+  }
+  return { parts, left: Array.from({ length: data.length - start }, (_, k) => start + k) };
+}
+
 interface Row {
   readonly index: number;
-  readonly score: number;
-  readonly pValue: number;
-  readonly ood: boolean;
+  /** Where it is not the size asked for. */
+  readonly group?: number;
+  /** Null, as the next two, for inputs whose features are not finite. */
+  readonly score: number | null;
+  readonly pValue: number | null;
+  readonly ood: boolean | null;
   /** The layers that make it surprising, for people. */
   readonly why: string;
+}
+
+function rowsOf(
+  detector: DetectorFile,
+  name: DetectorName,
+  alpha: number,
+  part: Part,
+  table: FeatureTable,
+  normal: NormalParams | undefined,
+): Row[] {
+  const scored = scoreTable(detector, table, [name])[0]!;
+  const layers = normal && explain(normal, table);
+  const marked = new Set(notFinite(table));
+  return Array.from(scored.scores, (score, i) => {
+    const where = {
+      index: table.meta.start + i * part.group,
+      ...(part.asked ? {} : { group: part.group }),
+    };
+    if (marked.has(i)) return { ...where, score: null, pValue: null, ood: null, why: '' };
+    const pValue = scored.pValues[i]!;
+    const [ood] = verdicts({ ...scored, pValues: Float64Array.of(pValue) }, alpha);
+    return { ...where, score, pValue, ood: ood!, why: layers ? loudest(layers, i) : '' };
+  });
+}
+
+const columns = ['example', 'score', 'p', 'verdict', 'layers furthest from normal (z)'];
+
+function cells({ index, group, score, pValue, ood, why }: Row, asked: number): string[] {
+  const size = group === undefined || group === asked ? '' : ` (B = ${group})`;
+  return [`${index}${size}`, score!.toFixed(1), pValue!.toPrecision(2), ood ? 'out' : 'in', why];
+}
+
+function summary({ part, out, judged }: Count, name: DetectorName, alpha: number): string {
+  const what = part.group === 1 ? 'inputs' : `groups of ${part.group}`;
+  const these = part.asked ? what : `${what} left over (from example ${part.start} on)`;
+  return `${out} of ${judged} ${these} out of distribution by ${name} at a false-positive rate of ${alpha}`;
 }
 
 function loudest(

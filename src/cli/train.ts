@@ -108,7 +108,13 @@ export const trainCommand: Command = {
         ? { validBitsPerDim: last?.validBitsPerDim ?? null }
         : { validLossPerDim: last?.validLossPerDim ?? null };
     if (options.json) print(JSON.stringify({ out: dir, steps, ...held }));
-    else print(`${dir}: trained ${steps} steps, ${Object.values(held)[0]?.toFixed(3)} ${unit} held out`);
+    else {
+      const value = Object.values(held)[0];
+      const text = Number.isFinite(value)
+        ? `${value!.toFixed(3)} ${unit} held out`
+        : 'too few examples to hold any out';
+      print(`${dir}: trained ${steps} steps, ${text}`);
+    }
   },
 };
 
@@ -121,7 +127,7 @@ function defaultsOf(arch: Architecture<unknown>): string {
 function progressText(p: Progress, unit: string): string {
   const train = p.trainBitsPerDim ?? p.trainLossPerDim;
   const valid = p.validBitsPerDim ?? p.validLossPerDim;
-  const held = valid === undefined ? '' : `, ${valid.toFixed(3)} held out`;
+  const held = valid === undefined || !Number.isFinite(valid) ? '' : `, ${valid.toFixed(3)} held out`;
   const speed = pace(p.examplesPerSecond, p.secondsLeft);
   return `step ${p.step}/${p.steps}  ${train?.toFixed(3)} ${unit}${held}  ${speed}`;
 }

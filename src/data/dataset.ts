@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { DataError } from '../errors.ts';
 import { type Origin, wholeOf } from './origin.ts';
+import type { Preparation } from './prepare.ts';
 
 /** The values of one model input for n examples. `shape` is [n, ...shape of one example]; `data` is in C order. */
 export interface DataArray {
@@ -44,6 +45,8 @@ export interface Dataset {
   readonly origin: Origin;
   /** Whether 'x' holds pixels, values 0..255 as 8-bit pictures have them; other numbers may mean anything. */
   readonly pixels: boolean;
+  /** What `prepare` has done to the images; slices and selections keep it. Left out: nothing, or not known. */
+  readonly prepared?: Preparation;
   /**
    * The examples of `range` in order, in batches of `size` (the last may be smaller). A batch's arrays are the caller's to
    * keep or change. Throws a DataError for a size or range that does not fit, and for corrupt data where it is met.
@@ -63,6 +66,7 @@ export interface Source {
   readonly origin?: Origin;
   /** See `Dataset`; false where it is left out. */
   readonly pixels?: boolean;
+  readonly prepared?: Preparation | undefined;
   /** Examples start..end-1, with 0 <= start < end <= length. */
   read(start: number, end: number): Promise<Readonly<Record<string, DataArray>>>;
   /** Examples by index, each 0 <= index < length. */
@@ -71,7 +75,7 @@ export interface Source {
 
 /** A Dataset over a Source. Throws a DataError when the source has no examples. */
 export function makeDataset(source: Source): Dataset {
-  const { name, length, shapes, fingerprint, origin = wholeOf(fingerprint, length), pixels = false } = source;
+  const { name, length, shapes, fingerprint, origin = wholeOf(fingerprint, length), pixels = false, prepared } = source;
   if (length === 0) throw new DataError(`${name}: holds no examples`);
 
   async function* batches(size: number, range: Range = {}): AsyncIterable<Batch> {
@@ -94,7 +98,8 @@ export function makeDataset(source: Source): Dataset {
     return { start: 0, n: indices.length, arrays: await source.pick(indices) };
   }
 
-  return { name, length, shapes, fingerprint, origin, pixels, batches, gather };
+  const known = prepared === undefined ? {} : { prepared };
+  return { name, length, shapes, fingerprint, origin, pixels, ...known, batches, gather };
 }
 
 /** `range` with its ends filled in. Throws a DataError unless 0 <= start < end <= length: a slice is never clamped. */

@@ -32,7 +32,8 @@ export interface Preparation {
  * Throws a DataError for a step that the images do not allow, for sizes of more than 2^24 pixels, and, where they are read, for
  * whole numbers (int64) that are no pixels and would have to be averaged, and for images whose values leave float32.
  */
-export function prepare(data: Dataset, { channels, resize, filter, crop, pad: border }: Preparation): Dataset {
+export function prepare(data: Dataset, preparation: Preparation): Dataset {
+  const { channels, resize, filter, crop, pad: border } = preparation;
   for (const [step, size] of Object.entries({ resize, crop, pad: border })) {
     if (size) checkSize(data, step, size);
   }
@@ -43,7 +44,8 @@ export function prepare(data: Dataset, { channels, resize, filter, crop, pad: bo
   if (channels !== undefined) out = withChannels(out, channels);
   if (resize !== undefined) out = resized(out, resize, filter ?? 'lanczos');
   if (crop !== undefined) out = cropped(out, crop);
-  return border === undefined ? out : pad(out, border[0], border[1]);
+  if (border !== undefined) out = pad(out, border[0], border[1]);
+  return out === data ? data : { ...out, prepared: preparation }; // what did nothing will do nothing again
 }
 
 /** Whether anything would be done at all. */

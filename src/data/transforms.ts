@@ -17,6 +17,7 @@ export function take(data: Dataset, start: number, end: number): Dataset {
     length: end - start,
     shapes: data.shapes,
     pixels: data.pixels,
+    prepared: data.prepared,
     fingerprint: `${data.fingerprint}[${start}:${end}]`,
     origin: sliceOf(data.origin, start, end),
     read: (from, to) => arrays(data.batches(to - from, { start: start + from, end: start + to })),
@@ -31,6 +32,7 @@ export function select(data: Dataset, indices: Uint32Array, what: string, key = 
     length: indices.length,
     shapes: data.shapes,
     pixels: data.pixels,
+    prepared: data.prepared,
     fingerprint: data.fingerprint + key,
     origin: pickOf(data.origin, indices),
     read: async (start, end) => (await data.gather(indices.subarray(start, end))).arrays,
@@ -84,6 +86,7 @@ export function mapExamples(
     length: data.length,
     shapes,
     pixels: data.pixels,
+    prepared: what === '' ? data.prepared : undefined,
     fingerprint: what === '' ? data.fingerprint : `${data.fingerprint} ${what}`,
     origin: data.origin,
     read: async (start, end) => {

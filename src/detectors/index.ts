@@ -15,6 +15,7 @@ export {
   parseDetector,
   type Scored,
   scoreTable,
+  sharedWithFit,
 } from './file.ts';
 export type { ForestParams, IsolationTree } from './forest.ts';
 export { type DroppedLayer, type Explanation, explain, type NormalLayer, type NormalParams } from './normal.ts';

@@ -3,7 +3,7 @@
 
 import { type DetectorFile, type DetectorName, type Scored, scoreTable } from '../detectors/index.ts';
 import { DataError } from '../errors.ts';
-import type { FeatureTable } from '../features/table.ts';
+import { type FeatureTable, finiteRows } from '../features/table.ts';
 import { aurocInterval, type BootstrapOptions } from './bootstrap.ts';
 import { auprOf, aurocOf, fpr95Of, rank } from './metrics.ts';
 
@@ -52,10 +52,30 @@ export interface OodSet {
 }
 
 /**
+ * Throws a DataError unless all sets have names that tell them apart in a table and on a page: not empty, without control characters or spaces
+ * at their ends, no two the same to the eye.
+ */
+export function checkSetNames(names: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const name of names) {
+    const shown = JSON.stringify(name);
+    if (name.trim() === '') throw new DataError(`a data set is named ${shown}, expected a name`);
+    // Control characters, those that change how others are read, and line ends; none of them can be seen.
+    if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(name) || name.trim() !== name) {
+      throw new DataError(`a data set is named ${shown}, expected no control characters and no spaces at its ends`);
+    }
+    const key = name.normalize('NFKC');
+    if (seen.has(key)) throw new DataError(`two data sets are named ${shown}, expected a name of its own for each`);
+    seen.add(key);
+  }
+}
+
+/**
  * Scores everything and compares: rows by group size, then set, then detector, each in the order given. `inTables` holds
  * in-distribution features that were not fitted on (the paper: the second half of a test set; `overlapsFit` tells), one table per group
- * size; every set needs a table for each of those sizes. Throws a DataError when one is missing or there twice, and a
- * ModelError when a table does not fit the detector.
+ * size; every set needs a table for each of those sizes. Rows that are not finite have no score and are left out (`nIn` and `nOod` tell;
+ * `notFinite` names them). Throws a DataError when a table is missing or there twice or two sets have one name, and a ModelError when a table
+ * does not fit the detector.
  */
 export function evaluate(
   file: DetectorFile,
@@ -65,12 +85,13 @@ export function evaluate(
 ): EvalRow[] {
   if (inTables.length === 0) throw new DataError('no in-distribution features, expected one table per group size');
   if (oodSets.length === 0) throw new DataError('no out-of-distribution sets, expected at least 1');
+  checkSetNames(oodSets.map(({ name }) => name));
   return inTables.flatMap((inTable) => {
     const { group } = inTable;
     tableOfGroup('in-distribution', inTables, group); // refuses two tables of one size
-    const inScored = scoreTable(file, inTable);
+    const inScored = scoreTable(file, finiteRows(inTable));
     return oodSets.flatMap(({ name, tables }) => {
-      const oodScored = scoreTable(file, tableOfGroup(name, tables, group));
+      const oodScored = scoreTable(file, finiteRows(tableOfGroup(name, tables, group)));
       return inScored.map((scored, k): EvalRow => {
         const { auroc, aurocLow, aurocHigh, aupr, fpr95, nIn, nOod } = measure(
           scored.scores,

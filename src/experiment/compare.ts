@@ -2,8 +2,8 @@
 
 import type { Dataset } from '../data/index.ts';
 import { type DetectorFile, fitDetectors } from '../detectors/index.ts';
-import { type EvalRow, evaluate } from '../eval/index.ts';
-import { type Extractor, type FeatureTable, openExtractor } from '../features/index.ts';
+import { checkSetNames, type EvalRow, evaluate } from '../eval/index.ts';
+import { type Extractor, type FeatureTable, type NoiseKey, openExtractor } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 
 /** A data set under the name it has in results. */
@@ -24,6 +24,9 @@ export interface FeatureOptions {
   /** Group sizes, one table for each. */
   readonly groups: readonly number[];
   readonly seed: number;
+  /** See `ExtractorOptions`. */
+  readonly noise?: NoiseKey | 'place';
+  readonly prepared?: boolean;
   readonly batch?: number;
   readonly threads?: number;
   /** Bytes that a run may take. */
@@ -69,7 +72,10 @@ export interface Comparison {
   readonly oodSets: readonly SetFeatures[];
 }
 
-/** Figures of a fitted detector file for every group size it has (or those asked for). */
+/**
+ * Figures of a fitted detector file for every group size it has (or those asked for). Noise is that of the detector's own features, unless
+ * `options` has another.
+ */
 export async function evaluateDetector(
   model: ScoringModel,
   detector: DetectorFile,
@@ -78,7 +84,8 @@ export async function evaluateDetector(
   options: FeatureOptions,
 ): Promise<Comparison> {
   const sets = [inSet, ...oodSets];
-  const tables = await featuresOf(model, sets, options);
+  checkSetNames(sets.map(({ name }) => name));
+  const tables = await featuresOf(model, sets, { noise: detector.noise ?? 'place', ...options });
   return compared(detector, sets, tables, options.seed);
 }
 
@@ -91,6 +98,7 @@ export async function fitAndEvaluate(
   options: FeatureOptions,
 ): Promise<Comparison> {
   const sets = [inSet, ...oodSets];
+  checkSetNames(sets.map(({ name }) => name));
   const [fit, ...tables] = await featuresOf(model, [fitSet, ...sets], options);
   return compared(fitDetectors(fit!), sets, tables, options.seed);
 }

@@ -81,7 +81,7 @@ export async function compareAnswers(
   options: { readonly threads?: number } = {},
 ): Promise<Comparison> {
   const n = answers.nll.length;
-  const extractor = await openExtractor(model, { ...options, batch: n });
+  const extractor = await openExtractor(model, { ...options, batch: n, prepared: true });
   try {
     const table = await extractor.table(datasetOf(answers));
     if (rowsOf(table) !== n) throw new DataError(`the model gives ${rowsOf(table)} losses for ${n} examples`);

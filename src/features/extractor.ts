@@ -1,7 +1,8 @@
 // A model and a data set in; the negative log-likelihood and the layer-wise squared gradient norms of every group out.
 
 import type { Batch, Dataset } from '../data/index.ts';
-import { DataError, ModelError } from '../errors.ts';
+import { indexIn } from '../data/index.ts';
+import { DataError } from '../errors.ts';
 import { inputsOf } from '../graph/index.ts';
 import { chooseBatch, estimateMemory, lower, type PlanChoice } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
@@ -9,27 +10,34 @@ import { sessionCache } from '../runtime/cache.ts';
 import { feedsFor } from '../runtime/feeds.ts';
 import { openSession } from '../runtime/node.ts';
 import type { ScoringModel } from '../store/index.ts';
-import { sameShape, shapeText } from '../tensor/shape.ts';
+import { asModelTakes, type InputOptions } from './inputs.ts';
 import { normGraph } from './norms.ts';
 import { withRanges } from './ranges.ts';
-import { concatTables, type FeatureTable, type TableHead } from './table.ts';
+import { rescueOf } from './rescue.ts';
+import { concatTables, type FeatureTable, type NoiseKey, type TableHead } from './table.ts';
 
-export interface ExtractorOptions {
+export interface ExtractorOptions extends InputOptions {
   /** Examples per group, B. Default 1. */
   readonly group?: number;
   /** Examples per run, rounded down to whole groups. Default: up to 64, from a memory estimate. */
   readonly batch?: number;
   /** Bytes that a run may take, for the choice of the batch. Default: 1 GiB. */
   readonly memory?: number;
-  /** Seed of the random inputs; an example's draws depend on the seed and its index alone. Default 0. */
+  /** Seed of the random inputs. Default 0. */
   readonly seed?: number;
+  /**
+   * What an example's draws depend on beside the seed. 'content' (default): a hash of its numbers as the model takes them, so that equal inputs
+   * have equal norms wherever they stand. 'index': its index in the source that its data set was cut from. 'place': its index in the data set
+   * itself, however that was cut, as tables and detectors of before have it that do not say.
+   */
+  readonly noise?: NoiseKey | 'place';
   readonly threads?: number;
   readonly plan?: PlanChoice;
   /** Folder of the runtime's optimised graphs; default: `sessionCache()`. */
   readonly cache?: string;
 }
 
-/** Examples start .. end − 1 of a data set; what does not fill a group at the end is left out. */
+/** Examples start .. end − 1 of a data set; what does not fill a group at the end is left out: `leftOver` tells which these are. */
 export interface Rows {
   readonly start?: number;
   readonly end?: number;
@@ -47,8 +55,8 @@ export interface Extractor {
   /** What the tables of these data say of themselves, from example `start` on. With `plan` it tells whether two runs have the same rows. */
   head(data: Dataset, start: number): TableHead;
   /**
-   * Tables of consecutive groups, one per run. Results beyond the range of float32 are its largest number. Throws a DataError that names the
-   * example where one is NaN.
+   * Tables of consecutive groups, one per run. The data are made ready for the model as the command line does it (`asModelTakes`), unless they
+   * are already. What float32 cannot hold is computed again, scaled; what is not finite even so is NaN in the table (`notFinite`).
    */
   tables(data: Dataset, rows?: Rows): AsyncIterable<FeatureTable>;
   /** All of them as one table. */
@@ -58,7 +66,7 @@ export interface Extractor {
 
 /** Lowers the model's norms for batches of one size and opens a session for them. */
 export async function openExtractor(model: ScoringModel, options: ExtractorOptions = {}): Promise<Extractor> {
-  const { group = 1, seed = 0, plan = 'auto', cache = sessionCache() } = options;
+  const { group = 1, seed = 0, noise = 'content', plan = 'auto', cache = sessionCache() } = options;
   const { graph: norms, names, sizes } = normGraph(model.loss());
   const { graph, check } = withRanges(norms);
   const batch = options.batch
@@ -66,33 +74,50 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
     : chooseBatch(estimateMemory(graph, group, plan), group, options.memory);
   const inputs = inputsOf(graph);
   const bytes = encode(lower(graph, { examples: batch, group, weights: model.weights, plan }));
-  const session = await openSession(bytes, {
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
-    cache,
-  });
+  const sessionOptions = { ...(options.threads === undefined ? {} : { threads: options.threads }), cache };
+  const session = await openSession(bytes, sessionOptions);
+  const { weights } = model;
+  const rescue = rescueOf({ ...sessionOptions, group, plan, weights, loss: () => model.loss() });
   const factor = model.dims === undefined ? {} : { bitsPerDimFactor: 1 / (model.dims * Math.LN2) };
 
-  const head = (data: Dataset, start: number): TableHead => ({
-    names,
-    dims: sizes,
-    group,
-    meta: { model: model.hash, data: data.name, dataFingerprint: data.fingerprint, seed, start, ...factor },
-  });
+  const taken = new WeakMap<Dataset, Dataset>();
+  const ready = (data: Dataset): Dataset => {
+    const found = taken.get(data) ?? asModelTakes(model, data, options);
+    taken.set(data, found);
+    return found;
+  };
 
-  async function* tables(data: Dataset, rows: Rows = {}): AsyncIterable<FeatureTable> {
-    checkShape(model, data);
+  const head = (given: Dataset, start: number): TableHead => {
+    const { name, fingerprint, origin } = ready(given);
+    const keyed = noise === 'place' ? {} : { noise };
+    return {
+      names,
+      dims: sizes,
+      group,
+      meta: { model: model.hash, data: name, dataFingerprint: fingerprint, origin, seed, ...keyed, start, ...factor },
+    };
+  };
+
+  async function* tables(given: Dataset, rows: Rows = {}): AsyncIterable<FeatureTable> {
+    const data = ready(given);
     const { start, end } = wholeGroups(data, group, rows);
+    const indexOf = noise === 'index' ? indexIn(data.origin) : (i: number) => i;
     for await (const found of data.batches(batch, { start, end })) {
-      const indices = Array.from({ length: batch }, (_, i) => found.start + Math.min(i, found.n - 1));
-      const outputs = await session.run(feedsFor(inputs, filled(found, batch), indices, seed));
+      const draws =
+        noise === 'content'
+          ? { group }
+          : Array.from({ length: batch }, (_, i) => indexOf(found.start + Math.min(i, found.n - 1)));
+      const feeds = feedsFor(inputs, filled(found, batch), draws, seed);
+      const outputs = await session.run(feeds);
       check(outputs, found.n, data.name, found.start);
       const n = found.n / group;
       const table: FeatureTable = {
-        ...head(data, found.start),
+        ...head(given, found.start),
         nll: Float64Array.from(outputs.nll!.data.subarray(0, n)),
         sqNorms: Float64Array.from(outputs.sqnorm!.data.subarray(0, n * names.length)),
       };
-      yield checked(table);
+      await rescue.mend(table, feeds);
+      yield table;
     }
   }
 
@@ -114,7 +139,10 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
       }
       return concatTables(parts);
     },
-    dispose: () => session.dispose(),
+    dispose: async () => {
+      await rescue.dispose();
+      await session.dispose();
+    },
   };
 }
 
@@ -129,6 +157,12 @@ export function wholeGroups(data: Dataset, group: number, rows: Rows): { start: 
   return { start, end: start + whole };
 }
 
+/** The examples of `rows` that `wholeGroups` leaves out, at the end. */
+export function leftOver(data: Dataset, group: number, rows: Rows = {}): number[] {
+  const { start = 0, end = data.length } = rows;
+  return Array.from({ length: (end - start) % group }, (_, k) => end - ((end - start) % group) + k);
+}
+
 /** The batch with its last example repeated up to `size`: a session takes batches of one size. */
 function filled(batch: Batch, size: number): Batch {
   if (batch.n === size) return batch;
@@ -141,48 +175,4 @@ function filled(batch: Batch, size: number): Batch {
     return [name, { data: grown, shape: [size, ...shape.slice(1)] }] as const;
   });
   return { ...batch, n: size, arrays: Object.fromEntries(arrays) };
-}
-
-/** The largest float32. */
-const LARGEST = (2 - 2 ** -23) * 2 ** 127;
-
-/**
- * What overflows counts as the largest float32: an input whose gradient is that long is as far out of distribution as numbers go, and no
- * reason to give up on the others. A NaN is refused.
- */
-function checked(table: FeatureTable): FeatureTable {
-  const l = table.names.length;
-  for (let i = 0; i < table.nll.length; i++) {
-    const first = table.meta.start + i * table.group;
-    const example = table.group === 1 ? `example ${first}` : `examples ${first} to ${first + table.group - 1}`;
-    if (table.nll[i] === Infinity) table.nll[i] = LARGEST;
-    if (!Number.isFinite(table.nll[i]!)) {
-      throw new DataError(`${table.meta.data}: ${example}: the negative log-likelihood is ${table.nll[i]}`);
-    }
-    const row = table.sqNorms.subarray(i * l, (i + 1) * l);
-    for (let j = 0; j < l; j++) {
-      if (row[j] === Infinity) row[j] = LARGEST;
-      if (!Number.isFinite(row[j]!)) {
-        throw new DataError(
-          `${table.meta.data}: ${example}: the squared gradient norm of '${table.names[j]}' is ${row[j]}`,
-        );
-      }
-    }
-  }
-  return table;
-}
-
-function checkShape(model: ScoringModel, data: Dataset): void {
-  for (const [name, expected] of Object.entries(model.inputs)) {
-    const found = Object.hasOwn(data.shapes, name) ? data.shapes[name] : undefined;
-    if (!found) {
-      const there = Object.keys(data.shapes).join(', ');
-      throw new ModelError(`${data.name}: has no array '${name}', which the model takes; it has ${there}`);
-    }
-    if (!sameShape(found, expected)) {
-      throw new ModelError(
-        `${data.name}: '${name}' is ${shapeText(found)} an example, the model takes ${shapeText(expected)}`,
-      );
-    }
-  }
 }

@@ -5,7 +5,7 @@ import { type Claim, claimFile, type Dataset, during, originHash } from '../data
 import { DataError } from '../errors.ts';
 import { type Extractor, type Rows, wholeGroups } from './extractor.ts';
 import { firstLine, openPartial, type Partial, partialTables, type RunKey, readPartial } from './partial.ts';
-import { nextExample, shortHash, type TableHead } from './table.ts';
+import { type FeatureTable, nextExample, notFinite, shortHash, type TableHead } from './table.ts';
 import { tableFormatOf, writeStored } from './table-files.ts';
 
 export interface FeatureRun {
@@ -17,6 +17,8 @@ export interface FeatureRun {
   /** Of `out`, where it was claimed before, see `claimFile`. Left out: it is claimed here. */
   readonly claim?: Claim;
   readonly onProgress?: (progress: FeatureProgress) => void;
+  /** Parts of the complete table, those of an earlier run included, that hold rows which are not finite. */
+  readonly onNotFinite?: (table: FeatureTable) => void;
 }
 
 export interface FeatureProgress {
@@ -81,6 +83,7 @@ async function runClaimed(run: FeatureRun): Promise<FeatureResult> {
   const whole = await readPartial(path, line);
   const rows = (end - start) / extractor.group;
   if (whole?.rows !== rows) throw new DataError(`${path}: rows that were written are gone`);
+  for await (const table of partialTables(path, whole)) if (notFinite(table).length > 0) run.onNotFinite?.(table);
   await writeStored(out, { head: whole.head, rows, tables: () => partialTables(path, whole) });
   await rm(path, { force: true });
   return { rows, names: extractor.names, examplesPerSecond: speed, resumed: from - start };

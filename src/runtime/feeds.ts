@@ -1,8 +1,9 @@
-// What a model's inputs are fed with for given examples: pixels from the data, noise from the seed and each one's index.
+// What a model's inputs are fed with for given examples: pixels from the data, noise from the seed and each one's index or content.
 
+import { createHash } from 'node:crypto';
 import type { Batch } from '../data/dataset.ts';
 import { ModelError } from '../errors.ts';
-import { nameOf, type Value } from '../graph/index.ts';
+import { type InputKind, nameOf, type Value } from '../graph/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import type { TensorData } from './session.ts';
@@ -12,29 +13,79 @@ export function feedShape(shape: Shape, n: number): number[] {
   return [n, ...(shape[0] === 1 ? shape.slice(1) : shape)];
 }
 
+/** Draws told by the content of the examples, which come in groups of this many. */
+export interface ByContent {
+  readonly group: number;
+}
+
 /**
- * Feeds for the examples of `batch`, whose draws have the numbers `draws` (an example's index, so that its noise does not
- * depend on the batch it sits in; in training, epoch · length + index).
+ * Feeds for the examples of `batch`. What tells one example's noise from another's does not depend on the batch it sits in: `draws` are the
+ * numbers of the draws (an example's index; in training, epoch · length + index), or say that the content does. Then examples whose inputs
+ * are the same numbers have the same noise, wherever they stand; but of equal ones in one group every one has its own, the k-th the same in
+ * every group: their sum is what is measured, and noise that they shared would count as if it were the model's.
  */
 export function feedsFor(
   inputs: readonly Value[],
   batch: Batch,
-  draws: ArrayLike<number>,
+  draws: ArrayLike<number> | ByContent,
   seed: number,
 ): Record<string, TensorData> {
-  return Object.fromEntries(
-    inputs.map((input) => {
-      const name = nameOf(input);
-      const shape = feedShape(input.shape, batch.n);
-      const size = sizeOf(input.shape);
-      const from = input.source.kind === 'input' ? input.source.from : 'data';
-      if (from === 'data') return [name, fromBatch(input, batch, shape)];
-      const data = new Float32Array(batch.n * size);
-      const stream = new RandomStream(seed, name);
-      for (let i = 0; i < batch.n; i++) stream[from](draws[i]!, data.subarray(i * size, (i + 1) * size));
-      return [name, { data, shape }];
-    }),
-  );
+  const fed = new Map<string, TensorData>();
+  for (const input of inputs) {
+    if (kindOf(input) === 'data') fed.set(nameOf(input), fromBatch(input, batch, feedShape(input.shape, batch.n)));
+  }
+  const random = inputs.filter((input) => kindOf(input) !== 'data');
+  if (random.length === 0) return Object.fromEntries(fed);
+  const draw = 'group' in draws ? byContent(fed, batch.n, draws.group) : byNumber(draws);
+  for (const input of random) {
+    const size = sizeOf(input.shape);
+    const data = new Float32Array(batch.n * size);
+    const stream = new RandomStream(seed, nameOf(input));
+    const kind = kindOf(input) as Exclude<InputKind, 'data'>;
+    for (let i = 0; i < batch.n; i++) {
+      const { from, index } = draw(stream, i);
+      from[kind](index, data.subarray(i * size, (i + 1) * size));
+    }
+    fed.set(nameOf(input), { data, shape: feedShape(input.shape, batch.n) });
+  }
+  return Object.fromEntries(inputs.map((input) => [nameOf(input), fed.get(nameOf(input))!]));
+}
+
+const kindOf = (input: Value): InputKind => (input.source.kind === 'input' ? input.source.from : 'data');
+
+/** The stream and the number in it of an example's draw. */
+type Draw = (stream: RandomStream, i: number) => { readonly from: RandomStream; readonly index: number };
+
+const byNumber =
+  (draws: ArrayLike<number>): Draw =>
+  (stream, i) => ({ from: stream, index: draws[i]! });
+
+/** Draw k of a content's own stream for the (k + 1)-th example with this content in its group. */
+function byContent(fed: ReadonlyMap<string, TensorData>, n: number, group: number): Draw {
+  const inputs = [...fed]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, { data }]) => [name, canonical(data)] as const);
+  const seen = new Map<string, number>();
+  const found = Array.from({ length: n }, (_, i) => {
+    if (i % group === 0) seen.clear();
+    const hash = createHash('sha256');
+    for (const [name, data] of inputs) {
+      const stride = data.length / n;
+      const { buffer, byteOffset, byteLength } = data.subarray(i * stride, (i + 1) * stride);
+      hash.update(`${name}:`).update(new Uint8Array(buffer, byteOffset, byteLength));
+    }
+    const digest = hash.digest();
+    const key = digest.toString('latin1', 0, 8);
+    const index = seen.get(key) ?? 0;
+    seen.set(key, index + 1);
+    return { content: [digest.readUInt32LE(0), digest.readUInt32LE(4)] as const, index };
+  });
+  return (stream, i) => ({ from: stream.of(found[i]!.content), index: found[i]!.index });
+}
+
+/** The same numbers in one spelling: −0 equals 0. */
+function canonical(data: TensorData['data']): TensorData['data'] {
+  return data instanceof Float32Array ? data.map((v) => v + 0) : data;
 }
 
 function fromBatch(input: Value, batch: Batch, shape: number[]): TensorData {

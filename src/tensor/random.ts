@@ -1,5 +1,5 @@
-// Seeded, counter-based random numbers: (seed, stream, example, position) -> number, with no state in between. So the
-// randomness of an example never depends on the batch it sat in, and a resumed run draws what it would have drawn.
+// Seeded, counter-based random numbers: (seed, stream, example, position) -> number, with no state in between. An example is told by
+// a number (its index) or by 64 bits of its content. So the randomness of an example never depends on the batch it sat in, and a resumed run draws what it would have drawn.
 //
 // Threefry-2x32 with 20 rounds: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
@@ -58,8 +58,8 @@ const TWO_POW_NEG_32 = 2 ** -32;
  * names an independent draw) and gives the same numbers for the same (seed, name, index), in whatever order it is asked.
  */
 export class RandomStream {
-  readonly #k0: number;
-  readonly #k1: number;
+  #k0: number;
+  #k1: number;
   readonly #words = new Uint32Array(2);
 
   /** `seed` is an integer in [0, 2^53); seeds that differ only above 2^32 give different streams too. */
@@ -68,6 +68,15 @@ export class RandomStream {
     threefry2x32(seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, hashName(name), 0x66697368, this.#words);
     this.#k0 = this.#words[0]! | 0;
     this.#k1 = this.#words[1]! | 0;
+  }
+
+  /** The stream of one thing that is told by 64 bits of its content rather than by a number: their encryption is its key. */
+  of(content: readonly [high: number, low: number]): RandomStream {
+    const stream = new RandomStream(0, '');
+    threefry2x32(this.#k0, this.#k1, content[0], content[1], this.#words);
+    stream.#k0 = this.#words[0]! | 0;
+    stream.#k1 = this.#words[1]! | 0;
+    return stream;
   }
 
   /** Fills `out` with uniforms in [0, 1) for draw `index`: 24 bits each, exact in float32, never 1. */

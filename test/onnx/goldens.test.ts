@@ -83,7 +83,7 @@ describe.skipIf(!here).each(['vae', 'ddpm', 'glow', 'gpt'])('groups of %s', (nam
         return members[0]!.reduce((sum, _, k) => sum + members.reduce((s, m) => s + m[k]!, 0) ** 2, 0);
       }),
     );
-    const extractor = await openExtractor(model, { group, threads: 1 });
+    const extractor = await openExtractor(model, { group, noise: 'index', threads: 1 });
     const table = await extractor.table(named);
     await extractor.dispose();
     expectSqNorms(table.sqNorms, expected, params);

@@ -32,7 +32,7 @@ async function check(
   byHand: (feeds: Record<string, Float64Array>) => number,
 ): Promise<void> {
   const data = memoryDataset('d', n, 'f', arrays);
-  const extractor = await openExtractor(model, { seed: 5, batch: 2, threads: 1 });
+  const extractor = await openExtractor(model, { seed: 5, noise: 'index', batch: 2, threads: 1 });
   const table = await extractor.table(data);
   await extractor.dispose();
   const loss = model.loss();
