@@ -6,6 +6,7 @@ import type { Command } from './command.ts';
 import { modelOptions, noiseOf, noiseOptions, openFor, openModel } from './models.ts';
 import { failOnOdd, type Odd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { extractorOptions, limited, required, text, whole } from './options.ts';
+import { foldedNames, parameterNotes } from './parameters.ts';
 import { endProgress, pace, print, progressLine, say, throttled } from './terminal.ts';
 
 export const featuresCommand: Command = {
@@ -48,6 +49,7 @@ export const featuresCommand: Command = {
     const group = whole(values, 'group', 1) ?? 1;
     const shard = parseShard(text(values, 'shard'));
     const model = await openModel(path!, values);
+    for (const line of parameterNotes(model)) say(line);
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
     const noise = noiseOf(values);
     const extractor = await openExtractor(model, { ...extractorOptions(options), group, seed: options.seed, noise });
@@ -71,6 +73,7 @@ export const featuresCommand: Command = {
       sayOdd(odd);
       if (options.json) {
         const more = {
+          folded: foldedNames(model),
           ...(left.length === 0 ? {} : { leftOver: left }),
           ...(odd.length === 0 ? {} : { notFinite: odd.map(({ index }) => index) }),
         };

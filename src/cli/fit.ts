@@ -17,7 +17,8 @@ import {
 } from './models.ts';
 import { oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { limited, required, whole, wholes } from './options.ts';
-import { endProgress, print } from './terminal.ts';
+import { foldedNames, parameterNotes } from './parameters.ts';
+import { endProgress, print, say } from './terminal.ts';
 
 export const fitCommand: Command = {
   synopsis: 'MODEL --data DATA --out DETECTOR.json',
@@ -51,6 +52,7 @@ export const fitCommand: Command = {
     const out = required(values, 'out');
     const groups = wholes(values, 'group', 1) ?? [1, 5];
     const model = await openModel(path!, values);
+    for (const line of parameterNotes(model)) say(line);
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
     const keys = { noise: noiseOf(values) };
     const [tables] = await featuresOf(model, [{ name: data.name, data }], featureOptions(options, groups, keys));
@@ -72,7 +74,7 @@ export const fitCommand: Command = {
         ...droppedIn(entry),
       };
     });
-    if (options.json) return print(JSON.stringify({ out, groups: fitted }));
+    if (options.json) return print(JSON.stringify({ out, groups: fitted, folded: foldedNames(model) }));
     for (const f of fitted) {
       print(`${out}: B = ${f.group}: ${f.detectors.join(', ')} fitted on ${f.n} groups`);
       for (const line of droppedLines(f.dropped ?? {})) print(`  ${line}`);

@@ -12,6 +12,7 @@ import type { Command } from './command.ts';
 import { droppedIn, droppedLines } from './dropped.ts';
 import { modelOptions, modelRecipe, openModel } from './models.ts';
 import { whole } from './options.ts';
+import { foldedNames, parameterNotes, parameterTables } from './parameters.ts';
 import { print } from './terminal.ts';
 
 export const inspectCommand: Command = {
@@ -40,11 +41,15 @@ export const inspectCommand: Command = {
       from: v.source.kind === 'input' ? v.source.from : 'data',
     }));
     const parameters = names.map((name, j) => ({ name, shape: model.weights[name]!.shape, ...costs[j]! }));
+    const { doubtful = [], declared } = model.parameters ?? {};
     const result = {
       about: model.about,
       hash: model.hash,
       inputs,
       parameters,
+      ...(declared === undefined ? {} : { declared }),
+      folded: foldedNames(model),
+      doubtful,
       memoryPerExample: memory.perExample,
       batch: options.batch ?? chooseBatch(memory, group, options.memory),
     };
@@ -63,6 +68,8 @@ export const inspectCommand: Command = {
       ]),
     );
     print(`\n${parameters.length} tensors, ${total} parameters`);
+    for (const table of parameterTables(model)) print(`\n${table}`);
+    for (const line of parameterNotes(model)) print(line);
     print(`about ${(memory.perExample / 2 ** 20).toFixed(1)} MiB for each example, batches of ${result.batch}`);
   },
 };
@@ -101,15 +108,16 @@ async function explain(path: string, json: boolean, error: unknown): Promise<nev
   if (!(error instanceof ModelError) || !path.endsWith('.onnx') || !existsSync(path)) throw error;
   const summary = await summariseOnnx(path);
   if (json) {
-    print(JSON.stringify({ error: error.message, ...summary }));
+    print(JSON.stringify({ error: error.message, ...summary, folded: summary.folded.map((f) => f.name) }));
     throw error;
   }
-  const { opset, inputs, outputs, operators, unsupported } = summary;
+  const { opset, inputs, outputs, operators, unsupported, folded } = summary;
   print(`${path}: ONNX model, opset ${opset}`);
   for (const v of inputs) print(`  input   ${v.name}  ${v.dtype} [${v.shape.join(', ')}]`);
   for (const name of outputs) print(`  output  ${name}`);
   const counts = Object.entries(operators).map(([op, count]) => `${op} ×${count}`);
   print(`  nodes   ${counts.join(', ')}`);
+  for (const { name, reason } of folded) print(`  not in the file: ${name}, ${reason}`);
   for (const { node, operator } of unsupported) print(`  not supported: ${operator}, node '${node}'`);
   throw error;
 }

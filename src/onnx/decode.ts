@@ -42,7 +42,12 @@ export interface FileNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attrs: Readonly<Record<string, FileAttr>>;
+  /** What the exporter wrote about it. */
+  readonly notes?: Notes;
 }
+
+/** What an exporter wrote about a graph, a node or a value: text by key, as far as it says where parameters went. */
+export type Notes = Readonly<Record<string, string>>;
 
 export interface FileInput {
   readonly name: string;
@@ -59,6 +64,9 @@ export interface FileGraph {
   /** Without those that are initialisers. */
   readonly inputs: readonly FileInput[];
   readonly outputs: readonly string[];
+  readonly notes?: Notes;
+  /** Of initialisers, by name. */
+  readonly valueNotes?: ReadonlyMap<string, Notes>;
 }
 
 /** A function that the model brings along: what a node of its name and domain stands for. */
@@ -73,6 +81,8 @@ export interface FileFunction {
 export interface FileModel {
   readonly graph: FileGraph;
   readonly opset: number;
+  /** The program that wrote the file; empty where it does not say. */
+  readonly producer?: string;
   /** By `domain.name`, or the name alone for the ONNX domain. */
   readonly functions: ReadonlyMap<string, FileFunction>;
 }
@@ -130,7 +140,12 @@ function decoded(bytes: Uint8Array, name: string, external?: ExternalData): File
       defaults: Object.fromEntries(f.attributeProto.map((a) => [a.name, attrOf(a, `function '${f.name}'`, ctx)])),
     },
   ]);
-  return { graph: graphOf(proto.graph, ctx), opset: Number(opset.version), functions: new Map(functions) };
+  return {
+    graph: graphOf(proto.graph, ctx),
+    opset: Number(opset.version),
+    producer: proto.producerName,
+    functions: new Map(functions),
+  };
 }
 
 interface Context {
@@ -150,7 +165,24 @@ function graphOf(graph: GraphProto, ctx: Context): FileGraph {
     initializers,
     inputs: graph.input.filter((v) => !initializers.has(v.name)).map((v) => inputOf(v, ctx)),
     outputs: graph.output.map((v) => v.name),
+    notes: notesOf(graph),
+    valueNotes: valueNotes(graph, initializers),
   };
+}
+
+/** All but the exporter's own stack traces, which are most of what is written. */
+function notesOf(of: { readonly metadataProps: readonly { readonly key: string; readonly value: string }[] }): Notes {
+  return Object.fromEntries(of.metadataProps.flatMap((p) => (p.key.endsWith('stack_trace') ? [] : [[p.key, p.value]])));
+}
+
+/** Exporters write about an initialiser at its type, or at the tensor itself. */
+function valueNotes(graph: GraphProto, initializers: ReadonlyMap<string, FileTensor>): Map<string, Notes> {
+  const found = new Map<string, Notes>();
+  for (const v of [...graph.valueInfo, ...graph.input, ...graph.initializer]) {
+    if (!initializers.has(v.name) || v.metadataProps.length === 0) continue;
+    found.set(v.name, { ...found.get(v.name), ...notesOf(v) });
+  }
+  return found;
 }
 
 function nodeOf(node: NodeProto, ctx: Context): FileNode {
@@ -162,6 +194,7 @@ function nodeOf(node: NodeProto, ctx: Context): FileNode {
     inputs: node.input,
     outputs: node.output,
     attrs: Object.fromEntries(node.attribute.map((a) => [a.name, attrOf(a, `${node.opType} '${name}'`, ctx)])),
+    notes: notesOf(node),
   };
 }
 

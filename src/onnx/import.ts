@@ -2,7 +2,7 @@
 
 import { GraphError, ModelError } from '../errors.ts';
 import { Arena, interpret, nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
-import { constantData, expand, reshape, toFloat } from '../ops/index.ts';
+import { constantData, detach, expand, reshape, toFloat, transpose } from '../ops/index.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
 import {
   type FileAttr,
@@ -16,6 +16,8 @@ import {
   operatorName,
 } from './decode.ts';
 import { type Importer, NodeContext, operators, Sequence } from './operators/index.ts';
+import { parametersOf } from './parameters.ts';
+import type { Folded, ParameterTable, Role } from './roles.ts';
 
 export interface ImportOptions {
   /** The output that is the loss, [n] or [n, 1]; default the only one. */
@@ -25,7 +27,7 @@ export interface ImportOptions {
   readonly uniform?: readonly string[];
   /** Inputs that have one value for all examples. */
   readonly constants?: Readonly<Record<string, number>>;
-  /** Which parameters' norms are wanted; default all that receive a gradient. */
+  /** Which parameters' norms are wanted; default all that receive a gradient. Takes tensors whose role is doubtful, too. */
   readonly params?: RegExp;
   /** What the network sees in place of an input, made from that input and from others that `arena` gives. */
   readonly feed?: (input: Value, arena: Arena) => Value;
@@ -47,6 +49,19 @@ export interface ImportedModel {
   readonly weights: Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
   /** Shapes of the inputs that come from data, of one example, without the batch axis. */
   readonly data: Readonly<Record<string, Shape>>;
+  readonly parameters: ParameterReport;
+}
+
+/** What was made of the tensors of a file, as far as it needs saying. */
+export interface ParameterReport {
+  /** How many parameters the exported model had, where the file says so. */
+  readonly declared?: number;
+  /** Those of them that the file does not give the norm of. */
+  readonly folded: readonly Folded[];
+  /** Tensors of which it is not sure what they are. */
+  readonly doubtful: readonly { readonly name: string; readonly parameter: boolean; readonly reason: string }[];
+  /** What distinguishes this reading from one in which every tensor of floats is a parameter; empty where nothing does. */
+  readonly reading: string;
 }
 
 /** Throws a ModelError that names the file, the node and the reason. */
@@ -65,7 +80,7 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
   for (const v of reachable([loss])) checkValue(v); // also what operators made on the way to their results
   const graph = { arena: loss.arena, outputs: { loss } };
   const params = paramsOf(graph, { all: true });
-  if (params.length === 0) throw new ModelError(`${name}: ${what} depends on no parameters`);
+  if (params.length === 0) throw new ModelError(`${name}: ${what} depends on no parameters${state.whyNone()}`);
   if (options.params && paramsOf(graph).length === 0) {
     const some = params.slice(0, 5).map(nameOf).join(', ');
     throw new ModelError(`${name}: no parameter matches ${options.params}; there are ${some}, …`);
@@ -74,7 +89,12 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
     const t = state.weights.get(nameOf(p))!;
     return [nameOf(p), new Weight(t)] as const;
   });
-  return { loss, weights: Object.fromEntries(weights), data: state.dataShapes(loss) };
+  return {
+    loss,
+    weights: Object.fromEntries(weights),
+    data: state.dataShapes(loss),
+    parameters: state.report(params),
+  };
 }
 
 /** A tensor's numbers in float32, as they stand in the file where they are that there: a large model is not copied, nor read before it is used. */
@@ -116,6 +136,9 @@ function onlyOutput(graph: FileGraph, name: string): string {
   throw new ModelError(`${name}: has the outputs ${graph.outputs.join(', ')}; say with --loss which is the loss`);
 }
 
+/** What a user can do about parameters that the exporter has computed away. */
+export const CURE = 'export with torch.onnx.export(…, dynamo=True, optimize=False)';
+
 /** How deep functions may call one another. */
 const MAX_DEPTH = 32;
 /** Nodes with all functions inlined and loops unrolled: functions that call others twice each have exponentially many. */
@@ -156,11 +179,15 @@ class ImportState implements Importer {
   #depth = 0;
   /** The values by name where the present node stands. */
   #around: ReadonlyMap<string, Value> | undefined;
-  readonly #parameters = new Map<FileTensor, Value>();
+  readonly #table: ParameterTable;
+  /** Values of tensors: of parameters, of what is made of them, and of constants. */
+  readonly #tensors = new Map<FileTensor, Value>();
+  /** Parameters by the name that the table gives them. */
+  readonly #parameters = new Map<string, Value>();
+  readonly #doubtful = new Map<string, { readonly parameter: boolean; readonly reason: string }>();
+  readonly #reading = new Map<string, string>();
   /** Inputs as they come, before `feed`. */
   readonly #inputs = new Map<string, Value>();
-  /** Initialisers that are running statistics of a batch normalisation: not learned by gradients. */
-  readonly #statistics: ReadonlySet<string>;
   readonly #file: FileModel;
   readonly #name: string;
   readonly #options: ImportOptions;
@@ -170,8 +197,7 @@ class ImportState implements Importer {
     this.#name = name;
     this.#options = options;
     this.opset = file.opset;
-    const normalisations = file.graph.nodes.filter((node) => node.op === 'BatchNormalization');
-    this.#statistics = new Set(normalisations.flatMap((node) => node.inputs.slice(3, 5)));
+    this.#table = parametersOf(file);
   }
 
   /** Inputs and initialisers as values. */
@@ -235,23 +261,69 @@ class ImportState implements Importer {
     };
   }
 
-  /** Floats are parameters, as far as they turn out to matter; all else is a constant. */
+  /** Floats are what the table says; all else is a constant. */
   #initializer(name: string, t: FileTensor): Value {
     if (t.dtype !== 'float') return this.arena.constant(t.data, t.shape, t.dtype);
     // A loop's body comes by more than once with the same tensor; another body may have another tensor of that name.
-    const known = this.#parameters.get(t);
+    const known = this.#tensors.get(t);
     if (known) return known;
-    let free = name;
-    for (let k = 2; this.weights.has(free); k++) free = `${name}#${k}`;
-    const value = this.#param(free, t);
-    this.#parameters.set(t, value);
+    const value = this.#tensor(name, t, this.#table.roles.get(t)!);
+    this.#tensors.set(t, value);
     return value;
   }
 
-  #param(name: string, t: FileTensor): Value {
-    this.weights.set(name, t);
-    const trainable = !this.#statistics.has(name) && (this.#options.params?.test(name) ?? true);
-    return this.arena.param(name, t.shape, { trainable });
+  /** A tensor in its role; `name`: what the file calls it. */
+  #tensor(name: string, t: FileTensor, role: Role): Value {
+    const asked = this.#options.params?.test(name);
+    if (role.kind === 'constant' && !(role.doubtful && asked)) {
+      if (role.doubtful) this.#doubtful.set(name, { parameter: false, reason: role.reason });
+      if (role.matters && asked !== false) this.#reading.set(name, '');
+      return this.arena.constant(t.data, t.shape);
+    }
+    const own = role.kind === 'constant' ? name : role.name;
+    const doubt = role.kind === 'constant' ? role.reason : role.doubt;
+    if (doubt) this.#doubtful.set(name, { parameter: asked ?? true, reason: doubt });
+    if (own !== name) this.#reading.set(name, own);
+    const layout = role.kind === 'constant' ? undefined : role.layout;
+    const parameter = this.#parameter(own, this.#table.tensors.get(own) ?? t);
+    return layout ? reshape(transpose(parameter, layout.perm), t.shape) : parameter;
+  }
+
+  #detached(key: string, v: Value): Value {
+    this.#reading.set(`detached ${key}`, '');
+    return detach(v);
+  }
+
+  #parameter(name: string, t: FileTensor): Value {
+    const known = this.#parameters.get(name);
+    if (known && this.weights.get(nameOf(known)) === t) return known;
+    let free = name;
+    for (let k = 2; this.weights.has(free); k++) free = `${name}#${k}`;
+    this.weights.set(free, t);
+    const value = this.arena.param(free, t.shape, { trainable: this.#options.params?.test(name) ?? true });
+    this.#parameters.set(name, value);
+    return value;
+  }
+
+  /** What is to be said of the parameters among those that the loss depends on. */
+  report(params: readonly Value[]): ParameterReport {
+    const { folded, declared } = this.#table;
+    const there = new Set(params.map(nameOf));
+    const doubtful = [...this.#doubtful].flatMap(([name, d]) =>
+      d.parameter && !there.has(name) ? [] : [{ name, ...d }],
+    );
+    const reading = this.#reading.size === 0 ? '' : JSON.stringify([...this.#reading].sort());
+    return { ...(declared === undefined ? {} : { declared }), folded, doubtful, reading };
+  }
+
+  /** For the message that there are no parameters: what has become of those that there could be. */
+  whyNone(): string {
+    const { folded } = this.#table;
+    if (folded.length > 0) {
+      return `: all ${folded.length} are lost, the first, '${folded[0]!.name}', ${folded[0]!.reason}; ${CURE}`;
+    }
+    const [first] = this.#doubtful;
+    return first ? `: '${first[0]}' is taken for a constant (${first[1].reason}); --params takes it` : '';
   }
 
   /** All values of a graph by name, from those it starts with. */
@@ -260,12 +332,16 @@ class ImportState implements Importer {
     const outer = this.#around;
     this.#around = values;
     for (const node of graph.nodes) {
-      const inputs = node.inputs.map((key) => {
+      const operands = this.#table.operands.get(node);
+      const detached = this.#table.detached.get(node);
+      const inputs = node.inputs.map((key, k) => {
         if (key === '') return undefined;
+        const role = operands?.get(k);
+        if (role) return this.#tensor(key, this.#file.graph.initializers.get(key)!, role);
         const v = values.get(key);
         if (!v && optional?.has(key)) return undefined;
         if (!v) throw new ModelError(`${this.#name}: ${node.op} '${node.name}': nothing before it makes '${key}'`);
-        return v;
+        return detached?.has(k) && v.dtype === 'float' ? this.#detached(key, v) : v;
       });
       const results = this.#node(node, inputs);
       for (const [k, key] of node.outputs.entries()) {
@@ -286,10 +362,11 @@ class ImportState implements Importer {
     if (!operator) {
       throw new ModelError(`${where}: the operator ${operatorName(node)} is not supported`);
     }
-    // PyTorch's exporter merges equal initialisers through Identity: each alias is a parameter of its own.
+    const role = this.#table.identities.get(node);
+    if (role) return [this.#tensor(node.outputs[0]!, this.#file.graph.initializers.get(node.inputs[0]!)!, role)];
     const [x] = inputs;
     if (node.op === 'Identity' && x?.source.kind === 'param' && this.#depth === 0) {
-      return [this.#param(node.outputs[0]!, this.weights.get(nameOf(x))!)];
+      this.#reading.set(node.outputs[0]!, nameOf(x));
     }
     try {
       const result = operator(new NodeContext(this, node, inputs));

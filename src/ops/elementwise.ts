@@ -128,6 +128,8 @@ export const elementwiseOps = {
     f: (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)),
   }),
   Sign: elementwise('Sign', 1, { f: Math.sign }),
+  /** The value alone: no gradient goes through it. */
+  Detach: elementwise('Detach', 1, { f: (x) => x, emit: (ctx, [x]) => ctx.emit('Identity', [x!]) }),
   // 1 where x > 0, else 0. max(0, min(1, 2^127 x)) is that for all but subnormal x, in one vectorised pass; ONNX Runtime's
   // Sign and comparison with cast take two to five times as long.
   Step: elementwise('Step', 1, {
@@ -273,6 +275,7 @@ export const floor = (x: Value): Value => apply(elementwiseOps.Floor, [x]);
 export const ceil = (x: Value): Value => apply(elementwiseOps.Ceil, [x]);
 export const round = (x: Value): Value => apply(elementwiseOps.Round, [x]);
 export const sign = (x: Value): Value => apply(elementwiseOps.Sign, [x]);
+export const detach = (x: Value): Value => apply(elementwiseOps.Detach, [x]);
 export const step = (x: Value): Value => apply(elementwiseOps.Step, [x]);
 export const not = (x: Value): Value => apply(elementwiseOps.Not, [x]);
 export const where = (condition: Value, a: Operand, b: Operand): Value =>

@@ -32,6 +32,7 @@ export {
   atan,
   ceil,
   cos,
+  detach,
   div,
   equal,
   erf,

@@ -9,6 +9,7 @@ import { kernels, type Preparation } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena, type Value } from '../graph/index.ts';
 import { type Architecture, architecture, collectSpecs, paramScope, type Weights } from '../models/index.ts';
+import type { ParameterReport } from '../onnx/index.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { readSafetensors, writeSafetensors } from './safetensors.ts';
 
@@ -56,6 +57,8 @@ export interface ScoringModel {
   readonly preparation?: Preparation;
   /** Whether `x` is raw pixels 0..255. */
   readonly pixels?: boolean;
+  /** What became of the parameters of a foreign model on their way into its file. */
+  readonly parameters?: ParameterReport;
   /** How many values of discrete data the likelihood is of, for bits/dim; left out where that is not known. */
   readonly dims?: number;
   /** The per-example negative log-likelihood (or bound, or other loss) in nats, over a fresh arena. */

@@ -5,21 +5,35 @@ import { ModelError } from '../errors.ts';
 import type { ExternalFiles } from './external.ts';
 import type { OnnxOptions } from './onnx.ts';
 
-/** SHA-256 of all that scores depend on. Options that mean the same give the same hash. */
-export async function onnxHash(bytes: Uint8Array, external: ExternalFiles, options: OnnxOptions): Promise<string> {
+/**
+ * SHA-256 of all that scores depend on. Options that mean the same give the same hash. `reading`: which tensors were taken for parameters,
+ * where these are not all; a file that is read as ever keeps its hash.
+ */
+export async function onnxHash(
+  bytes: Uint8Array,
+  external: ExternalFiles,
+  options: OnnxOptions,
+  reading: string,
+): Promise<string> {
   const hash = createHash('sha256').update(bytes);
   for (const file of await external.hashes()) hash.update(JSON.stringify(file));
-  return hash.update(JSON.stringify(normalForm(options))).digest('hex');
+  return hash
+    .update(JSON.stringify(normalForm(options)))
+    .update(reading)
+    .digest('hex');
 }
 
 /**
  * The hash that versions before this one gave: it depended on the order of the options as they stand here, and took external data in once for
  * every tensor, as it does here, which takes long for a large model.
  */
-export function formerHash(bytes: Uint8Array, external: ExternalFiles, options: OnnxOptions): string {
+export function formerHash(bytes: Uint8Array, external: ExternalFiles, options: OnnxOptions, reading: string): string {
   const hash = createHash('sha256').update(bytes);
   external.eachAsOften((piece) => hash.update(piece));
-  return hash.update(JSON.stringify({ ...options, params: options.params?.source })).digest('hex');
+  return hash
+    .update(JSON.stringify({ ...options, params: options.params?.source }))
+    .update(reading)
+    .digest('hex');
 }
 
 /**

@@ -2,7 +2,16 @@
 
 import { readFileBytes } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
-import { decode, type FileModel, type ImportOptions, importModel, operatorName, operators } from '../onnx/index.ts';
+import {
+  decode,
+  type FileModel,
+  type ImportOptions,
+  importModel,
+  operatorName,
+  operators,
+  type ParameterReport,
+  parametersOf,
+} from '../onnx/index.ts';
 import { ExternalFiles } from './external.ts';
 import type { ScoringModel } from './modeldir.ts';
 import { type NetworkOptions, networkImport } from './objective.ts';
@@ -29,12 +38,14 @@ export async function loadOnnx(path: string, options: OnnxOptions = {}): Promise
   const base: ImportOptions = wanted ? { ...given, params: wanted } : given;
   const read = () => importModel(file, path, networkImport(file, path, network, base));
   const first = read();
+  const { reading } = first.parameters;
   return {
-    hash: await onnxHash(bytes, external, options),
-    formerHash: () => formerHash(bytes, external, options),
+    hash: await onnxHash(bytes, external, options, reading),
+    formerHash: () => formerHash(bytes, external, options, reading),
     weights: first.weights,
     loss: () => read().loss,
     inputs: first.data,
+    parameters: first.parameters,
     about: `ONNX model, opset ${file.opset}`,
   };
 }
@@ -52,11 +63,14 @@ export interface OnnxSummary {
   readonly operators: Readonly<Record<string, number>>;
   /** Nodes whose operator cannot be imported. */
   readonly unsupported: readonly { readonly node: string; readonly operator: string }[];
+  /** Parameters of the exported model that the file does not give the norm of. */
+  readonly folded: ParameterReport['folded'];
 }
 
 /** Reads what there is to say about a file without importing it. Throws ModelError for a file that is no ONNX model. */
 export async function summariseOnnx(path: string): Promise<OnnxSummary> {
-  const { graph, opset, functions } = decode(await readFileBytes(path), path, new ExternalFiles(path));
+  const file = decode(await readFileBytes(path), path, new ExternalFiles(path));
+  const { graph, opset, functions } = file;
   const counts = new Map<string, number>();
   const unsupported: { node: string; operator: string }[] = [];
   const visit = (nodes: FileModel['graph']['nodes']) => {
@@ -78,5 +92,6 @@ export async function summariseOnnx(path: string): Promise<OnnxSummary> {
     outputs: graph.outputs,
     operators: Object.fromEntries(counts),
     unsupported,
+    folded: parametersOf(file).folded,
   };
 }

@@ -179,7 +179,7 @@ describe('initialisers of branches', () => {
     const own = (number: number) =>
       graph({
         node: [node('Mul', ['x', 'scale'], ['r'])],
-        initializer: [tensor('scale', [1], Float32Array.of(number))],
+        initializer: [tensor('scale', [3], Float32Array.of(number, 1, 1))],
         output: [value('r', FLOAT, [1, 3])],
       });
     const choose = (number: number, out: string) =>

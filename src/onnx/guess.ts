@@ -1,0 +1,183 @@
+// A file that does not say which of its tensors are parameters, in; what the rule of docs/onnx.md makes of each, out.
+//
+// In this order: where a tensor is used, what its numbers look like, who named it. What the rule is not sure of carries its reason.
+
+import { sizeOf } from '../tensor/shape.ts';
+import type { FileModel, FileNode, FileTensor } from './decode.ts';
+import { layoutOf } from './layout.ts';
+import { type Place, placesOf } from './places.ts';
+import { graphsWithin, type ParameterTable, type Role } from './roles.ts';
+
+interface Candidate {
+  readonly name: string;
+  readonly tensor: FileTensor;
+  readonly places: ReadonlySet<Place>;
+}
+
+export function guessedParameters(file: FileModel): ParameterTable {
+  const places = placesOf(file);
+  const roles = new Map<FileTensor, Role>();
+  const named: Candidate[] = [];
+  for (const graph of graphsWithin(file.graph)) {
+    for (const [name, tensor] of graph.initializers) {
+      if (tensor.dtype !== 'float' || roles.has(tensor)) continue;
+      const candidate = { name, tensor, places: places.get(name) ?? new Set<Place>() };
+      roles.set(tensor, roleOf(candidate, file));
+      named.push(candidate);
+    }
+  }
+  const identities = new Map<FileNode, Role>();
+  for (const node of file.graph.nodes) {
+    const tensor = file.graph.initializers.get(node.inputs[0] ?? '');
+    const name = node.outputs[0] ?? '';
+    if (node.op !== 'Identity' || tensor?.dtype !== 'float' || !standsForAnother(node, file)) continue;
+    identities.set(node, roleOf({ name, tensor, places: places.get(name) ?? new Set() }, file));
+  }
+  const tensors = tieEqual(named, roles, file);
+  return { roles, tensors, operands: new Map(), identities, detached: new Map(), folded: [] };
+}
+
+function roleOf({ name, tensor, places }: Candidate, file: FileModel): Role {
+  const parameter = (doubt?: string): Role => ({ kind: 'parameter', name, ...(doubt ? { doubt } : {}) });
+  const constant = (reason: string): Role => ({ kind: 'constant', reason, doubtful: true, matters: true });
+  const within = (...some: Place[]) => some.some((place) => places.has(place));
+  const made = madeByExporter(name);
+  const { data } = tensor;
+  const uniform = data.every((x) => x === data[0]);
+  const values = fewValues(data);
+
+  if (places.size === 0 || !within('weight', 'table', 'bias', 'scale', 'add', 'multiply')) {
+    if (within('statistics')) return { kind: 'constant', reason: 'running statistics' };
+    if (within('bound')) return { kind: 'constant', reason: 'an exponent or a bound', doubtful: !made, matters: true };
+    return { kind: 'constant', reason: 'no gradient goes to it' };
+  }
+  if (NOT_LEARNED.test(name)) return constant('its name says that it is not learned');
+  if (isLow(values)) return constant('as low as masks are');
+  if (isSigns(values) && !within('bias', 'scale')) return constant('zeros and ones, or signs, as masks are');
+  if (within('table') && tensor.shape.length === 1) {
+    return constant('a list of numbers, read at places that the inputs give');
+  }
+  if (within('weight', 'table'))
+    return parameter(made ? 'named by the exporter: it may be computed from parameters' : undefined);
+  if (within('bias', 'scale')) {
+    if (made && uniform) return constant(`all ${data[0]}, named by the exporter`);
+    return parameter(made ? 'named by the exporter: it may be computed from parameters' : undefined);
+  }
+  if (data.length === 1) {
+    return file.producer === 'pytorch' && !made ? parameter('a single number') : constant('a single number');
+  }
+  if (made) return constant('named by the exporter, and not in the place of a weight');
+  if (isProgression(data)) return constant('numbers at equal steps, as positions are');
+  if (isSinusoidal(tensor)) return constant('a table of sines and cosines');
+  return parameter();
+}
+
+/** PyTorch's names for what its modules keep and do not learn; a normalisation of the data. */
+const NOT_LEARNED =
+  /(^|[._/])(\w*mask|position_ids|positions|pos_ids|pe|running_(mean|var)|num_batches_tracked|(\w+_)?inv_freq|eps|epsilon|((pixel|input|data|image|x)_)?(mean|std)|base(_dist\w*)?[._](loc|scale|mean|std))$/i;
+
+/** Names that exporters make up for what has none. */
+const MADE = [
+  /^onnx::/, // TorchScript
+  /^\d+$/, // TorchScript before 1.13
+  /^\/|_output_\d+$/, // TorchScript, values within a module
+  /^val_\d+$/, // PyTorch's exporter
+  /^(scalar_tensor_default|_?tensor_constant|lifted_tensor|lift_fresh_copy)_?\d*$/,
+  /^(const_fold_opt_|new_shape_|const_|constant_?|cst_?|ortshared_)_*\w*\d+$/i, // tf2onnx, graph optimisers
+  /^(arr|const|literal|scalar|var)_?\d+$/, // jax2onnx
+  /^(?!.*(ReadVariableOp|embedding_lookup|\/read\b)).*:\d+$/, // TensorFlow: all that is not a variable
+];
+
+function madeByExporter(name: string): boolean {
+  return MADE.some((pattern) => pattern.test(name));
+}
+
+/** Up to three different numbers; of more, four. */
+function fewValues(data: ArrayLike<number>): number[] {
+  const values = new Set<number>();
+  for (let i = 0; i < data.length && values.size <= 3; i++) values.add(data[i]!);
+  return [...values];
+}
+
+/** Zeros and a number that is as good as −∞. */
+const isLow = (values: readonly number[]): boolean => values.length <= 2 && values.some((x) => x <= -1e4);
+
+const isSigns = (values: readonly number[]): boolean =>
+  values.length > 1 && values.every((x) => x === 0 || x === 1 || x === -1);
+
+function isProgression(data: ArrayLike<number>): boolean {
+  if (data.length < 3) return false;
+  const step = data[1]! - data[0]!;
+  const slack = 1e-6 * Math.max(Math.abs(data[0]!), Math.abs(data[data.length - 1]!));
+  if (Math.abs(step) <= slack) return false;
+  for (let i = 2; i < data.length; i++) if (Math.abs(data[i]! - data[i - 1]! - step) > slack) return false;
+  return true;
+}
+
+/** Positions as sines and cosines: at position 0 these are zeros and ones. */
+function isSinusoidal({ shape, data }: FileTensor): boolean {
+  const width = shape.at(-1) ?? 1;
+  if (width < 2 || data.length < 2 * width || !data.every((x) => Math.abs(x) <= 1)) return false;
+  const first = data.slice(0, width);
+  return first.every((x) => x === 0 || x === 1) && first.includes(0) && first.includes(1);
+}
+
+/**
+ * PyTorch's TorchScript exporter merges parameters that happen to be equal, by an Identity that has the other's name. A copy that the model
+ * itself makes is named by the exporter, and stays the same parameter; so does every Identity in the files of others.
+ */
+function standsForAnother(node: FileNode, file: FileModel): boolean {
+  const [from, to] = [node.inputs[0]!, node.outputs[0]!];
+  if (madeByExporter(to) || file.graph.outputs.includes(to)) return false;
+  const leaf = (name: string) => name.slice(name.lastIndexOf('.') + 1);
+  return file.producer === 'pytorch' || (!file.producer && to.includes('.') && leaf(from) === leaf(to));
+}
+
+/** The least number of elements for which equal numbers are no accident. */
+const TIED_SIZE = 16;
+
+/**
+ * Tensors with the same numbers, as they are or transposed, are one parameter: exporters transpose a copy of a tied weight. Not where all
+ * numbers are equal, as before training, nor two tensors to which PyTorch gave names of their own. Returns the parameters' own tensors.
+ */
+function tieEqual(
+  candidates: readonly Candidate[],
+  roles: Map<FileTensor, Role>,
+  file: FileModel,
+): Map<string, FileTensor> {
+  const tensors = new Map<string, FileTensor>();
+  const known = new Map<string, Candidate[]>();
+  const own = candidates.filter(({ name }) => !madeByExporter(name));
+  for (const candidate of [...own, ...candidates.filter(({ name }) => madeByExporter(name))]) {
+    const { name, tensor } = candidate;
+    const { data } = tensor;
+    const made = madeByExporter(name);
+    if (roles.get(tensor)?.kind !== 'parameter' || data.length < TIED_SIZE || data.every((x) => x === data[0]))
+      continue;
+    if (!made && (file.producer === 'pytorch' || data.every(Number.isInteger))) {
+      remember(known, candidate);
+      continue;
+    }
+    const other = (known.get(fingerprint(tensor)) ?? []).find((c) => layoutFor(c, candidate));
+    if (!other) remember(known, candidate);
+    else {
+      tensors.set(other.name, other.tensor);
+      roles.set(tensor, { kind: 'parameter', name: other.name, layout: layoutFor(other, candidate)! });
+    }
+  }
+  return tensors;
+}
+
+/** What a tensor has in common with its transpositions. */
+const fingerprint = ({ shape, data }: FileTensor): string => `${sizeOf(shape)} ${data[0]} ${data.at(-1)}`;
+
+function remember(known: Map<string, Candidate[]>, candidate: Candidate): void {
+  const key = fingerprint(candidate.tensor);
+  known.set(key, [...(known.get(key) ?? []), candidate]);
+}
+
+/** A copy named by the exporter is transposed for a matrix product; two such copies are alike. */
+function layoutFor(from: Candidate, to: Candidate) {
+  const transposed = madeByExporter(to.name) && !madeByExporter(from.name);
+  return layoutOf(from.tensor, to.tensor, transposed ? [1, 0] : [0, 1]);
+}

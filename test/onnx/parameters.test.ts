@@ -1,0 +1,285 @@
+// Which tensors of an ONNX file are parameters: the rule for files that do not say it, ties, and what commands say of lost ones.
+
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { decode, importModel, parametersOf } from '../../src/onnx/index.ts';
+import { loadOnnx } from '../../src/store/index.ts';
+import { inTemporaryFolder, runCli } from '../support/cli.ts';
+import { FLOAT, type GraphParts, INT64, modelBytes, node, tensor, value } from '../support/proto.ts';
+import { randomData } from '../support/run.ts';
+
+const floats = (name: string, dims: number[], values: ArrayLike<number>) =>
+  tensor(name, dims, Float32Array.from(values));
+const random = (name: string, dims: number[]) =>
+  floats(
+    name,
+    dims,
+    randomData(
+      name,
+      dims.reduce((a, b) => a * b, 1),
+    ),
+  );
+
+/** y = Σ_j of the last node's result, from x [n, 4] and what `parts` says. */
+const model = (parts: Pick<GraphParts, 'node' | 'initializer'>, producerName = '', more: object = {}) => {
+  const last = parts.node.at(-1)!.output[0]!;
+  const sum = node('ReduceSum', [last, 'axes'], ['y'], { keepdims: 0 });
+  return modelBytes(
+    {
+      input: [value('x', FLOAT, ['n', 4]), value('ids', INT64, ['n', 3])],
+      output: [value('y', FLOAT, ['n'])],
+      node: [...parts.node, sum],
+      initializer: [...(parts.initializer ?? []), tensor('axes', [1], BigInt64Array.of(1n))],
+    },
+    17,
+    { producerName, ...more },
+  );
+};
+
+const W = random('w', [4, 4]);
+const product = node('MatMul', ['x', 'w'], ['h']);
+
+describe('the rule for files that do not say what is a parameter', () => {
+  const behind = (op: string, name: string) => [product, node(op, ['h', name], ['r'])];
+  const mask = Array.from({ length: 16 }, (_, i) => Number(i % 3 === 0));
+  it.each([
+    ['a weight', 'v', random('v', [4, 4]), behind('MatMul', 'v'), '', true, false],
+    ['an exponent', 'two', floats('two', [], [2]), behind('Pow', 'two'), '', false, true],
+    [
+      'an exponent that the exporter named',
+      'val_0',
+      floats('val_0', [], [2]),
+      behind('Pow', 'val_0'),
+      '',
+      false,
+      false,
+    ],
+    ['a factor', 'half', floats('half', [], [0.5]), behind('Mul', 'half'), '', false, true],
+    [
+      'a factor with a name from PyTorch',
+      'gain',
+      floats('gain', [], [0.5]),
+      behind('Mul', 'gain'),
+      'pytorch',
+      true,
+      true,
+    ],
+    [
+      'a factor that TorchScript named',
+      'onnx::Mul_7',
+      random('onnx::Mul_7', [4]),
+      behind('Mul', 'onnx::Mul_7'),
+      'pytorch',
+      false,
+      true,
+    ],
+    ['a scale', 's', random('s', [4]), behind('Mul', 's'), '', true, false],
+    ['a bias of one number', 'b', floats('b', [1], [0.3]), behind('Add', 'b'), '', true, false],
+    ['zeros and ones', 'keep', floats('keep', [4, 4], mask), behind('MatMul', 'keep'), '', false, true],
+    ['signs', 'sign', floats('sign', [4], [1, -1, 1, -1]), behind('Mul', 'sign'), '', false, true],
+    ['a causal mask', 'causal', floats('causal', [4], [0, -Infinity, 0, 0]), behind('Add', 'causal'), '', false, true],
+    ['a mask by name', 'attn_mask', random('attn_mask', [4]), behind('Mul', 'attn_mask'), 'pytorch', false, true],
+    ['positions', 'steps', floats('steps', [4], [0, 0.5, 1, 1.5]), behind('Mul', 'steps'), '', false, true],
+    ['a bound', 'low', floats('low', [4], [-9, -8, -9, -8]), behind('Max', 'low'), '', false, true],
+    [
+      'a variable of TensorFlow',
+      'dense/BiasAdd/ReadVariableOp:0',
+      random('dense/BiasAdd/ReadVariableOp:0', [4]),
+      behind('Add', 'dense/BiasAdd/ReadVariableOp:0'),
+      'tf2onnx',
+      true,
+      false,
+    ],
+    [
+      'a constant of TensorFlow',
+      'm/add/y:0',
+      random('m/add/y:0', [4]),
+      behind('Mul', 'm/add/y:0'),
+      'tf2onnx',
+      false,
+      true,
+    ],
+  ] as const)('%s', (_what, name, initializer, nodes, producer, parameter, doubtful) => {
+    const file = decode(model({ node: [...nodes], initializer: [W, initializer] }, producer), 'm');
+    const { weights, parameters } = importModel(file, 'm');
+    expect(Object.keys(weights)).toEqual(parameter ? ['w', name] : ['w']);
+    expect(parameters.doubtful.map((d) => d.name)).toEqual(doubtful ? [name] : []);
+  });
+
+  it('a table of rows is a parameter, a list of numbers is none', () => {
+    const read = (table: ReturnType<typeof floats>) => {
+      const nodes = [node('Gather', [table.name, 'ids'], ['rows']), node('Flatten', ['rows'], ['flat']), product];
+      const all = [...nodes, node('Concat', ['flat', 'h'], ['c'], { axis: 1 })];
+      return Object.keys(importModel(decode(model({ node: all, initializer: [W, table] }), 'm'), 'm').weights);
+    };
+    expect(read(random('table', [5, 2]))).toEqual(['w', 'table']);
+    expect(read(random('schedule', [5]))).toEqual(['w']);
+  });
+
+  it('a mask within an expression of weights is none, the weight is one', () => {
+    const keep = floats('keep', [4, 4], mask);
+    const nodes = [node('Mul', ['w', 'keep'], ['masked']), node('MatMul', ['x', 'masked'], ['h'])];
+    const { weights } = importModel(decode(model({ node: nodes, initializer: [W, keep] }), 'm'), 'm');
+    expect(Object.keys(weights)).toEqual(['w']);
+  });
+
+  it('a regular expression takes what is doubtful, and leaves all else', () => {
+    const file = () => decode(model({ node: behind('Mul', 'half'), initializer: [W, floats('half', [], [0.5])] }), 'm');
+    const trained = (params: RegExp) => importModel(file(), 'm', { params }).parameters.doubtful;
+    expect(trained(/half/)).toEqual([{ name: 'half', parameter: true, reason: 'a single number' }]);
+    expect(trained(/w/)).toEqual([{ name: 'half', parameter: false, reason: 'a single number' }]);
+  });
+
+  it('where nothing is left, the first doubtful one is named', () => {
+    const bytes = model({ node: [node('Mul', ['x', 'half'], ['h'])], initializer: [floats('half', [], [0.5])] });
+    expect(() => importModel(decode(bytes, 'm'), 'm')).toThrow(
+      /depends on no parameters: 'half' is taken for a constant \(a single number\); --params takes it/,
+    );
+  });
+});
+
+describe('tensors with the same numbers', () => {
+  const transposed = (name: string) => {
+    const data = randomData('w', 16);
+    return floats(
+      name,
+      [4, 4],
+      data.map((_, i) => data[(i % 4) * 4 + Math.floor(i / 4)]!),
+    );
+  };
+  const two = (second: ReturnType<typeof floats>, producer: string, first = W) => {
+    const nodes = [product, node('MatMul', ['h', second.name], ['r'])];
+    return Object.keys(
+      importModel(decode(model({ node: nodes, initializer: [first, second] }, producer), 'm'), 'm').weights,
+    );
+  };
+
+  it('are one parameter, transposed or not', () => {
+    expect(two(transposed('onnx::MatMul_9'), 'pytorch')).toEqual(['w']);
+    expect(two(transposed('head'), '')).toEqual(['w']);
+    expect(two(floats('onnx::MatMul_9', [4, 4], randomData('w', 16)), 'pytorch')).toEqual(['w']);
+  });
+
+  it('are two where PyTorch named both, or where all numbers are equal', () => {
+    expect(two(transposed('head'), 'pytorch')).toEqual(['w', 'head']);
+    const equal = new Float32Array(16).fill(0.5);
+    expect(two(floats('onnx::MatMul_9', [4, 4], equal), 'pytorch', floats('w', [4, 4], equal))).toEqual([
+      'w',
+      'onnx::MatMul_9',
+    ]);
+  });
+
+  it.each([
+    ['b.weight', 'pytorch', ['a.weight', 'b.weight']],
+    ['/Identity_output_0', 'pytorch', ['a.weight']],
+    ['b.weight', '', ['a.weight', 'b.weight']],
+    ['copy', '', ['a.weight']],
+    ['b.weight', 'jax2onnx', ['a.weight']],
+  ])('through an Identity named %s by %j', (to, producer, names) => {
+    const nodes = [
+      node('Identity', ['a.weight'], [to]),
+      node('MatMul', ['x', 'a.weight'], ['h']),
+      node('MatMul', ['h', to], ['r']),
+    ];
+    const file = decode(model({ node: nodes, initializer: [random('a.weight', [4, 4])] }, producer), 'm');
+    expect(Object.keys(importModel(file, 'm').weights)).toEqual(names);
+  });
+});
+
+const exporters = fileURLToPath(new URL('exporters', import.meta.url));
+
+describe('parameters that a file has lost', () => {
+  const place = (name: string) => join(exporters, `${name}.onnx`);
+
+  it('are listed by inspect, with the reason and the cure', async () => {
+    const { code, stdout } = await runCli('inspect', place('parameter-partly-folded-dynamo'));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^k +computed into the constant 'sub'$/m);
+    expect(stdout).toMatch(
+      /^1 of 3 parameters .*: k; export with torch\.onnx\.export\(…, dynamo=True, optimize=False\)$/m,
+    );
+    const json = JSON.parse((await runCli('inspect', place('parameter-partly-folded-dynamo'), '--json')).stdout);
+    expect(json).toMatchObject({ declared: 3, folded: ['k'], doubtful: [] });
+  });
+
+  it('are listed by features and fit', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const rows = join(dir, 'x.json');
+      const data = join(exporters, 'parameter-partly-folded-dynamo.inputs.npz');
+      const features = await runCli(
+        'features',
+        place('parameter-partly-folded-dynamo'),
+        '--data',
+        data,
+        '--out',
+        rows,
+        '--json',
+      );
+      expect(JSON.parse(features.stdout).folded).toEqual(['k']);
+      expect(features.stderr).toMatch(/1 of 3 parameters/);
+      const out = join(dir, 'd.json');
+      const fit = await runCli(
+        'fit',
+        place('parameter-partly-folded-dynamo'),
+        '--data',
+        data,
+        '--group',
+        '1',
+        '--out',
+        out,
+        '--json',
+      );
+      expect(JSON.parse(fit.stdout).folded, fit.stderr).toEqual(['k']);
+    });
+  });
+
+  it('are named where no other is left', async () => {
+    const { code, stdout, stderr } = await runCli('inspect', place('batchnorm_fused'), '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout).folded).toEqual(['c.weight', 'c.bias', 'bn.weight', 'bn.bias']);
+    expect(stderr).toMatch(/all 4 are lost, the first, 'c\.weight', fused with others into Conv .*optimize=False/);
+  });
+});
+
+describe('PyTorch’s names and shapes', () => {
+  const parametersIn = async (name: string) => {
+    const { stdout } = await runCli('inspect', join(exporters, `${name}.onnx`), '--json');
+    const { parameters } = JSON.parse(stdout) as { parameters: { name: string; shape: number[] }[] };
+    return Object.fromEntries(parameters.map((p) => [p.name, p.shape]));
+  };
+
+  it('come back where the file has a copy in another shape', async () => {
+    expect(await parametersIn('groupnorm_reshaped')).toMatchObject({ 'n.weight': [4], 'n.bias': [4] });
+    expect(await parametersIn('tied_weight_split')).toEqual({ 'wte.weight': [8, 4] });
+    expect(await parametersIn('rnn_bias_partly_folded')).toMatchObject({ 'r.weight_ih_l0': [4, 3] });
+  });
+});
+
+describe('the hash of a model', () => {
+  const hashOf = (bytes: Uint8Array) =>
+    inTemporaryFolder(async (dir) => {
+      await writeFile(join(dir, 'm.onnx'), bytes);
+      const { hash, parameters } = await loadOnnx(join(dir, 'm.onnx'));
+      return { hash, reading: parameters!.reading };
+    });
+
+  it('is what it was where a file is read as it was, and another where it is not', async () => {
+    const plain = await hashOf(model({ node: [product], initializer: [W] }));
+    expect(plain.reading).toBe('');
+    const powers = [product, node('Pow', ['h', 'two'], ['r'])];
+    const { reading } = await hashOf(model({ node: powers, initializer: [W, floats('two', [], [2])] }));
+    expect(reading).toBe('[["two",""]]');
+  });
+});
+
+describe('damaged notes', () => {
+  it('say nothing, and break nothing', () => {
+    const bytes = model({ node: [product], initializer: [W] }, 'pytorch');
+    const file = decode(bytes, 'm');
+    const notes = { 'pkg.torch.export.ExportedProgram.graph_signature': "p_w: PARAMETER target='w" };
+    const { folded } = parametersOf({ ...file, graph: { ...file.graph, notes } });
+    expect(folded).toEqual([]);
+  });
+});
