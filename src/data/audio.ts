@@ -21,17 +21,22 @@ const range = 80; // dB
  * columns are frames of 256 samples, 160 apart, at 8 kHz; values are decibels below the loudest, −80..0 as 0..255. Channels are
  * averaged; a recording longer than 0.65 s is cut to its middle, a shorter one lies between silence.
  *
- * Throws a DataError that names the file where it cannot be read, is no WAV file or has no samples.
+ * `notes` is what is known of them already. Throws a DataError that names the file where it cannot be read, is no WAV file or has no samples.
  */
-export async function openRecordings(paths: readonly string[], name: string): Promise<Dataset> {
+export async function openRecordings(
+  paths: readonly string[],
+  name: string,
+  notes: readonly string[] = [],
+): Promise<Dataset> {
   const size = bands * frames;
   const data = new Uint8Array(paths.length * size);
   for (const [i, path] of paths.entries()) {
     data.set(logMel(readWav(await readFileBytes(path), path)), i * size);
   }
-  return memoryDataset(name, paths.length, fingerprintOf('log-mel', `${bands}×${frames}`, data), {
+  const set = memoryDataset(name, paths.length, fingerprintOf('log-mel', `${bands}×${frames}`, data), {
     x: { data, shape: [1, bands, frames], pixels: true },
   });
+  return { ...set, notes: () => notes };
 }
 
 /** Samples besides the covered ones that a resampling filter may want to see. */

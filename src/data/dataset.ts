@@ -48,6 +48,11 @@ export interface Dataset {
   /** What `prepare` has done to the images; slices and selections keep it. Left out: nothing, or not known. */
   readonly prepared?: Preparation;
   /**
+   * What users should know of the examples that were read so far, a sentence each: files that are left out, pictures that others would
+   * show otherwise. Grows while the set is read.
+   */
+  readonly notes: () => readonly string[];
+  /**
    * The examples of `range` in order, in batches of `size` (the last may be smaller). A batch's arrays are the caller's to
    * keep or change. Throws a DataError for a size or range that does not fit, and for corrupt data where it is met.
    */
@@ -67,6 +72,7 @@ export interface Source {
   /** See `Dataset`; false where it is left out. */
   readonly pixels?: boolean;
   readonly prepared?: Preparation | undefined;
+  readonly notes?: () => readonly string[];
   /** Examples start..end-1, with 0 <= start < end <= length. */
   read(start: number, end: number): Promise<Readonly<Record<string, DataArray>>>;
   /** Examples by index, each 0 <= index < length. */
@@ -75,7 +81,8 @@ export interface Source {
 
 /** A Dataset over a Source. Throws a DataError when the source has no examples. */
 export function makeDataset(source: Source): Dataset {
-  const { name, length, shapes, fingerprint, origin = wholeOf(fingerprint, length), pixels = false, prepared } = source;
+  const { name, length, shapes, fingerprint, pixels = false, prepared, notes = () => [] } = source;
+  const origin = source.origin ?? wholeOf(fingerprint, length);
   if (length === 0) throw new DataError(`${name}: holds no examples`);
 
   async function* batches(size: number, range: Range = {}): AsyncIterable<Batch> {
@@ -99,7 +106,7 @@ export function makeDataset(source: Source): Dataset {
   }
 
   const known = prepared === undefined ? {} : { prepared };
-  return { name, length, shapes, fingerprint, origin, pixels, ...known, batches, gather };
+  return { name, length, shapes, fingerprint, origin, pixels, ...known, notes, batches, gather };
 }
 
 /** `range` with its ends filled in. Throws a DataError unless 0 <= start < end <= length: a slice is never clamped. */

@@ -1,11 +1,13 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decode as decodePng } from 'fast-png';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crc32 } from './crc32.ts';
 import { openFolder } from './folder.ts';
 import { decodeImage } from './images.ts';
+import { asPixels, take } from './transforms.ts';
 
 let base: string;
 beforeAll(async () => {
@@ -94,7 +96,54 @@ describe('openFolder', () => {
     await expect(openFolder(dangling)).rejects.toThrow(/dangling\/b\.png: cannot read: no such file/);
     const linked = await folderOf('linked', { 'a.png': 1 });
     await symlink('.', join(linked, 'b.png'));
-    await expect(openFolder(linked)).rejects.toThrow(/linked\/b\.png: cannot read: it is a folder, expected a file/);
+    await expect(openFolder(linked)).rejects.toThrow(/linked: holds the folder 'b\.png', expected only files/);
+    const linkedFolder = await folderOf('linked-folder', { 'a.png': 1 });
+    await symlink('../sizes-of-others', join(linkedFolder, 'more'));
+    await mkdir(join(base, 'sizes-of-others'));
+    await expect(openFolder(linkedFolder)).rejects.toThrow(
+      /linked-folder: holds the folder 'more', expected only files/,
+    );
+  });
+
+  it.each(['a.tga', 'a.PSD', 'a.apng', 'a.ppm', 'a.jp2', 'a.dng', 'a.heic'])(
+    'refuses a folder with %s',
+    async (file) => {
+      const path = await folderOf(`odd-${file}`, { 'b.png': 1, [file]: 'x' });
+      await expect(openFolder(path)).rejects.toThrow(
+        `${join(path, file)}: expected PNG, JPEG or WebP pictures; convert`,
+      );
+    },
+  );
+
+  it.each(['a.mp3', 'a.FLAC', 'a.ogg', 'a.m4a', 'a.aiff'])('refuses a folder with %s', async (file) => {
+    for (const other of ['b.wav', 'b.png']) {
+      const path = await folderOf(`odd-${other}-${file}`, { [other]: other === 'b.png' ? 1 : 'x', [file]: 'x' });
+      await expect(openFolder(path)).rejects.toThrow(`${join(path, file)}: expected WAV recordings; convert it`);
+    }
+  });
+
+  it('reads JPEG pictures by all their endings, through links too', async () => {
+    const jpeg = new Uint8Array(await grey(50, 'a.jpg'));
+    const names = ['a.jfif', 'b.jpe', 'c.JFIF', 'd.jpeg', 'e.jpg'];
+    const path = await folderOf('jfif', Object.fromEntries(names.map((name) => [name, jpeg])));
+    await symlink('a.jfif', join(path, 'f.jpg'));
+    const data = await openFolder(path);
+    expect([data.length, data.notes()]).toEqual([6, []]);
+  });
+
+  it('says how many files are left out, and some of their names', async () => {
+    const one = await folderOf('left1', { 'a.png': 1, 'labels.csv': 'x', '.DS_Store': 'x' });
+    expect((await openFolder(one)).notes()).toEqual([
+      `${one}: 1 file that is no picture or recording of the set is left out: labels.csv`,
+    ]);
+    const more = { 'b.png.crdownload': 'x', LICENSE: 'x', 'x.txt': 'x', '._a.png': 'x', '.hidden': 'x' };
+    const many = await folderOf('left4', { 'a.png': 1, ...more });
+    const note = `${many}: 4 files that are no picture or recording of the set are left out: ._a.png, LICENSE, b.png.crdownload, …`;
+    for (const data of [await openFolder(many), take(await openFolder(many), 0, 1), asPixels(await openFolder(many))]) {
+      expect(data.notes()).toEqual([note]);
+    }
+    const none = await folderOf('left-all', { 'a.txt': 'x', 'b.mp4': 'x' });
+    await expect(openFolder(none)).rejects.toThrow(/holds no \.png, .* or \.wav file, but a\.txt, b\.mp4$/);
   });
 
   it('refuses pictures of different sizes, naming the first that differs', async () => {
@@ -133,6 +182,97 @@ describe('decodeImage', () => {
     await expect(decodeImage({ bytes: await clear.png().toBuffer(), where })).rejects.toThrow(
       'f.png: is transparent at row 0, column 0 (alpha 128), expected opaque pixels',
     );
+  });
+
+  /** A PNG with one more chunk in front of its pixels. */
+  function withChunk(png: Uint8Array, type: string, data: readonly number[]): Uint8Array {
+    const at = Buffer.from(png).indexOf('IDAT') - 4;
+    const body = Uint8Array.from([...Buffer.from(type), ...data]);
+    const chunk = new Uint8Array(body.length + 8);
+    new DataView(chunk.buffer).setUint32(0, data.length);
+    chunk.set(body, 4);
+    new DataView(chunk.buffer).setUint32(body.length + 4, crc32(body));
+    return Uint8Array.from([...png.subarray(0, at), ...chunk, ...png.subarray(at)]);
+  }
+
+  it('refuses transparency of every kind: grey with alpha, a transparent colour of grey, of RGB, of a palette', async () => {
+    const la = sharp(
+      Uint8Array.from({ length: 12 }, (_, i) => (i === 7 ? 0 : i % 2 ? 255 : 0)),
+      {
+        raw: { width: 3, height: 2, channels: 2 },
+      },
+    );
+    const rgb = sharp(
+      Uint8Array.from({ length: 18 }, (_, i) => i),
+      { raw: { width: 3, height: 2, channels: 3 } },
+    );
+    const clear = sharp(
+      Uint8Array.from({ length: 24 }, (_, i) => (i === 15 ? 0 : i % 4 === 3 ? 255 : 9 * (i >> 2))),
+      {
+        raw: { width: 3, height: 2, channels: 4 },
+      },
+    );
+    const pictures = {
+      'grey and alpha': await la.png().toBuffer(),
+      'grey and alpha, WebP': await la.webp({ lossless: true }).toBuffer(),
+      'a colour of grey': withChunk(new Uint8Array(await grey(7, 'a.png', 2, 3)), 'tRNS', [0, 7]),
+      'a colour of RGB': withChunk(new Uint8Array(await rgb.png().toBuffer()), 'tRNS', [0, 9, 0, 10, 0, 11]),
+      'a palette': await clear.png({ palette: true }).toBuffer(),
+    };
+    for (const [kind, bytes] of Object.entries(pictures)) {
+      await expect(decodeImage({ bytes, where }), kind).rejects.toThrow(
+        /^f\.png: is transparent at row \d, column \d \(alpha 0\), expected opaque pixels$/,
+      );
+    }
+    // Where no pixel has that colour, nothing is transparent.
+    const unused = withChunk(new Uint8Array(await grey(7, 'a.png', 2, 3)), 'tRNS', [0, 8]);
+    expect([...(await decodeImage({ bytes: unused, where })).data]).toEqual(new Array(6).fill(7));
+  });
+
+  it('refuses an animated PNG, and WebP; one frame is no animation', async () => {
+    const png = new Uint8Array(await grey(7));
+    const frames = (n: number) => withChunk(png, 'acTL', [0, 0, 0, n, 0, 0, 0, 0]);
+    await expect(decodeImage({ bytes: frames(3), where })).rejects.toThrow(
+      'f.png: is animated (3 frames), expected one',
+    );
+    expect((await decodeImage({ bytes: frames(1), where })).shape).toEqual([1, 3, 2]);
+    const two = sharp(Uint8Array.from({ length: 36 }, (_, i) => 7 * i), { raw: { width: 2, height: 6, channels: 3, pageHeight: 3 } });
+    const webp = await two.webp({ lossless: true }).toBuffer();
+    await expect(decodeImage({ bytes: webp, where })).rejects.toThrow('f.png: is animated (2 frames), expected one');
+  });
+
+  it('takes pixels as they are stored, whatever profile or rotation goes with them, and says so', async () => {
+    const raw = { width: 4, height: 3, channels: 3 } as const;
+    const values = Uint8Array.from({ length: 36 }, (_, i) => (i * 37) % 256);
+    // The samples of the file, by another decoder; Pillow gives the same.
+    const stored = (png: Uint8Array) => {
+      const { data } = decodePng(png);
+      return Array.from({ length: 36 }, (_, i) => data[(i % 12) * 3 + Math.floor(i / 12)]);
+    };
+    const wide = await sharp(values, { raw }).withIccProfile('p3').png().toBuffer();
+    const srgb = await sharp(values, { raw }).withIccProfile('srgb').png().toBuffer();
+    const turned = await sharp(values, { raw }).withMetadata({ orientation: 6 }).png().toBuffer();
+    for (const [bytes, unlike] of [
+      [wide, ['profiled']],
+      [srgb, []],
+      [turned, ['turned']],
+    ] as const) {
+      const decoded = await decodeImage({ bytes, where });
+      expect([decoded.shape, [...decoded.data], decoded.unlike]).toEqual([[3, 3, 4], stored(bytes), unlike]);
+    }
+    expect(stored(wide)).not.toEqual(stored(srgb));
+
+    const path = await folderOf('unlike', { 'a.png': turned, 'b.png': wide, 'c.png': turned, 'd.png': srgb });
+    const data = await openFolder(path);
+    expect(data.notes()).toEqual([]);
+    const said = (n: number, name: string, what: string) =>
+      `${n} of the pictures read, such as ${join(path, name)}, ${what}, and are taken as they are stored`;
+    await data.gather([3, 0]);
+    for (let i = 0; i < 2; i++) for await (const _ of data.batches(3));
+    expect(data.notes()).toEqual([
+      said(2, 'a.png', 'are to be turned by their EXIF data'),
+      said(1, 'b.png', 'have a colour profile other than sRGB'),
+    ]);
   });
 
   it('refuses a picture whose header claims a vast size before it is decoded', async () => {

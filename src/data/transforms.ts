@@ -18,6 +18,7 @@ export function take(data: Dataset, start: number, end: number): Dataset {
     shapes: data.shapes,
     pixels: data.pixels,
     prepared: data.prepared,
+    notes: data.notes,
     fingerprint: `${data.fingerprint}[${start}:${end}]`,
     origin: sliceOf(data.origin, start, end),
     read: (from, to) => arrays(data.batches(to - from, { start: start + from, end: start + to })),
@@ -33,6 +34,7 @@ export function select(data: Dataset, indices: Uint32Array, what: string, key = 
     shapes: data.shapes,
     pixels: data.pixels,
     prepared: data.prepared,
+    notes: data.notes,
     fingerprint: data.fingerprint + key,
     origin: pickOf(data.origin, indices),
     read: async (start, end) => (await data.gather(indices.subarray(start, end))).arrays,
@@ -87,6 +89,7 @@ export function mapExamples(
     shapes,
     pixels: data.pixels,
     prepared: what === '' ? data.prepared : undefined,
+    notes: data.notes,
     fingerprint: what === '' ? data.fingerprint : `${data.fingerprint} ${what}`,
     origin: data.origin,
     read: async (start, end) => {
