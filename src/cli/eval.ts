@@ -10,6 +10,7 @@ import { reportHtml } from '../report/index.ts';
 import type { Command } from './command.ts';
 import { featureOptions, modelPlace, openDetector, openFor } from './models.ts';
 import { failOnOdd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
+import { notesOf } from './notes.ts';
 import { openDataset, required, text, texts, wholes } from './options.ts';
 import { reportOf } from './reporting.ts';
 import { endProgress, print, say } from './terminal.ts';
@@ -82,8 +83,10 @@ export const evalCommand: Command = {
       await writeFileAtomic(report, reportHtml(await reportOf(model, result, `${inSet.name} and others`, command)));
       say(`Wrote ${report}`);
     }
+    const notes = notesOf(...all.map(({ data }) => data));
     if (options.json) {
       const more = {
+        ...notes,
         ...(again.length === 0 ? {} : { fittedOn: again }),
         ...(left.length === 0 ? {} : { leftOver: left }),
         ...(odd.length === 0 ? {} : { notFinite: odd.map(({ what: _, ...where }) => where) }),

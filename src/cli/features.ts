@@ -5,6 +5,7 @@ import { leftOver, openExtractor, runFeatures, shardRows, tableFormatOf } from '
 import type { Command } from './command.ts';
 import { modelOptions, noiseOf, noiseOptions, openFor, openModel } from './models.ts';
 import { failOnOdd, type Odd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
+import { notesOf } from './notes.ts';
 import { extractorOptions, limited, required, text, whole } from './options.ts';
 import { foldedNames, parameterNotes } from './parameters.ts';
 import { endProgress, pace, print, progressLine, say, throttled } from './terminal.ts';
@@ -71,9 +72,11 @@ export const featuresCommand: Command = {
       const left = shard && shard.index < shard.count ? [] : leftOver(data, group);
       sayLeftOver(data.name, group, left);
       sayOdd(odd);
+      const notes = notesOf(data);
       if (options.json) {
         const more = {
           folded: foldedNames(model),
+          ...notes,
           ...(left.length === 0 ? {} : { leftOver: left }),
           ...(odd.length === 0 ? {} : { notFinite: odd.map(({ index }) => index) }),
         };

@@ -16,6 +16,7 @@ import {
   placeFrom,
 } from './models.ts';
 import { oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
+import { notesOf } from './notes.ts';
 import { limited, required, whole, wholes } from './options.ts';
 import { foldedNames, parameterNotes } from './parameters.ts';
 import { endProgress, print, say } from './terminal.ts';
@@ -74,7 +75,8 @@ export const fitCommand: Command = {
         ...droppedIn(entry),
       };
     });
-    if (options.json) return print(JSON.stringify({ out, groups: fitted, folded: foldedNames(model) }));
+    const notes = notesOf(data);
+    if (options.json) return print(JSON.stringify({ out, groups: fitted, folded: foldedNames(model), ...notes }));
     for (const f of fitted) {
       print(`${out}: B = ${f.group}: ${f.detectors.join(', ')} fitted on ${f.n} groups`);
       for (const line of droppedLines(f.dropped ?? {})) print(`  ${line}`);

@@ -11,6 +11,7 @@ import { evalCommand } from './eval.ts';
 import { featuresCommand } from './features.ts';
 import { fitCommand } from './fit.ts';
 import { inspectCommand } from './inspect.ts';
+import { forgetNotes } from './notes.ts';
 import { commonOptions, parse, runOptions } from './options.ts';
 import { claimOutputs } from './outputs.ts';
 import { reproduceCommand } from './reproduce.ts';
@@ -93,6 +94,7 @@ async function runCommand(name: string, args: readonly string[]): Promise<void> 
     throw new UsageError(`${name} takes ${expected} argument(s), found ${positionals.length}: ${command.synopsis}`);
   }
   const options = runOptions(values);
+  forgetNotes();
   if (!command.writes) return command.run(positionals, values, options);
   const claim = await claimOutputs(await command.writes(positionals, values), options);
   await during(claim, () => command.run(positionals, values, options, claim));

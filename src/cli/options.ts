@@ -14,6 +14,7 @@ import {
 import { DataError, UsageError } from '../errors.ts';
 import type { DataKind } from '../models/index.ts';
 import { shapeText } from '../tensor/shape.ts';
+import { sayNotes } from './notes.ts';
 
 export interface Option {
   readonly type: 'string' | 'boolean';
@@ -181,11 +182,13 @@ export async function openDataset(
   options: Pick<RunOptions, 'dataDir' | 'seed'>,
   like?: readonly number[],
 ): Promise<Dataset> {
-  return openData(spec, {
+  const data = await openData(spec, {
     seed: options.seed,
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
     ...(like === undefined ? {} : { like }),
   });
+  sayNotes(data);
+  return data;
 }
 
 /** What is done to images before a model sees them. */

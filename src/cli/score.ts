@@ -18,6 +18,7 @@ import type { Command } from './command.ts';
 import { droppedLines } from './dropped.ts';
 import { openDetector, openFor } from './models.ts';
 import { failOnOdd, type Odd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
+import { notesOf } from './notes.ts';
 import { extractorOptions, limited, positive, required, text, whole } from './options.ts';
 import { endProgress, pace, print, printPart, progressLine, say, throttled } from './terminal.ts';
 
@@ -109,8 +110,10 @@ export const scoreCommand: Command = {
     const asked = parts[0]!.fitted.detectors[name]!.params;
     const dropped = 'dropped' in asked ? asked.dropped : [];
     for (const line of droppedLines({ [name]: dropped })) say(line);
+    const notes = notesOf(data);
     if (options.json) {
       const more = {
+        ...notes,
         ...(dropped.length === 0 ? {} : { dropped }),
         ...(left.length === 0 ? {} : { leftOver: left }),
         ...(odd.length === 0 ? {} : { notFinite: odd.map(({ index }) => index) }),

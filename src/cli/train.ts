@@ -8,6 +8,7 @@ import { type Architecture, architecture, architectures } from '../models/index.
 import type { ModelInfo } from '../store/index.ts';
 import { checkpointFile, type Progress, train } from '../train/index.ts';
 import type { Command } from './command.ts';
+import { notesOf } from './notes.ts';
 import { imageOptions, limited, openExamples, positive, preparationOf, required, text, whole } from './options.ts';
 import { endProgress, pace, print, progressLine, say } from './terminal.ts';
 
@@ -107,7 +108,8 @@ export const trainCommand: Command = {
       arch.lossName === undefined
         ? { validBitsPerDim: last?.validBitsPerDim ?? null }
         : { validLossPerDim: last?.validLossPerDim ?? null };
-    if (options.json) print(JSON.stringify({ out: dir, steps, ...held }));
+    const notes = notesOf(data);
+    if (options.json) print(JSON.stringify({ out: dir, steps, ...held, ...notes }));
     else {
       const value = Object.values(held)[0];
       const text = Number.isFinite(value)

@@ -236,7 +236,10 @@ describe('decodeImage', () => {
       'f.png: is animated (3 frames), expected one',
     );
     expect((await decodeImage({ bytes: frames(1), where })).shape).toEqual([1, 3, 2]);
-    const two = sharp(Uint8Array.from({ length: 36 }, (_, i) => 7 * i), { raw: { width: 2, height: 6, channels: 3, pageHeight: 3 } });
+    const two = sharp(
+      Uint8Array.from({ length: 36 }, (_, i) => 7 * i),
+      { raw: { width: 2, height: 6, channels: 3, pageHeight: 3 } },
+    );
     const webp = await two.webp({ lossless: true }).toBuffer();
     await expect(decodeImage({ bytes: webp, where })).rejects.toThrow('f.png: is animated (2 frames), expected one');
   });
