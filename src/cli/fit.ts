@@ -76,10 +76,15 @@ export const fitCommand: Command = {
       };
     });
     const notes = notesOf(data);
-    if (options.json) return print(JSON.stringify({ out, groups: fitted, folded: foldedNames(model), ...notes }));
+    const batchLoss = await model.batchLoss?.(); // found out when the features were computed
+    if (options.json) {
+      const loss = batchLoss ? { batchLoss } : {};
+      return print(JSON.stringify({ out, groups: fitted, folded: foldedNames(model), ...notes, ...loss }));
+    }
     for (const f of fitted) {
       print(`${out}: B = ${f.group}: ${f.detectors.join(', ')} fitted on ${f.n} groups`);
       for (const line of droppedLines(f.dropped ?? {})) print(`  ${line}`);
     }
+    if (batchLoss?.note !== undefined) print(`${path}: ${batchLoss.note}`);
   },
 };

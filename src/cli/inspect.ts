@@ -7,6 +7,7 @@ import { alignColumns } from '../eval/index.ts';
 import { normGraph } from '../features/index.ts';
 import { inputsOf, nameOf } from '../graph/index.ts';
 import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
+import { sessionCache } from '../runtime/cache.ts';
 import { summariseOnnx } from '../store/index.ts';
 import type { Command } from './command.ts';
 import { droppedIn, droppedLines } from './dropped.ts';
@@ -32,6 +33,7 @@ export const inspectCommand: Command = {
       return inspectDetector(path!, options.json);
     const group = whole(values, 'group', 1) ?? 1;
     const model = await openModel(path!, values).catch((error: unknown) => explain(path!, options.json, error));
+    const batchLoss = await model.batchLoss?.({ cache: sessionCache() });
     const { graph, norms, names } = normGraph(model.loss());
     const costs = describeNorms(graph, norms, group);
     const memory = estimateMemory(graph, group);
@@ -50,13 +52,16 @@ export const inspectCommand: Command = {
       ...(declared === undefined ? {} : { declared }),
       folded: foldedNames(model),
       doubtful,
+      ...(batchLoss ? { batchLoss } : {}),
       memoryPerExample: memory.perExample,
       batch: options.batch ?? chooseBatch(memory, group, options.memory),
     };
     if (options.json) return print(JSON.stringify(result));
     const total = parameters.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0);
     print(`${path}: ${model.about}`);
-    print(`hash ${model.hash}\n`);
+    print(`hash ${model.hash}`);
+    if (batchLoss?.note !== undefined) print(batchLoss.note);
+    print('');
     print(
       alignColumns([['input', 'shape', 'from'], ...inputs.map((v) => [v.name, `[${v.shape.join(', ')}]`, v.from])]),
     );

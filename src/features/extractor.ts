@@ -67,6 +67,7 @@ export interface Extractor {
 /** Lowers the model's norms for batches of one size and opens a session for them. */
 export async function openExtractor(model: ScoringModel, options: ExtractorOptions = {}): Promise<Extractor> {
   const { group = 1, seed = 0, noise = 'content', plan = 'auto', cache = sessionCache() } = options;
+  await model.batchLoss?.({ cache, ...(options.threads === undefined ? {} : { threads: options.threads }) });
   const { graph: norms, names, sizes } = normGraph(model.loss());
   const { graph, check } = withRanges(norms);
   const batch = options.batch

@@ -49,6 +49,10 @@ export interface ImportedModel {
   readonly weights: Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
   /** Shapes of the inputs that come from data, of one example, without the batch axis. */
   readonly data: Readonly<Record<string, Shape>>;
+  /** Names of the file's outputs that the loss is, or is made from. */
+  readonly outputs: readonly string[];
+  /** Elements of the largest value that the file's nodes make of one example. */
+  readonly largest: number;
   readonly parameters: ParameterReport;
 }
 
@@ -94,6 +98,8 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
     weights: Object.fromEntries(weights),
     data: state.dataShapes(loss),
     parameters: state.report(params),
+    outputs: options.objective ? [...state.outputsUsed] : [options.loss ?? file.graph.outputs[0]!],
+    largest: state.largest,
   };
 }
 
@@ -174,6 +180,9 @@ class ImportState implements Importer {
   readonly opset: number;
   /** Tensors of the parameters, by the parameter's name. */
   readonly weights = new Map<string, FileTensor>();
+  /** Outputs that an objective asked for. */
+  readonly outputsUsed = new Set<string>();
+  largest = 0;
   #nodes = 0;
   /** How many functions, branches and bodies are being inlined. */
   #depth = 0;
@@ -245,7 +254,10 @@ class ImportState implements Importer {
       output: (k, asked) => {
         const key = asked ?? outputs[k];
         const v = key === undefined || !outputs.includes(key) ? undefined : values.get(key);
-        if (v) return tensorOf(v, key!, this.#name);
+        if (v) {
+          this.outputsUsed.add(key!);
+          return tensorOf(v, key!, this.#name);
+        }
         throw new ModelError(
           `${this.#name}: has no output ${asked ? `'${asked}'` : k + 1}; it has ${outputs.join(', ')}`,
         );
@@ -371,7 +383,10 @@ class ImportState implements Importer {
     try {
       const result = operator(new NodeContext(this, node, inputs));
       const results: readonly Value[] = Array.isArray(result) ? result : [result as Value];
-      for (const v of results) checkValue(v);
+      for (const v of results) {
+        checkValue(v);
+        this.largest = Math.max(this.largest, sizeOf(v.shape));
+      }
       return results;
     } catch (error) {
       if (error instanceof ModelError) throw error;

@@ -1,4 +1,4 @@
-export { decode, type ExternalData, type FileModel, operatorName } from './decode.ts';
+export { decode, type ExternalData, type FileInput, type FileModel, operatorName } from './decode.ts';
 export { encode, signature } from './encode.ts';
 export {
   CURE,
@@ -11,3 +11,4 @@ export {
 export type { OnnxDType, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
 export { NodeContext, operators, withoutGradient } from './operators/index.ts';
 export { parametersOf } from './parameters.ts';
+export { withOpenBatch } from './rebatch.ts';

@@ -3,7 +3,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { constants, readFileSync } from 'node:fs';
-import { access, chmod, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, chmod, lstat, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { cpus, homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 
@@ -22,6 +22,8 @@ export interface CacheEntry {
   drop(): Promise<void>;
   /** Has `make` write it to a path, and keeps it if `make` says so. Throws nothing but what `make` throws. */
   fill(make: (path: string | undefined) => Promise<boolean>): Promise<void>;
+  /** Keeps these bytes. Throws nothing. */
+  put(bytes: Uint8Array): Promise<void>;
 }
 
 /**
@@ -69,6 +71,12 @@ export function cacheEntry(
       } finally {
         await remove(temporary);
       }
+    },
+
+    async put(bytes) {
+      const write = (path: string | undefined) =>
+        path === undefined ? Promise.resolve(false) : writeFile(path, bytes, { flag: 'wx' }).then(() => true);
+      await this.fill((path) => write(path).catch(() => false));
     },
   };
 }

@@ -1,1 +1,1 @@
-export type { FloatTensor, Session, SessionOptions, TensorData } from './session.ts';
+export type { FileSession, FloatTensor, NumberTensor, Session, SessionOptions, TensorData } from './session.ts';

@@ -1,14 +1,17 @@
 // Sessions on onnxruntime-node. With web.ts the only files that import a runtime.
 
 import { cpus } from 'node:os';
+import { Float16Array } from '@petamoriken/float16';
 import * as ort from 'onnxruntime-node';
 import { FisherError } from '../errors.ts';
 import { signature } from '../onnx/index.ts';
 import { cacheEntry } from './cache.ts';
-import type { FloatTensor, Session, SessionOptions, TensorData } from './session.ts';
+import type { FileSession, FloatTensor, NumberTensor, Session, SessionOptions, TensorData } from './session.ts';
 
 /** Opens faster than this are not worth keeping. */
 const WORTH_KEEPING = 200; // ms
+
+export const runtimeVersion = `onnxruntime ${ort.env.versions.node}`;
 
 /** Opens a session for an ONNX model on the CPU. */
 export async function openSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
@@ -24,8 +27,79 @@ export async function openSession(model: Uint8Array, options: SessionOptions = {
   };
 }
 
-function create(model: Uint8Array, options: SessionOptions, more: ort.InferenceSession.SessionOptions = {}) {
-  return ort.InferenceSession.create(model, {
+/** Opens a file of any making: its bytes, or its path where it has data beside it. Throws FisherError, in the runtime's words, where that does not go. */
+export async function openFile(
+  model: Uint8Array | string,
+  options: Pick<SessionOptions, 'threads'> = {},
+): Promise<FileSession> {
+  // As it is: to optimise it would take longer than to run it a few times.
+  const session = await said(create(model, options, { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 }));
+  return {
+    async run(feeds, outputs) {
+      const tensors = session.inputMetadata.map((v) => {
+        const fed = feeds[v.name];
+        if (!fed || !v.isTensor) throw new FisherError(`input '${v.name}' was not given`);
+        return [v.name, toType(v.type, fed)] as const;
+      });
+      const results = await said(session.run(Object.fromEntries(tensors), outputs));
+      return Object.fromEntries(outputs.map((name) => [name, toNumbers(name, results[name])]));
+    },
+    dispose: () => session.release(),
+  };
+}
+
+/** What the runtime complains about: its first line, without the places in its own source. */
+async function said<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof FisherError) throw error;
+    const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
+    throw new FisherError(line!.replace(/^.*Status Message: /, '').replace(/\S*\/onnxruntime\/\S*\s*/g, ''), {
+      cause: error,
+    });
+  }
+}
+
+function toType(type: ort.Tensor.Type, { data, shape }: NumberTensor): ort.Tensor {
+  const make =
+    typeof type === 'string' && Object.hasOwn(arrays, type) ? arrays[type as keyof typeof arrays] : undefined;
+  if (!make) throw new FisherError(`inputs of the type ${type} cannot be made`);
+  return new ort.Tensor(type as 'float32', make(data) as Float32Array, [...shape]);
+}
+
+/** Numbers in the types of the runtime. */
+const arrays = {
+  float32: (x) => Float32Array.from(x),
+  float64: (x) => x,
+  float16: (x) => new Uint16Array(new Float16Array(x).buffer),
+  int8: (x) => Int8Array.from(x),
+  int16: (x) => Int16Array.from(x),
+  int32: (x) => Int32Array.from(x),
+  int64: (x) => BigInt64Array.from(x as ArrayLike<number>, BigInt),
+  uint8: (x) => Uint8Array.from(x),
+  uint16: (x) => Uint16Array.from(x),
+  uint32: (x) => Uint32Array.from(x),
+  uint64: (x) => BigUint64Array.from(x as ArrayLike<number>, BigInt),
+  bool: (x) => Uint8Array.from(x),
+} satisfies Record<string, (x: Float64Array) => ArrayLike<number | bigint>>;
+
+function toNumbers(name: string, t: ort.Tensor | undefined): NumberTensor {
+  if (!t || typeof t.type !== 'string' || t.type === 'string')
+    throw new FisherError(`output '${name}' is no tensor of numbers`);
+  const data =
+    t.type === 'float16'
+      ? new Float16Array(
+          (t.data as Uint16Array).buffer as ArrayBuffer,
+          (t.data as Uint16Array).byteOffset,
+          t.data.length,
+        )
+      : t.data;
+  return { data: Float64Array.from(data as ArrayLike<number>, Number), shape: t.dims };
+}
+
+function create(model: Uint8Array | string, options: SessionOptions, more: ort.InferenceSession.SessionOptions = {}) {
+  return ort.InferenceSession.create(model as string, {
     executionProviders: ['cpu'],
     intraOpNumThreads: options.threads ?? cpus().length,
     interOpNumThreads: 1,
@@ -38,7 +112,7 @@ function create(model: Uint8Array, options: SessionOptions, more: ort.InferenceS
 }
 
 async function cached(model: Uint8Array, dir: string, options: SessionOptions): Promise<ort.InferenceSession> {
-  const entry = cacheEntry(dir, model, `onnxruntime ${ort.env.versions.node}`);
+  const entry = cacheEntry(dir, model, runtimeVersion);
   const optimised = await entry.read();
   if (optimised) {
     const kept = await create(optimised, options, { graphOptimizationLevel: 'disabled' }).catch(() => undefined);

@@ -12,6 +12,19 @@ export interface FloatTensor {
   readonly shape: Shape;
 }
 
+/** Numbers in float64, whatever type the file has them in. */
+export interface NumberTensor {
+  readonly data: Float64Array;
+  readonly shape: Shape;
+}
+
+/** An ONNX file as somebody has made it, to be run as it is. */
+export interface FileSession {
+  /** Runs once, for these outputs. Throws FisherError, in the runtime's words, where that does not go. */
+  run(feeds: Readonly<Record<string, NumberTensor>>, outputs: readonly string[]): Promise<Record<string, NumberTensor>>;
+  dispose(): Promise<void>;
+}
+
 export interface SessionOptions {
   /** Threads inside one op; default: as many as the machine has cores. */
   readonly threads?: number;

@@ -33,6 +33,11 @@ export class ExternalFiles implements ExternalData {
     this.#path = path;
   }
 
+  /** Whether there are any. */
+  get any(): boolean {
+    return this.#files.size > 0;
+  }
+
   size(location: string): number {
     const file = this.#file(location);
     this.#tensors.push(file);

@@ -11,6 +11,7 @@ import { Arena, type Value } from '../graph/index.ts';
 import { type Architecture, architecture, collectSpecs, paramScope, type Weights } from '../models/index.ts';
 import type { ParameterReport } from '../onnx/index.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
+import type { BatchLoss, BatchOptions } from './batch.ts';
 import { readSafetensors, writeSafetensors } from './safetensors.ts';
 
 const sizeSchema = z.tuple([z.int().min(1), z.int().min(1)]).readonly();
@@ -48,6 +49,10 @@ export interface ScoringModel {
   readonly hash: string;
   /** The hash that older versions gave the model, where it is another: detector files of theirs carry it. */
   formerHash?(): string;
+  /**
+   * What one run gives for a batch, where that is not known beforehand: of a file of any making. Throws ModelError where examples interact.
+   */
+  batchLoss?(options?: BatchOptions): Promise<BatchLoss>;
   /** One line for people. */
   readonly about: string;
   readonly weights: Weights;

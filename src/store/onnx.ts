@@ -12,6 +12,8 @@ import {
   type ParameterReport,
   parametersOf,
 } from '../onnx/index.ts';
+import { type BatchLoss, batchLoss, type Comparable } from './batch.ts';
+import { rangesOf } from './batch-inputs.ts';
 import { ExternalFiles } from './external.ts';
 import type { ScoringModel } from './modeldir.ts';
 import { type NetworkOptions, networkImport } from './objective.ts';
@@ -39,11 +41,28 @@ export async function loadOnnx(path: string, options: OnnxOptions = {}): Promise
   const read = () => importModel(file, path, networkImport(file, path, network, base));
   const first = read();
   const { reading } = first.parameters;
+  const hash = await onnxHash(bytes, external, options, reading);
+  let compared: Promise<BatchLoss> | undefined;
+  const comparable = (): Comparable => ({
+    path,
+    hash,
+    bytes,
+    external: external.any,
+    file,
+    options,
+    ranges: rangesOf({ arena: first.loss.arena, outputs: { loss: first.loss } }),
+    outputs: first.outputs,
+    largest: first.largest,
+  });
   return {
-    hash: await onnxHash(bytes, external, options, reading),
+    hash,
     formerHash: () => formerHash(bytes, external, options, reading),
     weights: first.weights,
     loss: () => read().loss,
+    batchLoss: (how) => {
+      compared ??= batchLoss(comparable(), how);
+      return compared;
+    },
     inputs: first.data,
     parameters: first.parameters,
     about: `ONNX model, opset ${file.opset}`,

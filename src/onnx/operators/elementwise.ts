@@ -124,6 +124,17 @@ const both = (a: Value, b: Value) => greater(mul(toFloat(a), toFloat(b)), 0.5);
 const either = (a: Value, b: Value) => greater(add(toFloat(a), toFloat(b)), 0.5);
 const oneOf = (a: Value, b: Value) => not(equal(toFloat(a), toFloat(b)));
 
+/** Nothing in evaluation; in training elements are dropped at random, unless the ratio is 0. */
+function dropout(ctx: NodeContext): readonly Value[] {
+  const x = ctx.in(0);
+  const training = ctx.maybe(2) !== undefined && ctx.known(2)[0] !== 0;
+  const ratio = ctx.maybe(1) ? ctx.known(1)[0]! : 0.5;
+  if (training && ratio !== 0) {
+    ctx.refuse(`training mode, in which elements are dropped at random; export the model in evaluation mode`);
+  }
+  return [x, expand(equal(ctx.constant(0), 0), x.shape)];
+}
+
 export const elementwiseOperators: Operators = {
   Add: binary(add),
   Sub: binary(sub),
@@ -196,5 +207,5 @@ export const elementwiseOperators: Operators = {
     return where(c, a, b);
   },
   Identity: (ctx) => ctx.any(0),
-  Dropout: (ctx) => [ctx.in(0), expand(equal(ctx.constant(0), 0), ctx.in(0).shape)],
+  Dropout: dropout,
 };

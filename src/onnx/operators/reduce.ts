@@ -110,7 +110,10 @@ function rmsNorm(ctx: NodeContext): Value {
 
 function batchNorm(ctx: NodeContext): Value {
   const x = ctx.in(0);
-  if (ctx.int('training_mode', 0) === 1) ctx.refuse('training mode, in which examples of a batch interact');
+  // Until opset 13 the statistics of the batch as further outputs said that it is training.
+  const training =
+    ctx.opset < 14 ? ctx.node.outputs.slice(1).some((name) => name !== '') : ctx.int('training_mode', 0) === 1;
+  if (training) ctx.refuse('training mode, in which examples of a batch interact; export the model in evaluation mode');
   const [scale, bias, mean, variance] = [1, 2, 3, 4].map((i) => perChannel(ctx.in(i), x)) as [
     Value,
     Value,

@@ -1,0 +1,251 @@
+// An ONNX file run with two examples and with each alone: whether the loss of an example depends on the others in its batch. Norms are of
+// single examples, so a file in which examples interact has none.
+
+import { realpathSync } from 'node:fs';
+import { FisherError, ModelError } from '../errors.ts';
+import { type FileModel, withOpenBatch } from '../onnx/index.ts';
+import { cacheEntry } from '../runtime/cache.ts';
+import type { FileSession, NumberTensor } from '../runtime/index.ts';
+import { openFile, runtimeVersion } from '../runtime/node.ts';
+import { shapeText } from '../tensor/shape.ts';
+import { type MadeInput, makeInputs, openBatch, VARIANTS } from './batch-inputs.ts';
+import type { OnnxOptions } from './onnx.ts';
+
+/** What one run of a file gives for a batch. */
+export interface BatchLoss {
+  /** 'each': a loss for every example. 'mean', 'sum': one number for a batch, made of its examples' losses. 'unknown': not to be found out. */
+  readonly loss: 'each' | 'mean' | 'sum' | 'unknown';
+  /** What people should know of it: that one number is taken of every example alone, or why nothing could be found out. */
+  readonly note?: string;
+}
+
+export interface BatchOptions {
+  /** Folder in which what was found out is kept, see `sessionCache`. */
+  readonly cache?: string | undefined;
+  readonly threads?: number;
+}
+
+export interface Comparable {
+  readonly path: string;
+  /** The hash of the model as it is read. */
+  readonly hash: string;
+  readonly bytes: Uint8Array;
+  /** Whether the file has data beside it. */
+  readonly external: boolean;
+  readonly file: FileModel;
+  readonly options: OnnxOptions;
+  /** Whole numbers that inputs must be for the places they name to be there. */
+  readonly ranges: Readonly<Record<string, readonly [number, number]>>;
+  /** Outputs that the loss is made of. */
+  readonly outputs: readonly string[];
+  /** Elements of the largest value. */
+  readonly largest: number;
+}
+
+/** Elements of a value beyond which a file is not run for this. */
+const TOO_LARGE = 2 ** 26;
+
+/** Throws ModelError that names the output in which examples interact. What was found out is kept, so that this is done once for a file. */
+export async function batchLoss(model: Comparable, options: BatchOptions = {}): Promise<BatchLoss> {
+  if (options.cache === undefined) return compare(model, options);
+  const key = new TextEncoder().encode(`batches, version 1, of ${model.hash}`);
+  const entry = cacheEntry(options.cache, key, runtimeVersion, 'json');
+  const kept = await entry.read();
+  if (kept) return JSON.parse(new TextDecoder().decode(kept)) as BatchLoss;
+  const found = await compare(model, options);
+  await entry.put(new TextEncoder().encode(JSON.stringify(found)));
+  return found;
+}
+
+const unknown = (reason: string): BatchLoss => ({
+  loss: 'unknown',
+  note: `whether examples of a batch interact was not found out: ${reason}`,
+});
+
+async function compare(model: Comparable, options: BatchOptions): Promise<BatchLoss> {
+  const inputs = makeInputs(model);
+  const batch = openBatch(model.file, model.options);
+  if (batch === 1) return { loss: 'each', note: 'the file takes one example at a time' };
+  if (model.largest > TOO_LARGE) return unknown('the model is too large to be run for it');
+  if (batch !== undefined && model.external)
+    return unknown(`the file takes batches of ${batch} and has data beside it`);
+  let session: FileSession;
+  try {
+    const source = model.external
+      ? realpathSync(model.path)
+      : batch === undefined
+        ? model.bytes
+        : withOpenBatch(model.bytes);
+    session = await openFile(source, options);
+  } catch (error) {
+    return unknown(`ONNX Runtime does not open the file: ${reasonOf(error)}`);
+  }
+  try {
+    return await compareRuns(model, inputs, session);
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** The runs that are compared: two examples alone, and beside each other and others. */
+interface Runs {
+  readonly a: NumberTensor;
+  readonly b: NumberTensor;
+  readonly ab: NumberTensor;
+  readonly ad: NumberTensor;
+  readonly cb: NumberTensor;
+  readonly cd: NumberTensor;
+}
+
+async function compareRuns(model: Comparable, inputs: readonly MadeInput[], session: FileSession): Promise<BatchLoss> {
+  const [a, b, c, d] = [0, 1, 2, 3];
+  let why = '';
+  let last: readonly Kind[] | undefined;
+  for (let variant = 0; variant < VARIANTS; variant++) {
+    const run = (...examples: number[]) =>
+      session.run(Object.fromEntries(inputs.map((v) => [v.name, v.batch(examples, variant)])), model.outputs);
+    const alone = await both(run(a!), run(b!));
+    if (alone instanceof Error) {
+      why = `ONNX Runtime does not run the file: ${reasonOf(alone)}`;
+      continue;
+    }
+    const pairs = await both(run(a!, b!), run(a!, d!), run(c!, b!), run(c!, d!));
+    if (pairs instanceof Error) return unknown(`the file does not run with two examples: ${reasonOf(pairs)}`);
+    const finite = [...alone, ...pairs].every((found) =>
+      Object.values(found).every((t) => t.data.every(Number.isFinite)),
+    );
+    if (!finite) {
+      why = 'inputs made at random give no finite numbers';
+      continue;
+    }
+    const kinds = model.outputs.map((name) => {
+      const of = (found: Record<string, NumberTensor>) => found[name]!;
+      const [ra, rb, ab, ad, cb, cd] = [...alone, ...pairs].map(of) as [
+        Runs['a'],
+        Runs['b'],
+        Runs['ab'],
+        Runs['ad'],
+        Runs['cb'],
+        Runs['cd'],
+      ];
+      return kindOf(model.path, name, { a: ra, b: rb, ab, ad, cb, cd });
+    });
+    last = kinds;
+    if (kinds.some((kind) => kind !== 'same')) break; // where nothing depends on these inputs, others may tell more
+  }
+  return last ? summary(model.outputs, last) : unknown(why);
+}
+
+async function both<T>(...work: Promise<T>[]): Promise<T[] | Error> {
+  const settled = await Promise.allSettled(work);
+  const failed = settled.find((s) => s.status === 'rejected');
+  if (!failed) return settled.map((s) => (s as PromiseFulfilledResult<T>).value);
+  return failed.reason instanceof Error ? failed.reason : new FisherError(String(failed.reason));
+}
+
+function summary(outputs: readonly string[], kinds: readonly Kind[]): BatchLoss {
+  const at = kinds.findIndex((kind) => kind === 'mean' || kind === 'sum');
+  if (at < 0) return { loss: 'each' };
+  const kind = kinds[at] as 'mean' | 'sum';
+  return {
+    loss: kind,
+    note: `output '${outputs[at]}' is the ${kind} of a batch; it is taken of every example alone`,
+  };
+}
+
+/** 'same': it depends neither on the examples nor on how many there are. */
+type Kind = 'each' | 'mean' | 'sum' | 'same';
+
+/** The rows of one run are computed alike whatever stands in the others, so they agree to the last digits; runs of other sizes are rounded otherwise. */
+const [SAME_SIZE, OTHER_SIZE] = [1e-5, 1e-3];
+
+function kindOf(path: string, name: string, runs: Runs): Kind {
+  const { a, b, ab, ad, cb, cd } = runs;
+  const scale = Math.max(
+    1e-30,
+    ...[a, b, ab, ad, cb, cd].map((t) => t.data.reduce((m, v) => Math.max(m, Math.abs(v)), 0)),
+  );
+  const differ = (x: ArrayLike<number>, y: ArrayLike<number>, by: number) => furthest(x, y, by * scale);
+  const [alone, pair] = [a.data.length, ab.data.length];
+  if (pair === 2 * alone) {
+    const [first, second] = [rowsOf(a, ab, 0), rowsOf(a, ab, 1)];
+    const tests = [
+      [a.data, first, OTHER_SIZE],
+      [b.data, second, OTHER_SIZE],
+      [rowsOf(a, ad, 0), first, SAME_SIZE],
+      [rowsOf(a, cb, 1), second, SAME_SIZE],
+    ] as const;
+    for (const [x, y, by] of tests) {
+      const at = differ(x, y, by);
+      if (at >= 0)
+        throw interaction(
+          path,
+          name,
+          by === OTHER_SIZE ? 'alone' : 'beside one example',
+          x[at]!,
+          by === OTHER_SIZE ? 'beside another' : 'beside another one',
+          y[at]!,
+        );
+    }
+    return differ(a.data, b.data, SAME_SIZE) < 0 ? 'same' : 'each';
+  }
+  if (pair !== alone)
+    throw new ModelError(
+      `${path}: output '${name}' is ${shapeText(a.shape)} for one example and ${shapeText(ab.shape)} for two: examples of a batch interact${ADVICE}`,
+    );
+  if ([b, ab, cd].every((t) => differ(a.data, t.data, SAME_SIZE) < 0)) return 'same';
+  const [la, lb, lab, lad, lcb, lcd] = [a, b, ab, ad, cb, cd].map((t) => t.data[0]!) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const near = (x: number, y: number, by: number) => Math.abs(x - y) <= by * scale;
+  if (alone === 1 && near(lab + lcd, lad + lcb, 1e-4)) {
+    const [mean, sum] = [(la + lb) / 2, la + lb];
+    if (near(lab, mean, OTHER_SIZE) && Math.abs(lab - mean) <= Math.abs(lab - sum)) return 'mean';
+    if (near(lab, sum, OTHER_SIZE)) return 'sum';
+  }
+  const found =
+    alone === 1
+      ? `${short(la)} and ${short(lb)} alone, ${short(lab)} together`
+      : `${shapeText(ab.shape)} for one example and for two`;
+  throw new ModelError(
+    `${path}: output '${name}' of a batch is neither the mean nor the sum of its examples' (${found}): examples of a batch interact${ADVICE}`,
+  );
+}
+
+const ADVICE =
+  '; norms are of single examples: export the model in evaluation mode, with a loss for every example and nothing computed over the batch';
+
+const interaction = (path: string, name: string, where: string, x: number, other: string, y: number) =>
+  new ModelError(
+    `${path}: output '${name}' of an example depends on the others in its batch: ${short(x)} ${where}, ${short(y)} ${other}${ADVICE}`,
+  );
+
+const short = (v: number) => String(Number(v.toPrecision(6)));
+
+/** Where two lists differ most, if it is by more than `allowed`; else −1. */
+function furthest(x: ArrayLike<number>, y: ArrayLike<number>, allowed: number): number {
+  let [at, most] = [-1, allowed];
+  for (let i = 0; i < x.length; i++) {
+    const error = Math.abs(x[i]! - y[i]!);
+    if (error > most) [at, most] = [i, error];
+  }
+  return at;
+}
+
+/** The part of a batch of two that belongs to one of them, along whichever axis is twice as long as for one. */
+function rowsOf(one: NumberTensor, two: NumberTensor, example: number): Float64Array {
+  const axis = one.shape.length === two.shape.length ? two.shape.findIndex((d, k) => d !== one.shape[k]) : 0;
+  const outer = two.shape.slice(0, axis).reduce((p, d) => p * d, 1);
+  const inner = one.data.length / outer;
+  const out = new Float64Array(one.data.length);
+  for (let o = 0; o < outer; o++)
+    out.set(two.data.subarray((2 * o + example) * inner, (2 * o + example + 1) * inner), o * inner);
+  return out;
+}
+
+const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
