@@ -57,6 +57,8 @@ export async function batchLoss(model: Comparable, options: BatchOptions = {}): 
   return found;
 }
 
+const ONE_BY_ONE = 'the file takes one example at a time';
+
 const unknown = (reason: string): BatchLoss => ({
   loss: 'unknown',
   note: `whether examples of a batch interact was not found out: ${reason}`,
@@ -65,7 +67,7 @@ const unknown = (reason: string): BatchLoss => ({
 async function compare(model: Comparable, options: BatchOptions): Promise<BatchLoss> {
   const inputs = makeInputs(model);
   const batch = openBatch(model.file, model.options);
-  if (batch === 1) return { loss: 'each', note: 'the file takes one example at a time' };
+  if (batch === 1) return { loss: 'each', note: ONE_BY_ONE };
   if (model.largest > TOO_LARGE) return unknown('the model is too large to be run for it');
   if (batch !== undefined && model.external)
     return unknown(`the file takes batches of ${batch} and has data beside it`);
@@ -81,7 +83,7 @@ async function compare(model: Comparable, options: BatchOptions): Promise<BatchL
     return unknown(`ONNX Runtime does not open the file: ${reasonOf(error)}`);
   }
   try {
-    return await compareRuns(model, inputs, session);
+    return await compareRuns(model, inputs, session, batch);
   } finally {
     await session.dispose();
   }
@@ -97,7 +99,12 @@ interface Runs {
   readonly cd: NumberTensor;
 }
 
-async function compareRuns(model: Comparable, inputs: readonly MadeInput[], session: FileSession): Promise<BatchLoss> {
+async function compareRuns(
+  model: Comparable,
+  inputs: readonly MadeInput[],
+  session: FileSession,
+  batch: number | undefined,
+): Promise<BatchLoss> {
   const [a, b, c, d] = [0, 1, 2, 3];
   let why = '';
   let last: readonly Kind[] | undefined;
@@ -106,11 +113,15 @@ async function compareRuns(model: Comparable, inputs: readonly MadeInput[], sess
       session.run(Object.fromEntries(inputs.map((v) => [v.name, v.batch(examples, variant)])), model.outputs);
     const alone = await both(run(a!), run(b!));
     if (alone instanceof Error) {
+      if (batch !== undefined) throw fixed(model, batch, alone);
       why = `ONNX Runtime does not run the file: ${reasonOf(alone)}`;
       continue;
     }
     const pairs = await both(run(a!, b!), run(a!, d!), run(c!, b!), run(c!, d!));
-    if (pairs instanceof Error) return unknown(`the file does not run with two examples: ${reasonOf(pairs)}`);
+    if (pairs instanceof Error) {
+      if (batch !== undefined) throw fixed(model, batch, pairs);
+      return unknown(`the file does not run with two examples: ${reasonOf(pairs)}`);
+    }
     const finite = [...alone, ...pairs].every((found) =>
       Object.values(found).every((t) => t.data.every(Number.isFinite)),
     );
@@ -136,6 +147,12 @@ async function compareRuns(model: Comparable, inputs: readonly MadeInput[], sess
   return last ? summary(model.outputs, last) : unknown(why);
 }
 
+/** A file whose constants have the size of its batch gives something else for a batch of one. */
+const fixed = ({ path }: Comparable, batch: number, error: Error) =>
+  new ModelError(
+    `${path}: is made for batches of ${batch} and cannot be taken of single examples (ONNX Runtime: ${reasonOf(error)}); export it with a batch of one, or one that is left open`,
+  );
+
 async function both<T>(...work: Promise<T>[]): Promise<T[] | Error> {
   const settled = await Promise.allSettled(work);
   const failed = settled.find((s) => s.status === 'rejected');
@@ -144,6 +161,7 @@ async function both<T>(...work: Promise<T>[]): Promise<T[] | Error> {
 }
 
 function summary(outputs: readonly string[], kinds: readonly Kind[]): BatchLoss {
+  if (kinds.includes('first')) return { loss: 'each', note: `${ONE_BY_ONE}: of a batch it takes the first` };
   const at = kinds.findIndex((kind) => kind === 'mean' || kind === 'sum');
   if (at < 0) return { loss: 'each' };
   const kind = kinds[at] as 'mean' | 'sum';
@@ -153,8 +171,8 @@ function summary(outputs: readonly string[], kinds: readonly Kind[]): BatchLoss 
   };
 }
 
-/** 'same': it depends neither on the examples nor on how many there are. */
-type Kind = 'each' | 'mean' | 'sum' | 'same';
+/** 'same': it depends neither on the examples nor on how many there are. 'first': of a batch it is what the first example gives. */
+type Kind = 'each' | 'mean' | 'sum' | 'same' | 'first';
 
 /** The rows of one run are computed alike whatever stands in the others, so they agree to the last digits; runs of other sizes are rounded otherwise. */
 const [SAME_SIZE, OTHER_SIZE] = [1e-5, 1e-3];
@@ -194,6 +212,8 @@ function kindOf(path: string, name: string, runs: Runs): Kind {
       `${path}: output '${name}' is ${shapeText(a.shape)} for one example and ${shapeText(ab.shape)} for two: examples of a batch interact${ADVICE}`,
     );
   if ([b, ab, cd].every((t) => differ(a.data, t.data, SAME_SIZE) < 0)) return 'same';
+  const firstAlone = differ(a.data, ab.data, OTHER_SIZE) < 0 && differ(ab.data, ad.data, SAME_SIZE) < 0;
+  if (firstAlone && differ(cb.data, cd.data, SAME_SIZE) < 0) return 'first'; // shapes of one example are constants in the file
   const [la, lb, lab, lad, lcb, lcd] = [a, b, ab, ad, cb, cd].map((t) => t.data[0]!) as [
     number,
     number,

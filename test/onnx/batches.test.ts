@@ -289,6 +289,36 @@ const losses = (reduce: string): Parts => ({
   y: [],
 });
 
+describe('a file with sizes of its batch for constants', () => {
+  it('of one example is one that takes one at a time', async () => {
+    const parts: Parts = {
+      node: [node('GatherElements', ['h', 'places'], ['g'], { axis: 1 }), ...total('g')],
+      initializer: [tensor('places', [1, 2], BigInt64Array.of(2n, 0n))],
+    };
+    expect(await batchOf(bytesOf(parts))).toEqual({
+      loss: 'each',
+      note: 'the file takes one example at a time: of a batch it takes the first',
+    });
+  });
+
+  it('of three is refused', async () => {
+    const parts: Parts = {
+      node: [
+        node('Mul', ['h', 'h'], ['squares']),
+        node('ReduceSum', ['squares', 'one'], ['l'], { keepdims: 0 }),
+        node('Sub', ['zeros', 'l'], ['m']),
+        node('ReduceSum', ['m'], ['y'], { keepdims: 0 }),
+      ],
+      initializer: [tensor('zeros', [3], new Float32Array(3))],
+      batch: 3,
+      y: [],
+    };
+    await expect(batchOf(bytesOf(parts))).rejects.toThrow(
+      /m\.onnx: is made for batches of 3 and cannot be taken of single examples .*; export it with a batch of one/,
+    );
+  });
+});
+
 describe('one number for a batch', () => {
   it.each([
     ['mean', 'ReduceMean'],
