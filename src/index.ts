@@ -1,6 +1,6 @@
 // What most programs need, from one import. Everything else is under `fisher-ood/<folder>`.
 
-export { type Dataset, openData, pad, syntheticDataset, take } from './data/index.ts';
+export { type Dataset, openData, pad, type Preparation, prepare, syntheticDataset, take } from './data/index.ts';
 export {
   type DetectorFile,
   explain,
@@ -8,6 +8,7 @@ export {
   readDetector,
   type Scored,
   scoreTable,
+  sharedWithFit,
   threshold,
   verdicts,
   writeDetector,
@@ -16,9 +17,12 @@ export { DataError, FisherError, GraphError, ModelError, UsageError } from './er
 export { type EvalRow, evaluate, formatResults } from './eval/index.ts';
 export { type Comparison, drawSamples, evaluateDetector, featuresOf, fitAndEvaluate } from './experiment/index.ts';
 export {
+  asModelTakes,
   type Extractor,
   type ExtractorOptions,
   type FeatureTable,
+  finiteRows,
+  notFinite,
   openExtractor,
   readTable,
   runFeatures,

@@ -20,7 +20,15 @@ import {
 } from '../data/index.ts';
 import { DataError, ModelError } from '../errors.ts';
 import type { NamedData } from '../experiment/index.ts';
-import { type FeatureTable, openExtractor, readTable, runFeatures } from '../features/index.ts';
+import {
+  describeExamples,
+  type FeatureTable,
+  notFinite,
+  openExtractor,
+  readTable,
+  runFeatures,
+  whatIsNotFinite,
+} from '../features/index.ts';
 import { architecture } from '../models/index.ts';
 import { differences, loadModel, type Model, type ModelInfo, readInfo } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
@@ -186,7 +194,13 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
             await extractor.dispose();
           }
         }
-        tables.push(await readTable(path));
+        const table = await readTable(path);
+        const odd = notFinite(table);
+        if (odd.length > 0) {
+          const which = describeExamples(table, odd);
+          throw new DataError(`${path}: ${name}: ${which}: not finite: ${whatIsNotFinite(table, odd[0]!)}`);
+        }
+        tables.push(table);
       }
       return tables;
     },
