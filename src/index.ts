@@ -1,6 +1,6 @@
 // What most programs need, from one import. Everything else is under `fisher-ood/<folder>`.
 
-export { type Dataset, openData, pad, type Preparation, prepare, syntheticDataset, take } from './data/index.ts';
+export { type Dataset, openData, type Preparation, pad, prepare, syntheticDataset, take } from './data/index.ts';
 export {
   type DetectorFile,
   explain,
@@ -22,6 +22,7 @@ export {
   type ExtractorOptions,
   type FeatureTable,
   finiteRows,
+  leftOver,
   notFinite,
   openExtractor,
   readTable,

@@ -42,7 +42,8 @@ export const evalCommand: Command = {
   async run([path], values, options) {
     const pairs = texts(values, 'ood').map(parsePair);
     if (pairs.length === 0) throw new UsageError('--ood NAME=DATA is needed at least once');
-    checkNames(pairs.map(({ name }) => name));
+    const names = pairs.map(({ name }) => name);
+    checkNames(names);
     const { detector, model } = await openDetector(path!, values);
     const known = detector.groups.map((g) => g.group);
     const groups = wholes(values, 'group', 1) ?? known;
@@ -55,7 +56,7 @@ export const evalCommand: Command = {
     const oodSets = await Promise.all(
       pairs.map(async ({ name, spec }) => ({ name, data: await openFor(model, spec, options, raw.shapes.x) })),
     );
-    checkNames([inSet.name, ...pairs.map(({ name }) => name)]);
+    checkNames(names, inSet.name);
     const keys = { seed: detector.seed, noise: detector.noise ?? ('place' as const) };
     const result = await evaluateDetector(model, detector, inSet, oodSets, featureOptions(options, groups, keys));
     endProgress();
@@ -98,11 +99,11 @@ export const evalCommand: Command = {
 };
 
 /** As `checkSetNames`, before the work. */
-function checkNames(names: readonly string[]): void {
+function checkNames(names: readonly string[], inName?: string): void {
   try {
-    checkSetNames(names);
+    checkSetNames(names, inName);
   } catch (error) {
-    throw new UsageError(`--ood: ${error instanceof Error ? error.message : error} (the first set is that of --in)`);
+    throw new UsageError(`--ood: ${error instanceof Error ? error.message : error}`);
   }
 }
 

@@ -52,11 +52,11 @@ export interface OodSet {
 }
 
 /**
- * Throws a DataError unless all sets have names that tell them apart in a table and on a page: not empty, without control characters or spaces
- * at their ends, no two the same to the eye.
+ * Throws a DataError unless the names of out-of-distribution sets tell them apart in a table and on a page: not empty, without control characters
+ * or spaces at their ends, no two the same to the eye, nor one that of the in-distribution set where that is given.
  */
-export function checkSetNames(names: readonly string[]): void {
-  const seen = new Set<string>();
+export function checkSetNames(names: readonly string[], inName?: string): void {
+  const seen = new Set(inName === undefined ? [] : [inName.normalize('NFKC')]);
   for (const name of names) {
     const shown = JSON.stringify(name);
     if (name.trim() === '') throw new DataError(`a data set is named ${shown}, expected a name`);
@@ -89,9 +89,9 @@ export function evaluate(
   return inTables.flatMap((inTable) => {
     const { group } = inTable;
     tableOfGroup('in-distribution', inTables, group); // refuses two tables of one size
-    const inScored = scoreTable(file, finiteRows(inTable));
+    const inScored = scoreTable(file, finiteOf('in-distribution', inTable));
     return oodSets.flatMap(({ name, tables }) => {
-      const oodScored = scoreTable(file, finiteRows(tableOfGroup(name, tables, group)));
+      const oodScored = scoreTable(file, finiteOf(name, tableOfGroup(name, tables, group)));
       return inScored.map((scored, k): EvalRow => {
         const { auroc, aurocLow, aurocHigh, aupr, fpr95, nIn, nOod } = measure(
           scored.scores,
@@ -108,6 +108,12 @@ function tableOfGroup(name: string, tables: readonly FeatureTable[], group: numb
   const found = tables.filter((table) => table.group === group);
   if (found.length === 1) return found[0]!;
   throw new DataError(`${name}: has ${found.length} tables for groups of ${group}, expected 1`);
+}
+
+function finiteOf(name: string, table: FeatureTable): FeatureTable {
+  const finite = finiteRows(table);
+  if (finite.nll.length > 0) return finite;
+  throw new DataError(`${name}: the norms or the likelihood of all ${table.nll.length} groups are not finite`);
 }
 
 /** Both lists come from one file's detectors in one order; this holds that assumption. */

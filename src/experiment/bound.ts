@@ -2,6 +2,7 @@
 
 import type { Dataset } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
+import { asModelTakes } from '../features/index.ts';
 import { Arena, inputsOf } from '../graph/index.ts';
 import { lower } from '../lower/index.ts';
 import { paramScope } from '../models/index.ts';
@@ -22,7 +23,8 @@ export interface BoundOptions {
  * A bound on −log P(x) in nats for each of n examples: one run of the network per term (1,000 for a diffusion model of as many steps) and
  * batch. The noise of a term depends on the seed, the example's index and the term alone. Throws ModelError where the architecture has none.
  */
-export async function fullBound(model: Model, data: Dataset, options: BoundOptions): Promise<Float64Array> {
+export async function fullBound(model: Model, given: Dataset, options: BoundOptions): Promise<Float64Array> {
+  const data = asModelTakes(model, given);
   const { arch, info, weights } = model;
   if (!arch.bound) throw new ModelError(`${info.arch} has no bound of several terms: its loss is the bound`);
   const bound = arch.bound(info.config, info.data);

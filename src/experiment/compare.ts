@@ -84,7 +84,7 @@ export async function evaluateDetector(
   options: FeatureOptions,
 ): Promise<Comparison> {
   const sets = [inSet, ...oodSets];
-  checkSetNames(sets.map(({ name }) => name));
+  checkNames(inSet, oodSets);
   const tables = await featuresOf(model, sets, { noise: detector.noise ?? 'place', ...options });
   return compared(detector, sets, tables, options.seed);
 }
@@ -98,10 +98,16 @@ export async function fitAndEvaluate(
   options: FeatureOptions,
 ): Promise<Comparison> {
   const sets = [inSet, ...oodSets];
-  checkSetNames(sets.map(({ name }) => name));
+  checkNames(inSet, oodSets);
   const [fit, ...tables] = await featuresOf(model, [fitSet, ...sets], options);
   return compared(fitDetectors(fit!), sets, tables, options.seed);
 }
+
+const checkNames = (inSet: NamedData, oodSets: readonly NamedData[]): void =>
+  checkSetNames(
+    oodSets.map(({ name }) => name),
+    inSet.name,
+  );
 
 function compared(
   detector: DetectorFile,

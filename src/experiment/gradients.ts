@@ -3,7 +3,7 @@
 import { gradients } from '../autodiff/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
-import { withRanges } from '../features/index.ts';
+import { asModelTakes, withRanges } from '../features/index.ts';
 import { inputsOf, nameOf, paramsOf, type Value } from '../graph/index.ts';
 import { lower } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
@@ -35,9 +35,10 @@ export interface WeightGradients {
 /** The chosen layers and weights depend on the seed alone. Throws a ModelError where the loss has no gradient in any parameter. */
 export async function weightGradients(
   model: ScoringModel,
-  data: Dataset,
+  given: Dataset,
   options: GradientOptions,
 ): Promise<WeightGradients> {
+  const data = asModelTakes(model, given);
   const loss = model.loss();
   const params = paramsOf({ arena: loss.arena, outputs: { loss } });
   const found = gradients(loss, params);

@@ -2,7 +2,7 @@
 
 import type { Batch, Dataset } from '../data/index.ts';
 import { DataError, ModelError } from '../errors.ts';
-import { type FeatureTable, normGraph } from '../features/index.ts';
+import { asModelTakes, type FeatureTable, normGraph } from '../features/index.ts';
 import { inputsOf } from '../graph/index.ts';
 import { lower } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
@@ -142,10 +142,11 @@ const hsv: Representation = {
  */
 export async function underRepresentation(
   model: ScoringModel,
-  data: Dataset,
+  given: Dataset,
   representation: Representation,
   options: { readonly seed: number; readonly batch?: number; readonly threads?: number },
 ): Promise<FeatureTable> {
+  const data = asModelTakes(model, given);
   const { graph, names, sizes } = normGraph(model.loss());
   const inputs = inputsOf(graph);
   const size = sizeOf(data.shapes.x!);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Dataset } from '../data/dataset.ts';
 import { readFileBytes, reasonOf, writeFileAtomic } from '../data/files.ts';
 import { type Claim, claimFolder, during, modelFiles } from '../data/output.ts';
+import { asPixels } from '../data/transforms.ts';
 import { DataError, ModelError } from '../errors.ts';
 import { Arena, inputsOf, type Value } from '../graph/index.ts';
 import { lower } from '../lower/index.ts';
@@ -53,7 +54,7 @@ export interface Progress {
 export interface TrainOptions {
   readonly info: ModelInfo;
   readonly arch: Architecture<unknown>;
-  /** Examples of the shape info.data under 'x'. The last examples (5 %, at most 1,000) are held out for validation. */
+  /** Examples of the shape info.data under 'x', of raw pixels or bytes 0..255, which is checked where they are read. The last examples (5 %, at most 1,000) are held out for validation. */
   readonly data: Dataset;
   readonly dir: string;
   /** Of `dir`, where it was claimed before, see `claimFolder`. Left out: it is claimed here. */
@@ -93,7 +94,8 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
   return options.claim ? trainClaimed(options) : during(await claimFolder(options.dir), () => trainClaimed(options));
 }
 
-async function trainClaimed(options: TrainOptions): Promise<Progress | undefined> {
+async function trainClaimed(given: TrainOptions): Promise<Progress | undefined> {
+  const options = { ...given, data: asPixels(given.data) }; // which built-in models take, text as bytes included
   const { arch, data, dir } = options;
   const info = checkInfo(options.info, `${options.info.arch} on ${data.name}`);
   const { batch, steps, seed, ema } = info.training;

@@ -4,8 +4,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openData } from '../../src/data/index.ts';
 import { writeNpy } from '../../src/data/npy.ts';
-import { readTable } from '../../src/features/index.ts';
+import { openExtractor, readTable, runFeatures } from '../../src/features/index.ts';
+import { loadOnnx } from '../../src/store/index.ts';
 import { RandomStream } from '../../src/tensor/random.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
 import { FLOAT, modelBytes, node, tensor, value } from '../support/proto.ts';
@@ -143,6 +145,27 @@ describe('an input whose norms are not finite', () => {
     expect(readFileSync(at('o.json'), 'utf8')).toContain('null');
   });
 
+  it('is kept by a run that was stopped and resumed', async () => {
+    const loaded = await loadOnnx(at('m.onnx'), { normal: ['eps'] });
+    const extractor = await openExtractor(loaded, { batch: 8, threads: 1 });
+    const stopped = runFeatures({
+      extractor,
+      data: await openData(at('odd.npy')),
+      out: at('stopped.npz'),
+      onProgress: ({ done }) => {
+        if (done >= 40) throw new Error('stopped');
+      },
+    });
+    await expect(stopped).rejects.toThrow('stopped');
+    await extractor.dispose();
+    const args = ['--normal', 'eps', '--data', at('odd.npy'), '--batch', '8', '--threads', '1', '--json'];
+    const { code, stdout, stderr } = await runCli('features', at('m.onnx'), ...args, '--out', at('stopped.npz'));
+    expect(stderr).toContain('40 examples had been done before');
+    expect([code, JSON.parse(stdout).notFinite]).toEqual([1, [30, 94]]);
+    await runCli('features', at('m.onnx'), ...args, '--out', at('whole.npz'));
+    expect(readFileSync(at('stopped.npz')).equals(readFileSync(at('whole.npz')))).toBe(true);
+  });
+
   it('is refused by fit, by name, unless it is to be left out', async () => {
     const refused = await fitOn(at('odd.npy'), 'odd.json', '--group', '1');
     expect(refused.code).toBe(1);
@@ -183,6 +206,14 @@ describe('an input whose norms are not finite', () => {
     expect(new Set(results.map(({ nIn, nOod }) => `${nIn} ${nOod}`))).toEqual(new Set(['49 93']));
     expect(readFileSync(at('r.html'), 'utf8')).not.toMatch(/NaN/);
   });
+});
+
+it('a set of which nothing is finite is refused by name', async () => {
+  const all = write('all.npy', Object.fromEntries(Array.from({ length: 8 }, (_, i) => [i, [1e30, 1] as const])), 8);
+  const { code, stderr } = await runCli('eval', at('d.json'), '--in', at('rows.npy'), '--ood', `all=${all}`);
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/all: .* of all 8 groups are not finite/)]);
+  const scored = await score('d.json', all);
+  expect([scored.code, scored.scores.notFinite?.length]).toEqual([1, 8]);
 });
 
 describe('equal inputs', () => {

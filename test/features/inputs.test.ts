@@ -1,12 +1,14 @@
 // What library callers get without asking: their data made ready for the model as the command line makes them, or a refusal that says what to do.
 
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Dataset, memoryDataset, pad, prepare, select, syntheticDataset, take } from '../../src/data/index.ts';
 import { DataError, ModelError } from '../../src/errors.ts';
-import { featuresOf } from '../../src/experiment/index.ts';
+import { featuresOf, fullBound, weightGradients } from '../../src/experiment/index.ts';
 import { asModelTakes, type FeatureTable } from '../../src/features/index.ts';
-import { fitDetectors, openExtractor, scoreTable } from '../../src/index.ts';
+import { fitDetectors, openExtractor, scoreTable, train } from '../../src/index.ts';
 import type { ScoringModel } from '../../src/store/index.ts';
+import { inTemporaryFolder } from '../support/cli.ts';
 import { smallModel } from '../support/models.ts';
 
 const vae = smallModel('vae'); // of [1, 8, 8]
@@ -103,4 +105,24 @@ it('a single array goes to the only input, whatever it is called; several must h
   expect((await tableOf(named, one)).sqNorms).toEqual((await tableOf(named, x)).sqNorms);
   const two = memoryDataset('two', 6, 'two', { a: values, b: values });
   await expect(tableOf(named, two)).rejects.toThrow("two: has no array 'x', which the model takes; it has a, b");
+});
+
+describe('what else of the library takes images', () => {
+  const scaled = images('scaled', [1, 8, 8], (k) => (k % 7) / 8);
+
+  it('refuses floats in 0..1 as well', async () => {
+    await expect(weightGradients(vae, scaled, { layers: 1, weights: 1, seed: 0 })).rejects.toThrow(
+      /values from 0 to 1/,
+    );
+    const ddpm = smallModel('ddpm');
+    const small = images('scaled', ddpm.info.data, (k) => (k % 7) / 8);
+    await expect(fullBound(ddpm, small, { seed: 0 })).rejects.toThrow(/scaled: holds values from 0 to 1/);
+    await inTemporaryFolder(async (dir) => {
+      const { info, arch } = vae;
+      const training = { ...info.training, batch: 2 };
+      await expect(train({ info: { ...info, training }, arch, data: scaled, dir: join(dir, 'm') })).rejects.toThrow(
+        /scaled: holds values from 0 to 1, expected pixels 0..255/,
+      );
+    });
+  });
 });
