@@ -55,17 +55,41 @@ def main():
         DOC.write_text(f"{before}{MARKS[0]}\n\n{matrix}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
 
 
+class Commands:
+    """fisher-ood's command line, many times in one process; a new one where it ends before its time."""
+
+    def __init__(self):
+        self.process = None
+
+    def run(self, *args):
+        """(exit code, standard output, standard error)"""
+        if self.process is None or self.process.poll() is not None:
+            command = ["node", str(ROOT / "scripts" / "exporters" / "commands.mjs")]
+            env = {**os.environ, "FISHER_OOD_CACHE": ""}  # no graphs kept: every file is read once
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
+        self.process.stdin.write(json.dumps([str(arg) for arg in args]) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            return self.process.wait(), "", "fisher-ood ended without a word"
+        found = json.loads(line)
+        return found["code"], found["out"], found["err"]
+
+
+COMMANDS = Commands()
+
+
 def check(folder, name, way):
     """The cell of a file; None where export.py has not been there yet."""
     path = folder / f"{name}.{way}.onnx"
     if not path.exists():
         return "–" if (folder / f"{name}.{way}.failed").exists() else None
-    command = ["node", ROOT / "bin" / "fisher-ood.js", "check", path, folder / f"{name}.check.npz", "--json"]
-    cache = {"FISHER_OOD_CACHE": ""}  # no graphs kept: every file is read once
-    run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **cache}, timeout=600)
-    if not run.stdout.strip():
-        return f"refused: {reason(run.stderr, path)}"
-    return verdict(json.loads(run.stdout.strip().splitlines()[-1]))
+    options = folder / f"{name}.options"
+    more = json.loads(options.read_text()) if options.exists() else []
+    _, out, err = COMMANDS.run("check", path, folder / f"{name}.check.npz", "--json", *more)
+    if not out.strip():
+        return f"refused: {reason(err, path)}"
+    return verdict(json.loads(out.strip().splitlines()[-1]))
 
 
 def verdict(found):

@@ -1,0 +1,15 @@
+// Command lines of fisher-ood, one JSON list of arguments a line on standard input, in; for each a JSON line of { code, out, err }, out. One
+// process for all, since starting one takes longer than reading a small model. Needs `npm run build`.
+
+import { createInterface } from 'node:readline';
+import { run } from '../../dist/cli/main.js';
+
+const write = process.stdout.write.bind(process.stdout);
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const said = { out: '', err: '' };
+  process.stdout.write = (text) => ((said.out += text), true);
+  process.stderr.write = (text) => ((said.err += text), true);
+  const code = await run(JSON.parse(line));
+  write(`${JSON.stringify({ code, ...said })}\n`);
+}
