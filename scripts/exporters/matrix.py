@@ -85,7 +85,7 @@ def check(folder, name, way):
     if not path.exists():
         return "–" if (folder / f"{name}.{way}.failed").exists() else None
     options = folder / f"{name}.options"
-    more = json.loads(options.read_text()) if options.exists() else []
+    more = json.loads(options.read_text())["options"] if options.exists() else []
     _, out, err = COMMANDS.run("check", path, folder / f"{name}.check.npz", "--json", *more)
     if not out.strip():
         return f"refused: {reason(err, path)}"

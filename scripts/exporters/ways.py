@@ -1,6 +1,7 @@
 """A module and samples in; the files that each way of exporting writes, and the right answers in float64, out."""
 
 import copy
+import inspect
 import pathlib
 import warnings
 
@@ -47,7 +48,7 @@ def answers(exact, inputs):
     return nll, norms
 
 
-def export_all(name, module, inputs, folder: pathlib.Path):
+def export_all(name, module, inputs, folder: pathlib.Path, outputs=("loss",)):
     """Writes folder/NAME.WAY.onnx, or NAME.WAY.failed with PyTorch's reason, for every way that has neither."""
     jobs = {"fixed": ("fixed",), "dynamic": ("dynamic", "unoptimised"), "torchscript": ("torchscript",)}
     for job, ways in jobs.items():
@@ -58,34 +59,40 @@ def export_all(name, module, inputs, folder: pathlib.Path):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                {"fixed": fixed, "dynamic": dynamic, "torchscript": torchscript}[job](name, module, inputs, folder)
+                {"fixed": fixed, "dynamic": dynamic, "torchscript": torchscript}[job](name, module, inputs, folder, list(outputs))
         except Exception as error:  # a way that PyTorch does not go is an answer too
             reason = f"{type(error).__name__}: {error}".strip()
             for way in ways:
                 (folder / f"{name}.{way}.failed").write_text(reason)
 
 
-def fixed(name, module, inputs, folder):
+def fixed(name, module, inputs, folder, outputs):
     values = tuple(v[:1] for v in inputs.values())
-    program = torch.onnx.export(module, values, input_names=list(inputs), output_names=["loss"], verbose=False)
+    program = torch.onnx.export(module, values, input_names=list(inputs), output_names=outputs, verbose=False)
     program.save(folder / f"{name}.fixed.onnx", external_data=False)
 
 
-def dynamic(name, module, inputs, folder):
+def dynamic(name, module, inputs, folder, outputs):
     """Both ways with a batch of any size: PyTorch's optimize=True is the file of optimize=False, optimised."""
     shapes = tuple({0: torch.export.Dim("n")} for _ in inputs)
     program = torch.onnx.export(
-        module, tuple(inputs.values()), dynamic_shapes=(shapes,), optimize=False, input_names=list(inputs), output_names=["loss"], verbose=False
+        module, tuple(inputs.values()), dynamic_shapes=shapes_of(module, shapes), optimize=False, input_names=list(inputs), output_names=outputs, verbose=False
     )
     program.save(folder / f"{name}.unoptimised.onnx", external_data=False)
     program.optimize()
     program.save(folder / f"{name}.dynamic.onnx", external_data=False)
 
 
-def torchscript(name, module, inputs, folder):
-    axes = {key: {0: "n"} for key in [*inputs, "loss"]}
+def shapes_of(module, shapes):
+    """As the parameters of forward: in a list of their own where they are *inputs."""
+    kinds = [p.kind for p in inspect.signature(module.forward).parameters.values()]
+    return (shapes,) if kinds[0] == inspect.Parameter.VAR_POSITIONAL else shapes
+
+
+def torchscript(name, module, inputs, folder, outputs):
+    axes = {key: {0: "n"} for key in [*inputs, *outputs]}
     path = folder / f"{name}.torchscript.onnx"
     torch.onnx.export(
-        module, tuple(inputs.values()), str(path), dynamo=False, dynamic_axes=axes, input_names=list(inputs), output_names=["loss"]
+        module, tuple(inputs.values()), str(path), dynamo=False, dynamic_axes=axes, input_names=list(inputs), output_names=outputs
     )
     onnx.load(path)

@@ -44,23 +44,25 @@ function report(path: string, found: Comparison): void {
   const why = {
     exact: '',
     differs: 'its number is another',
+    renamed: 'right; the file calls it',
     missing: 'not in the file under this name: folded, fused or merged by the exporter',
     extra: 'no parameter of the original',
   } satisfies Record<LayerAnswer['verdict'], string>;
-  const rows = found.layers.map(({ name, verdict, relativeError }) => [
+  const rows = found.layers.map(({ name, verdict, relativeError, as }) => [
     name,
     verdict,
     relativeError === undefined ? '' : relativeError.toExponential(1),
-    why[verdict],
+    as === undefined ? why[verdict] : `${why[verdict]} ${as}`,
   ]);
   print(alignColumns([['layer', 'verdict', 'relative error', ''], ...rows]));
   print(`loss: relative error ${found.nllError.toExponential(1)}`);
 }
 
 function summary({ layers }: Comparison): string {
-  const counted = (['differs', 'missing', 'extra'] as const).flatMap((verdict) => {
+  const words = { differs: 'differ', renamed: 'renamed', missing: 'missing', extra: 'too many' } as const;
+  const counted = (['differs', 'renamed', 'missing', 'extra'] as const).flatMap((verdict) => {
     const count = layers.filter((layer) => layer.verdict === verdict).length;
-    return count === 0 ? [] : [`${count} ${{ differs: 'differ', missing: 'missing', extra: 'too many' }[verdict]}`];
+    return count === 0 ? [] : [`${count} ${words[verdict]}`];
   });
   return counted.length === 0 ? 'the loss differs' : `of ${layers.length} layers ${counted.join(', ')}`;
 }

@@ -22,8 +22,12 @@ export interface Answers {
 /** One parameter, in the model, the answers, or both. */
 export interface LayerAnswer {
   readonly name: string;
-  /** `missing`: the model has no such parameter, though it has a gradient; `extra`: the answers know nothing of it. */
-  readonly verdict: 'exact' | 'differs' | 'missing' | 'extra';
+  /**
+   * `missing`: the model has no such parameter, though it has a gradient; `renamed`: it has one of another name, `as`, with these very norms;
+   * `extra`: the answers know nothing of it.
+   */
+  readonly verdict: 'exact' | 'differs' | 'renamed' | 'missing' | 'extra';
+  readonly as?: string;
   /** Of the example where it is largest; where both have the parameter. */
   readonly relativeError?: number;
 }
@@ -101,17 +105,30 @@ function compareLayers(
   const rows = Array.from(nll.keys());
   const expected = (i: number, j: number) => sqNorms[i * names.length + j]!;
   const largest = rows.map((i) => Math.max(...names.map((_, j) => expected(i, j))));
+  /** Of the model's parameter k as the answers' j. */
+  const errorOf = (j: number, k: number) =>
+    Math.max(
+      ...rows.map((i) => {
+        const scale = Math.max(expected(i, j), NEGLIGIBLE * largest[i]!, Number.MIN_VALUE);
+        return Math.abs(found.sqNorms[i * found.names.length + k]! - expected(i, j)) / scale;
+      }),
+    );
+  // Exporters rename what they transpose; a parameter without a gradient has no norms to be known by.
+  const strangers = [...found.names.keys()].filter((k) => !names.includes(found.names[k]!));
+  const renamed = new Set<number>();
   const compared = names.flatMap((name, j): LayerAnswer[] => {
     const k = found.names.indexOf(name);
-    if (k < 0) return rows.every((i) => expected(i, j) === 0) ? [] : [{ name, verdict: 'missing' }]; // no gradient, no layer
-    const errors = rows.map((i) => {
-      const scale = Math.max(expected(i, j), NEGLIGIBLE * largest[i]!, Number.MIN_VALUE);
-      return Math.abs(found.sqNorms[i * found.names.length + k]! - expected(i, j)) / scale;
-    });
-    const relativeError = Math.max(...errors);
+    if (k < 0) {
+      if (rows.every((i) => expected(i, j) === 0)) return []; // no gradient, no layer
+      const other = strangers.find((s) => !renamed.has(s) && errorOf(j, s) <= EXACT);
+      if (other === undefined) return [{ name, verdict: 'missing' }];
+      renamed.add(other);
+      return [{ name, verdict: 'renamed', as: found.names[other]!, relativeError: errorOf(j, other) }];
+    }
+    const relativeError = errorOf(j, k);
     return [{ name, verdict: relativeError <= EXACT ? 'exact' : 'differs', relativeError }];
   });
-  const extra = found.names.filter((name) => !names.includes(name));
+  const extra = strangers.filter((k) => !renamed.has(k)).map((k) => found.names[k]!);
   return [...compared, ...extra.map((name): LayerAnswer => ({ name, verdict: 'extra' }))];
 }
 

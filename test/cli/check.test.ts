@@ -75,6 +75,7 @@ describe('check', () => {
   it('names the layers that differ, are missing, or too many', async () => {
     const data = answers.sqnorm.data.slice();
     data[0]! *= 1.01;
+    data[1]! = 3; // no norm of the model's, so no other name of one
     write('wrong.npz', {
       ...answers,
       sqnorm: { ...answers.sqnorm, data },
@@ -92,6 +93,14 @@ describe('check', () => {
     expect(found.layers[0]!.relativeError).toBeCloseTo(0.01 / 1.01, 5);
     const text = await runCli('check', file('m.onnx'), file('wrong.npz'));
     expect(text.stdout).toContain('other.bias    missing');
+  });
+
+  it('finds a layer that the exporter gave another name by its norms', async () => {
+    write('renamed.npz', { ...answers, names: { ...answers.names, data: ['layer.weight', 'layer.offset'] } });
+    const { code, stdout, stderr } = await runCli('check', file('m.onnx'), file('renamed.npz'));
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/layer\.offset +renamed +\S+ +right; the file calls it layer\.bias/);
+    expect(stderr).toContain('is not exact: of 2 layers 1 renamed');
   });
 
   it('does not call a wrong loss exact, or a parameter without gradient missing', async () => {
