@@ -83,9 +83,13 @@ def transformers_mamba():
 def transformers_t5():
     from transformers import T5Config, T5ForConditionalGeneration
 
-    model = T5ForConditionalGeneration(T5Config(vocab_size=48, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0))
-    model.config.use_cache = False
-    return model, {"input_ids": ids(48, 6), "attention_mask": torch.ones(2, 6, dtype=torch.long), "decoder_input_ids": ids(48, 5)}
+    config = T5Config(vocab_size=48, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0)
+    samples = {"input_ids": ids(48, 6), "attention_mask": torch.ones(2, 6, dtype=torch.long), "decoder_input_ids": ids(48, 5)}
+
+    def forward(m, input_ids, attention_mask, decoder_input_ids):
+        return (m.t5(input_ids=input_ids, attention_mask=attention_mask, decoder_input_ids=decoder_input_ids, use_cache=False).logits,)
+
+    return Of(forward, t5=T5ForConditionalGeneration(config)), samples
 
 
 def alpha_bar(t, steps=1000):
@@ -100,8 +104,9 @@ def diffusers_unet2d():
         sample_size=8, in_channels=1, out_channels=1, layers_per_block=1, block_out_channels=(8, 8), norm_num_groups=2, attention_head_dim=4,
         down_block_types=("DownBlock2D", "AttnDownBlock2D"), up_block_types=("AttnUpBlock2D", "UpBlock2D"))
 
+    ab = alpha_bar(10)
+
     def loss(m, x, noise):
-        ab = alpha_bar(10)
         step = torch.full((x.shape[0],), 10, dtype=torch.long)
         return (noise - m.net(math.sqrt(ab) * x + math.sqrt(1 - ab) * noise, step).sample).square().flatten(1).sum(1)
 
