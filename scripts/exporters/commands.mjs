@@ -8,8 +8,12 @@ const write = process.stdout.write.bind(process.stdout);
 
 for await (const line of createInterface({ input: process.stdin })) {
   const said = { out: '', err: '' };
-  process.stdout.write = (text) => ((said.out += text), true);
-  process.stderr.write = (text) => ((said.err += text), true);
+  const heard = (key) => (text) => {
+    said[key] += text;
+    return true;
+  };
+  process.stdout.write = heard('out');
+  process.stderr.write = heard('err');
   const code = await run(JSON.parse(line));
   write(`${JSON.stringify({ code, ...said })}\n`);
 }

@@ -5,7 +5,9 @@
 Needs Python alone. A cell is one of
     exact            every parameter under its name, every norm and loss as PyTorch's in float64, to float32's rounding
     exact, k folded  the same, but k parameters are not in the file; fisher-ood names them
-    exact, k lost    the same, but fisher-ood does not know of the k: the file says nothing
+    exact, k lost    the same, but fisher-ood cannot know of the k: the file says nothing of them
+    …, k unsure      tensors that are no parameters, taken as some, of which fisher-ood says that it is not sure
+    …, k renamed     every norm is right, k of them under names that the exporter made
     refused          fisher-ood takes none of it, and says why
     WRONG            a number that is not PyTorch's, or a layer that is no parameter
     –                PyTorch does not export it so
@@ -96,16 +98,20 @@ def verdict(found):
     layers = collections.defaultdict(list)
     for layer in found["layers"]:
         layers[layer["verdict"]].append(layer["name"])
-    folded = set(found.get("folded", []))
-    wrong = [f"{layer} differs" for layer in layers["differs"]] + [f"{layer} is no parameter" for layer in layers["extra"]]
+    folded, unsure = set(found["folded"]), set(found["unsure"])
+    wrong = [f"{layer} differs" for layer in layers["differs"]]
+    wrong += [f"{layer} is no parameter" for layer in layers["extra"] if layer not in unsure]
     if wrong:
         return f"WRONG: {some(wrong)}"
     if found["nllError"] > 1e-3:
         return f"WRONG: the loss, by {found['nllError']:.0e}"
-    missing = layers["missing"] + layers["folded"]
-    named, lost = [m for m in missing if m in folded], [m for m in missing if m not in folded]
-    parts = [f"{len(named)} folded ({some(named)})"] * bool(named) + [f"{len(lost)} lost ({some(lost)})"] * bool(lost)
-    return ", ".join(["exact", *parts])
+    parts = {
+        "folded": [m for m in layers["missing"] if m in folded],
+        "lost": [m for m in layers["missing"] if m not in folded],
+        "unsure": layers["extra"],
+        "renamed": layers["renamed"],
+    }
+    return ", ".join(["exact", *(f"{len(names)} {what} ({some(names)})" for what, names in parts.items() if names)])
 
 
 def some(names, most=6):
@@ -120,7 +126,7 @@ def reason(stderr, path):
 
 def kind(cell):
     return "WRONG" if cell.startswith("WRONG") else "refused" if cell.startswith("refused") else (
-        "–" if cell == "–" else "exact, lost" if " lost" in cell else "exact, folded" if " folded" in cell else "exact")
+        "–" if cell == "–" else "exact, lost" if re.search(r"\d (lost|unsure) ", cell) else "exact, folded" if re.search(r"\d folded ", cell) else "exact")
 
 
 def markdown(names, cells):

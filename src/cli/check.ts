@@ -27,13 +27,16 @@ export const checkCommand: Command = {
     const model = await openModel(path!, values);
     const { threads } = options;
     const found = await compareAnswers(model, answers, threads === undefined ? {} : { threads });
-    if (options.json) print(JSON.stringify(found));
-    else report(path!, found);
+    const { folded = [], doubtful = [] } = model.parameters ?? {};
+    const unsure = doubtful.filter((d) => d.parameter).map((d) => d.name);
+    if (options.json) print(JSON.stringify({ ...found, folded: folded.map((f) => f.name), unsure }));
+    else report(path!, found, new Map(folded.map((f) => [f.name, f.reason])), unsure);
     if (!found.exact) throw new FisherError(`${path}: is not exact: ${summary(found)}`);
   },
 };
 
-function report(path: string, found: Comparison): void {
+/** `folded`: reasons why parameters are not in the file, by name; `unsure`: tensors that may be none. */
+function report(path: string, found: Comparison, folded: ReadonlyMap<string, string>, unsure: readonly string[]): void {
   const worst = Math.max(found.nllError, ...found.layers.map(({ relativeError = 0 }) => relativeError));
   if (found.exact) {
     print(
@@ -52,7 +55,13 @@ function report(path: string, found: Comparison): void {
     name,
     verdict,
     relativeError === undefined ? '' : relativeError.toExponential(1),
-    as === undefined ? why[verdict] : `${why[verdict]} ${as}`,
+    verdict === 'renamed'
+      ? `${why[verdict]} ${as}`
+      : verdict === 'missing' && folded.has(name)
+        ? `not in the file: ${folded.get(name)}`
+        : verdict === 'extra' && unsure.includes(name)
+          ? 'no parameter of the original; leave it out with --params'
+          : why[verdict],
   ]);
   print(alignColumns([['layer', 'verdict', 'relative error', ''], ...rows]));
   print(`loss: relative error ${found.nllError.toExponential(1)}`);
