@@ -4,12 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { writeFileAtomic } from '../data/index.ts';
 import { formatResults } from '../eval/index.ts';
 import { fitAndEvaluate } from '../experiment/index.ts';
-import { overviewSvg, reportHtml } from '../report/index.ts';
 import type { Command } from './command.ts';
 import { featureOptions, noiseOf, noiseOptions, openFor, openModel } from './models.ts';
 import { failOnOdd, oddOf, sayOdd } from './not-finite.ts';
 import { openImages, text } from './options.ts';
-import { reportOf } from './reporting.ts';
+import { figures, reportOf } from './reporting.ts';
 import { endProgress, print, say } from './terminal.ts';
 
 const shippedModel = fileURLToPath(new URL('../../models/glow-fashion-mnist', import.meta.url));
@@ -59,6 +58,7 @@ export const demoCommand: Command = {
       featureOptions(options, [1, 5], { noise: noiseOf(values) }),
     );
     endProgress();
+    const { overviewSvg, reportHtml } = await figures();
     const content = await reportOf(
       model,
       result,

@@ -6,13 +6,12 @@ import { UsageError } from '../errors.ts';
 import { checkSetNames, formatResults } from '../eval/index.ts';
 import { evaluateDetector } from '../experiment/index.ts';
 import { leftOver } from '../features/index.ts';
-import { reportHtml } from '../report/index.ts';
 import type { Command } from './command.ts';
 import { featureOptions, modelPlace, openDetector, openFor } from './models.ts';
 import { failOnOdd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
 import { openDataset, required, text, texts, wholes } from './options.ts';
-import { reportOf } from './reporting.ts';
+import { figures, reportOf } from './reporting.ts';
 import { endProgress, print, say } from './terminal.ts';
 
 export const evalCommand: Command = {
@@ -81,6 +80,7 @@ export const evalCommand: Command = {
     const report = text(values, 'report');
     if (report !== undefined) {
       const command = `fisher-ood eval ${path} --in ${required(values, 'in')} …`;
+      const { reportHtml } = await figures();
       await writeFileAtomic(report, reportHtml(await reportOf(model, result, `${inSet.name} and others`, command)));
       say(`Wrote ${report}`);
     }

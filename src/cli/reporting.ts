@@ -10,6 +10,9 @@ import { sizeOf } from '../tensor/shape.ts';
 /** How many of the most and of the least surprising images of each set are shown. */
 const TILES = 12;
 
+/** What draws a report: hundreds of files, which a program that draws nothing need not open. */
+export const figures = () => import('../report/index.ts');
+
 export async function reportOf(
   model: ScoringModel,
   comparison: Comparison,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { crc32 } from './crc32.ts';
-import { type ColumnChunk, readByteArrays } from './parquet-pages.ts';
+import { type ColumnChunk, loadCodec, readByteArrays } from './parquet-pages.ts';
 
 // Pages by hand, in Thrift's compact protocol. A field: [number, type, bytes]; types 5 i32, 12 struct, 1 and 2 booleans.
 type Field = readonly [id: number, type: number, bytes: readonly number[]];
@@ -58,6 +58,8 @@ function read(rows: number, bytes: readonly number[], rest: Partial<ColumnChunk>
   const chunk = { where: 'f', bytes: Uint8Array.from(bytes), codec: 'UNCOMPRESSED', rows, maxDefinition: 0, ...rest };
   return readByteArrays(chunk).map((value) => value && new TextDecoder().decode(value));
 }
+
+beforeAll(() => Promise.all(['SNAPPY', 'ZSTD'].map(loadCodec)));
 
 describe('readByteArrays', () => {
   it('reads plain values, over pages and with index pages between them', () => {

@@ -6,7 +6,6 @@
 
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import type { RowGroup } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
 import { DataError } from '../errors.ts';
 import { crc32 } from './crc32.ts';
 import { type Cursor, readStruct, readVarint, type Struct } from './thrift.ts';
@@ -56,7 +55,8 @@ export function placeOf(where: string, fileSize: number, path: string, group: Ro
 /**
  * The values of a column of byte arrays that does not repeat, `rows` of them; undefined where a row has none. They share
  * memory with the chunk or its pages. Encodings: plain and dictionary, as Arrow, Spark, DuckDB and Polars write pictures.
- * Throws a DataError for whatever is damaged or of another encoding; a page that carries a checksum is checked.
+ * Throws a DataError for whatever is damaged or of another encoding; a page that carries a checksum is checked. Its codec must have been
+ * loaded, see `loadCodec`.
  */
 export function readByteArrays(chunk: ColumnChunk): (Uint8Array | undefined)[] {
   return readColumn(chunk, plainByteArrays);
@@ -300,6 +300,22 @@ function badRun(where: string, length: number, left: number): DataError {
 const SMALL_PAGE = 2 ** 24;
 /** Deflate's best; pictures are compressed already. */
 const MAX_RATIO = 1032;
+
+let compressors: typeof import('hyparquet-compressors').compressors = {};
+
+/**
+ * Loads what decompresses pages of this codec, before they are read. Not when this file is: part of it is WebAssembly, which takes gigabytes of
+ * addresses, and a program that reads no such file should also start where there are none.
+ */
+export async function loadCodec(codec: string): Promise<void> {
+  if (!['SNAPPY', 'ZSTD', 'LZ4', 'LZ4_RAW'].includes(codec)) return;
+  try {
+    ({ compressors } = await import('hyparquet-compressors'));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DataError(`what decompresses ${codec} does not start: ${reason}`, { cause: error });
+  }
+}
 
 type Decompress = (packed: Uint8Array, size: number, where: string) => Uint8Array;
 

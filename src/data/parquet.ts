@@ -8,7 +8,7 @@ import { DataError } from '../errors.ts';
 import type { Dataset } from './dataset.ts';
 import { pathKind, reasonOf } from './files.ts';
 import { type EncodedImage, type ImageGroup, imageDataset } from './images.ts';
-import { type ChunkPlace, HEAD, placeOf, readByteArrays, TAIL } from './parquet-pages.ts';
+import { type ChunkPlace, HEAD, loadCodec, placeOf, readByteArrays, TAIL } from './parquet-pages.ts';
 
 const COLUMNS = ['image', 'img'] as const;
 
@@ -113,6 +113,7 @@ async function loadGroup(path: string, file: AsyncBuffer, group: GroupPlace): Pr
   if (bytes.length !== to - from) {
     throw new DataError(`${where}: has ${bytes.length} bytes, the header says ${to - from}; has the file changed?`);
   }
+  await loadCodec(codec);
   return readByteArrays({ where, bytes, codec, rows, maxDefinition }).map((picture, i) => {
     if (!picture) throw new DataError(`${path}: row ${firstRow + i}: holds no picture in ${name}.bytes`);
     return { bytes: picture, where: `${path}: row ${firstRow + i}` };

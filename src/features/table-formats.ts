@@ -5,7 +5,7 @@ import { type FileMetaData, parquetMetadataAsync } from 'hyparquet';
 import { ByteWriter, ParquetWriter, parquetWriteBuffer } from 'hyparquet-writer';
 import { z } from 'zod';
 import { type NpyArray, readNpz, writeNpz } from '../data/npy.ts';
-import { placeOf, readDoubles } from '../data/parquet-pages.ts';
+import { loadCodec, placeOf, readDoubles } from '../data/parquet-pages.ts';
 import { DataError } from '../errors.ts';
 import {
   checkTable,
@@ -220,6 +220,8 @@ async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTa
   if (n * (l + 1) > Math.max(1e6, bytes.length * 64)) {
     throw new DataError(`${name}: claims ${n} rows × ${l + 1} columns in ${bytes.length} bytes`);
   }
+  const codecs = metadata.row_groups.flatMap((group) => group.columns.map((column) => column.meta_data?.codec ?? ''));
+  for (const codec of new Set(codecs)) await guard(name, () => loadCodec(codec));
   const columns = await guard(name, () => expected.map((_, k) => readDoubleColumn(bytes, metadata, k, n, name)));
   const nll = columns[0]!;
   const sqNorms = Float64Array.from({ length: n * l }, (_, at) => columns[1 + (at % l)]![Math.floor(at / l)]!);
