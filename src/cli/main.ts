@@ -1,8 +1,9 @@
 // The command line: picks the command, turns errors into messages and exit codes (0 done, 1 failed, 2 wrong usage).
 
 import { readFileSync } from 'node:fs';
-import { during } from '../data/index.ts';
+import { during, reasonOf } from '../data/index.ts';
 import { FisherError, UsageError } from '../errors.ts';
+import { isOutOfMemory } from '../runtime/limits.ts';
 import { checkCommand } from './check.ts';
 import { type Command, helpText } from './command.ts';
 import { dataCommand } from './data.ts';
@@ -49,8 +50,13 @@ function overview(): string {
 
 /** Runs one command and sets the exit code of the process. Never throws. */
 export async function main(argv: readonly string[]): Promise<void> {
-  // Whoever reads the output may have enough of it, as `head` has.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever reads the output may have enough of it, as `head` has.
+    if (error.code === 'EPIPE') process.exit(0);
+    say(`fisher-ood: cannot write the result to standard output: ${reasonOf(error, '.')}`);
+    process.exit(1);
+  });
+  process.stderr.on('error', () => undefined); // nobody to tell; the exit code still does
   process.exitCode = await run(argv);
 }
 
@@ -63,6 +69,11 @@ export async function run(argv: readonly string[]): Promise<number> {
     else await runCommand(name, rest);
     return name === undefined ? 2 : 0;
   } catch (error) {
+    const limit = limitOf(error);
+    if (limit !== undefined) {
+      say(`fisher-ood: ${limit}`);
+      return 1;
+    }
     if (!(error instanceof FisherError)) {
       say(error instanceof Error && error.stack ? error.stack : String(error));
       say('This is a bug in fisher-ood.');
@@ -73,6 +84,18 @@ export async function run(argv: readonly string[]): Promise<number> {
     say(`fisher-ood ${name !== undefined && name in commands ? `${name} ` : ''}--help says more`);
     return 2;
   }
+}
+
+/** What to say where the machine, and not the program, is at its limit. */
+function limitOf(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (error instanceof FisherError) return undefined;
+  if (code === 'EMFILE' || code === 'ENFILE') {
+    return 'too many open files; allow more, for example with: ulimit -n 1024';
+  }
+  if (!isOutOfMemory(error)) return undefined;
+  const reason = error instanceof Error ? error.message : String(error);
+  return `the memory does not suffice: ${reason}; a smaller --batch takes less, and DATA[i:j] is a part of the data`;
 }
 
 function version(): string {

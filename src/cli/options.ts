@@ -13,6 +13,7 @@ import {
 } from '../data/index.ts';
 import { DataError, UsageError } from '../errors.ts';
 import type { DataKind } from '../models/index.ts';
+import { mostThreads } from '../runtime/limits.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { sayNotes } from './notes.ts';
 
@@ -101,13 +102,14 @@ export function required(values: Values, name: string): string {
   return value;
 }
 
-/** A whole number of at least `least`. */
-export function whole(values: Values, name: string, least: number): number | undefined {
+/** A whole number of at least `least` and at most `most`. */
+export function whole(values: Values, name: string, least: number, most = Number.MAX_SAFE_INTEGER): number | undefined {
   const value = text(values, name);
   if (value === undefined) return undefined;
   const n = Number(value);
-  if (!/^\d+$/.test(value) || !Number.isSafeInteger(n) || n < least) {
-    throw new UsageError(`--${name} is '${value}', expected a whole number of at least ${least}`);
+  if (!/^\d+$/.test(value) || !Number.isSafeInteger(n) || n < least || n > most) {
+    const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+    throw new UsageError(`--${name} is '${value}', expected a whole number ${range}`);
   }
   return n;
 }
@@ -157,7 +159,7 @@ export function runOptions(values: Values): RunOptions {
     seed: whole(values, 'seed', 0) ?? 0,
     batch: whole(values, 'batch', 1),
     memory: bytes(values, 'memory'),
-    threads: whole(values, 'threads', 1),
+    threads: whole(values, 'threads', 1, mostThreads()),
     dataDir: text(values, 'data-dir'),
   };
 }

@@ -8,6 +8,9 @@ import { openBuiltIn } from './models.ts';
 import { positive, required, whole } from './options.ts';
 import { print, say } from './terminal.ts';
 
+/** Images: they become one picture. */
+const MOST = 100_000;
+
 export const sampleCommand: Command = {
   synopsis: 'MODEL --out grid.png',
   about: 'Draws images from a model, as a PNG grid.',
@@ -28,7 +31,7 @@ export const sampleCommand: Command = {
 
   async run([path], values, options) {
     const out = required(values, 'out');
-    const n = whole(values, 'n', 1) ?? 64;
+    const n = whole(values, 'n', 1, MOST) ?? 64;
     const steps = whole(values, 'steps', 1);
     const model = await openBuiltIn(path!);
     if (model.arch.takes !== 'images')

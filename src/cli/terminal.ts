@@ -4,7 +4,15 @@ import { once } from 'node:events';
 
 /** Replaces the current line on a terminal; writes a line of its own elsewhere. */
 export function progressLine(text: string): void {
-  process.stderr.write(process.stderr.isTTY ? `\r${text}\x1b[K` : `${text}\n`);
+  process.stderr.write(process.stderr.isTTY ? `\r${shown(text)}\x1b[K` : `${shown(text)}\n`);
+}
+
+/** Control characters: all but the tab and the line end, and those that turn the direction of writing. */
+const CONTROL = /(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu;
+
+/** The text with control characters spelt out, as JSON has them: the name of a file must not give orders to a terminal. */
+export function shown(text: string): string {
+  return text.replace(CONTROL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Ends a line of progress on a terminal, so that what follows starts on a new one. */
@@ -13,16 +21,16 @@ export function endProgress(): void {
 }
 
 export function say(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${shown(text)}\n`);
 }
 
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${shown(text)}\n`);
 }
 
 /** Part of a long result, without a line end; waits until the reader has taken it. */
 export async function printPart(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+  if (!process.stdout.write(shown(text))) await once(process.stdout, 'drain');
 }
 
 export function duration(seconds: number): string {

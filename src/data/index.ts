@@ -8,11 +8,11 @@ export {
   type Range,
 } from './dataset.ts';
 export { type DownloadProgress, download } from './download.ts';
-export { readFileBytes, reasonOf, removeAbandoned, writeFileAtomic } from './files.ts';
+export { readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
 export { dataDirs, knownSets, locate } from './known.ts';
 export { type OpenOptions, openData, pathsOf } from './open.ts';
 export { indexIn, type Origin, type Run, shared, sliceOf, unionOf } from './origin.ts';
-export { type Claim, claimFile, claimFiles, claimFolder, during } from './output.ts';
+export { type Claim, claimFile, claimFiles, claimFolder, during, removeLeftovers } from './output.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';
 export { isPreparation, type Preparation, prepare } from './prepare.ts';
 export { type Kernel, kernels } from './resample.ts';

@@ -1,10 +1,10 @@
 // One process at a time on an output: a lock that ends with its process, however that ends, and that tells others who has it.
 
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { constants, readFileSync } from 'node:fs';
-import { type FileHandle, open, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { DataError } from '../errors.ts';
@@ -43,6 +43,14 @@ export interface LockOptions {
   readonly beat?: number;
 }
 
+/** The lock's file of a folder, and that of a file in a folder: its name is hashed, so that it does not grow with the file's. */
+export const folderLock = (folder: string): string => join(folder, '.fisher-ood.lock');
+export const fileLock = (path: string): string => {
+  const name = createHash('sha256').update(basename(path)).digest('hex').slice(0, 16);
+  return join(dirname(path), `.fisher-ood-${name}.lock`);
+};
+const LOCK = /^\.fisher-ood(-[0-9a-f]{16})?\.lock$/;
+
 /** Held here: an open file that nobody refers to would be closed, and its lock lost. */
 const held = new Set<FileHandle>();
 
@@ -56,7 +64,12 @@ export async function lock(path: string, what: string, options: LockOptions = {}
     const handle = await openLock(path, what);
     let taken = false;
     try {
-      const granted = system(handle.fd);
+      let granted = system(handle.fd);
+      // One who looks for abandoned locks has it for a moment.
+      for (let tries = 0; granted === false && tries < 4; tries++) {
+        await sleep(25);
+        granted = system(handle.fd);
+      }
       if (granted === false) throw heldBy(what, await ownerOf(handle, 500));
       const before = await ownerOf(handle, 0);
       if (before && (await lives(before, path, granted === undefined, watch))) throw heldBy(what, before);
@@ -88,6 +101,25 @@ export async function lock(path: string, what: string, options: LockOptions = {}
         await handle.close();
       },
     };
+  }
+}
+
+/** Takes away the files of locks in a folder whose processes ended without doing so, on this machine. */
+export async function removeAbandonedLocks(folder: string, system: SystemLock = systemLock): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((entry) => LOCK.test(entry))) {
+    const path = join(folder, name);
+    const handle = await open(path, 'r+').catch(() => undefined);
+    if (!handle) continue;
+    try {
+      const owner = await ownerOf(handle, 0);
+      const ours = owner === undefined || owner.boot === thisProcess().boot;
+      if (ours && system(handle.fd) === true && (await isAt(handle, path))) await unlink(path);
+    } catch {
+      // it is only in the way
+    } finally {
+      await handle.close();
+    }
   }
 }
 

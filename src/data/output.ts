@@ -1,12 +1,11 @@
 // Outputs claimed before the work that makes them: they can be written, destroy nothing that is read, and nobody else is at them.
 
-import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { mkdir, realpath, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { DataError, UsageError } from '../errors.ts';
 import { codeOf, pathKind, reasonOf, removeAbandoned, resolveTarget } from './files.ts';
-import { type Lock, lock } from './lock.ts';
+import { fileLock, folderLock, type Lock, lock, removeAbandonedLocks } from './lock.ts';
 
 /** An output that is ours until it is released, or this process ends in whatever way. */
 export interface Claim {
@@ -38,9 +37,8 @@ export async function claimFile(
   for (const written of [target, ...beside.map((ending) => target + ending)]) {
     for (const read of reads) await checkApart(path, written, read);
   }
-  const name = createHash('sha256').update(basename(target)).digest('hex').slice(0, 16); // does not grow with the target's
-  const held = await lock(join(folder, `.fisher-ood-${name}.lock`), path);
-  await removeAbandoned(folder);
+  const held = await lock(fileLock(target), path);
+  await removeLeftovers(folder);
   return held;
 }
 
@@ -91,18 +89,24 @@ export async function claimFolder(path: string, reads: readonly string[] = []): 
   };
   let held: Lock;
   try {
-    held = await lock(join(path, '.fisher-ood.lock'), path);
+    held = await lock(folderLock(path), path);
   } catch (error) {
     await unmake();
     throw error;
   }
-  await removeAbandoned(path);
+  await removeLeftovers(path);
   return {
     release: async () => {
       await held.release();
       await unmake();
     },
   };
+}
+
+/** Takes away what processes that were killed have left in a folder: temporary files and locks that nobody holds. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  await removeAbandoned(folder);
+  await removeAbandonedLocks(folder);
 }
 
 /** Runs `work` while it has the claim. */

@@ -6,10 +6,12 @@ import { lower } from '../lower/index.ts';
 import { paramScope } from '../models/index.ts';
 import { encode } from '../onnx/index.ts';
 import { feedsFor } from '../runtime/feeds.ts';
+import { checkFits } from '../runtime/limits.ts';
 import { openSession } from '../runtime/node.ts';
 import type { Model } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
+import { checkWhole } from '../tensor/whole.ts';
 
 export interface SampleOptions {
   readonly n: number;
@@ -36,7 +38,9 @@ export interface Image {
  * overflows for some latents; these are passed over. Values are clamped to 0..255. Throws a ModelError where most draws fail.
  */
 export async function drawSamples(model: Model, options: SampleOptions): Promise<readonly Image[]> {
-  const { n } = options;
+  const n = checkWhole(options.n, 'the number of samples', 1);
+  checkWhole(options.seed, 'the seed', 0);
+  checkFits(4 * n * sizeOf(model.info.data), `${n} samples`, 'draw fewer');
   const batch = Math.min(n, 64);
   const { draw, dispose } = await (model.arch.iterativeSampler ? iterative : direct)(model, options, batch);
   const size = sizeOf(model.info.data);

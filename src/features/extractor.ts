@@ -8,8 +8,10 @@ import { chooseBatch, estimateMemory, lower, type PlanChoice } from '../lower/in
 import { encode } from '../onnx/index.ts';
 import { sessionCache } from '../runtime/cache.ts';
 import { feedsFor } from '../runtime/feeds.ts';
+import { checkFits } from '../runtime/limits.ts';
 import { openSession } from '../runtime/node.ts';
 import type { ScoringModel } from '../store/index.ts';
+import { checkWhole } from '../tensor/whole.ts';
 import { asModelTakes, type InputOptions } from './inputs.ts';
 import { normGraph } from './norms.ts';
 import { withRanges } from './ranges.ts';
@@ -66,13 +68,19 @@ export interface Extractor {
 
 /** Lowers the model's norms for batches of one size and opens a session for them. */
 export async function openExtractor(model: ScoringModel, options: ExtractorOptions = {}): Promise<Extractor> {
-  const { group = 1, seed = 0, noise = 'content', plan = 'auto', cache = sessionCache() } = options;
+  const { seed = 0, noise = 'content', plan = 'auto', cache = sessionCache() } = options;
+  const group = checkWhole(options.group ?? 1, 'the group size', 1);
+  checkWhole(seed, 'the seed', 0);
   await model.batchLoss?.({ cache, ...(options.threads === undefined ? {} : { threads: options.threads }) });
   const { graph: norms, names, sizes } = normGraph(model.loss());
   const { graph, check } = withRanges(norms);
-  const batch = options.batch
-    ? Math.max(1, Math.floor(options.batch / group)) * group
-    : chooseBatch(estimateMemory(graph, group, plan), group, options.memory);
+  const estimate = estimateMemory(graph, group, plan);
+  const batch =
+    options.batch === undefined
+      ? chooseBatch(estimate, group, options.memory)
+      : Math.max(1, Math.floor(checkWhole(options.batch, 'the batch size', 1) / group)) * group;
+  const needed = estimate.fixed + batch * estimate.perExample;
+  checkFits(needed, `a batch of ${batch} examples`, 'a smaller batch or group takes less');
   const inputs = inputsOf(graph);
   const bytes = encode(lower(graph, { examples: batch, group, weights: model.weights, plan }));
   const sessionOptions = { ...(options.threads === undefined ? {} : { threads: options.threads }), cache };

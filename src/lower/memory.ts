@@ -75,6 +75,8 @@ export const defaultMemory = 2 ** 30;
  * the limit was asked for; without one, a group is what is taken.
  */
 export function chooseBatch(estimate: MemoryEstimate, group: number, limit?: number, most = 64): number {
+  if (limit !== undefined && !(limit > 0))
+    throw new ModelError(`the memory limit is ${limit} bytes, expected more than 0`);
   const room = (limit ?? defaultMemory) - estimate.fixed;
   const groups = Math.floor(Math.min(most, room / estimate.perExample) / group);
   if (groups < 1 && limit !== undefined && estimate.perExample * group > room) {

@@ -2,7 +2,7 @@
 // it was made from. So a run that was stopped anywhere goes on, and a preset that changed does only what is new.
 
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -13,7 +13,7 @@ import {
   prepare,
   readFileBytes,
   reasonOf,
-  removeAbandoned,
+  removeLeftovers,
   select,
   take,
   writeFileAtomic,
@@ -89,7 +89,8 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
     throw new DataError(`--data-dir ${options.dataDir}: there is no such folder, expected one with data sets`);
   }
   for (const folder of ['models', 'features', 'stages']) await makeFolder(join(out, folder));
-  await removeAbandoned(join(out, 'stages')); // the other two are claimed where they are written to
+  const models = (await readdir(join(out, 'models'))).map((name) => join('models', name));
+  for (const folder of ['features', 'stages', ...models]) await removeLeftovers(join(out, folder));
 
   const open = (spec: string, shape: readonly number[]) =>
     openData(spec, { like: shape, seed, ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }) });
@@ -175,7 +176,8 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
       for (const group of groups) {
         const key = keyOf({ model: model.hash, data: data.fingerprint, group, seed, version: VERSION });
         const path = join(out, 'features', `${id}-B${group}-${key}.parquet`);
-        if (!existsSync(path)) {
+        // A table beside its unfinished rows: the run was killed between the two, and takes them away.
+        if (!existsSync(path) || existsSync(`${path}.partial`)) {
           const noise = noiseSeed(seed, data.fingerprint);
           // By place: published results have it so, and a seed of every set's own makes up for what is wrong with it.
           const keys = { seed: noise, noise: 'place' } as const;

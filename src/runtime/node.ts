@@ -3,9 +3,11 @@
 import { cpus } from 'node:os';
 import { Float16Array } from '@petamoriken/float16';
 import * as ort from 'onnxruntime-node';
-import { FisherError } from '../errors.ts';
+import { FisherError, ModelError, UsageError } from '../errors.ts';
 import { signature } from '../onnx/index.ts';
+import { checkWhole } from '../tensor/whole.ts';
 import { cacheEntry } from './cache.ts';
+import { isOutOfMemory, mostThreads } from './limits.ts';
 import type { FileSession, FloatTensor, NumberTensor, Session, SessionOptions, TensorData } from './session.ts';
 
 /** Opens faster than this are not worth keeping. */
@@ -13,18 +15,43 @@ const WORTH_KEEPING = 200; // ms
 
 export const runtimeVersion = `onnxruntime ${ort.env.versions.node}`;
 
-/** Opens a session for an ONNX model on the CPU. */
+/**
+ * Opens a session for an ONNX model on the CPU. Throws a UsageError for threads that cannot be, a ModelError where the memory does not suffice.
+ *
+ * The runtime aborts the whole process when a worker thread ends (`terminate`, or `process.exit` in it) while one of its sessions runs: we open
+ * sessions in the thread that calls us, and start none; a caller's worker should `dispose`, which waits for what runs, before it ends.
+ */
 export async function openSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
-  const session =
-    options.cache === undefined ? await create(model, options) : await cached(model, options.cache, options);
+  const session = await inMemory(() =>
+    options.cache === undefined ? create(model, options) : cached(model, options.cache, options),
+  );
+  const running = new Set<Promise<unknown>>();
+  let disposed: Promise<void> | undefined;
   return {
     run: async (feeds) => {
+      if (disposed) throw new UsageError('the session was disposed of, open another one');
       const tensors = Object.fromEntries(session.inputNames.map((name) => [name, toTensor(name, feeds[name])]));
-      const results = await session.run(tensors);
+      const run = inMemory(() => session.run(tensors));
+      running.add(run);
+      const results = await run.finally(() => running.delete(run));
       return Object.fromEntries(session.outputNames.map((name) => [name, fromTensor(name, results[name])]));
     },
-    dispose: () => session.release(),
+    dispose: () => {
+      disposed ??= Promise.allSettled(running).then(() => session.release());
+      return disposed;
+    },
   };
+}
+
+/** Says so where the memory does not suffice: that is no fault of the graph. */
+async function inMemory<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isOutOfMemory(error)) throw error;
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw new ModelError(`the memory does not suffice: ${reason}; a smaller batch takes less`, { cause: error });
+  }
 }
 
 /** Opens a file of any making: its bytes, or its path where it has data beside it. Throws FisherError, in the runtime's words, where that does not go. */
@@ -98,7 +125,12 @@ function toNumbers(name: string, t: ort.Tensor | undefined): NumberTensor {
   return { data: Float64Array.from(data as ArrayLike<number>, Number), shape: t.dims };
 }
 
-function create(model: Uint8Array | string, options: SessionOptions, more: ort.InferenceSession.SessionOptions = {}) {
+async function create(
+  model: Uint8Array | string,
+  options: SessionOptions,
+  more: ort.InferenceSession.SessionOptions = {},
+) {
+  if (options.threads !== undefined) checkWhole(options.threads, 'the number of threads', 1, mostThreads());
   return ort.InferenceSession.create(model as string, {
     executionProviders: ['cpu'],
     intraOpNumThreads: options.threads ?? cpus().length,

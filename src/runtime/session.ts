@@ -35,6 +35,6 @@ export interface SessionOptions {
 export interface Session {
   /** Runs once; all outputs are float tensors. */
   run(feeds: Readonly<Record<string, TensorData>>): Promise<Record<string, FloatTensor>>;
-  /** Frees the memory. The session cannot be used afterwards. */
+  /** Frees the memory, when what runs has ended; a second call does nothing. The session cannot be used afterwards: `run` throws a UsageError. */
   dispose(): Promise<void>;
 }

@@ -9,7 +9,7 @@ import { type Claim, claimFolder, during, modelFiles } from '../data/output.ts';
 import { asPixels } from '../data/transforms.ts';
 import { DataError, ModelError } from '../errors.ts';
 import { Arena, inputsOf, type Value } from '../graph/index.ts';
-import { lower } from '../lower/index.ts';
+import { estimateMemory, lower } from '../lower/index.ts';
 import {
   type Architecture,
   dataInitScope,
@@ -22,6 +22,7 @@ import { bitsPerDim } from '../objectives/index.ts';
 import { encode } from '../onnx/index.ts';
 import { sessionCache } from '../runtime/cache.ts';
 import { feedsFor } from '../runtime/feeds.ts';
+import { checkFits } from '../runtime/limits.ts';
 import { openSession } from '../runtime/node.ts';
 import {
   checkInfo,
@@ -108,6 +109,8 @@ async function trainClaimed(given: TrainOptions): Promise<Progress | undefined> 
     ...adamDefaults,
     average: ema !== undefined,
   });
+  const estimate = estimateMemory(graph, batch);
+  checkFits(estimate.fixed + batch * estimate.perExample, `steps of ${batch} examples`, 'a smaller batch takes less');
   let state =
     (await readCheckpoint(dir, layout, specs, ema !== undefined)) ??
     (await initialState(options, layout, specs, length));

@@ -1,0 +1,34 @@
+// What this machine has, and what of it may be asked for.
+
+import { availableParallelism, totalmem } from 'node:os';
+import { ModelError } from '../errors.ts';
+
+/** More threads than this only wait for each other; many more than that cannot be made. */
+export const mostThreads = (): number => Math.max(64, 4 * availableParallelism());
+
+/** Bytes of memory that a process can have: the machine's, or what its container may take. */
+export function machineMemory(): number {
+  const limit = process.constrainedMemory?.() ?? 0; // 0 or beyond all reason where there is none
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
+/** Throws a ModelError where `what` takes more bytes than the machine has; `remedy` says what would take less. */
+export function checkFits(bytes: number, what: string, remedy: string): void {
+  const most = machineMemory();
+  if (bytes <= most) return;
+  throw new ModelError(`${what}: takes about ${sizeText(bytes)}, the machine has ${sizeText(most)}; ${remedy}`);
+}
+
+/** The size in GB, or in whatever is shorter. */
+function sizeText(bytes: number): string {
+  if (!(bytes < 1e15)) return 'more memory than any machine has';
+  return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+/** Whether an error says that memory was not to be had: from the runtime, from a typed array or from WebAssembly. */
+export function isOutOfMemory(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return /bad_alloc|bad allocation|failed to allocate|allocation failed|out of memory|Invalid (typed )?array( buffer)? length/i.test(
+    error.message,
+  );
+}
