@@ -73,9 +73,10 @@ export const featuresCommand: Command = {
       sayLeftOver(data.name, group, left);
       sayOdd(odd);
       const notes = notesOf(data);
+      const folded = foldedNames(model);
       if (options.json) {
         const more = {
-          folded: foldedNames(model),
+          ...(folded.length === 0 ? {} : { folded }),
           ...notes,
           ...(left.length === 0 ? {} : { leftOver: left }),
           ...(odd.length === 0 ? {} : { notFinite: odd.map(({ index }) => index) }),

@@ -86,7 +86,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   const sessionOptions = { ...(options.threads === undefined ? {} : { threads: options.threads }), cache };
   const session = await openSession(bytes, sessionOptions);
   const { weights } = model;
-  const rescue = rescueOf({ ...sessionOptions, group, plan, weights, loss: () => model.loss() });
+  const rescue = rescueOf({ ...sessionOptions, group, memory: options.memory, weights, loss: () => model.loss() });
   const factor = model.dims === undefined ? {} : { bitsPerDimFactor: 1 / (model.dims * Math.LN2) };
 
   const taken = new WeakMap<Dataset, Dataset>();

@@ -1,7 +1,7 @@
 // Results of a run that left the range of float32 in; the same from a second session, whose losses are scaled, out.
 
 import type { Value } from '../graph/index.ts';
-import { lower, type PlanChoice, type WeightTensors } from '../lower/index.ts';
+import { estimateMemory, lower, type WeightTensors } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
 import { mul } from '../ops/index.ts';
 import { openSession } from '../runtime/node.ts';
@@ -13,8 +13,8 @@ import { normGraph } from './norms.ts';
 // exact where it could not be had. Losses are scaled by an input, one factor for each example, so that one session serves in both directions.
 
 const FACTOR = 2 ** 64;
-/** Squared norms below this have lost digits, as sums of squares that are near the smallest numbers of float32. */
-const TOO_SMALL = 2 ** -100;
+/** Squared norms below this may have lost digits, as sums and products of squares that are near the smallest numbers of float32. */
+const TOO_SMALL = 2 ** -80;
 
 const SCALE = 'fisher-ood: scale of the loss';
 
@@ -29,7 +29,8 @@ export interface RunResults {
 export interface RescueOptions extends SessionOptions {
   /** Examples per group. */
   readonly group: number;
-  readonly plan: PlanChoice;
+  /** Bytes that a run may take; default 1 GiB. */
+  readonly memory?: number | undefined;
   readonly weights: WeightTensors;
   /** The loss of one example, over a fresh arena. */
   readonly loss: () => Value;
@@ -37,7 +38,7 @@ export interface RescueOptions extends SessionOptions {
 
 export interface Rescue {
   /**
-   * Puts right what the run with these feeds could not represent: squared norms that are infinite, NaN or below 2^-100, sums of losses that are
+   * Puts right what the run with these feeds could not represent: squared norms that are infinite, NaN or below 2^-80, sums of losses that are
    * infinite. What is not finite even then (the gradient itself, or what leads to it, overflows) becomes NaN.
    */
   mend(results: RunResults, feeds: Feeds): Promise<void>;
@@ -45,18 +46,23 @@ export interface Rescue {
 }
 
 /** Examples that are computed again together, but at least one group: few, since the memory comes on top of that of the runs before. */
-const BATCH = 8;
+const MOST_EXAMPLES = 8;
+
+/**
+ * Gradients are made as they are, not as products of Gram matrices: squares of activations may leave float32 where those of gradients, scaled,
+ * do not.
+ */
+const PLAN = 'direct';
 
 /** Opens its session when it is needed first: most models never do. */
 export function rescueOf(options: RescueOptions): Rescue {
   const { group } = options;
-  const groups = Math.max(1, Math.floor(BATCH / group));
-  let opened: Promise<Session> | undefined;
+  let opened: Promise<Scaled> | undefined;
 
   /** The results of some groups with their losses scaled, [rows] and [rows, L]. */
   const scaled = async (feeds: Feeds, rows: readonly number[], factor: number): Promise<RunResults> => {
-    opened ??= openScaled(options, groups * group);
-    const session = await opened;
+    opened ??= openScaled(options);
+    const { session, groups } = await opened;
     const nll: number[] = [];
     const sqNorms: number[] = [];
     for (let from = 0; from < rows.length; from += groups) {
@@ -79,32 +85,34 @@ export function rescueOf(options: RescueOptions): Rescue {
       const some = (row: number, wanted: (f: number) => boolean) =>
         sqNorms.subarray(row * l, (row + 1) * l).some(wanted);
 
-      const large = rowsWith((row) => !Number.isNaN(nll[row]) && (!finite(nll[row]!) || some(row, (f) => !finite(f))));
-      if (large.length > 0) {
-        const found = await scaled(feeds, large, 1 / FACTOR);
-        for (const [k, row] of large.entries()) {
-          if (!finite(nll[row]!)) nll[row] = found.nll[k]! * FACTOR;
+      /** Takes what is found in place of what is `wanted` of it. */
+      const again = async (rows: readonly number[], factor: number, wanted: (f: number) => boolean) => {
+        if (rows.length === 0) return;
+        const found = await scaled(feeds, rows, factor);
+        for (const [k, row] of rows.entries()) {
+          const sum = found.nll[k]! / factor;
+          if (!finite(nll[row]!) && finite(sum)) nll[row] = sum;
           for (let j = 0; j < l; j++) {
-            if (!finite(sqNorms[row * l + j]!)) sqNorms[row * l + j] = found.sqNorms[k * l + j]! * FACTOR * FACTOR;
+            const value = found.sqNorms[k * l + j]! / factor / factor;
+            if (wanted(sqNorms[row * l + j]!) && finite(value)) sqNorms[row * l + j] = value;
           }
         }
-      }
-      const small = rowsWith((row) => some(row, (f) => f < TOO_SMALL));
-      if (small.length > 0) {
-        const found = await scaled(feeds, small, FACTOR);
-        for (const [k, row] of small.entries()) {
-          for (let j = 0; j < l; j++) {
-            const value = found.sqNorms[k * l + j]! / FACTOR / FACTOR;
-            if (sqNorms[row * l + j]! < TOO_SMALL && finite(value)) sqNorms[row * l + j] = value;
-          }
-        }
-      }
+      };
+      const isLarge = (row: number) => !Number.isNaN(nll[row]) && (!finite(nll[row]!) || some(row, (f) => !finite(f)));
+      // The plan alone may do; a norm that is not large by itself would lose digits by being made smaller.
+      await again(rowsWith(isLarge), 1, (f) => !finite(f));
+      await again(rowsWith(isLarge), 1 / FACTOR, (f) => !finite(f));
+      await again(
+        rowsWith((row) => some(row, (f) => f < TOO_SMALL)),
+        FACTOR,
+        (f) => f < TOO_SMALL,
+      );
       for (const values of [nll, sqNorms])
         for (const [k, v] of values.entries()) if (!finite(v)) values[k] = Number.NaN;
     },
 
     async dispose() {
-      await (await opened)?.dispose();
+      await (await opened)?.session.dispose();
     },
   };
 }
@@ -119,10 +127,19 @@ function rowsOf({ data, shape }: TensorData, groups: readonly number[], group: n
   return { data: picked, shape: [groups.length * group, ...shape.slice(1)] };
 }
 
-function openScaled(options: RescueOptions, examples: number): Promise<Session> {
-  const { loss, group, plan, weights, ...more } = options;
+interface Scaled {
+  readonly session: Session;
+  /** Groups per run. */
+  readonly groups: number;
+}
+
+async function openScaled(options: RescueOptions): Promise<Scaled> {
+  const { loss, group, weights, memory = 2 ** 30, ...more } = options;
   const plain = loss();
   const scale = plain.arena.input(SCALE, plain.shape);
   const { graph } = normGraph(mul(plain, scale));
-  return openSession(encode(lower(graph, { examples, group, weights, plan })), more);
+  const fitting = Math.min(MOST_EXAMPLES, memory / estimateMemory(graph, group, PLAN).perExample);
+  const groups = Math.max(1, Math.floor(fitting / group));
+  const bytes = encode(lower(graph, { examples: groups * group, group, weights, plan: PLAN }));
+  return { session: await openSession(bytes, more), groups };
 }

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { memoryDataset, openData } from '../../src/data/index.ts';
 import { type ExtractorOptions, type FeatureTable, notFinite, openExtractor } from '../../src/features/index.ts';
 import { Arena } from '../../src/graph/index.ts';
-import { add, mul, reduceSum } from '../../src/ops/index.ts';
+import { add, matmul, mul, reduceSum } from '../../src/ops/index.ts';
 import { loadOnnx, type ScoringModel } from '../../src/store/index.ts';
 
 /** loss = Σ x w + Σ y v: the squared norms are ‖x‖² and ‖y‖². */
@@ -68,6 +68,45 @@ describe('squared norms beyond float32', () => {
       }
     }
   });
+
+  it.each(['auto', 'gram', 'direct'] as const)(
+    'come of activations that have no squares themselves (%s)',
+    async (plan) => {
+      // loss = Σ (x W) ⊙ y: the gradient of W is x ⊗ y, the squared norm ‖x‖² ‖y‖².
+      const product: ScoringModel = {
+        hash: 'product',
+        about: 'a product of matrices',
+        inputs: { x: [2], y: [2] },
+        weights: { w: { shape: [2, 2], data: Float32Array.of(1e-9, 2e-9, 3e-9, 4e-9) } },
+        loss: () => {
+          const arena = new Arena();
+          const [x, y] = [arena.input('x', [1, 2]), arena.input('y', [1, 2])];
+          return reduceSum(mul(matmul(x, arena.param('w', [2, 2])), y));
+        },
+      };
+      const pairs = [
+        [1e25, 1e-25],
+        [1e25, 1],
+        [1e-30, 1e-2],
+        [1e-30, 1e30],
+        [1e30, 1e30],
+        [1, 1],
+      ] as const; // prettier-ignore
+      const array = (k: 0 | 1) => ({ data: Float32Array.from(pairs.flatMap((p) => [p[k], -2 * p[k]])), shape: [2] });
+      const data = memoryDataset('pairs', pairs.length, 'pairs', { x: array(0), y: array(1) });
+      const extractor = await openExtractor(product, { plan, threads: 1 });
+      const { sqNorms } = await extractor.table(data);
+      await extractor.dispose();
+      for (const [i, [a, b]] of pairs.entries()) {
+        const expected = sq([[a, -2 * a]]) * sq([[b, -2 * b]]);
+        if (a * b > 3.4e38) {
+          expect(sqNorms[i]).toBeNaN(); // the gradient itself is no float32
+          continue;
+        }
+        expect(Math.abs(sqNorms[i]! / expected - 1), `${a} and ${b}`).toBeLessThan(1e-5);
+      }
+    },
+  );
 
   it('of groups are those of the sum', async () => {
     const xs: readonly Pair[] = [
