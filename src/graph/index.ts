@@ -3,6 +3,7 @@ export { print } from './print.ts';
 export type { Contraction, Factor, Lowered, Lowering, OnnxAttr, OpRecord } from './record.ts';
 export {
   Arena,
+  type ArenaLimits,
   type Attrs,
   type DType,
   type Graph,

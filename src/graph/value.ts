@@ -73,12 +73,40 @@ export interface Graph {
   readonly outputs: Readonly<Record<string, Value>>;
 }
 
+/** How much an arena may come to hold, and how much may be computed while it is filled: what a file of few bytes can ask for has no end. */
+export interface ArenaLimits {
+  readonly values: number;
+  /** Numbers in constants, in all. */
+  readonly numbers: number;
+  /** Steps of arithmetic with constants, about one for each number that is read or made and each multiplication. */
+  readonly steps: number;
+}
+
 /** Owns values. Asking twice for the same expression gives the same value, so common subexpressions are shared. */
 export class Arena {
   readonly #known = new Map<string, Value>();
   readonly #names = new Map<string, Value>();
   readonly #requirements = new Map<string, Requirement>();
+  #limits: ArenaLimits | undefined;
+  #numbers = 0;
+  #steps = 0;
   #count = 0;
+
+  constructor(limits?: ArenaLimits) {
+    this.#limits = limits;
+  }
+
+  /** Lifts the limits: what comes from the file is there, what is made of it from here on is known. */
+  unlimit(): void {
+    this.#limits = undefined;
+  }
+
+  /** Counts arithmetic with constants. Throws GraphError where that is more than the limit in all. */
+  spend(steps: number): void {
+    this.#steps += steps;
+    const most = this.#limits?.steps ?? Infinity;
+    if (this.#steps > most) throw new GraphError(`computing constants takes more than ${most} steps in all`);
+  }
 
   /** An input of the shape of one example. Names are unique among inputs and parameters. */
   input(name: string, shape: Shape, from: InputKind = 'data', dtype: DType = 'float'): Value {
@@ -96,7 +124,12 @@ export class Arena {
     if (values.length !== sizeOf(shape)) {
       throw new GraphError(`constant: ${values.length} numbers for the shape ${shapeText(shape)}`);
     }
-    const make = () => this.#new({ shape, dtype }, 'none', { kind: 'constant', data: values });
+    const make = () => {
+      this.#numbers += values.length;
+      const most = this.#limits?.numbers ?? Infinity;
+      if (this.#numbers > most) throw new GraphError(`constants of more than ${most} numbers in all`);
+      return this.#new({ shape, dtype }, 'none', { kind: 'constant', data: values });
+    };
     return values.length <= 64 ? this.#once(`constant ${dtype} ${shapeText(shape)} ${bits(values)}`, make) : make();
   }
 
@@ -142,6 +175,8 @@ export class Arena {
     for (const d of type.shape) {
       if (!Number.isInteger(d) || d < 0) throw new GraphError(`shape ${shapeText(type.shape)} is not a list of sizes`);
     }
+    const most = this.#limits?.values ?? Infinity;
+    if (this.#count >= most) throw new GraphError(`more than ${most} values in all`);
     return new Value(this, this.#count++, type, lead, source);
   }
 }

@@ -61,11 +61,14 @@ const schema = z.strictObject({
  */
 export type DdpmConfig = z.output<typeof schema>;
 
+/** How often the network may stand in one graph: a step and a draw of its noise are a network each. */
+const MAX_RUNS = 256;
+
 const scoringSchema = z.strictObject({
   /** Steps whose denoising losses are summed. */
-  timesteps: z.array(z.number().int().min(0)).min(1).optional(),
+  timesteps: z.array(z.number().int().min(0)).min(1).max(MAX_RUNS).optional(),
   /** Draws of the noise at each step; for the bound, steps drawn. */
-  noiseSamples: positive(1),
+  noiseSamples: z.int().positive().max(MAX_RUNS).default(1),
   bound: z.boolean().default(false),
 });
 
@@ -105,6 +108,11 @@ export const ddpm: Architecture<DdpmConfig> = {
       return { scoring: { bound, noiseSamples }, isBound: true, loss };
     }
     const { timesteps = [Math.min(1, config.steps - 1)] } = asked;
+    if (timesteps.length * noiseSamples > MAX_RUNS) {
+      throw new ModelError(
+        `ddpm scoring: ${timesteps.length} timesteps with ${noiseSamples} draws of the noise each, expected at most ${MAX_RUNS} of both together`,
+      );
+    }
     const beyond = timesteps.find((t) => t >= config.steps);
     if (beyond !== undefined) {
       throw new ModelError(`ddpm scoring: timestep ${beyond}, expected one of 0 to ${config.steps - 1}`);

@@ -45,8 +45,14 @@ export function shared(scope: Scope): Scope {
 /** Numbers that a model may have: as many as fit into an ONNX file, 2 GiB. */
 const MAX_NUMBERS = 2 ** 29;
 
-/** What a model asks its scope for, in order. Throws ModelError where that is more than 2^29 numbers in all. */
-export function collectSpecs(build: (scope: Scope) => void): ParamSpec[] {
+/**
+ * What a model asks its scope for, in order. Throws ModelError where that is more than 2^29 numbers in all. `check` sees every parameter when it
+ * is asked for, before anything is built with it.
+ */
+export function collectSpecs(
+  build: (scope: Scope) => void,
+  check: (spec: ParamSpec) => void = () => undefined,
+): ParamSpec[] {
   const arena = new Arena();
   const specs: ParamSpec[] = [];
   let numbers = 0;
@@ -57,6 +63,7 @@ export function collectSpecs(build: (scope: Scope) => void): ParamSpec[] {
         `the model would have more than ${MAX_NUMBERS} weights, with '${spec.name}' of ${shapeText(spec.shape)}`,
       );
     }
+    check(spec);
     specs.push(spec);
     return arena.param(spec.name, spec.shape, { trainable: spec.trainable });
   };

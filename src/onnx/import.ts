@@ -2,7 +2,7 @@
 
 import { GraphError, ModelError } from '../errors.ts';
 import { Arena, interpret, nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
-import { constantData, detach, expand, reshape, toFloat, transpose } from '../ops/index.ts';
+import { constantData, detach, expand, multiplicationsOf, reshape, toFloat, transpose } from '../ops/index.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
 import {
   type FileAttr,
@@ -81,7 +81,8 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
   const what = options.objective ? 'the objective' : `output '${options.loss ?? file.graph.outputs[0]}'`;
   const loss = reshape(toFloat(output), []);
   if (loss.lead !== 'example') throw new ModelError(`${name}: ${what} does not depend on the data`);
-  for (const v of reachable([loss])) checkValue(v); // also what operators made on the way to their results
+  for (const v of reachable([loss])) state.check(v); // also what operators made on the way to their results
+  state.arena.unlimit();
   const graph = { arena: loss.arena, outputs: { loss } };
   const params = paramsOf(graph, { all: true });
   if (params.length === 0) throw new ModelError(`${name}: ${what} depends on no parameters${state.whyNone()}`);
@@ -154,6 +155,9 @@ const MAX_SIZE = 2 ** 31;
 /** Elements of a value that is computed here, and of all that it takes. */
 const MAX_KNOWN = [2 ** 22, 2 ** 24] as const;
 
+/** Of a whole file: a few bytes can ask for a loop that makes a large constant in each of its rounds. */
+const LIMITS = { values: 2 ** 19, numbers: 2 ** 25, steps: 2 ** 25 };
+
 /** The attributes of a node within a function, with those of the call put in; what the call leaves out stays out. */
 function resolved(own: FileNode['attrs'], call: FileNode['attrs']): FileNode['attrs'] {
   return Object.fromEntries(
@@ -168,21 +172,18 @@ function resolved(own: FileNode['attrs'], call: FileNode['attrs']): FileNode['at
   );
 }
 
-/** What no operator checks for all: a size that can exist, whole numbers where the type says so. */
-function checkValue(v: Value): void {
-  if (sizeOf(v.shape) > MAX_SIZE) throw new GraphError(`a result of the shape ${shapeText(v.shape)}`);
-  const odd = v.dtype === 'float' ? undefined : constantData(v)?.find((x) => !Number.isInteger(x));
-  if (odd !== undefined) throw new GraphError(`gives ${odd} where whole numbers are declared`);
-}
-
 class ImportState implements Importer {
-  readonly arena = new Arena();
+  readonly arena: Arena;
   readonly opset: number;
   /** Tensors of the parameters, by the parameter's name. */
   readonly weights = new Map<string, FileTensor>();
   /** Outputs that an objective asked for. */
   readonly outputsUsed = new Set<string>();
   largest = 0;
+  /** Small values that were computed from constants and parameters. */
+  readonly #known = new Map<Value, Float64Array>();
+  /** Constants that have been found to be whole numbers. */
+  readonly #checked = new Set<Value>();
   #nodes = 0;
   /** How many functions, branches and bodies are being inlined. */
   #depth = 0;
@@ -206,6 +207,8 @@ class ImportState implements Importer {
     this.#name = name;
     this.#options = options;
     this.opset = file.opset;
+    const own = [...file.graph.initializers.values()].reduce((sum, t) => sum + sizeOf(t.shape), 0);
+    this.arena = new Arena({ ...LIMITS, numbers: LIMITS.numbers + own });
     this.#table = parametersOf(file);
   }
 
@@ -384,7 +387,7 @@ class ImportState implements Importer {
       const result = operator(new NodeContext(this, node, inputs));
       const results: readonly Value[] = Array.isArray(result) ? result : [result as Value];
       for (const v of results) {
-        checkValue(v);
+        this.check(v);
         this.largest = Math.max(this.largest, sizeOf(v.shape));
       }
       return results;
@@ -420,14 +423,33 @@ class ImportState implements Importer {
 
   known(v: Value): Float64Array | undefined {
     const direct = constantData(v);
-    if (direct) return direct;
+    if (direct) {
+      this.arena.spend(direct.length >> 2); // who asks will look at them
+      return direct;
+    }
     if (v.lead !== 'none') return undefined;
+    const before = this.#known.get(v);
+    if (before) return before;
     const needed = reachable([v]);
-    const work = needed.reduce((sum, x) => sum + (x.source.kind === 'node' ? sizeOf(x.shape) : 0), 0);
+    const nodes = needed.filter((x) => x.source.kind === 'node');
+    const work = nodes.reduce((sum, x) => sum + sizeOf(x.shape), 0);
     if (sizeOf(v.shape) > MAX_KNOWN[0] || work > MAX_KNOWN[1]) return undefined;
+    this.arena.spend(needed.length + work + nodes.reduce((sum, x) => sum + multiplicationsOf(x), 0));
     const leaves = needed.filter((x) => x.source.kind === 'param');
     const bindings = Object.fromEntries(leaves.map((p) => [nameOf(p), this.weights.get(nameOf(p))!.data]));
-    return interpret({ arena: this.arena, outputs: { v } }, bindings).v!.data;
+    const { data } = interpret({ arena: this.arena, outputs: { v } }, bindings).v!;
+    if (data.length <= 2 ** 12) this.#known.set(v, data); // sizes and places, which are asked for again and again
+    return data;
+  }
+
+  /** What no operator checks for all: a size that can exist, whole numbers where the type says so. */
+  check(v: Value): void {
+    if (sizeOf(v.shape) > MAX_SIZE) throw new GraphError(`a result of the shape ${shapeText(v.shape)}`);
+    const data = v.dtype === 'float' || this.#checked.has(v) ? undefined : constantData(v);
+    if (!data) return;
+    this.#checked.add(v);
+    const odd = data.find((x) => !Number.isInteger(x));
+    if (odd !== undefined) throw new GraphError(`gives ${odd} where whole numbers are declared`);
   }
 
   /** A branch or a loop's body: sees the values around it and those given for its own inputs. */
@@ -437,6 +459,7 @@ class ImportState implements Importer {
     const own = [...graph.initializers].map(([key, t]) => [key, this.#initializer(key, t)] as const);
     const given = graph.inputs.map((v, k) => [v.name, inputs[k]!] as const);
     this.#depth++;
+    this.arena.spend(8 * (this.#around?.size ?? 0)); // a loop's body has its own copy of the names around it in every round
     const values = this.graph(graph, new Map([...(this.#around ?? []), ...own, ...given]));
     this.#depth--;
     return graph.outputs.map((key) => values.get(key) ?? this.#missing(key));

@@ -3,6 +3,7 @@
 
 import { GraphError } from '../errors.ts';
 import type { Arena, Attrs, OpRecord, Value } from '../graph/index.ts';
+import { sizeOf } from '../tensor/shape.ts';
 
 /** A value, or a number that stands for a constant of shape []. */
 export type Operand = Value | number;
@@ -22,11 +23,17 @@ export function apply(op: OpRecord, operands: readonly Operand[], attrs: Attrs =
   const y = arena.node(op, inputs, attrs);
   // A sum over a group of B constants is B of them, and B is not known yet.
   if (op.lead || !inputs.every((x) => x.source.kind === 'constant')) return y;
-  const size = y.shape.reduce((a, b) => a * b, 1);
-  if (size > FOLD_LIMIT || size > 2 * inputs.reduce((a, x) => a + x.shape.reduce((p, q) => p * q, 1), 0)) return y;
+  const size = sizeOf(y.shape);
+  const read = inputs.reduce((sum, x) => sum + sizeOf(x.shape), 0);
+  if (size > FOLD_LIMIT || size > 2 * read) return y;
+  arena.spend(read + size + multiplicationsOf(y));
   const arrays = inputs.map((x) => ({ shape: x.shape, data: constantData(x)! }));
   return arena.constant(op.evaluate(arrays, attrs, y).data, y.shape, y.dtype);
 }
+
+/** Multiplications that make a value from its operands, where they are more than its elements. */
+export const multiplicationsOf = (y: Value): number =>
+  y.source.kind === 'node' ? (y.source.op.multiplications?.(y.source, y) ?? 0) : 0;
 
 /** The numbers of a constant; undefined for anything else. */
 export function constantData(x: Operand): Float64Array | undefined {

@@ -24,7 +24,7 @@ export const ops = {
 };
 
 export type { Operand } from './apply.ts';
-export { constantData, uniformValue } from './apply.ts';
+export { constantData, multiplicationsOf, uniformValue } from './apply.ts';
 export { type ConvOptions, conv, convTranspose, convWeightGrad } from './conv.ts';
 export {
   abs,

@@ -8,7 +8,14 @@ import { readFileBytes, writeFileAtomic } from '../data/files.ts';
 import { kernels, type Preparation } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena, type Value } from '../graph/index.ts';
-import { type Architecture, architecture, collectSpecs, paramScope, type Weights } from '../models/index.ts';
+import {
+  type Architecture,
+  architecture,
+  collectSpecs,
+  type ParamSpec,
+  paramScope,
+  type Weights,
+} from '../models/index.ts';
 import type { ParameterReport } from '../onnx/index.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import type { BatchLoss, BatchOptions } from './batch.ts';
@@ -144,14 +151,19 @@ export async function loadModel(dir: string, scoring: Readonly<Record<string, un
   const path = join(dir, weightsFile);
   const bytes = await readFileBytes(path);
   const weights = readSafetensors(bytes, path);
-  const specs = inFile(join(dir, infoFile), () => collectSpecs((scope) => void arch.loss(config, info.data, scope)));
-  for (const { name, shape } of specs) {
-    const found = weights[name];
-    if (!found || !sameShape(found.shape, shape)) {
-      throw new ModelError(
-        `${path}: '${name}' is ${found ? shapeText(found.shape) : 'missing'}, expected ${shapeText(shape)}`,
-      );
-    }
+  // While the graph is built: the first layer that the file does not have ends it, however many more the configuration asks for.
+  let mismatch: ModelError | undefined;
+  const check = ({ name, shape }: ParamSpec) => {
+    const found = Object.hasOwn(weights, name) ? weights[name] : undefined;
+    if (found && sameShape(found.shape, shape)) return;
+    const there = found ? shapeText(found.shape) : 'missing';
+    mismatch = new ModelError(`${path}: '${name}' is ${there}, expected ${shapeText(shape)}`);
+    throw mismatch;
+  };
+  try {
+    inFile(join(dir, infoFile), () => collectSpecs((scope) => void arch.loss(config, info.data, scope), check));
+  } catch (error) {
+    throw mismatch ?? error;
   }
   const scorer = scorerOf(arch, config, scoring);
   const identity = JSON.stringify({ arch: info.arch, config, data: info.data, scoring: scorer?.scoring });
