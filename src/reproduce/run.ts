@@ -1,7 +1,9 @@
 // A preset in; all experiments of the paper out, as one page and one file of numbers.
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { claimFolder, during, writeFileAtomic } from '../data/index.ts';
+import { DataError } from '../errors.ts';
 import { escapeHtml, pageHtml } from '../report/index.ts';
 import { ablations } from './ablations.ts';
 import { chi2 } from './chi2.ts';
@@ -35,10 +37,14 @@ export async function reproduce(preset: Preset, options: LabOptions): Promise<Re
 }
 
 async function reproduceClaimed(preset: Preset, options: LabOptions): Promise<Reproduction> {
+  const [report, results] = [join(options.out, 'report.html'), join(options.out, 'results.json')];
+  const theirs = [report, results].find((path) => existsSync(path));
+  if (theirs !== undefined && !existsSync(join(options.out, 'stages'))) {
+    throw new DataError(`${theirs}: is not of a reproduction in ${options.out}; give another folder, or take it away`);
+  }
   const lab = await openLab(preset, options);
   const outcomes: Outcome[] = [];
   for (const experiment of experiments) outcomes.push(await experiment(lab));
-  const [report, results] = [join(options.out, 'report.html'), join(options.out, 'results.json')];
   await writeFileAtomic(results, jsonText(resultsOf(lab, outcomes)));
   await writeFileAtomic(report, reportOf(lab, outcomes));
   return { report, results, outcomes, missing: lab.missing };

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { claimFile, claimFolder } from '../../src/data/index.ts';
 import { writeNpy, writeNpz } from '../../src/data/npy.ts';
 import { inTemporaryFolder, runCli, startCli, temporaryFolder } from '../support/cli.ts';
 import { externalTensor, FLOAT, modelBytes, node, value } from '../support/proto.ts';
@@ -222,7 +223,49 @@ describe('train', () => {
   });
 });
 
+describe('reproduce', () => {
+  it('leaves the report of somebody else', async () => {
+    for (const name of ['report.html', 'results.json']) {
+      mkdirSync(at('theirs'));
+      writeFileSync(at('theirs', name), 'precious');
+      await refused(
+        ['reproduce', 'smoke', '--out', at('theirs')],
+        1,
+        new RegExp(`${name}: is not of a reproduction in`),
+      );
+      rmSync(at('theirs'), { recursive: true });
+    }
+  });
+});
+
 describe('two processes with one output', () => {
+  it('by two names of one file, or by one file in two folders, are two all the same', async () => {
+    await inTemporaryFolder(async (dir) => {
+      writeFileSync(join(dir, 'd.json'), '{}');
+      mkdirSync(join(dir, 'sub'));
+      symlinkSync(join('..', 'd.json'), join(dir, 'sub', 'link.json'));
+      symlinkSync('.', join(dir, 'here'));
+      const claim = await claimFile(join(dir, 'd.json'));
+      for (const out of [
+        join(dir, 'sub', 'link.json'),
+        join(dir, 'here', 'd.json'),
+        join(dir, 'sub', '..', 'd.json'),
+      ]) {
+        const { code, stderr } = await runCli('fit', model, '--data', at('x.npy'), '--out', out);
+        expect([code, stderr]).toEqual([
+          1,
+          expect.stringMatching(/: process \d+ on \S+ \(.*\) has been writing to it since/),
+        ]);
+      }
+      await claim.release();
+      const folder = await claimFolder(join(dir, 'm'));
+      const train = await runCli('train', 'glow', '--data', at('x.npy'), ...small, '--out', join(dir, 'here', 'm'));
+      expect(train.stderr).toMatch(/has been writing to it since/);
+      await folder.release();
+      expect(readdirSync(dir).sort()).toEqual(['d.json', 'here', 'sub']);
+    });
+  });
+
   const commands: readonly (readonly [string, string, (out: string) => string[]])[] = [
     ['features', 'f.npz', (out) => ['features', model, '--data', at('x.npy'), '--batch', '1', '--out', out]],
     ['fit', 'd.json', (out) => ['fit', model, '--data', at('x.npy'), '--group', '1', '--out', out]],
