@@ -92,6 +92,8 @@ export interface Lowering {
   emit(op: string, inputs: readonly string[], attrs?: Readonly<Record<string, OnnxAttr>>): string;
   /** The name of a float constant. */
   float(data: ArrayLike<number> | number, shape?: Shape): string;
+  /** The name of the zero of a type. */
+  zero(dtype: DType): string;
   /** The name of a constant of int64s, one axis. */
   ints(values: readonly number[]): string;
   /** n for 'example', m for 'group', 1 for 'none'. */

@@ -44,6 +44,10 @@ export class OnnxBuilder implements Lowering {
     return this.#constant('int64', [values.length], BigInt64Array.from(values.map(BigInt)));
   }
 
+  zero(dtype: DType): string {
+    return this.typed(dtype, Float64Array.of(0), []);
+  }
+
   /** A constant of a value's own type. */
   typed(dtype: DType, data: Float64Array, shape: Shape): string {
     if (dtype === 'float') return this.float(data, shape);
@@ -82,7 +86,8 @@ export class OnnxBuilder implements Lowering {
     // A reshape of a reshape is one of the original, or none.
     const before = this.#reshaped.get(name);
     if (before) return this.reshape(before.name, before.dims, to);
-    const output = this.emit('Reshape', [name, this.ints(to)]);
+    // Without `allowzero` a 0 would stand for the size that was there before.
+    const output = this.emit('Reshape', [name, this.ints(to)], to.includes(0) ? { allowzero: 1 } : {});
     this.#reshaped.set(output, { name, dims: from });
     return output;
   }

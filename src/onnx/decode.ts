@@ -23,6 +23,8 @@ import {
 export interface FileTensor {
   readonly shape: Shape;
   readonly dtype: DType;
+  /** The type in the file, a number of ONNX's own. */
+  readonly element?: number;
   readonly data: Float32Array | Float64Array;
 }
 
@@ -52,6 +54,7 @@ export type Notes = Readonly<Record<string, string>>;
 export interface FileInput {
   readonly name: string;
   readonly dtype: DType;
+  readonly element?: number;
   /** Sizes, or names of sizes that are free. */
   readonly shape: readonly (number | string)[] | undefined;
   /** A sequence of tensors: of a loop's body alone. */
@@ -131,6 +134,14 @@ function decoded(bytes: Uint8Array, name: string, external?: ExternalData): File
   const opset = proto.opsetImport.find((o) => o.domain === '' || o.domain === 'ai.onnx');
   if (!opset) throw new ModelError(`${name}: declares no version of the ONNX operators`);
   const ctx = { name, external };
+  for (const f of proto.functions) {
+    const own = f.opsetImport.find((o) => o.domain === '' || o.domain === 'ai.onnx');
+    if (own && own.version !== opset.version) {
+      throw new ModelError(
+        `${name}: function '${f.name}' is written for opset ${own.version}, the model for ${opset.version}; expected one for both`,
+      );
+    }
+  }
   const functions = proto.functions.map((f): [string, FileFunction] => [
     operatorName({ op: f.name, domain: f.domain === 'ai.onnx' ? '' : f.domain }),
     {
@@ -233,7 +244,8 @@ function inputOf(v: ValueInfoProto, ctx: Context): FileInput {
     if (d.value.case === 'dimValue') return d.value.value > 0n ? Number(d.value.value) : `?${axis}`;
     return d.value.case === 'dimParam' ? d.value.value : `?${axis}`;
   });
-  return { name: v.name, dtype: dtypeOf(type.value.elemType, `input '${v.name}'`, ctx), shape };
+  const element = type.value.elemType;
+  return { name: v.name, dtype: dtypeOf(element, `input '${v.name}'`, ctx), element, shape };
 }
 
 const { FLOAT, DOUBLE, FLOAT16, BFLOAT16, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, BOOL } =
@@ -282,11 +294,11 @@ function tensorOf(t: TensorProto, where: string, ctx: Context): FileTensor {
   if (t.dataLocation === TensorProto_DataLocation.EXTERNAL) {
     const { length, read } = externalBytes(t, place, ctx);
     enough(length);
-    return new LaterTensor(shape, dtype, () => fromRaw(read(), t.dataType, size));
+    return new LaterTensor(shape, dtype, t.dataType, () => fromRaw(read(), t.dataType, size));
   }
   if (t.rawData.length > 0) {
     enough(t.rawData.length);
-    return { shape, dtype, data: fromRaw(t.rawData, t.dataType, size) };
+    return { shape, dtype, element: t.dataType, data: fromRaw(t.rawData, t.dataType, size) };
   }
   const typed = typedData(t);
   if (typed.length !== size) {
@@ -295,6 +307,7 @@ function tensorOf(t: TensorProto, where: string, ctx: Context): FileTensor {
   return {
     shape,
     dtype,
+    element: t.dataType,
     data: t.dataType === FLOAT ? Float32Array.from(typed as number[]) : Float64Array.from(typed, Number),
   };
 }
@@ -303,12 +316,14 @@ function tensorOf(t: TensorProto, where: string, ctx: Context): FileTensor {
 class LaterTensor implements FileTensor {
   readonly shape: Shape;
   readonly dtype: DType;
+  readonly element: number;
   readonly #read: () => FileTensor['data'];
   #data: FileTensor['data'] | undefined;
 
-  constructor(shape: Shape, dtype: DType, read: () => FileTensor['data']) {
+  constructor(shape: Shape, dtype: DType, element: number, read: () => FileTensor['data']) {
     this.shape = shape;
     this.dtype = dtype;
+    this.element = element;
     this.#read = read;
   }
 

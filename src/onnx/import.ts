@@ -68,13 +68,24 @@ export interface ParameterReport {
   readonly reading: string;
 }
 
+/** ONNX operators are read as these versions and those between define them; the newest is the one that ONNX Runtime knows. */
+export const OLDEST_OPSET = 7;
+export const NEWEST_OPSET = 26;
+
 /** Throws a ModelError that names the file, the node and the reason. */
 export function importModel(file: FileModel, name: string, options: ImportOptions = {}): ImportedModel {
   return naming(name, () => imported(file, name, options));
 }
 
 function imported(file: FileModel, name: string, options: ImportOptions): ImportedModel {
-  if (file.opset < 7) throw new ModelError(`${name}: opset ${file.opset}, expected at least 7`);
+  if (file.opset < OLDEST_OPSET) {
+    throw new ModelError(`${name}: opset ${file.opset}, expected at least ${OLDEST_OPSET}; export it with a newer one`);
+  }
+  if (file.opset > NEWEST_OPSET) {
+    throw new ModelError(
+      `${name}: opset ${file.opset}, the newest known is ${NEWEST_OPSET}; export it with opset_version=${NEWEST_OPSET} or less`,
+    );
+  }
   const state = new ImportState(file, name, options);
   const values = state.graph(file.graph, new Map(state.roots()));
   const output = options.objective ? options.objective(state.network(values)) : outputOf(file, name, options, values);
@@ -92,7 +103,7 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
   }
   const weights = params.map((p) => {
     const t = state.weights.get(nameOf(p))!;
-    return [nameOf(p), new Weight(t)] as const;
+    return [nameOf(p), new Weight(t, `${name}: parameter '${nameOf(p)}'`)] as const;
   });
   return {
     loss,
@@ -108,17 +119,35 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
 class Weight {
   readonly shape: Shape;
   readonly #tensor: FileTensor;
+  /** For messages: the file and the parameter. */
+  readonly #where: string;
   #data: Float32Array | undefined;
 
-  constructor(tensor: FileTensor) {
+  constructor(tensor: FileTensor, where: string) {
     this.shape = tensor.shape;
     this.#tensor = tensor;
+    this.#where = where;
   }
 
   get data(): Float32Array {
+    if (this.#data) return this.#data;
     const { data } = this.#tensor;
-    this.#data ??= data instanceof Float32Array ? data : Float32Array.from(data);
+    this.#data = data instanceof Float32Array ? data : Float32Array.from(data);
+    checkWeight(this.#data, data, `${this.#where} ${shapeText(this.shape)}`);
     return this.#data;
+  }
+}
+
+/**
+ * A weight that is no number spoils every example, and the data would be blamed. −∞ alone may stand in a file: masks before a softmax are
+ * made of it.
+ */
+function checkWeight(data: Float32Array, original: ArrayLike<number>, where: string): void {
+  for (let i = 0; i < data.length; i++) {
+    const v = data[i]!;
+    if (v - v === 0 || v === -Infinity) continue;
+    const found = Number.isFinite(original[i]!) ? `${original[i]}, which is beyond float32` : String(v);
+    throw new ModelError(`${where} holds ${found} at element ${i}: the model's weights are damaged, not the data`);
   }
 }
 
@@ -196,6 +225,8 @@ class ImportState implements Importer {
   readonly #parameters = new Map<string, Value>();
   readonly #doubtful = new Map<string, { readonly parameter: boolean; readonly reason: string }>();
   readonly #reading = new Map<string, string>();
+  /** For the values by name of each graph their types in the file, as far as they are known. */
+  readonly #elements = new WeakMap<ReadonlyMap<string, Value>, Map<string, number>>();
   /** Inputs as they come, before `feed`. */
   readonly #inputs = new Map<string, Value>();
   readonly #file: FileModel;
@@ -260,6 +291,9 @@ class ImportState implements Importer {
         if (v) {
           this.outputsUsed.add(key!);
           return tensorOf(v, key!, this.#name);
+        }
+        if (key !== undefined && outputs.includes(key)) {
+          throw new ModelError(`${this.#name}: output '${key}' is one that its node is not made to give`);
         }
         throw new ModelError(
           `${this.#name}: has no output ${asked ? `'${asked}'` : k + 1}; it has ${outputs.join(', ')}`,
@@ -346,6 +380,7 @@ class ImportState implements Importer {
   graph(graph: FileGraph, values: Map<string, Value>, optional?: ReadonlySet<string>): Map<string, Value> {
     const outer = this.#around;
     this.#around = values;
+    const elements = this.#elementsOf(graph, values, optional ? undefined : outer);
     for (const node of graph.nodes) {
       const operands = this.#table.operands.get(node);
       const detached = this.#table.detached.get(node);
@@ -358,7 +393,12 @@ class ImportState implements Importer {
         if (!v) throw new ModelError(`${this.#name}: ${node.op} '${node.name}': nothing before it makes '${key}'`);
         return detached?.has(k) && v.dtype === 'float' ? this.#detached(key, v) : v;
       });
-      const results = this.#node(node, inputs);
+      const results = this.#node(
+        node,
+        inputs,
+        node.inputs.map((key) => elements.get(key)),
+        (k, element) => elements.set(node.outputs[k] ?? '', element),
+      );
       for (const [k, key] of node.outputs.entries()) {
         const v = results[k];
         if (key !== '' && v) values.set(key, v);
@@ -368,27 +408,56 @@ class ImportState implements Importer {
     return values;
   }
 
-  #node(node: FileNode, inputs: readonly (Value | undefined)[]): readonly Value[] {
+  /** The types that are declared, of a body also those around it. */
+  #elementsOf(
+    graph: FileGraph,
+    values: ReadonlyMap<string, Value>,
+    outer: ReadonlyMap<string, Value> | undefined,
+  ): Map<string, number> {
+    const elements = this.#elements.get(values) ?? new Map(outer && this.#elements.get(outer));
+    this.#elements.set(values, elements);
+    const declared = [
+      ...graph.inputs.map((v) => [v.name, v.element] as const),
+      ...[...graph.initializers].map(([name, t]) => [name, t.element] as const),
+    ];
+    for (const [name, element] of declared) if (element) elements.set(name, element);
+    return elements;
+  }
+
+  /** `declare` is told the results' types in the file, as far as they are known. */
+  #node(
+    node: FileNode,
+    inputs: readonly (Value | undefined)[],
+    elements: readonly (number | undefined)[],
+    declare: (k: number, element: number) => void,
+  ): readonly Value[] {
     const where = `${this.#name}: ${node.op} '${node.name}'`;
     if (++this.#nodes > MAX_NODES) throw new ModelError(`${where}: more than ${MAX_NODES} nodes with loops unrolled`);
     const called = this.#file.functions.get(operatorName(node));
-    if (called) return this.#call(called, node, inputs, where);
+    if (called) return this.#call(called, node, inputs, elements, declare, where);
     const operator = node.domain === '' && Object.hasOwn(operators, node.op) ? operators[node.op] : undefined;
     if (!operator) {
       throw new ModelError(`${where}: the operator ${operatorName(node)} is not supported`);
     }
     const role = this.#table.identities.get(node);
-    if (role) return [this.#tensor(node.outputs[0]!, this.#file.graph.initializers.get(node.inputs[0]!)!, role)];
+    if (role) {
+      const t = this.#file.graph.initializers.get(node.inputs[0]!)!;
+      if (t.element) declare(0, t.element);
+      return [this.#tensor(node.outputs[0]!, t, role)];
+    }
     const [x] = inputs;
     if (node.op === 'Identity' && x?.source.kind === 'param' && this.#depth === 0) {
       this.#reading.set(node.outputs[0]!, nameOf(x));
     }
     try {
-      const result = operator(new NodeContext(this, node, inputs));
+      const ctx = new NodeContext(this, node, inputs, elements);
+      const result = operator(ctx);
       const results: readonly Value[] = Array.isArray(result) ? result : [result as Value];
-      for (const v of results) {
+      for (const [k, v] of results.entries()) {
         this.check(v);
         this.largest = Math.max(this.largest, sizeOf(v.shape));
+        const element = ctx.resultElement(k, v);
+        if (element) declare(k, element);
       }
       return results;
     } catch (error) {
@@ -405,17 +474,28 @@ class ImportState implements Importer {
   }
 
   /** The function's nodes in place of the node that calls it. */
-  #call(f: FileFunction, node: FileNode, inputs: readonly (Value | undefined)[], where: string): readonly Value[] {
+  #call(
+    f: FileFunction,
+    node: FileNode,
+    inputs: readonly (Value | undefined)[],
+    elements: readonly (number | undefined)[],
+    declare: (k: number, element: number) => void,
+    where: string,
+  ): readonly Value[] {
     if (this.#depth >= MAX_DEPTH) throw new ModelError(`${where}: functions call one another ${MAX_DEPTH} deep`);
     const attrs = { ...f.defaults, ...node.attrs };
     const nodes = f.nodes.map((inner) => ({ ...inner, attrs: resolved(inner.attrs, attrs) }));
     const given = f.inputs.flatMap((key, k): [string, Value][] => (inputs[k] ? [[key, inputs[k]]] : []));
     this.#depth++;
     const graph: FileGraph = { nodes, initializers: new Map(), inputs: [], outputs: f.outputs };
-    const values = this.graph(graph, new Map(given), new Set(f.inputs));
+    const scope = new Map(given);
+    this.#elements.set(scope, new Map(f.inputs.flatMap((key, k) => (elements[k] ? [[key, elements[k]]] : []))));
+    const values = this.graph(graph, scope, new Set(f.inputs));
     this.#depth--;
-    return f.outputs.map((key) => {
-      const v = values.get(key);
+    const types = this.#elements.get(scope);
+    return f.outputs.map((key, k) => {
+      const [v, element] = [values.get(key), types?.get(key)];
+      if (element) declare(k, element);
       if (!v) throw new ModelError(`${where}: the function does not make its output '${key}'`);
       return v;
     });

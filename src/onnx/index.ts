@@ -5,10 +5,12 @@ export {
   type ImportedModel,
   type ImportOptions,
   importModel,
+  NEWEST_OPSET,
   type Network,
+  OLDEST_OPSET,
   type ParameterReport,
 } from './import.ts';
 export type { OnnxDType, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
-export { NodeContext, operators, withoutGradient } from './operators/index.ts';
+export { NodeContext, type OperatorName, operators, withoutGradient } from './operators/index.ts';
 export { parametersOf } from './parameters.ts';
 export { withOpenBatch } from './rebatch.ts';

@@ -30,7 +30,7 @@ interface ElementwiseRule {
   readonly emit?: (ctx: Lowering, names: readonly string[]) => string;
 }
 
-function elementwise(name: string, arity: number, rule: ElementwiseRule): OpRecord {
+export function elementwise(name: string, arity: number, rule: ElementwiseRule): OpRecord {
   const { d } = rule;
   return {
     name,
@@ -65,14 +65,14 @@ export const elementwiseOps = {
     f: (a, b) => a / b,
     d: (dY, [, b], y, needs) => [needs[0] ? div(dY, b!) : null, needs[1] ? neg(div(mul(dY, y), b!)) : null],
   }),
-  // At a tie the first operand takes the gradient.
+  // Two that are equal share the gradient.
   Max: elementwise('Max', 2, {
     f: Math.max,
-    d: (dY, [a, b]) => [mul(dY, toFloat(not(less(a!, b!)))), mul(dY, toFloat(less(a!, b!)))],
+    d: (dY, [a, b]) => [mul(dY, shareOfLarger(a!, b!)), mul(dY, shareOfLarger(b!, a!))],
   }),
   Min: elementwise('Min', 2, {
     f: Math.min,
-    d: (dY, [a, b]) => [mul(dY, toFloat(not(greater(a!, b!)))), mul(dY, toFloat(greater(a!, b!)))],
+    d: (dY, [a, b]) => [mul(dY, shareOfLarger(b!, a!)), mul(dY, shareOfLarger(a!, b!))],
   }),
   Neg: unary(
     'Neg',
@@ -83,9 +83,6 @@ export const elementwiseOps = {
   Log: unary('Log', Math.log, (x, _y, dY) => div(dY, x)),
   Sqrt: unary('Sqrt', Math.sqrt, (_x, y, dY) => div(mul(dY, 0.5), y)),
   Abs: unary('Abs', Math.abs, (x, _y, dY) => mul(dY, sign(x))),
-  Sin: unary('Sin', Math.sin, (x, _y, dY) => mul(dY, cos(x))),
-  Cos: unary('Cos', Math.cos, (x, _y, dY) => neg(mul(dY, sin(x)))),
-  Atan: unary('Atan', Math.atan, (x, _y, dY) => div(dY, add(1, square(x)))),
   Tanh: unary('Tanh', Math.tanh, (_x, y, dY) => mul(dY, sub(1, mul(y, y)))),
   Sigmoid: unary(
     'Sigmoid',
@@ -113,12 +110,13 @@ export const elementwiseOps = {
     (_x, y, dY) => mul(dY, step(y)),
   ),
   Erf: unary('Erf', erf64, (x, _y, dY) => mul(dY, mul(2 / Math.sqrt(Math.PI), exp(neg(square(x)))))),
-  // The exponent's gradient needs log a, so it exists for positive a only, as the power itself for fractional exponents.
+  // The exponent's gradient needs log a, so it exists for positive a only, as the power itself for fractional exponents. What 0⁰ and
+  // powers of 0 leave open is 0, as in PyTorch.
   Pow: elementwise('Pow', 2, {
     f: Math.pow,
     d: (dY, [a, b], y, needs) => [
-      needs[0] ? mul(dY, mul(b!, power(a!, sub(b!, 1)))) : null,
-      needs[1] ? mul(dY, mul(y, log(a!))) : null,
+      needs[0] ? mul(dY, where(equal(b!, 0), 0, mul(b!, power(a!, sub(b!, 1))))) : null,
+      needs[1] ? mul(dY, where(equal(a!, 0), 0, mul(y, log(a!)))) : null,
     ],
   }),
   Floor: elementwise('Floor', 1, { f: Math.floor }),
@@ -156,8 +154,20 @@ export const elementwiseOps = {
     dtype: 'int',
     emit: (ctx, [x]) => ctx.emit('Cast', [x!], { to: 7 }),
   }),
-  // Of whole numbers, towards zero.
-  IntDiv: elementwise('IntDiv', 2, { f: (a, b) => Math.trunc(a / b), emit: (ctx, names) => ctx.emit('Div', names) }),
+  // Of whole numbers, towards zero. As −((−a) / b): ONNX Runtime's optimiser makes c / b of c · (1 / b), of whole numbers too.
+  IntDiv: elementwise('IntDiv', 2, {
+    f: (a, b) => Math.trunc(a / b),
+    emit: (ctx, [a, b]) => ctx.emit('Neg', [ctx.emit('Div', [ctx.emit('Neg', [a!]), b!])]),
+  }),
+  // What is left of a by that division; it has the sign of a. Of floating-point numbers too.
+  Remainder: elementwise('Remainder', 2, {
+    f: (a, b) => a % b,
+    d: (dY, [a, b]) => {
+      const quotient = div(a!, b!);
+      return [dY, neg(mul(dY, mul(sign(quotient), floor(abs(quotient)))))];
+    },
+    emit: (ctx, names) => ctx.emit('Mod', names, { fmod: 1 }),
+  }),
 } satisfies Record<string, OpRecord>;
 
 /** An operand without the expansion that broadcasting against the other would do anyway. */
@@ -186,7 +196,13 @@ function binary(op: OpRecord, a: Operand, b: Operand, identity: { left?: number;
   }
   if (shape && typeof b !== 'number' && ua !== undefined && ua === identity.left) return expand(b, shape);
   if (shape && typeof a !== 'number' && ub !== undefined && ub === identity.right) return expand(a, shape);
-  return apply(op, [bare(a, b), bare(b, a)]);
+  return apply(op, [typed(bare(a, b), b), typed(bare(b, a), a)]);
+}
+
+/** A number beside a value of whole numbers is a whole number itself. */
+function typed(x: Operand, other: Operand): Operand {
+  if (typeof x !== 'number' || typeof other === 'number' || other.dtype !== 'int' || !Number.isInteger(x)) return x;
+  return other.arena.constant(x, [], 'int');
 }
 
 /** Nodes of the form -x, seen through. */
@@ -229,7 +245,7 @@ const isNode = (x: Operand, op: OpRecord): x is Value & { source: NodeSource } =
 function rescaled(a: Operand, t: Operand): Value | undefined {
   if (!isNode(a, elementwiseOps.Mul)) return undefined;
   const size = (v: Operand) => (typeof v === 'number' ? 1 : sizeOf(v.shape));
-  const small = (v: Operand) => 4 * size(v) <= size(a);
+  const small = (v: Operand) => 4 * size(v) <= size(a) && size(v) > 0;
   const [x, s] = a.source.inputs as [Value, Value];
   if (!small(t)) return undefined;
   if (small(s) && sameShape(x.shape, a.shape)) return mul(x, mul(s, t));
@@ -262,9 +278,6 @@ export const exp = (x: Value): Value => apply(elementwiseOps.Exp, [x]);
 export const log = (x: Value): Value => apply(elementwiseOps.Log, [x]);
 export const sqrt = (x: Value): Value => apply(elementwiseOps.Sqrt, [x]);
 export const abs = (x: Value): Value => apply(elementwiseOps.Abs, [x]);
-export const sin = (x: Value): Value => apply(elementwiseOps.Sin, [x]);
-export const cos = (x: Value): Value => apply(elementwiseOps.Cos, [x]);
-export const atan = (x: Value): Value => apply(elementwiseOps.Atan, [x]);
 export const tanh = (x: Value): Value => apply(elementwiseOps.Tanh, [x]);
 export const sigmoid = (x: Value): Value => apply(elementwiseOps.Sigmoid, [x]);
 export const silu = (x: Value): Value => apply(elementwiseOps.Silu, [x]);
@@ -278,8 +291,18 @@ export const sign = (x: Value): Value => apply(elementwiseOps.Sign, [x]);
 export const detach = (x: Value): Value => apply(elementwiseOps.Detach, [x]);
 export const step = (x: Value): Value => apply(elementwiseOps.Step, [x]);
 export const not = (x: Value): Value => apply(elementwiseOps.Not, [x]);
-export const where = (condition: Value, a: Operand, b: Operand): Value =>
-  apply(elementwiseOps.Where, [condition, a, b]);
+
+/** a where the condition holds, b elsewhere. */
+export function where(condition: Value, a: Operand, b: Operand): Value {
+  const dtypes = [a, b].map((x) => (typeof x === 'number' ? undefined : x.dtype));
+  if (!dtypes.includes('bool')) return apply(elementwiseOps.Where, [condition, typed(a, b), typed(b, a)]);
+  // ONNX Runtime selects no truth values.
+  const number = (x: Operand) => (typeof x === 'number' ? x : toFloat(x));
+  return greater(apply(elementwiseOps.Where, [condition, number(a), number(b)]), 0.5);
+}
+
+/** The share of a in the gradient of max(a, b): half of it for each of two equals. */
+const shareOfLarger = (a: Value, b: Value): Value => where(equal(a, b), 0.5, toFloat(greater(a, b)));
 
 /** 0 or 1 from a boolean; the value itself if it is a float already. */
 export const toFloat = (x: Value): Value => (x.dtype === 'float' ? x : apply(elementwiseOps.ToFloat, [x]));
@@ -289,6 +312,9 @@ export const toInt = (x: Value): Value => (x.dtype === 'int' ? x : apply(element
 
 /** The quotient of whole numbers, cut off towards zero. */
 export const intDiv = (a: Value, b: Value): Value => apply(elementwiseOps.IntDiv, [a, b]);
+
+/** What division towards zero leaves of a; it has the sign of a. */
+export const remainder = (a: Operand, b: Operand): Value => binary(elementwiseOps.Remainder, a, b);
 
 export const square = (x: Value): Value => mul(x, x);
 

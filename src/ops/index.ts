@@ -3,16 +3,20 @@
 import { convOps } from './conv.ts';
 import { elementwiseOps } from './elementwise.ts';
 import { groupOps } from './group.ts';
+import { kinkOps } from './kinks.ts';
 import { linearOps } from './linear.ts';
 import { normaliseOps } from './normalise.ts';
 import { reduceOps } from './reduce.ts';
 import { resampleOps } from './resample.ts';
 import { shapeOps } from './shape.ts';
 import { softmaxOps } from './softmax.ts';
+import { trigonometryOps } from './trigonometry.ts';
 
 /** The table: one record per op. */
 export const ops = {
   ...elementwiseOps,
+  ...kinkOps,
+  ...trigonometryOps,
   ...reduceOps,
   ...shapeOps,
   ...linearOps,
@@ -29,9 +33,7 @@ export { type ConvOptions, conv, convTranspose, convWeightGrad } from './conv.ts
 export {
   abs,
   add,
-  atan,
   ceil,
-  cos,
   detach,
   div,
   equal,
@@ -49,11 +51,11 @@ export {
   not,
   power,
   relu,
+  remainder,
   round,
   sigmoid,
   sign,
   silu,
-  sin,
   softplus,
   sqrt,
   square,
@@ -65,9 +67,11 @@ export {
   where,
 } from './elementwise.ts';
 export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
+export { clamp, firstMaximum, negativePart, root, squareRoot } from './kinks.ts';
 export { matmul, outerSum } from './linear.ts';
 export { inverseStd, normalise } from './normalise.ts';
-export { expand, logSumExp, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
+export { expand, logSumExp, reduceFirstMax, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
 export { blockSum, repeatEach } from './resample.ts';
 export { concat, flip, joinPlaced, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
 export { logSoftmax, softmax } from './softmax.ts';
+export { acos, acosh, asin, asinh, atan, atanh, cos, cosh, sin, sinh, tan } from './trigonometry.ts';

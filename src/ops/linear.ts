@@ -18,7 +18,8 @@ export const linearOps = {
       if (sa.length < 2 || sb.length < 2 || sa.at(-1) !== sb.at(-2) || !batch) {
         throw new GraphError(`MatMul: ${shapeText(sa)} × ${shapeText(sb)}`);
       }
-      return { shape: [...batch, sa.at(-2)!, sb.at(-1)!], dtype: 'float' };
+      if (a!.dtype !== b!.dtype) throw new GraphError(`MatMul: of ${a!.dtype} and ${b!.dtype} values`);
+      return { shape: [...batch, sa.at(-2)!, sb.at(-1)!], dtype: a!.dtype };
     },
     evaluate: ([a, b], _attrs, out) => {
       const [p, o, k] = [out.shape.at(-2)!, out.shape.at(-1)!, a!.shape.at(-1)!];

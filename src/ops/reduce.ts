@@ -57,51 +57,73 @@ function lowerReduce(ctx: Lowering, name: string, x: Lowered, axes: readonly num
   return ctx.stored(reduced, dims, y, x.lead);
 }
 
-export const reduceOps = {
-  ReduceSum: reduction(
-    'ReduceSum',
-    0,
-    (t, x) => t + x,
-    (dY, node) => [expand(dY, node.inputs[0]!.shape)],
-  ),
-  // At ties the gradient is shared equally.
-  ReduceMax: reduction('ReduceMax', -Infinity, Math.max, (dY, node, y) => {
-    const x = node.inputs[0]!;
-    const hit = toFloat(equal(x, y));
-    return [mul(hit, div(dY, reduceSum(hit, axesOf(node.attrs), true)))];
-  }),
-  // log Σ exp x, safe for numbers of any size.
-  ReduceLogSumExp: reduction(
-    'ReduceLogSumExp',
-    -Infinity,
-    (t, x) => (t === x ? x + Math.LN2 : Math.max(t, x) + Math.log1p(Math.exp(-Math.abs(t - x)))),
-    (dY, node, y) => [mul(dY, exp(sub(node.inputs[0]!, y)))],
-  ),
-  Expand: {
-    name: 'Expand',
-    type: ([x], attrs) => {
-      const shape = attrs.shape as Shape;
-      const joint = broadcastTwo(x!.shape, shape);
-      if (!joint || !sameShape(joint, shape)) {
-        throw new GraphError(`Expand: ${shapeText(x!.shape)} does not broadcast to ${shapeText(shape)}`);
-      }
-      return { shape, dtype: x!.dtype };
+export const reduceOps: Record<'ReduceSum' | 'ReduceMax' | 'ReduceFirstMax' | 'ReduceLogSumExp' | 'Expand', OpRecord> =
+  {
+    ReduceSum: reduction(
+      'ReduceSum',
+      0,
+      (t, x) => t + x,
+      (dY, node) => [expand(dY, node.inputs[0]!.shape)],
+    ),
+    // At ties the gradient is shared equally.
+    ReduceMax: reduction('ReduceMax', -Infinity, Math.max, (dY, node, y) => {
+      const x = node.inputs[0]!;
+      const hit = toFloat(equal(x, y));
+      return [mul(hit, div(dY, reduceSum(hit, axesOf(node.attrs), true)))];
+    }),
+    // The same, but at ties the first in row-major order takes the gradient, as in a pooling.
+    ReduceFirstMax: {
+      ...reduction('ReduceMax', -Infinity, Math.max, (dY, node, y) => {
+        const x = node.inputs[0]!;
+        const axes = axesOf(node.attrs);
+        const order = sizesAlong(x.shape, axes);
+        const count = sizeOf(order);
+        // Numbers that fall from `count` to 1 in order: the first of the largest has the largest of these.
+        const falling = x.arena.constant(
+          Float64Array.from({ length: count }, (_, i) => count - i),
+          order,
+        );
+        const ranked = mul(toFloat(equal(x, y)), falling);
+        const first = equal(ranked, apply(reduceOps.ReduceMax, [ranked], node.attrs));
+        return [mul(dY, toFloat(first))];
+      }),
+      name: 'ReduceFirstMax',
     },
-    evaluate: ([x], _attrs, out) => {
-      const y = ndarray(out.shape);
-      walk(out.shape, [broadcastStrides(x!.shape, out.shape)], (i, [from]) => {
-        y.data[i] = x!.data[from!]!;
-      });
-      return y;
+    // log Σ exp x, safe for numbers of any size.
+    ReduceLogSumExp: reduction(
+      'ReduceLogSumExp',
+      -Infinity,
+      (t, x) => (t === x ? x + Math.LN2 : Math.max(t, x) + Math.log1p(Math.exp(-Math.abs(t - x)))),
+      (dY, node, y) => [mul(dY, exp(sub(node.inputs[0]!, y)))],
+    ),
+    Expand: {
+      name: 'Expand',
+      type: ([x], attrs) => {
+        const shape = attrs.shape as Shape;
+        const joint = broadcastTwo(x!.shape, shape);
+        if (!joint || !sameShape(joint, shape)) {
+          throw new GraphError(`Expand: ${shapeText(x!.shape)} does not broadcast to ${shapeText(shape)}`);
+        }
+        return { shape, dtype: x!.dtype };
+      },
+      evaluate: ([x], _attrs, out) => {
+        const y = ndarray(out.shape);
+        walk(out.shape, [broadcastStrides(x!.shape, out.shape)], (i, [from]) => {
+          y.data[i] = x!.data[from!]!;
+        });
+        return y;
+      },
+      gradient: (dY, node) => [sumTo(dY, node.inputs[0]!.shape)],
+      lower: (ctx, [x], _node, y) => {
+        const { names } = ctx.aligned([x!], y.shape);
+        const name = ctx.emit('Expand', [names[0]!, ctx.ints(ctx.storage(y.shape, x!.lead))]);
+        return { name, shape: y.shape, dtype: y.dtype, lead: x!.lead };
+      },
     },
-    gradient: (dY, node) => [sumTo(dY, node.inputs[0]!.shape)],
-    lower: (ctx, [x], _node, y) => {
-      const { names } = ctx.aligned([x!], y.shape);
-      const name = ctx.emit('Expand', [names[0]!, ctx.ints(ctx.storage(y.shape, x!.lead))]);
-      return { name, shape: y.shape, dtype: y.dtype, lead: x!.lead };
-    },
-  },
-} satisfies Record<string, OpRecord>;
+  };
+
+/** The shape with 1 in place of all axes but these. */
+const sizesAlong = (shape: Shape, axes: readonly number[]) => shape.map((d, a) => (axes.includes(a) ? d : 1));
 
 function normalised(name: string, x: Value, axes: readonly number[] | undefined): number[] {
   const list = axes ?? x.shape.map((_, i) => i);
@@ -171,6 +193,11 @@ function withoutFactors(x: Value, axes: readonly number[]): readonly [Value, Val
 /** Largest element over axes (all of them by default). */
 export function reduceMax(x: Value, axes?: readonly number[], keepdims = false): Value {
   return reduce(reduceOps.ReduceMax, x, axes, keepdims);
+}
+
+/** Largest element over axes (all of them by default); of equals the first has the gradient. */
+export function reduceFirstMax(x: Value, axes?: readonly number[], keepdims = false): Value {
+  return reduce(reduceOps.ReduceFirstMax, x, axes, keepdims);
 }
 
 /** log Σ exp x over axes (all of them by default). */

@@ -175,7 +175,7 @@ export const shapeOps = {
           const open = [n, ...dims.slice(0, a + 1), 1, ...dims.slice(a + 1)];
           name = ctx.reshape(name, [n, ...dims], open);
           const zeros = open.map((_, i) => (i === a + 2 ? step - 1 : 0));
-          name = ctx.emit('Pad', [name, ctx.ints([...open.map(() => 0), ...zeros]), ctx.float(0)]);
+          name = ctx.emit('Pad', [name, ctx.ints([...open.map(() => 0), ...zeros]), ctx.zero(y.dtype)]);
           const merged = dims.map((d, i) => (i === a ? d * step : d));
           name = ctx.reshape(
             name,
@@ -190,7 +190,7 @@ export const shapeOps = {
         after.push(y.shape[a]! - first - dims[a]!);
       }
       if ([...before, ...after].some((p) => p !== 0)) {
-        name = ctx.emit('Pad', [name, ctx.ints([...before, ...after]), ctx.float(0)]);
+        name = ctx.emit('Pad', [name, ctx.ints([...before, ...after]), ctx.zero(y.dtype)]);
       }
       return x!.lead === 'none'
         ? { name: ctx.reshape(name, [1, ...y.shape], y.shape), ...typeOf(y), lead: 'none' }
@@ -368,7 +368,10 @@ export function concat(parts: readonly Value[], axis: number): Value {
   if (!first) throw new GraphError('Concat: no operands');
   const a = normaliseAxis(axis, first.shape.length);
   if (a === undefined) throw new GraphError(`Concat: axis ${axis} of a value of shape ${shapeText(first.shape)}`);
-  return parts.length === 1 ? first : apply(shapeOps.Concat, parts, { axis: a });
+  // What is empty along the axis adds nothing.
+  const full = parts.filter((x) => x.shape[a] !== 0 || x.shape.length !== first.shape.length);
+  if (full.length === 0) return first;
+  return full.length === 1 ? full[0]! : apply(shapeOps.Concat, full, { axis: a });
 }
 
 /** Consecutive pieces of equal size along an axis. */

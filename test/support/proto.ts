@@ -10,6 +10,7 @@ import {
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
   StringStringEntryProtoSchema,
+  type TensorProto,
   TensorProto_DataLocation,
   TensorProto_DataType,
   TensorProtoSchema,
@@ -31,14 +32,16 @@ export type Attr =
   | { readonly float: number }
   | { readonly floats: readonly number[] }
   | { readonly strings: readonly string[] }
+  | { readonly tensor: TensorProto }
   | { readonly graph: GraphProto };
 
 export function attribute(name: string, v: Attr) {
-  const { INT, INTS, FLOAT: F, FLOATS, STRING, STRINGS, GRAPH } = AttributeProto_AttributeType;
+  const { INT, INTS, FLOAT: F, FLOATS, STRING, STRINGS, GRAPH, TENSOR } = AttributeProto_AttributeType;
   const bytes = (text: string) => new TextEncoder().encode(text);
   if (typeof v === 'number') return create(AttributeProtoSchema, { name, type: INT, i: BigInt(v) });
   if (typeof v === 'string') return create(AttributeProtoSchema, { name, type: STRING, s: bytes(v) });
   if ('graph' in v) return create(AttributeProtoSchema, { name, type: GRAPH, g: v.graph });
+  if ('tensor' in v) return create(AttributeProtoSchema, { name, type: TENSOR, t: v.tensor });
   if ('float' in v) return create(AttributeProtoSchema, { name, type: F, f: v.float });
   if ('floats' in v) return create(AttributeProtoSchema, { name, type: FLOATS, floats: [...v.floats] });
   if ('strings' in v) return create(AttributeProtoSchema, { name, type: STRINGS, strings: v.strings.map(bytes) });

@@ -137,7 +137,7 @@ function rotary(ctx: NodeContext): Value {
   return flat ? reshape(transpose(y, [0, 2, 1, 3]), x.shape) : y;
 }
 
-export const attentionOperators: Operators = {
+export const attentionOperators = {
   Attention: attention,
   RotaryEmbedding: rotary,
-};
+} satisfies Operators;

@@ -4,6 +4,7 @@ import { GraphError } from '../../errors.ts';
 import { type Arena, type DType, Value } from '../../graph/index.ts';
 import { type Shape, shapeText } from '../../tensor/shape.ts';
 import type { FileAttr, FileGraph, FileNode, FileTensor } from '../decode.ts';
+import { TensorProto_DataType } from '../proto.ts';
 
 /** One operator: its results from its operands. Everything has the shapes of one example, batch axis of 1 included. */
 export type Operator = (ctx: NodeContext) => Value | readonly Value[];
@@ -30,15 +31,59 @@ export interface Importer {
   inline(graph: FileGraph, inputs: readonly Value[]): readonly Value[];
 }
 
+const { INT8, INT16, UINT8, UINT16, UINT32, UINT64 } = TensorProto_DataType;
+const WRAPPING: readonly number[] = [INT8, INT16, UINT8, UINT16, UINT32, UINT64];
+
 export class NodeContext {
   readonly importer: Importer;
   readonly node: FileNode;
   readonly #inputs: readonly (Value | undefined)[];
+  readonly #elements: readonly (number | undefined)[];
+  readonly #declared = new Map<number, number | undefined>();
 
-  constructor(importer: Importer, node: FileNode, inputs: readonly (Value | undefined)[]) {
+  /** `elements` are the operands' types in the file, as far as they are known. */
+  constructor(
+    importer: Importer,
+    node: FileNode,
+    inputs: readonly (Value | undefined)[],
+    elements: readonly (number | undefined)[] = [],
+  ) {
     this.importer = importer;
     this.node = node;
     this.#inputs = inputs;
+    this.#elements = elements;
+  }
+
+  /** The type of operand i in the file, as far as it is known. */
+  element(i: number): number | undefined {
+    return this.#elements[i];
+  }
+
+  /** Says which type result k has in the file, where that is not the type of the first operand of its kind. */
+  declare(k: number, element: number | undefined): void {
+    this.#declared.set(k, element);
+  }
+
+  /** The type of result k in the file, as far as it is known. */
+  resultElement(k: number, result: Value): number | undefined {
+    if (this.#declared.has(k)) return this.#declared.get(k);
+    // A sequence counts as what it holds.
+    const like = this.#inputs.findIndex(
+      (x, i) =>
+        this.#elements[i] !== undefined &&
+        (x?.dtype === result.dtype || x instanceof Sequence || result instanceof Sequence),
+    );
+    return like < 0 ? undefined : this.#elements[like];
+  }
+
+  /** Refuses whole numbers of 8 or 16 bits, or unsigned ones, which wrap around where ours go on. */
+  refuseWrapping(): void {
+    const narrow = this.#elements.find((e) => e !== undefined && WRAPPING.includes(e));
+    if (narrow !== undefined) {
+      this.refuse(
+        `arithmetic in ${TensorProto_DataType[narrow]?.toLowerCase()}, which wraps around; cast to int64 or float`,
+      );
+    }
   }
 
   get arena(): Arena {
@@ -105,6 +150,13 @@ export class NodeContext {
     if (a === undefined) return undefined;
     if (Array.isArray(a) && a.every((x) => typeof x === 'number')) return a as readonly number[];
     return this.refuse(`attribute '${name}' is not a list of numbers`);
+  }
+
+  /** A list of numbers that must have so many. */
+  listOf(name: string, length: number): readonly number[] | undefined {
+    const list = this.ints(name);
+    if (list === undefined || list.length === length) return list;
+    return this.refuse(`${name} has ${list.length} numbers, expected ${length}`);
   }
 
   texts(name: string): readonly string[] | undefined {

@@ -101,8 +101,8 @@ function scan(ctx: NodeContext): Value[] {
   return [...state, ...outputs];
 }
 
-export const controlOperators: Operators = {
+export const controlOperators = {
   If: branch,
   Loop: loop,
   Scan: scan,
-};
+} satisfies Operators;

@@ -18,6 +18,15 @@ export function einsum(ctx: NodeContext): Value {
   if (terms.length !== ctx.count) ctx.refuse(`'${equation}' is for ${terms.length} operands, there are ${ctx.count}`);
   const operands = terms.map((term, i): Labelled => ({ value: ctx.in(i), labels: labelsOf(ctx, term, ctx.in(i)) }));
   const all = operands.flatMap((operand) => operand.labels);
+  const sizes = new Map<string, number>();
+  for (const { value, labels } of operands) {
+    for (const [axis, l] of labels.entries()) {
+      const [d, before] = [value.shape[axis]!, sizes.get(l)];
+      if (before !== undefined && before !== d)
+        ctx.refuse(`an axis of the sizes ${before} and ${d} ('${l}' of '${equation}')`);
+      sizes.set(l, d);
+    }
+  }
   const dots = [...new Set(all.filter((label) => label.startsWith('.')))].sort(
     (a, b) => Number(b.slice(1)) - Number(a.slice(1)),
   );
@@ -52,7 +61,7 @@ function labelsOf(ctx: NodeContext, term: string, value: Value): string[] {
     Array.from({ length: Math.max(0, rest) }, (_, k) => `.${rest - 1 - k}`),
   );
   if (labels.length !== value.shape.length) ctx.refuse(`'${term}' for a value of ${value.shape.length} axes`);
-  if (new Set(labels).size !== labels.length) ctx.refuse(`'${term}' takes a diagonal`);
+  if (new Set(labels).size !== labels.length) ctx.refuse(`a term that takes a diagonal ('${term}')`);
   return labels;
 }
 

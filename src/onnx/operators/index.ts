@@ -11,7 +11,7 @@ import { selectOperators } from './select.ts';
 import { sequenceOperators } from './sequence.ts';
 import { shapeOperators } from './shape.ts';
 
-export const operators: Operators = {
+const table = {
   ...elementwiseOperators,
   ...shapeOperators,
   ...reduceOperators,
@@ -21,10 +21,15 @@ export const operators: Operators = {
   ...attentionOperators,
   ...sequenceOperators,
   ...controlOperators,
-};
+} satisfies Operators;
+
+/** For each the compiler asks for a generator of configurations (test/compare/). */
+export type OperatorName = keyof typeof table;
+
+export const operators: Operators = table;
 
 /** Those whose results do not vary smoothly with any operand: comparisons, roundings, shapes, indices. */
-export const withoutGradient: ReadonlySet<string> = new Set([
+export const withoutGradient: ReadonlySet<string> = new Set<OperatorName>([
   'And',
   'ArgMax',
   'ArgMin',

@@ -168,8 +168,8 @@ const gruStep =
 
 const rnnStep: Step = ({ recurrence, bias, f }, x, { h }) => ({ h: f[0]!(add(add(x, matmul(h, recurrence)), bias)) });
 
-export const recurrentOperators: Operators = {
+export const recurrentOperators = {
   LSTM: (ctx) => recurrent(ctx, 4, ['Sigmoid', 'Tanh', 'Tanh'], lstmStep(ctx)),
   GRU: (ctx) => recurrent(ctx, 3, ['Sigmoid', 'Tanh'], gruStep(ctx)),
   RNN: (ctx) => recurrent(ctx, 1, ['Tanh'], rnnStep),
-};
+} satisfies Operators;

@@ -5,11 +5,12 @@ import {
   abs,
   add,
   div,
-  exp,
+  equal,
+  greater,
   inverseStd,
   log,
   logSoftmax,
-  maximum,
+  logSumExp,
   mul,
   neg,
   normalise,
@@ -18,6 +19,7 @@ import {
   reduceMean,
   reduceSum,
   reshape,
+  root,
   softmax,
   split,
   sqrt,
@@ -25,35 +27,33 @@ import {
   sub,
   toFloat,
   toInt,
+  where,
 } from '../../ops/index.ts';
-import { sizeOf } from '../../tensor/shape.ts';
+import { shapeText, sizeOf } from '../../tensor/shape.ts';
 import type { NodeContext, Operator, Operators } from './context.ts';
 import { axesOf, axisOf } from './shape.ts';
 
 type Reduction = (x: Value, axes: readonly number[], keepdims: boolean, ctx: NodeContext) => Value;
 
+/** Whole numbers stay as they are where the result is one of them or their sum, and are brought back to whole ones elsewhere. */
 const reduction =
-  (f: Reduction): Operator =>
+  (f: Reduction, options: { readonly exact?: boolean; readonly wraps?: boolean } = {}): Operator =>
   (ctx) => {
-    const x = toFloat(ctx.in(0));
+    const operand = ctx.in(0);
+    if (options.wraps ?? true) ctx.refuseWrapping();
+    const x = options.exact && operand.dtype === 'int' ? operand : toFloat(operand);
     const given = axesOf(ctx, x, 1);
     const none = (given ?? []).length === 0;
-    const own = (y: Value) => (ctx.in(0).dtype === 'int' ? toInt(y) : y); // sizes are multiplied this way
-    if (none && ctx.int('noop_with_empty_axes', 0) === 1) return own(f(x, [], true, ctx)); // squares and logarithms stay
-    return own(f(x, none ? [...x.shape.keys()] : given!, ctx.int('keepdims', 1) === 1, ctx));
+    const own = (y: Value) => {
+      if (operand.dtype === 'bool') return greater(y, 0.5);
+      return operand.dtype === 'int' ? toInt(y) : y;
+    };
+    // Without axes there is nothing to add up, but squares, logarithms and absolute values stay.
+    if (none && ctx.int('noop_with_empty_axes', 0) === 1) return own(f(x, [], true, ctx));
+    const axes = none ? [...x.shape.keys()] : given!;
+    if (x.shape.includes(0)) ctx.refuse(`a reduction of ${shapeText(x.shape)}, which has no elements`);
+    return own(f(x, axes, ctx.int('keepdims', 1) === 1, ctx));
   };
-
-/** log Σ exp, kept from overflowing by the largest value. */
-function logSumExp(x: Value, axes: readonly number[], keepdims: boolean): Value {
-  const max = reduceMax(x, axes, true);
-  const y = add(max, log(reduceSum(exp(sub(x, max)), axes, true)));
-  return keepdims
-    ? y
-    : reshape(
-        y,
-        y.shape.filter((_, a) => !axes.includes(a)),
-      );
-}
 
 /** Factor by factor, so that the gradient holds where some are 0. */
 function product(x: Value, axes: readonly number[], keepdims: boolean, ctx: NodeContext): Value {
@@ -142,25 +142,25 @@ function localResponseNorm(ctx: NodeContext): Value {
 }
 
 /** Before opset 13 softmax flattened everything from its axis on. */
-const softmaxOver =
-  (f: (x: Value, axis: number) => Value): Operator =>
+export const softmaxOver =
+  (f: (x: Value, axis: number, ctx: NodeContext) => Value): Operator =>
   (ctx) => {
     const x = ctx.in(0);
-    if (ctx.opset >= 13) return f(x, ctx.int('axis', -1));
-    const axis = axisOf(ctx, x, ctx.int('axis', 1));
+    const axis = axisOf(ctx, x, ctx.int('axis', ctx.opset >= 13 ? -1 : 1));
+    if (ctx.opset >= 13) return f(x, axis, ctx);
     const flat = reshape(x, [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis))]);
-    return reshape(f(flat, 1), x.shape);
+    return reshape(f(flat, 1, ctx), x.shape);
   };
 
-export const reduceOperators: Operators = {
-  ReduceSum: reduction(reduceSum),
+export const reduceOperators = {
+  ReduceSum: reduction(reduceSum, { exact: true }),
   ReduceMean: reduction(reduceMean),
-  ReduceMax: reduction(reduceMax),
-  ReduceMin: reduction((x, axes, keep) => neg(reduceMax(neg(x), axes, keep))),
-  ReduceProd: reduction(product),
-  ReduceSumSquare: reduction((x, axes, keep) => reduceSum(square(x), axes, keep)),
-  ReduceL1: reduction((x, axes, keep) => reduceSum(abs(x), axes, keep)),
-  ReduceL2: reduction((x, axes, keep) => sqrt(reduceSum(square(x), axes, keep))),
+  ReduceMax: reduction(reduceMax, { exact: true, wraps: false }),
+  ReduceMin: reduction((x, axes, keep) => neg(reduceMax(neg(x), axes, keep)), { exact: true, wraps: false }),
+  ReduceProd: reduction(product, { exact: true }),
+  ReduceSumSquare: reduction((x, axes, keep) => reduceSum(square(x), axes, keep), { exact: true }),
+  ReduceL1: reduction((x, axes, keep) => reduceSum(abs(x), axes, keep), { exact: true }),
+  ReduceL2: reduction((x, axes, keep) => root(reduceSum(square(x), axes, keep))),
   ReduceLogSum: reduction((x, axes, keep) => log(reduceSum(x, axes, keep))),
   ReduceLogSumExp: reduction(logSumExp),
   Softmax: softmaxOver(softmax),
@@ -174,14 +174,17 @@ export const reduceOperators: Operators = {
   LpNormalization: (ctx) => {
     const x = ctx.in(0);
     const axis = axisOf(ctx, x, ctx.int('axis', -1));
-    const norm = ctx.int('p', 2) === 1 ? reduceSum(abs(x), [axis], true) : sqrt(reduceSum(square(x), [axis], true));
-    return div(x, norm);
+    const p = ctx.int('p', 2);
+    if (p !== 1 && p !== 2) ctx.refuse(`p = ${p}, expected 1 or 2`);
+    const norm = p === 1 ? reduceSum(abs(x), [axis], true) : root(reduceSum(square(x), [axis], true));
+    // A row of zeros has no direction: it stays what it is.
+    const none = equal(norm, 0);
+    return where(none, 0, div(x, where(none, 1, norm)));
   },
   MeanVarianceNormalization: (ctx) => {
     const x = ctx.in(0);
-    const mean = reduceMean(x, ctx.ints('axes') ?? [0, 2, 3], true);
-    const centred = sub(x, mean);
-    const std = sqrt(reduceMean(square(centred), ctx.ints('axes') ?? [0, 2, 3], true));
-    return div(centred, maximum(std, 1e-9));
+    const axes = (ctx.ints('axes') ?? [0, 2, 3]).map((a) => axisOf(ctx, x, a));
+    const centred = sub(x, reduceMean(x, axes, true));
+    return div(centred, add(root(reduceMean(square(centred), axes, true)), 1e-9));
   },
-};
+} satisfies Operators;

@@ -4,35 +4,64 @@
 import type { Value } from '../../graph/index.ts';
 import { matmul, repeatEach, reshape, transpose } from '../../ops/index.ts';
 import type { NodeContext } from './context.ts';
+import { axisOf } from './shape.ts';
+
+/** One axis: its size before and after, and the factor. */
+interface Axis {
+  readonly d: number;
+  readonly size: number;
+  readonly scale: number;
+}
 
 /** Resize, and Upsample as it was before opset 10. */
 export function resize(ctx: NodeContext): Value {
   const x = ctx.in(0);
-  const old = ctx.node.op === 'Upsample' || ctx.opset < 11;
-  const scales = given(old ? ctx.maybeKnown(1) : ctx.maybeKnown(2)) ?? ctx.ints('scales');
-  const sizes = old ? undefined : given(ctx.maybeKnown(3));
-  const roi = old ? undefined : given(ctx.maybeKnown(1));
-  const axes = ctx.ints('axes') ?? [...x.shape.keys()];
+  if (ctx.int('antialias', 0) !== 0) ctx.refuse('antialias');
   const policy = ctx.text('keep_aspect_ratio_policy', 'stretch');
   if (policy !== 'stretch') ctx.refuse(`keep_aspect_ratio_policy '${policy}'`);
-  if (ctx.int('antialias', 0) !== 0) ctx.refuse('antialias');
+  const mode = ctx.text('mode', 'nearest');
+  if (x.dtype !== 'float' && mode !== 'nearest') ctx.refuse(`mode '${mode}' of whole numbers`);
+  const axes = axesOf(ctx, x);
+  const moving = axes.find(([, a]) => a.scale !== 1);
+  if (moving && axes.every(([, a]) => a.size === a.d)) {
+    // By the letter it moves values about; ONNX Runtime copies.
+    ctx.refuse(`a scale of ${moving[1].scale} that leaves all sizes as they are`);
+  }
   const repeated = x.shape.map(() => 1);
-  const interpolated = axes.reduce((y, axis, k) => {
-    const d = x.shape[axis]!;
-    const size = sizes ? sizes[k]! : Math.floor(d * (scales ?? ctx.refuse('neither scales nor sizes'))[k]!);
-    const scale = sizes ? size / d : scales![k]!;
-    ctx.sized(ctx.sized(size, 'a size', 2 ** 16) * d, 'an interpolation between sizes with the product', 2 ** 21);
-    if (!(scale > 0)) ctx.refuse(`a scale of ${scale}`);
-    if (size === d && scale === 1) return y;
-    const box: [number, number] = roi ? [roi[k]!, roi[axes.length + k]!] : [0, 1];
-    const matrix = weights(ctx, d, size, scale, box, old);
-    if (size % d === 0 && repeats(matrix, d, size)) {
-      repeated[axis] = size / d;
-      return y;
+  const interpolated = axes.reduce((y, [axis, a]) => {
+    if (a.size === a.d && a.scale === 1) return y;
+    const matrix = weights(ctx, mode, a);
+    if (x.dtype !== 'float' || a.size % a.d !== 0 || !repeats(matrix, a.d, a.size)) {
+      return alongAxis(ctx, y, axis, matrix, a.size);
     }
-    return alongAxis(ctx, y, axis, matrix, size);
+    repeated[axis] = a.size / a.d;
+    return y;
   }, x);
   return repeatEach(interpolated, repeated);
+}
+
+const isOld = (ctx: NodeContext) => ctx.node.op === 'Upsample' || ctx.opset < 11;
+
+/** Each axis that is resized, in order, from sizes or scales; of an Upsample and before opset 11 there are scales alone. */
+function axesOf(ctx: NodeContext, x: Value): (readonly [axis: number, a: Axis])[] {
+  const old = isOld(ctx);
+  const asked = given(ctx.maybeKnown(old ? 1 : 2)) ?? (old ? ctx.ints('scales') : undefined);
+  const scales = asked?.map(Math.fround);
+  const sizes = old ? undefined : given(ctx.maybeKnown(3));
+  if (scales && sizes) ctx.refuse('scales and sizes, expected one of them');
+  const axes = (ctx.ints('axes') ?? [...x.shape.keys()]).map((a) => axisOf(ctx, x, a));
+  const list = sizes ?? scales ?? ctx.refuse('neither scales nor sizes');
+  if (list.length !== axes.length) ctx.refuse(`${list.length} ${sizes ? 'sizes' : 'scales'} for ${axes.length} axes`);
+  return axes.map((axis, k) => {
+    const d = x.shape[axis]!;
+    const own = sizes ? Math.fround(sizes[k]! / d) : scales![k]!;
+    if (!(own > 0)) ctx.refuse(`a scale of ${own}`);
+    // As ONNX Runtime does it, in float32: 5 · 2.6 is 13 there and a little less in float64.
+    const size = sizes?.[k] ?? Math.floor(Math.fround(d * own));
+    ctx.sized(ctx.sized(size, 'a size', 2 ** 16) * d, 'an interpolation between sizes with the product', 2 ** 21);
+    if (size === 0) ctx.refuse(`a size of 0, from ${d} by ${own}`);
+    return [axis, { d, size, scale: own }];
+  });
 }
 
 /** An operand that is there but empty counts as left out. */
@@ -46,7 +75,7 @@ function alongAxis(ctx: NodeContext, x: Value, axis: number, m: Float64Array, si
   const last = x.shape.length - 1;
   const perm = [...x.shape.keys()].filter((a) => a !== axis).concat(axis);
   const flat = reshape(transpose(x, perm), [-1, d]);
-  const y = matmul(flat, transpose(ctx.constant(m, [size, d])));
+  const y = matmul(flat, transpose(ctx.constant(m, [size, d], x.dtype)));
   const shape = perm.map((a) => (a === axis ? size : x.shape[a]!));
   return transpose(
     reshape(y, shape),
@@ -60,56 +89,44 @@ function repeats(m: Float64Array, d: number, size: number): boolean {
 }
 
 /** The matrix [size, d] of one axis. */
-function weights(
-  ctx: NodeContext,
-  d: number,
-  size: number,
-  scale: number,
-  box: readonly [number, number],
-  old: boolean,
-): Float64Array {
-  const mode = ctx.text('mode', 'nearest');
-  const rule = old ? 'asymmetric' : ctx.text('coordinate_transformation_mode', 'half_pixel');
-  const nearest = old ? 'floor' : ctx.text('nearest_mode', 'round_prefer_floor');
+function weights(ctx: NodeContext, mode: string, axis: Axis): Float64Array {
+  const { d, size, scale } = axis;
+  const rule = isOld(ctx) ? 'asymmetric' : ctx.text('coordinate_transformation_mode', 'half_pixel');
+  // Opset 10 says nothing of rounding; ONNX Runtime rounds up where it shrinks.
+  const nearest = isOld(ctx) ? (scale < 1 ? 'ceil' : 'floor') : ctx.text('nearest_mode', 'round_prefer_floor');
   const cubic = ctx.float('cubic_coeff_a', -0.75);
   const exclude = ctx.int('exclude_outside', 0) === 1;
   const m = new Float64Array(size * d);
   for (let j = 0; j < size; j++) {
-    const at = original(ctx, rule, j, d, size, scale, box);
-    if (rule === 'tf_crop_and_resize' && (at < 0 || at > d - 1)) {
-      if (ctx.float('extrapolation_value', 0) !== 0) ctx.refuse('an extrapolation_value other than 0');
-      continue;
-    }
+    const at = original(ctx, rule, j, axis);
     for (const [i, w] of taps(ctx, mode, nearest, at, d, cubic, exclude)) m[j * d + i]! += w;
   }
   return m;
 }
 
-/** The coordinate in the input that output place j comes from. */
-function original(
-  ctx: NodeContext,
-  rule: string,
-  j: number,
-  d: number,
-  size: number,
-  scale: number,
-  [start, end]: readonly [number, number],
-): number {
+const f32 = Math.fround;
+
+/** The coordinate in the input that output place j comes from, in float32: which neighbour is nearest depends on it. */
+function original(ctx: NodeContext, rule: string, j: number, { d, size, scale }: Axis): number {
+  const centre = f32(f32(f32(j + 0.5) / scale) - 0.5);
   switch (rule) {
     case 'half_pixel':
-      return (j + 0.5) / scale - 0.5;
+      return centre;
     case 'half_pixel_symmetric': {
-      const adjustment = size / (scale * d);
-      return (d / 2) * (1 - adjustment) + (j + 0.5) / scale - 0.5;
+      // Which neighbour is nearest hangs on roundings that ONNX Runtime does in another order.
+      if (ctx.text('mode', 'nearest') === 'nearest') ctx.refuse(`mode 'nearest' with ${rule}`);
+      const adjustment = f32(size / f32(scale * d));
+      const offset = f32(f32(d / 2) * f32(1 - adjustment));
+      return f32(f32(offset + f32(f32(j + 0.5) / scale)) - 0.5);
     }
     case 'pytorch_half_pixel':
-      return size > 1 ? (j + 0.5) / scale - 0.5 : 0;
+      return size > 1 ? centre : 0;
     case 'align_corners':
-      return size > 1 ? (j * (d - 1)) / (size - 1) : 0;
+      return size > 1 ? f32((j * (d - 1)) / (size - 1)) : 0;
     case 'asymmetric':
-      return j / scale;
-    case 'tf_crop_and_resize':
-      return size > 1 ? start * (d - 1) + (j * (end - start) * (d - 1)) / (size - 1) : 0.5 * (start + end) * (d - 1);
+      return f32(j / scale);
+    case 'tf_half_pixel_for_nn':
+      return f32(f32(j + 0.5) / scale);
     default:
       return ctx.refuse(`coordinate_transformation_mode '${rule}'`);
   }

@@ -22,8 +22,10 @@ import {
   zeroPad,
 } from '../../ops/index.ts';
 import { shapeText, sizeOf } from '../../tensor/shape.ts';
+import { TensorProto_DataType } from '../proto.ts';
 import type { NodeContext, Operators } from './context.ts';
-import { axisOf, oneHot, oneHotOrNone } from './shape.ts';
+import { softmaxOver } from './reduce.ts';
+import { axisOf, like, oneHot, oneHotOrNone, picked } from './shape.ts';
 
 /** The places [p] that rows of indices [p, k] name in the first k axes of a shape, and how many there are. */
 function flatPlaces(ctx: NodeContext, rows: Value, shape: readonly number[]): { places: Value; count: number } {
@@ -50,7 +52,7 @@ function gatherND(ctx: NodeContext): Value {
   const parts = Array.from({ length: batch }, (_, i) => {
     const one = reshape(slice(flat, 0, i, i + 1), x.shape.slice(b));
     const { places, count } = flatPlaces(ctx, reshape(slice(rows, 0, i, i + 1), [-1, k]), one.shape);
-    return reshape(matmul(oneHot(ctx, places, count), reshape(one, [count, -1])), [1, -1]);
+    return reshape(picked(oneHot(ctx, places, count), reshape(one, [count, -1])), [1, -1]);
   });
   return reshape(concat(parts, 0), [...indices.shape.slice(0, -1), ...rest]);
 }
@@ -60,21 +62,31 @@ function scattered(ctx: NodeContext, x: Value, placed: Value, hits: Value): Valu
   const reduction = ctx.text('reduction', 'none');
   if (reduction === 'add') return add(x, placed);
   if (reduction !== 'none') ctx.refuse(`reduction '${reduction}'`);
-  return where(greater(hits, 0.5), placed, x);
+  const back = x.dtype === 'bool' ? greater(placed, 0.5) : placed;
+  return where(greater(hits, 0.5), back, x);
+}
+
+/** What is added up where updates go: floats for truth values, which have no sums. */
+function updatesOf(ctx: NodeContext): Value {
+  if (ctx.text('reduction', 'none') === 'add') ctx.refuseWrapping();
+  const updates = ctx.in(2);
+  if (updates.dtype !== 'bool') return updates;
+  if (ctx.text('reduction', 'none') !== 'none') ctx.refuse('a reduction of truth values');
+  return toFloat(updates);
 }
 
 function scatterND(ctx: NodeContext): Value {
-  const [x, indices, updates] = [ctx.in(0), ctx.in(1), ctx.in(2)];
+  const [x, indices, updates] = [ctx.in(0), ctx.in(1), updatesOf(ctx)];
   const k = indices.shape.at(-1)!;
   const { places, count } = flatPlaces(ctx, reshape(indices, [-1, k]), x.shape);
   const hot = transpose(oneHot(ctx, places, count)); // [count, p]
-  const placed = reshape(matmul(hot, reshape(updates, [places.shape[0]!, -1])), x.shape);
+  const placed = reshape(matmul(like(updates, hot), reshape(updates, [places.shape[0]!, -1])), x.shape);
   const hits = reshape(reduceSum(hot, [1]), [...x.shape.slice(0, k), ...x.shape.slice(k).map(() => 1)]);
   return scattered(ctx, x, placed, hits);
 }
 
 function scatterElements(ctx: NodeContext): Value {
-  const [x, indices, updates] = [ctx.in(0), ctx.in(1), ctx.in(2)];
+  const [x, indices, updates] = [ctx.in(0), ctx.in(1), updatesOf(ctx)];
   const axis = axisOf(ctx, x, ctx.int('axis', 0));
   const rank = x.shape.length;
   const depth = x.shape[axis]!;
@@ -90,25 +102,34 @@ function scatterElements(ctx: NodeContext): Value {
       x.shape.map(() => 0),
       x.shape.map((d, a) => d - v.shape[a]!),
     );
-  return scattered(ctx, x, fill(reduceSum(mul(mask, moved), [rank])), fill(reduceSum(mask, [rank])));
+  const placed = reduceSum(mul(like(updates, mask), moved), [rank]);
+  return scattered(ctx, x, fill(placed), fill(reduceSum(mask, [rank])));
 }
 
-/** How many elements come before each along the last axis: the larger ones, and of equal ones those further left. */
-function ranks(ctx: NodeContext, x: Value): Value {
+/** How many elements come before each along the last axis: the larger ones, and of equal ones those on one side. */
+function ranks(ctx: NodeContext, x: Value, ties: 'left first' | 'right first'): Value {
   const d = ctx.sized(x.shape.at(-1)!, 'an order over a length', 4096);
   const [mine, others] = [reshape(x, [...x.shape, 1]), reshape(x, [...x.shape.slice(0, -1), 1, d])];
-  const left = Array.from({ length: d * d }, (_, at) => Number(at % d < Math.floor(at / d)));
-  const ties = mul(toFloat(equal(others, mine)), ctx.constant(left, [d, d]));
-  return reduceSum(add(toFloat(greater(others, mine)), ties), [x.shape.length]);
+  const side = Array.from({ length: d * d }, (_, at) => {
+    const [other, own] = [at % d, Math.floor(at / d)];
+    return Number(ties === 'left first' ? other < own : other > own);
+  });
+  const before = mul(toFloat(equal(others, mine)), ctx.constant(side, [d, d]));
+  return reduceSum(add(toFloat(greater(others, mine)), before), [x.shape.length]);
 }
 
 /** One-hot rows [..., k, d] of the k first along the last axis. */
-function firstPlaces(ctx: NodeContext, x: Value, k: number): Value {
+export function firstPlaces(
+  ctx: NodeContext,
+  x: Value,
+  k: number,
+  ties: 'left first' | 'right first' = 'left first',
+): Value {
   const each = ctx.constant(
     Array.from({ length: k }, (_, i) => i),
     [k, 1],
   );
-  const rank = ranks(ctx, x);
+  const rank = ranks(ctx, x, ties);
   return toFloat(equal(reshape(rank, [...x.shape.slice(0, -1), 1, x.shape.at(-1)!]), each));
 }
 
@@ -131,21 +152,26 @@ const indicesOf = (ctx: NodeContext, hot: Value): Value => {
 
 function topK(ctx: NodeContext): Value[] {
   const x = ctx.in(0);
-  const k = ctx.known(1)[0]!;
-  const { moved, back } = lastAxis(x, axisOf(ctx, x, ctx.int('axis', -1)));
+  const axis = axisOf(ctx, x, ctx.int('axis', -1));
+  const k = ctx.opset < 10 ? ctx.int('k') : ctx.known(1)[0]!;
+  if (!(Number.isInteger(k) && k >= 0 && k <= x.shape[axis]!)) ctx.refuse(`the ${k} largest of ${x.shape[axis]}`);
+  ctx.declare(1, TensorProto_DataType.INT64);
+  const { moved, back } = lastAxis(x, axis);
   const hot = firstPlaces(ctx, ctx.int('largest', 1) === 1 ? moved : neg(moved), k);
-  const values = reduceSum(mul(hot, reshape(moved, [...moved.shape.slice(0, -1), 1, moved.shape.at(-1)!])), [
-    moved.shape.length,
-  ]);
+  const values = reduceSum(
+    mul(like(moved, hot), reshape(moved, [...moved.shape.slice(0, -1), 1, moved.shape.at(-1)!])),
+    [moved.shape.length],
+  );
   return [back(values), back(indicesOf(ctx, hot))];
 }
 
 function argument(ctx: NodeContext, direction: (x: Value) => Value): Value {
   const x = ctx.in(0);
-  if (ctx.int('select_last_index', 0) === 1) ctx.refuse('select_last_index');
+  const ties = ctx.int('select_last_index', 0) === 1 ? 'right first' : 'left first';
+  ctx.declare(0, TensorProto_DataType.INT64);
   const axis = axisOf(ctx, x, ctx.int('axis', 0));
   const { moved, back } = lastAxis(x, axis);
-  const index = back(indicesOf(ctx, firstPlaces(ctx, direction(toFloat(moved)), 1)));
+  const index = back(indicesOf(ctx, firstPlaces(ctx, direction(moved), 1, ties)));
   return ctx.int('keepdims', 1) === 1
     ? index
     : reshape(
@@ -155,10 +181,8 @@ function argument(ctx: NodeContext, direction: (x: Value) => Value): Value {
 }
 
 /** 1 at the largest, 0 elsewhere. */
-function hardmax(ctx: NodeContext): Value {
-  const x = ctx.in(0);
-  if (ctx.opset < 13) ctx.refuse('opset below 13, in which it flattens');
-  const { moved, back } = lastAxis(x, axisOf(ctx, x, ctx.int('axis', -1)));
+function hardmax(x: Value, axis: number, ctx: NodeContext): Value {
+  const { moved, back } = lastAxis(x, axis);
   return back(reshape(firstPlaces(ctx, moved, 1), moved.shape));
 }
 
@@ -187,7 +211,7 @@ function classLoss(ctx: NodeContext, logs: Value): Value {
   return ctx.refuse(`reduction '${reduction}'`);
 }
 
-export const selectOperators: Operators = {
+export const selectOperators = {
   GatherND: gatherND,
   ScatterND: scatterND,
   ScatterElements: scatterElements,
@@ -195,10 +219,10 @@ export const selectOperators: Operators = {
   TopK: topK,
   ArgMax: (ctx) => argument(ctx, (x) => x),
   ArgMin: (ctx) => argument(ctx, neg),
-  Hardmax: hardmax,
+  Hardmax: softmaxOver(hardmax),
   NegativeLogLikelihoodLoss: (ctx) => classLoss(ctx, ctx.in(0)),
   SoftmaxCrossEntropyLoss: (ctx) => {
     const logs = logSoftmax(ctx.in(0), 1);
     return [classLoss(ctx, logs), logs];
   },
-};
+} satisfies Operators;

@@ -75,7 +75,7 @@ function join(ctx: NodeContext): Value {
   return concat(widened, axis);
 }
 
-export const sequenceOperators: Operators = {
+export const sequenceOperators = {
   ConcatFromSequence: join,
   SequenceAt: at,
   SequenceConstruct: (ctx) => sequence(ctx, ctx.inputs),
@@ -84,4 +84,4 @@ export const sequenceOperators: Operators = {
   SequenceInsert: insert,
   SequenceLength: (ctx) => ctx.constant(ctx.sequence(0).length, [], 'int'),
   SplitToSequence: split,
-};
+} satisfies Operators;

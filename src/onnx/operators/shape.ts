@@ -6,6 +6,7 @@ import {
   concat,
   equal,
   expand,
+  greater,
   less,
   matmul,
   mul,
@@ -13,12 +14,15 @@ import {
   reshape,
   slice,
   sliceRaw,
+  sub,
   toFloat,
+  toInt,
   transpose,
   where,
   zeroPad,
 } from '../../ops/index.ts';
 import { broadcastTwo, normaliseAxis, shapeText, sizeOf } from '../../tensor/shape.ts';
+import { TensorProto_DataType } from '../proto.ts';
 import type { NodeContext, Operators } from './context.ts';
 
 export function axisOf(ctx: NodeContext, x: Value, axis: number): number {
@@ -45,7 +49,8 @@ function reshaped(ctx: NodeContext): Value {
 
 function squeezed(ctx: NodeContext): Value {
   const x = ctx.in(0);
-  const axes = axesOf(ctx, x, 1) ?? [...x.shape.keys()].filter((a) => x.shape[a] === 1);
+  const given = axesOf(ctx, x, 1) ?? [];
+  const axes = given.length > 0 ? given : [...x.shape.keys()].filter((a) => x.shape[a] === 1);
   const bad = axes.find((a) => x.shape[a] !== 1);
   if (bad !== undefined) ctx.refuse(`axis ${bad} of ${shapeText(x.shape)} is not of size 1`);
   return reshape(
@@ -66,7 +71,7 @@ function unsqueezed(ctx: NodeContext): Value {
   );
 }
 
-/** Starts, ends, axes, steps; ends are clamped as NumPy does. */
+/** Starts, ends, axes, steps, clamped to what is there. */
 function sliced(ctx: NodeContext): Value {
   const x = ctx.in(0);
   const starts = ctx.maybeKnown(1) ?? ctx.ints('starts') ?? ctx.refuse('no starts');
@@ -79,14 +84,22 @@ function sliced(ctx: NodeContext): Value {
   for (const [k, a] of axes.entries()) {
     const [d, step] = [x.shape[a]!, steps[k]!];
     if (step === 0) ctx.refuse('a step of 0');
-    const clamp = (v: number) =>
-      step > 0 ? Math.min(Math.max(v < 0 ? v + d : v, 0), d) : Math.min(Math.max(v < 0 ? v + d : v, -1), d - 1);
-    const [start, end] = [clamp(starts[k]!), clamp(ends[k]!)];
+    // Backwards a start before the first element is brought to it, an end is not.
+    const clamp = (v: number, low: number, high: number) => Math.min(Math.max(v < 0 ? v + d : v, low), high);
+    // Without bounds, in either direction: the largest number there is.
+    const open = ends[k] === 2 ** 31 - 1 || ends[k]! >= 2 ** 63 - 1;
+    const [start, end] =
+      step > 0
+        ? [clamp(starts[k]!, 0, d), clamp(ends[k]!, 0, d)]
+        : [clamp(starts[k]!, 0, d - 1), open ? -1 : clamp(ends[k]!, -1, d - 1)];
     from[a] = start;
     by[a] = step;
     sizes[a] = Math.max(0, Math.ceil((end - start) / step));
   }
-  if (sizes.includes(0)) from.fill(0);
+  if (sizes.includes(0)) {
+    from.fill(0);
+    by.fill(1);
+  }
   return sliceRaw(x, from, sizes, by);
 }
 
@@ -119,14 +132,22 @@ export function oneHotOrNone(ctx: NodeContext, indices: Value, depth: number): V
     'a table of ones and zeros',
     2 ** 28,
   );
-  const zero = ctx.constant(0, [], 'int');
-  const positive = where(less(indices, zero), add(indices, ctx.constant(depth, [], 'int')), indices);
+  const positive = where(less(indices, 0), add(indices, depth), indices);
   const each = ctx.constant(
     Array.from({ length: depth }, (_, v) => v),
     [depth],
-    'int',
+    indices.dtype,
   );
   return toFloat(equal(reshape(positive, [...indices.shape, 1]), each));
+}
+
+/** Zeros and ones of the type of x. */
+export const like = (x: Value, hot: Value): Value => (x.dtype === 'int' ? toInt(hot) : hot);
+
+/** One-hot rows [p, count] times a table [count, ...]: of truth values too. */
+export function picked(hot: Value, table: Value): Value {
+  if (table.dtype !== 'bool') return matmul(like(table, hot), table);
+  return greater(matmul(hot, toFloat(table)), 0.5);
 }
 
 /** Rows by known indices are slices, runs of neighbours in one; rows by others are a product with a one-hot matrix. */
@@ -163,10 +184,9 @@ function gather(ctx: NodeContext): Value {
       );
     }
   }
-  if (x.dtype !== 'float') ctx.refuse('whole numbers gathered at places that depend on the inputs');
   const order = [axis, ...x.shape.keys()].filter((a, k) => k === 0 || a !== axis);
   const table = reshape(transpose(x, order), [depth, -1]);
-  const rows = matmul(reshape(oneHot(ctx, indices, depth), [-1, depth]), table);
+  const rows = picked(reshape(oneHot(ctx, indices, depth), [-1, depth]), table);
   const parts = [...indices.shape, ...order.slice(1).map((a) => x.shape[a]!)];
   // The axes of the indices go where the gathered axis was.
   const r = indices.shape.length;
@@ -196,13 +216,15 @@ function gatherElements(ctx: NodeContext): Value {
   const mask = transpose(hot, perm); // [...outer, k, depth, ...inner]
   const spread = reshape(x, [...outer, 1, depth, ...inner]);
   // A selection, not a product: an infinite log-probability that is not asked for must not turn into NaN.
+  if (x.dtype === 'bool') return greater(reduceSum(where(equal(mask, 1), toFloat(spread), 0), [axis + 1]), 0.5);
   return reduceSum(where(equal(mask, 1), spread, 0), [axis + 1]);
 }
 
 function tiled(ctx: NodeContext): Value {
   const x = ctx.in(0);
   const repeats = ctx.known(1);
-  for (const r of repeats) ctx.sized(r, 'a number of repetitions');
+  if (repeats.length !== x.shape.length) ctx.refuse(`${repeats.length} repetitions for ${shapeText(x.shape)}`);
+  for (const r of repeats) if (ctx.sized(r, 'a number of repetitions') === 0) ctx.refuse('0 repetitions');
   const open = x.shape.flatMap((d) => [1, d]);
   const full = x.shape.flatMap((d, a) => [repeats[a]!, d]);
   return reshape(
@@ -228,11 +250,11 @@ function padded(ctx: NodeContext): Value {
   const front = before.map((b) => Math.max(0, b));
   const back = after.map((b) => Math.max(0, b));
   if (mode === 'constant') {
-    const value = ctx.maybe(2) ? ctx.known(2)[0]! : ctx.float('value', 0);
+    const value = ctx.maybe(2) ? ctx.known(2)[0]! : ctx.opset < 11 ? ctx.float('value', 0) : 0;
     const y = zeroPad(cut, front, back);
     if (value === 0) return y;
     const ones = zeroPad(expand(ctx.constant(1), cut.shape), front, back);
-    return where(equal(ones, 1), y, value);
+    return where(equal(ones, 1), y, x.dtype === 'float' ? value : ctx.constant(value, [], x.dtype));
   }
   const place: Readonly<Record<string, (k: number, d: number) => number>> = {
     edge: (k, d) => Math.min(Math.max(k, 0), d - 1),
@@ -244,6 +266,7 @@ function padded(ctx: NodeContext): Value {
     wrap: (k, d) => ((k % d) + d) % d,
   };
   const rule = place[mode] ?? ctx.refuse(`mode '${mode}'`);
+  if (mode === 'wrap' && cut !== x) ctx.refuse("mode 'wrap' with padding that cuts off");
   return cut.shape.reduce((y, d, a) => {
     if (front[a] === 0 && back[a] === 0) return y;
     const picks = Array.from({ length: front[a]! + d + back[a]! }, (_, k) => rule(k - front[a]!, d));
@@ -273,8 +296,14 @@ function eyeLike(ctx: NodeContext): Value {
   const data = Array.from({ length: rows * columns }, (_, at) =>
     Number((at % columns) - Math.floor(at / columns) === k),
   );
-  return ctx.constant(data, [rows, columns]);
+  const element = ctx.has('dtype') ? ctx.int('dtype') : ctx.element(0);
+  ctx.declare(0, element);
+  const floats: readonly (number | undefined)[] = [undefined, FLOAT, DOUBLE, FLOAT16, BFLOAT16];
+  const dtype = element === BOOL ? 'bool' : floats.includes(element) ? 'float' : 'int';
+  return ctx.constant(data, [rows, columns], dtype);
 }
+
+const { BFLOAT16, BOOL, DOUBLE, FLOAT, FLOAT16, INT64 } = TensorProto_DataType;
 
 /** Where a known value is not zero: [rank, count]. */
 function nonZero(ctx: NodeContext): Value {
@@ -283,15 +312,19 @@ function nonZero(ctx: NodeContext): Value {
   ctx.sized(data.length, 'a number of elements', 2 ** 22);
   const places: number[] = [];
   for (let i = 0; i < data.length; i++) if (data[i] !== 0) places.push(i); // a list of all keys would take ten times as long
-  const index = shape.flatMap((d, a) => {
-    const stride = sizeOf(shape.slice(a + 1));
+  ctx.declare(0, TensorProto_DataType.INT64);
+  // A single number counts as a list of one.
+  const dims = shape.length === 0 ? [1] : shape;
+  const index = dims.flatMap((d, a) => {
+    const stride = sizeOf(dims.slice(a + 1));
     return places.map((i) => Math.floor(i / stride) % d);
   });
-  return ctx.constant(index, [shape.length, places.length], 'int');
+  return ctx.constant(index, [dims.length, places.length], 'int');
 }
 
 function constant(ctx: NodeContext): Value {
   const t = ctx.tensor('value');
+  ctx.declare(0, t?.element ?? (ctx.has('value_int') || ctx.has('value_ints') ? INT64 : FLOAT));
   if (t) return ctx.constant(t.data, t.shape, t.dtype);
   if (ctx.has('value_float')) return ctx.constant(ctx.float('value_float'));
   if (ctx.has('value_int')) return ctx.constant(ctx.int('value_int'), [], 'int');
@@ -302,6 +335,7 @@ function constant(ctx: NodeContext): Value {
 
 function filled(ctx: NodeContext): Value {
   const t = ctx.tensor('value');
+  ctx.declare(0, t ? t.element : FLOAT);
   const shape = Array.from(ctx.known(0), (d) => ctx.sized(d, 'a size'));
   return expand(ctx.constant(t?.data[0] ?? 0, [], t?.dtype ?? 'float'), shape);
 }
@@ -317,13 +351,8 @@ function triangle(ctx: NodeContext): Value {
     const offset = (at % columns) - Math.floor(at / columns);
     return Number(upper ? offset >= k : offset <= k);
   });
-  if (x.dtype === 'float') return where(equal(ctx.constant(mask, [rows, columns]), 1), x, 0);
-  const data = ctx.importer.known(x) ?? ctx.refuse('a triangle of whole numbers that depend on the inputs');
-  return ctx.constant(
-    data.map((v, i) => v * mask[i % mask.length]!),
-    x.shape,
-    x.dtype,
-  );
+  const kept = ctx.constant(mask, [rows, columns], 'bool');
+  return where(kept, x, x.dtype === 'bool' ? ctx.constant(0, [], 'bool') : 0);
 }
 
 function depthToSpace(ctx: NodeContext): Value {
@@ -349,6 +378,7 @@ function cumSum(ctx: NodeContext): Value {
   const x = ctx.in(0);
   const axis = axisOf(ctx, x, ctx.known(1)[0]!);
   const [exclusive, reverse] = [ctx.int('exclusive', 0) === 1, ctx.int('reverse', 0) === 1];
+  ctx.refuseWrapping();
   const d = ctx.sized(x.shape[axis]!, 'sums over a length', 4096);
   const ones = Array.from({ length: d * d }, (_, at) => {
     const [from, to] = [Math.floor(at / d), at % d];
@@ -357,7 +387,7 @@ function cumSum(ctx: NodeContext): Value {
   });
   const last = x.shape.length - 1;
   const perm = [...x.shape.keys()].filter((a) => a !== axis).concat(axis);
-  const sums = matmul(reshape(transpose(x, perm), [-1, d]), ctx.constant(ones, [d, d]));
+  const sums = matmul(reshape(transpose(x, perm), [-1, d]), ctx.constant(ones, [d, d], x.dtype));
   const back = [...x.shape.keys()].map((a) => (a === axis ? last : a < axis ? a : a - 1));
   return transpose(
     reshape(
@@ -368,15 +398,19 @@ function cumSum(ctx: NodeContext): Value {
   );
 }
 
-export const shapeOperators: Operators = {
+export const shapeOperators = {
   Constant: constant,
   ConstantOfShape: filled,
   Range: range,
   Shape: (ctx) => {
     const { shape } = ctx.in(0);
+    ctx.declare(0, INT64);
     return ctx.list(shape.slice(ctx.int('start', 0), ctx.has('end') ? ctx.int('end') : undefined));
   },
-  Size: (ctx) => ctx.constant(sizeOf(ctx.in(0).shape), [], 'int'),
+  Size: (ctx) => {
+    ctx.declare(0, INT64);
+    return ctx.constant(sizeOf(ctx.in(0).shape), [], 'int');
+  },
   Reshape: reshaped,
   Flatten: (ctx) => {
     const x = ctx.in(0);
@@ -407,13 +441,14 @@ export const shapeOperators: Operators = {
   CumSum: cumSum,
   OneHot: (ctx) => {
     const depth = ctx.known(1)[0]!;
-    const [off, on] = ctx.known(2) as unknown as [number, number];
+    ctx.declare(0, ctx.element(2));
+    const [off, on] = [0, 1].map((k) => reshape(slice(ctx.in(2), 0, k, k + 1), [])) as [Value, Value];
     // An index that is known may be none of them, for a row without a one; one that comes from data would be a damaged input.
     const known = ctx.importer.known(ctx.in(0)) !== undefined;
-    const hot = (known ? oneHotOrNone : oneHot)(ctx, ctx.in(0), depth);
+    const hot = like(ctx.in(2), (known ? oneHotOrNone : oneHot)(ctx, ctx.in(0), depth));
     const rank = hot.shape.length;
     const axis = normaliseAxis(ctx.int('axis', -1), rank) ?? ctx.refuse('axis');
     const perm = Array.from({ length: rank }, (_, a) => (a === axis ? rank - 1 : a < axis ? a : a - 1));
-    return add(mul(transpose(hot, perm), on - off), off);
+    return add(mul(transpose(hot, perm), sub(on, off)), off);
   },
-};
+} satisfies Operators;
