@@ -14,12 +14,13 @@ import {
 import { UsageError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
 import { type FeatureTable, notFinite, openExtractor, wholeGroups } from '../features/index.ts';
+import type { ScoringModel } from '../store/index.ts';
 import type { Command } from './command.ts';
 import { droppedLines } from './dropped.ts';
 import { openDetector, openFor } from './models.ts';
 import { failOnOdd, type Odd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
-import { extractorOptions, limited, positive, required, text, whole } from './options.ts';
+import { extractorOptions, limited, positive, type RunOptions, required, text, whole } from './options.ts';
 import { endProgress, pace, print, printPart, progressLine, say, throttled } from './terminal.ts';
 
 export const scoreCommand: Command = {
@@ -71,15 +72,13 @@ export const scoreCommand: Command = {
     let written = false;
     let done = 0;
     let surprising: readonly Row[] = [];
-    for (const part of parts) {
-      const normal = part.fitted.detectors['layer-norms']?.params;
-      const count = { part, out: 0, judged: 0 };
-      counts.push(count);
-      // Run by run, so that a data set of any length takes no more memory than a short one.
-      const keys = { group: part.group, seed: detector.seed, noise: detector.noise ?? ('place' as const) };
-      const extractor = await openExtractor(model, { ...extractorOptions(options), ...keys });
-      try {
-        for await (const table of extractor.tables(data, part)) {
+    try {
+      for (const part of parts) {
+        const normal = part.fitted.detectors['layer-norms']?.params;
+        const count = { part, out: 0, judged: 0 };
+        counts.push(count);
+        // Run by run, so that a data set of any length takes no more memory than a short one.
+        for await (const table of tablesOf(model, detector, data, part, options)) {
           const rows = rowsOf(detector, name, alpha, part, table, options.json ? undefined : normal);
           sayOdd(oddOf(table), odd.length);
           odd.push(...oddOf(table));
@@ -97,13 +96,11 @@ export const scoreCommand: Command = {
           done += rows.length * part.group;
           show(done);
         }
-      } catch (error) {
-        // What has been printed is then JSON all the same.
-        if (written) print(`],"error":${JSON.stringify(error instanceof Error ? error.message : String(error))}}`);
-        throw error;
-      } finally {
-        await extractor.dispose();
       }
+    } catch (error) {
+      // What has been printed is JSON all the same.
+      if (written) print(`],"error":${JSON.stringify(error instanceof Error ? error.message : String(error))}}`);
+      throw error;
     }
     endProgress();
     sayLeftOver(data.name, group, left);
@@ -161,6 +158,27 @@ function partsOf(detector: DetectorFile, name: DetectorName, data: Dataset, grou
     start = end;
   }
   return { parts, left: Array.from({ length: data.length - start }, (_, k) => start + k) };
+}
+
+/** The features of a part, as those that the detector was fitted on were made. */
+async function* tablesOf(
+  model: ScoringModel,
+  detector: DetectorFile,
+  data: Dataset,
+  part: Part,
+  options: RunOptions,
+): AsyncGenerator<FeatureTable> {
+  const { seed, noise = 'place' as const } = detector;
+  const { batch = Infinity, ...more } = extractorOptions(options);
+  // What is left over is little: no session for more than that.
+  const few = part.asked ? options.batch : Math.min(batch, part.end - part.start);
+  const size = few === undefined ? {} : { batch: few };
+  const extractor = await openExtractor(model, { ...more, ...size, group: part.group, seed, noise });
+  try {
+    yield* extractor.tables(data, part);
+  } finally {
+    await extractor.dispose();
+  }
 }
 
 interface Row {
