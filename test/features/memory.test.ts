@@ -16,7 +16,8 @@ async function peak(name: string, batch: number, group: number): Promise<number>
   return Number((await promisify(execFile)(process.execPath, args)).stdout);
 }
 
-describe('the memory estimate', () => {
+// Two processes each, which take a minute and more where others want the processor too.
+describe('the memory estimate', { timeout: 400_000 }, () => {
   it.each([
     ['glow', 1],
     ['vae', 1],
