@@ -6,7 +6,7 @@ import { sizeOf } from '../tensor/shape.ts';
 import type { FileModel, FileNode, FileTensor } from './decode.ts';
 import { layoutOf } from './layout.ts';
 import { type Place, placesOf } from './places.ts';
-import { graphsWithin, type ParameterTable, type Role } from './roles.ts';
+import { type Folded, graphsWithin, type ParameterTable, type Role } from './roles.ts';
 
 interface Candidate {
   readonly name: string;
@@ -34,7 +34,8 @@ export function guessedParameters(file: FileModel): ParameterTable {
     identities.set(node, roleOf({ name, tensor, places: places.get(name) ?? new Set() }, file));
   }
   const tensors = tieEqual(named, roles, file);
-  return { roles, tensors, operands: new Map(), identities, detached: new Map(), folded: [] };
+  const folded = partlyFolded(named, roles);
+  return { roles, tensors, operands: new Map(), identities, detached: new Map(), folded };
 }
 
 function roleOf({ name, tensor, places }: Candidate, file: FileModel): Role {
@@ -166,6 +167,46 @@ function tieEqual(
     }
   }
   return tensors;
+}
+
+/**
+ * Parameters of which a tensor that the exporter made is a multiple, or a masked copy: a part of their gradient goes there, so that their norm
+ * would be wrong. They become constants.
+ */
+function partlyFolded(candidates: readonly Candidate[], roles: Map<FileTensor, Role>): Folded[] {
+  const made = candidates.filter(({ name, tensor }) => madeByExporter(name) && tensor.data.length >= 4);
+  return candidates.flatMap(({ name, tensor }): Folded[] => {
+    const role = roles.get(tensor);
+    if (madeByExporter(name) || role?.kind !== 'parameter' || isUniform(tensor)) return [];
+    const part = made.find((m) => isPartOf(m.tensor, tensor));
+    if (!part) return [];
+    const reason = `a part of it is computed into '${part.name}'`;
+    roles.set(tensor, { kind: 'constant', reason, matters: true });
+    return [{ name, reason }];
+  });
+}
+
+const isUniform = ({ data }: FileTensor): boolean => data.every((x) => x === data[0]);
+
+/** Whether `t` is `of` times a number other than 1, or `of` with some elements put to zero; as it is or, for matrices, transposed. */
+function isPartOf(t: FileTensor, of: FileTensor): boolean {
+  if (t.data.length !== of.data.length || isUniform(t)) return false;
+  const [rows = 1, columns = 1] = of.shape.filter((d) => d !== 1);
+  const places = [(i: number) => i, (i: number) => (i % rows) * columns + Math.floor(i / rows)];
+  return places.slice(0, of.shape.filter((d) => d !== 1).length === 2 ? 2 : 1).some((place) => {
+    const at = (i: number) => of.data[place(i)]!;
+    const first = t.data.findIndex((x, i) => x !== 0 && at(i) !== 0);
+    if (first < 0) return false;
+    const ratio = t.data[first]! / at(first);
+    let [zeros, others] = [0, 0];
+    for (let i = 0; i < t.data.length; i++) {
+      const [x, y] = [t.data[i]!, ratio * at(i)];
+      if (Math.abs(x - y) <= 1e-6 * Math.abs(y)) others++;
+      else if (x === 0 && ratio === 1) zeros++;
+      else return false;
+    }
+    return others >= 4 && (ratio !== 1 || zeros > 0);
+  });
 }
 
 /** What a tensor has in common with its transpositions. */

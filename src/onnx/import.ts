@@ -338,7 +338,15 @@ class ImportState implements Importer {
     return layout ? reshape(transpose(parameter, layout.perm), t.shape) : parameter;
   }
 
-  #detached(key: string, v: Value): Value {
+  /** A value through which no gradient goes. */
+  #detached(node: FileNode, key: string, v: Value, whole: boolean): Value {
+    const learned = reachable([v]).some((x) => x.source.kind === 'param' && x.source.trainable);
+    if (!learned) return v;
+    if (!whole) {
+      throw new ModelError(
+        `${this.#name}: ${node.op} '${node.name}': the exported program detaches '${key}', and the file has only a trace of it; ${CURE}`,
+      );
+    }
     this.#reading.set(`detached ${key}`, '');
     return detach(v);
   }
@@ -391,7 +399,7 @@ class ImportState implements Importer {
         const v = values.get(key);
         if (!v && optional?.has(key)) return undefined;
         if (!v) throw new ModelError(`${this.#name}: ${node.op} '${node.name}': nothing before it makes '${key}'`);
-        return detached?.has(k) && v.dtype === 'float' ? this.#detached(key, v) : v;
+        return detached?.operands.has(k) && v.dtype === 'float' ? this.#detached(node, key, v, detached.whole) : v;
       });
       const results = this.#node(
         node,

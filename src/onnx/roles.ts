@@ -28,6 +28,12 @@ export interface Folded {
   readonly reason: string;
 }
 
+export interface Detached {
+  readonly operands: ReadonlySet<number>;
+  /** Whether the file has the detach itself, not only a trace of it. */
+  readonly whole: boolean;
+}
+
 export interface ParameterTable {
   /** By tensor: initialisers of floats, of the main graph and of those within it. */
   readonly roles: ReadonlyMap<FileTensor, Role>;
@@ -38,7 +44,7 @@ export interface ParameterTable {
   /** Identity nodes whose result is a parameter, or a constant, of its own. */
   readonly identities: ReadonlyMap<FileNode, Role>;
   /** Operands through which no gradient goes: the exported program detached them. */
-  readonly detached: ReadonlyMap<FileNode, ReadonlySet<number>>;
+  readonly detached: ReadonlyMap<FileNode, Detached>;
   readonly folded: readonly Folded[];
   /** How many parameters the exported model had, where the file says so. */
   readonly declared?: number;

@@ -8,7 +8,7 @@ import { sizeOf } from '../tensor/shape.ts';
 import type { FileModel, FileNode, FileTensor, Notes } from './decode.ts';
 import { type Layout, layoutOf, withoutLayout } from './layout.ts';
 import { placesOf } from './places.ts';
-import { type Folded, type ParameterTable, type Role, type Use, usesOf } from './roles.ts';
+import { type Detached, type Folded, type ParameterTable, type Role, type Use, usesOf } from './roles.ts';
 
 const SIGNATURE = 'pkg.torch.export.ExportedProgram.graph_signature';
 const KIND = 'pkg.torch.export.graph_signature.InputSpec.kind';
@@ -153,6 +153,11 @@ class Signature {
       const wanted = group.params.filter((name) => missing.has(name));
       const used = group.uses;
       const foreign = used.filter(({ copy }) => !group.params.includes(copy.param));
+      for (const { use, copy } of used) {
+        if (foreign.some((u) => u.use === use)) continue;
+        const layout = layoutAt(use, copy);
+        if (layout !== copy.layout) this.#setOperand(use, copy.param, layout);
+      }
       if (wanted.length === 0) {
         for (const { use, copy } of foreign) if (mayBeMerged(use.node, copy, missing)) this.#unsure(copy, missing);
         continue;
@@ -175,13 +180,18 @@ class Signature {
       }
       missing.delete(name);
       this.#tensors.set(name, copy.layout ? withoutLayout(copy.tensor, copy.layout) : copy.tensor);
-      const role: Role = { kind: 'parameter', name, ...(copy.layout ? { layout: copy.layout } : {}) };
-      for (const { use } of list) {
-        const operands = this.#operands.get(use.node) ?? new Map<number, Role>();
-        this.#operands.set(use.node, operands.set(use.operand, role));
-      }
+      for (const { use } of list) this.#setOperand(use, name, layoutAt(use, copy));
     }
     this.#suspectTwins(missing);
+  }
+
+  #setOperand({ node, operand }: Use, name: string, layout: Layout | undefined): void {
+    const operands = this.#operands.get(node) ?? new Map<number, Role>();
+    this.#operands.set(node, operands.set(operand, { kind: 'parameter', name, ...(layout ? { layout } : {}) }));
+    if (!this.#tensors.has(name)) {
+      const copy = [...this.#copies.values()].find((c) => c.param === name);
+      if (copy && !copy.layout) this.#tensors.set(name, copy.tensor);
+    }
   }
 
   /** Where nodes were equal once their parameters were merged, one of them is left, and nothing speaks of the other's parameters. */
@@ -262,21 +272,26 @@ class Signature {
 
 /**
  * A detach is an Identity that says so. The optimiser takes it out; then the node after it still says that it takes the detached value, and
- * is given another that it says nothing of.
+ * is given another that it says nothing of. That is a trace, no more: the optimiser may have merged nodes that only the detach told apart.
  */
-function detachedOperands(file: FileModel): Map<FileNode, Set<number>> {
-  const found = new Map<FileNode, Set<number>>();
-  const there = new Set(file.graph.nodes.flatMap((node) => node.outputs));
+function detachedOperands(file: FileModel): Map<FileNode, Detached> {
+  const found = new Map<FileNode, Detached>();
+  const makers = new Map(file.graph.nodes.flatMap((node) => node.outputs.map((key) => [key, node] as const)));
   for (const node of file.graph.nodes) {
     if (/^aten\.detach(_copy)?\b/.test(targetOf(node)) && node.op === 'Identity') {
-      found.set(node, new Set([0]));
+      found.set(node, { operands: new Set([0]), whole: true });
       continue;
     }
     const said = fxOperands(node);
-    const gone = said.filter((name) => /^detach(_copy)?(_\d+)?$/.test(name) && !there.has(name));
-    if (gone.length === 0) continue;
-    const unsaid = [...node.inputs.entries()].filter(([, key]) => there.has(key) && !said.includes(key));
-    found.set(node, new Set(unsaid.map(([operand]) => operand)));
+    if (!said.some((name) => /^detach(_copy)?(_\d+)?$/.test(name) && !makers.has(name))) continue;
+    const unsaid = [...node.inputs.entries()].filter(([, key]) => {
+      const maker = makers.get(key);
+      const inner = maker && maker.notes?.[FX] === node.notes?.[FX];
+      const floats = maker || file.graph.initializers.get(key)?.dtype === 'float';
+      const notes = file.graph.valueNotes?.get(key);
+      return floats && !inner && !said.includes(key) && !said.includes(notes?.[PLACEHOLDER] ?? key);
+    });
+    found.set(node, { operands: new Set(unsaid.map(([operand]) => operand)), whole: false });
   }
   return found;
 }
@@ -342,7 +357,7 @@ const CREATED = /^((new_)?(zeros|ones|full|empty)|arange|scalar_tensor|scalar_te
 const INNER = /^val_\d+$/;
 /** Operations for which the exporter only moves the axes of their parameters. */
 const MOVING =
-  /^aten\.(_?linear|addmm|mm|bmm|matmul|convolution|conv\d?d|conv_transpose\d?d|embedding|(native_)?group_norm|(native_)?layer_norm|instance_norm|_?(native_)?batch_norm\w*|(_fused_)?rms_norm|prelu|_prelu_kernel|lstm|gru|rnn_tanh|rnn_relu)\b/;
+  /^aten\.(_?linear|addmm|mm|bmm|matmul|convolution|conv\d?d|conv_transpose\d?d|embedding|index|index_select|gather|(native_)?group_norm|(native_)?layer_norm|instance_norm|_?(native_)?batch_norm\w*|(_fused_)?rms_norm|prelu|_prelu_kernel|lstm|gru|rnn_tanh|rnn_relu)\b/;
 
 /** Whether an initialiser of one parameter has its elements and nothing else. */
 function isMoved(key: string, others: readonly string[], uses: readonly Use[]): boolean {
@@ -382,6 +397,25 @@ function ownLayout(tensor: FileTensor, expected: readonly number[] | undefined, 
         ? shape.slice(1)
         : shape;
   return { shape: own, perm: own.map((_, axis) => axis) };
+}
+
+/**
+ * How an operand is made of its parameter. A symmetric matrix (an identity, before training) and its transposition are equal, hence merged;
+ * that one of them was transposed follows from the operation alone.
+ */
+function layoutAt({ node, operand }: Use, { tensor, layout }: Copy): Layout | undefined {
+  const { shape } = tensor;
+  if (shape.length !== 2 || shape[0] !== shape[1] || operand !== 1) return layout;
+  const linear = /^aten\._?linear\b/.test(targetOf(node));
+  if (linear && node.op === 'MatMul' && !layout) return { shape, perm: [1, 0] };
+  if (linear && node.op === 'Gemm' && layout?.perm.join() === '1,0') return undefined;
+  const plain = /^aten\.(matmul|mm)\b/.test(targetOf(node)) && node.op === 'MatMul';
+  return plain && layout?.perm.join() === '1,0' && isSymmetric(tensor) ? undefined : layout;
+}
+
+function isSymmetric({ shape, data }: FileTensor): boolean {
+  const n = shape[0]!;
+  return data.every((x, i) => x === data[(i % n) * n + Math.floor(i / n)]);
 }
 
 /** Pairs parameters with the operands that are theirs: by the last part of the name where that is clear, else in their order. */
