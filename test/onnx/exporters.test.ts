@@ -26,6 +26,7 @@ const files = [...new Map(found).values()];
 const refusals = [
   /the operator \w+ is not supported/,
   /is lost|are lost/,
+  /the file has only a trace of it/,
   /expected a constant/,
   /a size that is not fixed/,
   /a cast to other than floats/,

@@ -235,6 +235,26 @@ describe('parameters that a file has lost', () => {
     });
   });
 
+  it('are left out where TorchScript computed a multiple or a masked copy of them', () => {
+    const data = randomData('w', 16);
+    for (const f of [(x: number) => x / 2, (x: number, i: number) => (i % 3 === 0 ? 0 : x)]) {
+      const part = floats('onnx::MatMul_9', [4, 4], data.map(f));
+      const nodes = [product, node('MatMul', ['h', 'onnx::MatMul_9'], ['r'])];
+      const bytes = model({ node: nodes, initializer: [W, part] }, 'pytorch');
+      const { weights, parameters } = importModel(decode(bytes, 'm'), 'm');
+      expect(Object.keys(weights)).toEqual(['onnx::MatMul_9']);
+      expect(parameters.folded).toEqual([{ name: 'w', reason: "a part of it is computed into 'onnx::MatMul_9'" }]);
+    }
+  });
+
+  it('are refused where all that is left of a detach is a trace', async () => {
+    const { code, stderr } = await runCli('inspect', place('detach_mid.b'));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /the exported program detaches 'tanh', and the file has only a trace of it; export with .*optimize=False/,
+    );
+  });
+
   it('are named where no other is left', async () => {
     const { code, stdout, stderr } = await runCli('inspect', place('batchnorm_fused'), '--json');
     expect(code).toBe(1);
