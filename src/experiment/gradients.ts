@@ -39,6 +39,7 @@ export async function weightGradients(
   options: GradientOptions,
 ): Promise<WeightGradients> {
   const data = asModelTakes(model, given);
+  await model.batchLoss?.();
   const loss = model.loss();
   const params = paramsOf({ arena: loss.arena, outputs: { loss } });
   const found = gradients(loss, params);

@@ -51,8 +51,9 @@ export interface ImportedModel {
   readonly data: Readonly<Record<string, Shape>>;
   /** Names of the file's outputs that the loss is, or is made from. */
   readonly outputs: readonly string[];
-  /** Elements of the largest value that the file's nodes make of one example. */
+  /** Elements of the largest value that the file's nodes make of one example, and of all of them. */
   readonly largest: number;
+  readonly elements: number;
   readonly parameters: ParameterReport;
 }
 
@@ -112,6 +113,7 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
     parameters: state.report(params),
     outputs: options.objective ? [...state.outputsUsed] : [options.loss ?? file.graph.outputs[0]!],
     largest: state.largest,
+    elements: state.elements,
   };
 }
 
@@ -209,6 +211,7 @@ class ImportState implements Importer {
   /** Outputs that an objective asked for. */
   readonly outputsUsed = new Set<string>();
   largest = 0;
+  elements = 0;
   /** Small values that were computed from constants and parameters. */
   readonly #known = new Map<Value, Float64Array>();
   /** Constants that have been found to be whole numbers. */
@@ -464,6 +467,7 @@ class ImportState implements Importer {
       for (const [k, v] of results.entries()) {
         this.check(v);
         this.largest = Math.max(this.largest, sizeOf(v.shape));
+        this.elements += sizeOf(v.shape);
         const element = ctx.resultElement(k, v);
         if (element) declare(k, element);
       }

@@ -38,12 +38,13 @@ export interface Comparable {
   readonly ranges: Readonly<Record<string, readonly [number, number]>>;
   /** Outputs that the loss is made of. */
   readonly outputs: readonly string[];
-  /** Elements of the largest value. */
+  /** Elements of the largest value, and of all of them. */
   readonly largest: number;
+  readonly elements: number;
 }
 
-/** Elements of a value beyond which a file is not run for this. */
-const TOO_LARGE = 2 ** 26;
+/** Elements of a value, and of all of them, beyond which a file is not run for this. */
+const TOO_LARGE = [2 ** 26, 2 ** 32] as const;
 
 /** Throws ModelError that names the output in which examples interact. What was found out is kept, so that this is done once for a file. */
 export async function batchLoss(model: Comparable, options: BatchOptions = {}): Promise<BatchLoss> {
@@ -68,7 +69,9 @@ async function compare(model: Comparable, options: BatchOptions): Promise<BatchL
   const inputs = makeInputs(model);
   const batch = openBatch(model.file, model.options);
   if (batch === 1) return { loss: 'each', note: ONE_BY_ONE };
-  if (model.largest > TOO_LARGE) return unknown('the model is too large to be run for it');
+  if (model.largest > TOO_LARGE[0] || model.elements > TOO_LARGE[1]) {
+    return unknown('the model is too large to be run for it');
+  }
   if (batch !== undefined && model.external)
     return unknown(`the file takes batches of ${batch} and has data beside it`);
   let session: FileSession;

@@ -72,6 +72,11 @@ export class ExternalFiles implements ExternalData {
     return out;
   }
 
+  /** Bytes that `eachAsOften` gives. */
+  get bytesAsOften(): number {
+    return this.#tensors.reduce((sum, file) => sum + file.stats.size, 0);
+  }
+
   /** Gives all bytes of the files, again and again as tensors lie in them. */
   eachAsOften(use: (bytes: Uint8Array) => void): void {
     const piece = new Uint8Array(PIECE);

@@ -55,7 +55,7 @@ export interface ScoringModel {
   /** SHA-256 of everything scores depend on. */
   readonly hash: string;
   /** The hash that older versions gave the model, where it is another: detector files of theirs carry it. */
-  formerHash?(): string;
+  formerHash?(): string | undefined;
   /**
    * What one run gives for a batch, where that is not known beforehand: of a file of any making. Throws ModelError where examples interact.
    */

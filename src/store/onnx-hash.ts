@@ -23,11 +23,20 @@ export async function onnxHash(
     .digest('hex');
 }
 
+/** Bytes that are hashed to find out whether an older version made a detector: some ten seconds. */
+const MOST_FORMER = 2 ** 33;
+
 /**
  * The hash that versions before this one gave: it depended on the order of the options as they stand here, and took external data in once for
- * every tensor, as it does here, which takes long for a large model.
+ * every tensor, as it does here. Undefined for a model for which that would take minutes, as it did whenever they opened it.
  */
-export function formerHash(bytes: Uint8Array, external: ExternalFiles, options: OnnxOptions, reading: string): string {
+export function formerHash(
+  bytes: Uint8Array,
+  external: ExternalFiles,
+  options: OnnxOptions,
+  reading: string,
+): string | undefined {
+  if (external.bytesAsOften > MOST_FORMER) return undefined;
   const hash = createHash('sha256').update(bytes);
   external.eachAsOften((piece) => hash.update(piece));
   return hash

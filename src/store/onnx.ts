@@ -53,6 +53,7 @@ export async function loadOnnx(path: string, options: OnnxOptions = {}): Promise
     ranges: rangesOf({ arena: first.loss.arena, outputs: { loss: first.loss } }),
     outputs: first.outputs,
     largest: first.largest,
+    elements: first.elements,
   });
   return {
     hash,

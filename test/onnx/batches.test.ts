@@ -1,6 +1,6 @@
 // Files whose examples interact are refused with the output in which they do; one number for a batch is taken of every example alone, and said.
 
-import { writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/dataset.ts';
@@ -8,7 +8,17 @@ import { writeNpy } from '../../src/data/npy.ts';
 import { openExtractor } from '../../src/features/index.ts';
 import { loadOnnx, type OnnxOptions, parseObjective } from '../../src/store/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
-import { BOOL, FLOAT, type GraphParts, INT64, modelBytes, node, tensor, value } from '../support/proto.ts';
+import {
+  BOOL,
+  externalTensor,
+  FLOAT,
+  type GraphParts,
+  INT64,
+  modelBytes,
+  node,
+  tensor,
+  value,
+} from '../support/proto.ts';
 import { randomData } from '../support/run.ts';
 
 const ints = (name: string, data: number[]) => tensor(name, [data.length], BigInt64Array.from(data.map(BigInt)));
@@ -425,6 +435,29 @@ describe('outputs that an objective makes a loss of', () => {
     await expect(batchOf(mixed, options)).rejects.toThrow(
       /output 'logits' of an example depends on the others in its batch/,
     );
+  });
+});
+
+describe('a file with data beside it', () => {
+  it('is run from where it lies, also through a link', async () => {
+    await inTemporaryFolder(async (dir) => {
+      await mkdir(join(dir, 'home'));
+      await writeFile(join(dir, 'home', 'w.bin'), randomData('w', 12));
+      await symlink(join(dir, 'home', 'm.onnx'), join(dir, 'link.onnx'));
+      const bytes = (...nodes: GraphParts['node']) =>
+        modelBytes({
+          input: [value('x', FLOAT, ['n', 4])],
+          node: [node('MatMul', ['x', 'w'], ['h']), ...nodes],
+          initializer: [externalTensor('w', [4, 3], 'w.bin'), ints('one', [1])],
+          output: [value('y', FLOAT, ['n'])],
+        });
+      for (const path of [join(dir, 'home', 'm.onnx'), join(dir, 'link.onnx')]) {
+        await writeFile(join(dir, 'home', 'm.onnx'), bytes(...total('h')));
+        expect(await (await loadOnnx(path)).batchLoss!()).toEqual({ loss: 'each' });
+        await writeFile(join(dir, 'home', 'm.onnx'), bytes(node('Softmax', ['h'], ['s'], { axis: 0 }), ...total('s')));
+        await expect((await loadOnnx(path)).batchLoss!()).rejects.toThrow(/depends on the others in its batch/);
+      }
+    });
   });
 });
 
