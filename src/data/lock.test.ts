@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type LockOptions, lock } from './lock.ts';
 
 let dir: string;
@@ -105,6 +105,16 @@ describe('a lock', () => {
     utimesSync(path, new Date(0), new Date(0));
     await expect(lock(path, 'x')).rejects.toThrow(`process ${child.pid} on`);
     await kill(child);
+  });
+
+  it('gives a sign of life, and can be taken by other users when it is left', async () => {
+    const held = await lock(path, 'x', { beat: 20 });
+    const first = statSync(path);
+    expect(first.mode & 0o777).toBe(0o666);
+    const content = readFileSync(path, 'utf8');
+    await vi.waitFor(() => expect(statSync(path).mtimeMs).toBeGreaterThan(first.mtimeMs), 5000);
+    expect(readFileSync(path, 'utf8')).toBe(content);
+    await held.release();
   });
 
   it('is not written through a link, into a folder, or where there is no folder', async () => {

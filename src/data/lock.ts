@@ -125,8 +125,7 @@ export async function removeAbandonedLocks(folder: string, system: SystemLock = 
 
 async function openLock(path: string, what: string): Promise<FileHandle> {
   try {
-    const { O_RDWR, O_CREAT, O_NOFOLLOW = 0 } = constants; // no link: it would be written to
-    const handle = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o666);
+    const handle = await openOrMake(path);
     if ((await handle.stat()).isFile()) return handle;
     await handle.close();
   } catch (error) {
@@ -135,6 +134,25 @@ async function openLock(path: string, what: string): Promise<FileHandle> {
   }
   throw new DataError(`${what}: cannot write there: ${path} is no regular file`);
 }
+
+/** Open for everybody who may write to the folder, so that nobody is kept out by what the crashed process of another user left. */
+async function openOrMake(path: string): Promise<FileHandle> {
+  const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW = 0 } = constants; // no link: it would be written to
+  for (;;) {
+    // Not made and opened in one: systems refuse that for a file of another user in a folder such as /tmp.
+    const there = await open(path, O_RDWR | O_NOFOLLOW).catch(ignoring('ENOENT'));
+    if (there) return there;
+    const made = await open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o666).catch(ignoring('EEXIST'));
+    if (!made) continue;
+    await made.chmod(0o666).catch(() => undefined);
+    return made;
+  }
+}
+
+const ignoring = (code: string) => (error: unknown) => {
+  if (codeOf(error) === code) return undefined;
+  throw error;
+};
 
 /** Whether the process that the file names still has it, where the system's lock does not tell. */
 async function lives(owner: Owner, path: string, noLocks: boolean, watch: number): Promise<boolean> {
@@ -193,10 +211,9 @@ async function write(handle: FileHandle, owner: Owner): Promise<void> {
   await handle.write(`${JSON.stringify(owner)}\n`, 0);
 }
 
-/** A sign of life. */
+/** A sign of life: the first character again, since the times of another user's file are not ours to set. */
 async function touch(handle: FileHandle): Promise<void> {
-  const now = new Date();
-  await handle.utimes(now, now).catch(() => undefined);
+  await handle.write('{', 0).catch(() => undefined);
 }
 
 async function isAt(handle: FileHandle, path: string): Promise<boolean> {
