@@ -12,7 +12,8 @@ import { parseArgs } from 'node:util';
 import { type FormatName, formatNames, makeFile, type Outcome, tryFile } from './fuzz/index.ts';
 
 const SECONDS = 5;
-const START_SECONDS = 60;
+/** To load everything and make the samples, on a machine that has other work. */
+const START_SECONDS = 300;
 const MEMORY = 2 ** 30;
 
 interface Job {
@@ -101,7 +102,10 @@ function runChild(job: Job, tally: Tally): Promise<number> {
     });
     process_.on('exit', (code, signal) => {
       clearTimeout(timer);
-      if (current < 0) return reject(new Error(`${job.format}: the samples cannot be made or read`));
+      if (current < 0) {
+        const reason = why ?? `the process ended with ${signal ?? `code ${code}`}`;
+        return reject(new Error(`${job.format}: the samples cannot be made or read: ${reason}`));
+      }
       if (code === 0) return resolve(current);
       count(
         job,
