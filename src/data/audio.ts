@@ -2,8 +2,8 @@
 
 import FFT from 'fft.js';
 import wavefile from 'wavefile';
-import { DataError } from '../errors.ts';
 import { type Dataset, fingerprintOf, memoryDataset } from './dataset.ts';
+import { decodingError } from './decoding.ts';
 import { readFileBytes } from './files.ts';
 
 /** Samples per second; recordings of another rate are resampled. */
@@ -50,9 +50,7 @@ export function readWav(bytes: Uint8Array, path: string): Float64Array {
   try {
     return decode(middleOf(bytes));
   } catch (error) {
-    throw new DataError(`${path}: cannot be read as a WAV file: ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
+    throw decodingError(error, path, 'cannot be read as a WAV file');
   }
 }
 

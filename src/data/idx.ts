@@ -6,6 +6,7 @@ import { constants, gunzipSync } from 'node:zlib';
 import { gzipSync } from 'fflate';
 import { DataError } from '../errors.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
+import { decodingError } from './decoding.ts';
 import { MAX_DEFLATE_RATIO } from './deflate.ts';
 import { readFileBytes } from './files.ts';
 
@@ -80,7 +81,7 @@ function readGzipped(bytes: Uint8Array, name: string): IdxArray {
   try {
     prefix = gunzipSync(bytes.subarray(0, 4096), { finishFlush: constants.Z_SYNC_FLUSH });
   } catch (error) {
-    throw new DataError(`${name}: damaged gzip data: ${messageOf(error)}`, { cause: error });
+    throw decodingError(error, name, 'damaged gzip data');
   }
   const { shape, offset, size } = readHeader(prefix, name);
   if (size > bytes.length * MAX_DEFLATE_RATIO)
@@ -95,11 +96,11 @@ function readGzipped(bytes: Uint8Array, name: string): IdxArray {
     plain = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     read = engine.bytesWritten;
   } catch (error) {
-    if (error instanceof RangeError)
+    if (error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
       throw new DataError(`${name}: has more image data than the ${describe(shape)} = ${size} bytes the header says`, {
         cause: error,
       });
-    throw new DataError(`${name}: damaged gzip data: ${messageOf(error)}`, { cause: error });
+    throw decodingError(error, name, 'damaged gzip data');
   }
   if (plain.length - offset !== size) throw sizeMismatch(name, shape, plain.length - offset);
   if (read !== bytes.length) throw new DataError(`${name}: ${bytes.length - read} bytes follow the gzip data`);
@@ -141,8 +142,4 @@ function describe(shape: readonly number[]): string {
 
 function hex(value: number, digits: number): string {
   return value.toString(16).padStart(digits, '0');
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

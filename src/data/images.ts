@@ -3,6 +3,7 @@
 import sharp from 'sharp';
 import { DataError } from '../errors.ts';
 import { type DataArray, type Dataset, makeDataset } from './dataset.ts';
+import { decodingError } from './decoding.ts';
 
 /** One picture as it lies in a file; `where` names it in messages. */
 export interface EncodedImage {
@@ -210,9 +211,7 @@ export async function decodeImage(image: EncodedImage, expected?: DecodedImage['
     if (meta.icc && !isSrgb(meta.icc)) unlike.push('profiled');
     return { shape, data: toPlanes(data, info, shape, where), unlike };
   } catch (error) {
-    if (error instanceof DataError) throw error;
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    throw new DataError(`${where}: damaged picture: ${reason}`, { cause: error });
+    throw decodingError(error, where, 'damaged picture');
   }
 }
 

@@ -1,12 +1,13 @@
 // The data sets known by name: which files hold them, where those are looked for, and where they are to be had.
 
-import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DataError } from '../errors.ts';
 import type { Download } from './download.ts';
+import { reasonOf } from './files.ts';
 
 interface KnownSet {
   /**
@@ -212,6 +213,11 @@ export async function findKnown(name: string, split: string, options: DataDirs):
   const { dataDir } = options;
   if (dataDir !== undefined && !(await isFolder(dataDir))) {
     throw new DataError(`--data-dir ${dataDir}: is not a folder, expected one with data sets`);
+  }
+  if (dataDir !== undefined) {
+    await access(dataDir, constants.R_OK | constants.X_OK).catch((error: unknown) => {
+      throw new DataError(`--data-dir ${dataDir}: cannot look into it: ${reasonOf(error, dataDir)}`, { cause: error });
+    });
   }
   const { found, looked } = search(name, alternatives, options);
   if (found) return found;

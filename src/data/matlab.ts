@@ -8,6 +8,7 @@ import { inflateSync } from 'node:zlib';
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
+import { decodingError } from './decoding.ts';
 import { MAX_DEFLATE_RATIO } from './deflate.ts';
 import { readFileBytes } from './files.ts';
 
@@ -114,8 +115,7 @@ function inflate(data: Uint8Array, path: string): Uint8Array {
     const { buffer, byteOffset, length } = inflateSync(data, { maxOutputLength: limit });
     return new Uint8Array(buffer, byteOffset, length);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DataError(`${path}: damaged compressed data: ${reason}`, { cause: error });
+    throw decodingError(error, path, 'damaged compressed data');
   }
 }
 

@@ -112,7 +112,9 @@ async function openOther(path: string, name: string, { like }: OpenOptions): Pro
   try {
     return await openIdx(path, name);
   } catch (error) {
-    if (!(error instanceof DataError) || /idx|ubyte/i.test(basename(path))) throw error;
+    // A file that cannot be read at all is not of another format.
+    if (!(error instanceof DataError) || /idx|ubyte/i.test(basename(path)) || / cannot read: /.test(error.message))
+      throw error;
     const known = '.parquet, .npz, .npy, .mat, .wav and .txt';
     throw new DataError(`${error.message}. By its name it was taken for an IDX file; other formats end in ${known}`);
   }

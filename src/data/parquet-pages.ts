@@ -8,6 +8,7 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import type { RowGroup } from 'hyparquet';
 import { DataError } from '../errors.ts';
 import { crc32 } from './crc32.ts';
+import { decodingError } from './decoding.ts';
 import { type Cursor, readStruct, readVarint, type Struct } from './thrift.ts';
 
 export interface ColumnChunk {
@@ -353,9 +354,7 @@ function decompress(chunk: ColumnChunk, packed: Uint8Array, size: number): Uint8
   try {
     page = size === 0 && packed.length === 0 ? packed : run(packed, size, where);
   } catch (error) {
-    if (error instanceof DataError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DataError(`${where}: a page is damaged: ${codec} data: ${reason}`, { cause: error });
+    throw decodingError(error, where, `a page is damaged: ${codec} data`);
   }
   if (page.length !== size) throw new DataError(`${where}: a page has ${page.length} bytes, its header says ${size}`);
   return page;

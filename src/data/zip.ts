@@ -7,6 +7,7 @@
 import { inflateSync } from 'fflate';
 import { DataError } from '../errors.ts';
 import { crc32 } from './crc32.ts';
+import { decodingError } from './decoding.ts';
 import { MAX_DEFLATE_RATIO } from './deflate.ts';
 
 /** A file in the archive, unpacked, its checksum verified. */
@@ -62,8 +63,7 @@ function unpack(bytes: Uint8Array, { start, end, method, unpacked, checksum }: R
   try {
     out = method === STORED ? new Uint8Array(packed) : inflateSync(packed, { out: new Uint8Array(unpacked) });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DataError(`${place} is damaged: ${reason}`, { cause: error });
+    throw decodingError(error, place, 'is damaged');
   }
   if (out.length !== unpacked) throw new DataError(`${place} has ${out.length} bytes, expected ${unpacked}`);
   if (crc32(out) !== checksum) throw new DataError(`${place} is damaged: its checksum does not match`);

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { type FileMetaData, parquetMetadataAsync } from 'hyparquet';
 import { ByteWriter, ParquetWriter, parquetWriteBuffer } from 'hyparquet-writer';
 import { z } from 'zod';
+import { decodingError } from '../data/decoding.ts';
 import { type NpyArray, readNpz, writeNpz } from '../data/npy.ts';
 import { loadCodec, placeOf, readDoubles } from '../data/parquet-pages.ts';
 import { DataError } from '../errors.ts';
@@ -268,9 +269,7 @@ async function guard<T>(name: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof DataError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DataError(`${name}: not a Parquet file, or damaged: ${reason}`, { cause: error });
+    throw decodingError(error, name, 'not a Parquet file, or damaged');
   }
 }
 
