@@ -77,6 +77,8 @@ describe('the sets of a model', () => {
     const seeds: number[] = [];
     for (const set of [fit, test, ...ood]) seeds.push((await lab.features(model, plan.id, set, [1]))[0]!.meta.seed);
     expect(new Set(seeds).size).toBe(3);
+    // By place in the set, as published results have it.
+    expect((await lab.features(model, plan.id, fit, [1]))[0]!.meta.noise).toBeUndefined();
     expect((await lab.features(model, plan.id, fit, [5]))[0]!.meta.seed).toBe(seeds[0]); // of all group sizes the same
   });
 });
