@@ -281,7 +281,7 @@ export function reshape(x: Value, shape: Shape): Value {
 
 /** Axis i of the result is axis perm[i] of x; by default the axes in reverse. */
 export function transpose(x: Value, perm: readonly number[] = x.shape.map((_, i) => x.shape.length - 1 - i)): Value {
-  if (perm.every((p, i) => p === i)) return x;
+  if (perm.length === x.shape.length && perm.every((p, i) => p === i)) return x;
   if (x.source.kind === 'node' && x.source.op === shapeOps.Transpose) {
     const inner = list(x.source.attrs, 'perm');
     return transpose(

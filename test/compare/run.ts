@@ -82,7 +82,7 @@ const fed = (data: readonly number[], shape: readonly number[], element: Element
     ? new ort.Tensor('float32', Float32Array.from(data), [...shape])
     : new ort.Tensor('int64', BigInt64Array.from(data, BigInt), [...shape]);
 
-async function runtimeResults(c: Configuration): Promise<(readonly Result[])[]> {
+export async function runtimeResults(c: Configuration): Promise<(readonly Result[])[]> {
   const session = await open(runtimeModel(c), 'disabled');
   try {
     const each: (readonly Result[])[] = [];
@@ -109,7 +109,7 @@ async function runtimeResults(c: Configuration): Promise<(readonly Result[])[]> 
 }
 
 /** The outputs as values of the graph, with the numbers of the parameters that they depend on. */
-function imported(c: Configuration): Imported {
+export function imported(c: Configuration): Imported {
   let values: readonly Value[] = [];
   const { weights } = importModel(decode(exampleModel(c), 'm'), 'm', {
     objective: (network) => {

@@ -36,6 +36,12 @@ function attention(ctx: NodeContext): Value {
   const [qHeads, kvHeads] = flat
     ? [ctx.int('q_num_heads'), ctx.int('kv_num_heads')]
     : [ctx.in(0).shape[1]!, ctx.in(1).shape[1]!];
+  for (const [name, found] of [
+    ['q_num_heads', qHeads],
+    ['kv_num_heads', kvHeads],
+  ] as const) {
+    if (ctx.int(name, found) !== found) ctx.refuse(`${name} ${ctx.int(name)}, its operand has ${found}`);
+  }
   if (qHeads < 1 || kvHeads < 1 || qHeads % kvHeads !== 0) {
     ctx.refuse(`${qHeads} heads of queries for ${kvHeads} of keys`);
   }
@@ -96,6 +102,9 @@ function rotary(ctx: NodeContext): Value {
   const flat = x.shape.length === 3;
   if (!flat && x.shape.length !== 4) ctx.refuse(`${shapeText(x.shape)}, expected three or four axes`);
   const count = flat ? ctx.int('num_heads') : x.shape[1]!;
+  if (!flat && ctx.int('num_heads', 0) > 0 && ctx.int('num_heads') !== count) {
+    ctx.refuse(`num_heads ${ctx.int('num_heads')}, its operand has ${count}`);
+  }
   if (flat && (count < 1 || x.shape[2]! % count !== 0)) ctx.refuse(`${shapeText(x.shape)} for ${count} heads`);
   const [n, length] = flat ? [x.shape[0]!, x.shape[1]!] : [x.shape[0]!, x.shape[2]!];
   const split = flat ? transpose(reshape(x, [n, length, count, x.shape[2]! / count]), [0, 2, 1, 3]) : x;

@@ -2,7 +2,7 @@
 
 import { GraphError } from '../../errors.ts';
 import { type Arena, type DType, Value } from '../../graph/index.ts';
-import { type Shape, shapeText } from '../../tensor/shape.ts';
+import { type Shape, sameShape, shapeText } from '../../tensor/shape.ts';
 import type { FileAttr, FileGraph, FileNode, FileTensor } from '../decode.ts';
 import { TensorProto_DataType } from '../proto.ts';
 
@@ -157,6 +157,19 @@ export class NodeContext {
     const list = this.ints(name);
     if (list === undefined || list.length === length) return list;
     return this.refuse(`${name} has ${list.length} numbers, expected ${length}`);
+  }
+
+  /** The one number of operand i, which must not depend on the model's inputs. */
+  single(i: number): number {
+    const data = this.known(i);
+    if (data.length !== 1) this.refuse(`operand ${i} is ${shapeText(this.in(i).shape)}, expected one number`);
+    return data[0]!;
+  }
+
+  /** Refuses operand i unless it has this shape. */
+  expectShape(i: number, shape: Shape): void {
+    const found = this.in(i).shape;
+    if (!sameShape(found, shape)) this.refuse(`operand ${i} is ${shapeText(found)}, expected ${shapeText(shape)}`);
   }
 
   texts(name: string): readonly string[] | undefined {

@@ -50,7 +50,7 @@ import {
   where,
 } from '../../ops/index.ts';
 import { mapBroadcast } from '../../tensor/ndarray.ts';
-import { broadcastTwo, shapeText, sizeOf } from '../../tensor/shape.ts';
+import { broadcastTwo, sameShape, shapeText, sizeOf } from '../../tensor/shape.ts';
 import { TensorProto_DataType } from '../proto.ts';
 import type { NodeContext, Operator, Operators } from './context.ts';
 
@@ -287,6 +287,10 @@ export const elementwiseOperators = {
   LeakyRelu: (ctx) => add(relu(ctx.in(0)), mul(ctx.float('alpha', 0.01), negativePart(ctx.in(0)))),
   PRelu: (ctx) => {
     const x = ctx.in(0);
+    const joint = broadcastTwo(x.shape, ctx.in(1).shape);
+    if (!joint || !sameShape(joint, x.shape)) {
+      ctx.refuse(`slopes ${shapeText(ctx.in(1).shape)} for ${shapeText(x.shape)}`);
+    }
     if (x.dtype === 'int') return where(less(x, 0), mul(ctx.in(1), x), x);
     return add(relu(x), mul(ctx.in(1), negativePart(x)));
   },

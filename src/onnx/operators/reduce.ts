@@ -29,7 +29,7 @@ import {
   toInt,
   where,
 } from '../../ops/index.ts';
-import { shapeText, sizeOf } from '../../tensor/shape.ts';
+import { broadcastTwo, type Shape, sameShape, shapeText, sizeOf } from '../../tensor/shape.ts';
 import type { NodeContext, Operator, Operators } from './context.ts';
 import { axesOf, axisOf } from './shape.ts';
 
@@ -72,6 +72,7 @@ const perChannel = (v: Value, x: Value) => reshape(v, [1, -1, ...x.shape.slice(2
 
 function instanceNorm(ctx: NodeContext): Value {
   const x = ctx.in(0);
+  for (const i of [1, 2]) ctx.expectShape(i, [x.shape[1]!]);
   const y = normalise(x, 1, x.shape[1]!, ctx.float('epsilon', 1e-5));
   return add(mul(y, perChannel(ctx.in(1), x)), perChannel(ctx.in(2), x));
 }
@@ -81,9 +82,11 @@ function groupNorm(ctx: NodeContext): Value {
   const x = ctx.in(0);
   const [, c, ...space] = x.shape as [number, number, ...number[]];
   const groups = ctx.int('num_groups');
+  if (groups < 1 || c % groups !== 0) ctx.refuse(`${c} channels in ${groups} groups`);
+  for (const i of [1, 2]) ctx.expectShape(i, [ctx.opset < 21 ? groups : c]);
   const y = normalise(x, 1, groups, ctx.float('epsilon', 1e-5));
   const each = (v: Value) => {
-    if (sizeOf(v.shape) === c) return perChannel(v, x);
+    if (ctx.opset >= 21) return perChannel(v, x);
     const spread = add(reshape(v, [groups, 1]), ctx.constant(new Float64Array(c), [groups, c / groups]));
     return reshape(spread, [1, c, ...space.map(() => 1)]);
   };
@@ -94,6 +97,10 @@ function layerNorm(ctx: NodeContext): Value[] {
   const x = ctx.in(0);
   const first = axisOf(ctx, x, ctx.int('axis', -1));
   const epsilon = ctx.float('epsilon', 1e-5);
+  for (const i of [1, 2]) {
+    const v = ctx.maybe(i);
+    if (v) broadcastable(ctx, i, v.shape, x.shape.slice(first));
+  }
   const scaled = mul(normalise(x, first, 1, epsilon), ctx.in(1));
   const bias = ctx.maybe(2);
   const kept = x.shape.map((d, a) => (a < first ? d : 1));
@@ -101,9 +108,17 @@ function layerNorm(ctx: NodeContext): Value[] {
   return [bias ? add(scaled, bias) : scaled, mean, reshape(inverseStd(x, first, 1, epsilon), kept)];
 }
 
+/** Refuses operand i unless repeating it gives what is normalised. */
+function broadcastable(ctx: NodeContext, i: number, shape: Shape, to: Shape): void {
+  const joint = broadcastTwo(shape, to);
+  if (!joint || !sameShape(joint, to)) ctx.refuse(`operand ${i} is ${shapeText(shape)}, expected ${shapeText(to)}`);
+}
+
 function rmsNorm(ctx: NodeContext): Value {
   const x = ctx.in(0);
-  const axes = [...x.shape.keys()].slice(axisOf(ctx, x, ctx.int('axis', -1)));
+  const first = axisOf(ctx, x, ctx.int('axis', -1));
+  const axes = [...x.shape.keys()].slice(first);
+  broadcastable(ctx, 1, ctx.in(1).shape, x.shape.slice(first));
   const scale = div(1, sqrt(add(reduceMean(square(x), axes, true), ctx.float('epsilon', 1e-5))));
   return mul(mul(x, scale), ctx.in(1));
 }
@@ -114,6 +129,9 @@ function batchNorm(ctx: NodeContext): Value {
   const training =
     ctx.opset < 14 ? ctx.node.outputs.slice(1).some((name) => name !== '') : ctx.int('training_mode', 0) === 1;
   if (training) ctx.refuse('training mode, in which examples of a batch interact; export the model in evaluation mode');
+  if (ctx.opset < 9 && ctx.int('spatial', 1) === 0) ctx.refuse('spatial = 0, statistics for each place');
+  if (x.shape.length < 2) ctx.refuse(`${shapeText(x.shape)} has no axis of channels`);
+  for (const i of [1, 2, 3, 4]) ctx.expectShape(i, [x.shape[1]!]);
   const [scale, bias, mean, variance] = [1, 2, 3, 4].map((i) => perChannel(ctx.in(i), x)) as [
     Value,
     Value,
@@ -129,6 +147,7 @@ function localResponseNorm(ctx: NodeContext): Value {
   const x = ctx.in(0);
   const [n, c, ...space] = x.shape as [number, number, ...number[]];
   const size = ctx.int('size');
+  if (size < 1 || x.shape.length < 3) ctx.refuse(`${shapeText(x.shape)} over ${size} neighbours`);
   const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
   ctx.sized(c, 'channels', 4096);
   const band = Array.from({ length: c * c }, (_, at) => {

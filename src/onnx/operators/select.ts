@@ -21,7 +21,7 @@ import {
   where,
   zeroPad,
 } from '../../ops/index.ts';
-import { shapeText, sizeOf } from '../../tensor/shape.ts';
+import { sameShape, shapeText, sizeOf } from '../../tensor/shape.ts';
 import { TensorProto_DataType } from '../proto.ts';
 import type { NodeContext, Operators } from './context.ts';
 import { softmaxOver } from './reduce.ts';
@@ -45,7 +45,10 @@ function gatherND(ctx: NodeContext): Value {
   const [x, indices] = [ctx.in(0), ctx.in(1)];
   const b = ctx.int('batch_dims', 0);
   const batch = sizeOf(x.shape.slice(0, b));
-  const k = indices.shape.at(-1)!;
+  const k = indices.shape.at(-1) ?? 0;
+  if (b < 0 || k < 1 || b + k > x.shape.length || !sameShape(indices.shape.slice(0, b), x.shape.slice(0, b))) {
+    ctx.refuse(`indices ${shapeText(indices.shape)} for ${shapeText(x.shape)}, ${b} axes of them batches`);
+  }
   const rest = x.shape.slice(b + k);
   const flat = reshape(x, [batch, ...x.shape.slice(b)]);
   const rows = reshape(indices, [batch, -1, k]);
@@ -77,7 +80,9 @@ function updatesOf(ctx: NodeContext): Value {
 
 function scatterND(ctx: NodeContext): Value {
   const [x, indices, updates] = [ctx.in(0), ctx.in(1), updatesOf(ctx)];
-  const k = indices.shape.at(-1)!;
+  const k = indices.shape.at(-1) ?? 0;
+  if (k < 1 || k > x.shape.length) ctx.refuse(`indices ${shapeText(indices.shape)} for ${shapeText(x.shape)}`);
+  ctx.expectShape(2, [...indices.shape.slice(0, -1), ...x.shape.slice(k)]);
   const { places, count } = flatPlaces(ctx, reshape(indices, [-1, k]), x.shape);
   const hot = transpose(oneHot(ctx, places, count)); // [count, p]
   const placed = reshape(matmul(like(updates, hot), reshape(updates, [places.shape[0]!, -1])), x.shape);
@@ -90,6 +95,10 @@ function scatterElements(ctx: NodeContext): Value {
   const axis = axisOf(ctx, x, ctx.int('axis', 0));
   const rank = x.shape.length;
   const depth = x.shape[axis]!;
+  if (indices.shape.length !== rank || indices.shape.some((d, a) => a !== axis && d > x.shape[a]!)) {
+    ctx.refuse(`indices ${shapeText(indices.shape)} for ${shapeText(x.shape)} along axis ${axis}`);
+  }
+  ctx.expectShape(2, indices.shape);
   const hot = oneHot(ctx, indices, depth); // [..., k at axis, ..., depth]
   const order = [...Array.from({ length: rank }, (_, a) => (a === axis ? rank : a)), axis]; // k behind everything
   const mask = transpose(hot, order); // [..., depth at axis, ..., k]
@@ -153,7 +162,7 @@ const indicesOf = (ctx: NodeContext, hot: Value): Value => {
 function topK(ctx: NodeContext): Value[] {
   const x = ctx.in(0);
   const axis = axisOf(ctx, x, ctx.int('axis', -1));
-  const k = ctx.opset < 10 ? ctx.int('k') : ctx.known(1)[0]!;
+  const k = ctx.opset < 10 ? ctx.int('k') : ctx.single(1);
   if (!(Number.isInteger(k) && k >= 0 && k <= x.shape[axis]!)) ctx.refuse(`the ${k} largest of ${x.shape[axis]}`);
   ctx.declare(1, TensorProto_DataType.INT64);
   const { moved, back } = lastAxis(x, axis);
@@ -190,7 +199,10 @@ function hardmax(x: Value, axis: number, ctx: NodeContext): Value {
 function classLoss(ctx: NodeContext, logs: Value): Value {
   const labels = ctx.in(1);
   const weights = ctx.maybe(2);
+  if (logs.shape.length < 2) ctx.refuse(`scores ${shapeText(logs.shape)}, expected two axes at least`);
   const classes = logs.shape[1]!;
+  ctx.expectShape(1, [logs.shape[0]!, ...logs.shape.slice(2)]);
+  if (weights) ctx.expectShape(2, [classes]);
   if (labels.dtype !== 'int') ctx.refuse(`labels ${shapeText(labels.shape)} are not whole numbers`);
   const rank = logs.shape.length;
   const hot = oneHotOrNone(ctx, labels, classes); // [n, ..., c]

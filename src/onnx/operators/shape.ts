@@ -78,6 +78,10 @@ function sliced(ctx: NodeContext): Value {
   const ends = ctx.maybeKnown(2) ?? ctx.ints('ends') ?? ctx.refuse('no ends');
   const axes = (ctx.maybeKnown(3) ?? ctx.ints('axes') ?? [...starts.keys()]).map((a) => axisOf(ctx, x, a));
   const steps = ctx.maybeKnown(4) ?? starts.map(() => 1);
+  const counts = [starts, ends, axes, steps].map((list) => list.length);
+  if (new Set(counts).size > 1)
+    ctx.refuse(`${counts.join(', ')} starts, ends, axes and steps, expected as many of each`);
+  if (new Set(axes).size !== axes.length) ctx.refuse(`axes ${axes.join(', ')}, expected each once`);
   const from = x.shape.map(() => 0);
   const sizes = [...x.shape];
   const by = x.shape.map(() => 1);
@@ -107,9 +111,17 @@ function splitInto(ctx: NodeContext): Value[] {
   const x = ctx.in(0);
   const axis = axisOf(ctx, x, ctx.int('axis', 0));
   const count = ctx.node.outputs.length;
-  const chunk = Math.ceil(x.shape[axis]! / count);
-  const equalParts = Array.from({ length: count }, (_, k) => Math.min(chunk, x.shape[axis]! - k * chunk));
-  const sizes = ctx.maybeKnown(1) ?? ctx.ints('split') ?? equalParts;
+  const length = x.shape[axis]!;
+  if (ctx.int('num_outputs', count) !== count) ctx.refuse(`num_outputs ${ctx.int('num_outputs')} for ${count} outputs`);
+  const given = ctx.maybeKnown(1) ?? ctx.ints('split');
+  const chunk = Math.ceil(length / count);
+  if (!given && !ctx.has('num_outputs') && length % count !== 0)
+    ctx.refuse(`${length} elements in ${count} equal parts`);
+  const sizes = given ?? Array.from({ length: count }, (_, k) => Math.max(0, Math.min(chunk, length - k * chunk)));
+  const sum = sizes.reduce((a, b) => a + b, 0);
+  if (sizes.length !== count || sum !== length || sizes.some((size) => size < 0)) {
+    ctx.refuse(`parts of ${sizes.join(', ')} of an axis of ${length}, for ${count} outputs`);
+  }
   let start = 0;
   return sizes.map((size) => {
     const part = slice(x, axis, start, start + size);
@@ -202,6 +214,9 @@ function gather(ctx: NodeContext): Value {
 function gatherElements(ctx: NodeContext): Value {
   const [all, indices] = [ctx.in(0), ctx.in(1)];
   const axis = axisOf(ctx, all, ctx.int('axis', 0));
+  if (indices.shape.length !== all.shape.length || indices.shape.some((d, a) => a !== axis && d > all.shape[a]!)) {
+    ctx.refuse(`indices ${shapeText(indices.shape)} for ${shapeText(all.shape)} along axis ${axis}`);
+  }
   const x = sliceRaw(
     all,
     all.shape.map(() => 0),
@@ -238,6 +253,7 @@ function padded(ctx: NodeContext): Value {
   const mode = ctx.text('mode', 'constant');
   const list = ctx.maybeKnown(1) ?? ctx.ints('pads') ?? ctx.refuse('no pads');
   const axes = ctx.maybeKnown(3)?.map((a) => axisOf(ctx, x, a)) ?? [...x.shape.keys()];
+  if (list.length !== 2 * axes.length) ctx.refuse(`${list.length} pads, expected ${2 * axes.length}`);
   const before = x.shape.map((_, a) => (axes.includes(a) ? list[axes.indexOf(a)]! : 0));
   const after = x.shape.map((_, a) => (axes.includes(a) ? list[axes.indexOf(a) + axes.length]! : 0));
   const cut = sliceRaw(
@@ -278,7 +294,8 @@ function padded(ctx: NodeContext): Value {
 }
 
 function range(ctx: NodeContext): Value {
-  const [start, limit, delta] = [0, 1, 2].map((i) => ctx.known(i)[0]!) as [number, number, number];
+  const [start, limit, delta] = [0, 1, 2].map((i) => ctx.single(i)) as [number, number, number];
+  if (delta === 0) ctx.refuse('steps of 0');
   const count = Math.max(0, Math.ceil((limit - start) / delta));
   if (!(count < 2 ** 24)) ctx.refuse(`a range of ${count} numbers`);
   return ctx.constant(
@@ -290,7 +307,8 @@ function range(ctx: NodeContext): Value {
 
 /** Ones on one diagonal. */
 function eyeLike(ctx: NodeContext): Value {
-  const [rows, columns] = ctx.in(0).shape as [number, number];
+  const [rows, columns, ...more] = ctx.in(0).shape as [number, number, ...number[]];
+  if (columns === undefined || more.length > 0) ctx.refuse(`${shapeText(ctx.in(0).shape)}, expected two axes`);
   const k = ctx.int('k', 0);
   ctx.sized(rows * columns, 'a number of elements', 2 ** 22);
   const data = Array.from({ length: rows * columns }, (_, at) =>
@@ -343,7 +361,8 @@ function filled(ctx: NodeContext): Value {
 /** Upper or lower triangle of the last two axes. */
 function triangle(ctx: NodeContext): Value {
   const x = ctx.in(0);
-  const k = ctx.maybeKnown(1)?.[0] ?? 0;
+  if (x.shape.length < 2) ctx.refuse(`${shapeText(x.shape)}, expected two axes at least`);
+  const k = ctx.maybe(1) ? ctx.single(1) : 0;
   const upper = ctx.int('upper', 1) === 1;
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   ctx.sized(rows * columns, 'a number of elements', 2 ** 24);
@@ -355,11 +374,22 @@ function triangle(ctx: NodeContext): Value {
   return where(kept, x, x.dtype === 'bool' ? ctx.constant(0, [], 'bool') : 0);
 }
 
+/** Images [n, c, h, w] and a block size that divides what it must. */
+function blocksOf(ctx: NodeContext, fits: (b: number, c: number, h: number, w: number) => boolean): number {
+  const { shape } = ctx.in(0);
+  const b = ctx.int('blocksize');
+  const [, c, h, w] = shape as [number, number, number, number];
+  if (shape.length !== 4 || b < 1 || !fits(b, c, h, w)) ctx.refuse(`${shapeText(shape)} in blocks of ${b}`);
+  return b;
+}
+
 function depthToSpace(ctx: NodeContext): Value {
   const x = ctx.in(0);
-  const b = ctx.int('blocksize');
+  const b = blocksOf(ctx, (size, channels) => channels % (size * size) === 0);
   const [n, c, h, w] = x.shape as [number, number, number, number];
-  const crd = ctx.text('mode', 'DCR') === 'CRD';
+  const mode = ctx.text('mode', 'DCR');
+  if (mode !== 'DCR' && mode !== 'CRD') ctx.refuse(`mode '${mode}', expected DCR or CRD`);
+  const crd = mode === 'CRD';
   const open = crd ? [n, c / (b * b), b, b, h, w] : [n, b, b, c / (b * b), h, w];
   const perm = crd ? [0, 1, 4, 2, 5, 3] : [0, 3, 4, 1, 5, 2];
   return reshape(transpose(reshape(x, open), perm), [n, c / (b * b), h * b, w * b]);
@@ -367,7 +397,7 @@ function depthToSpace(ctx: NodeContext): Value {
 
 function spaceToDepth(ctx: NodeContext): Value {
   const x = ctx.in(0);
-  const b = ctx.int('blocksize');
+  const b = blocksOf(ctx, (size, _c, height, width) => height % size === 0 && width % size === 0);
   const [n, c, h, w] = x.shape as [number, number, number, number];
   const open = reshape(x, [n, c, h / b, b, w / b, b]);
   return reshape(transpose(open, [0, 3, 5, 1, 2, 4]), [n, c * b * b, h / b, w / b]);
@@ -376,7 +406,7 @@ function spaceToDepth(ctx: NodeContext): Value {
 /** Sums up to each place along an axis: a product with a triangle of ones. */
 function cumSum(ctx: NodeContext): Value {
   const x = ctx.in(0);
-  const axis = axisOf(ctx, x, ctx.known(1)[0]!);
+  const axis = axisOf(ctx, x, ctx.single(1));
   const [exclusive, reverse] = [ctx.int('exclusive', 0) === 1, ctx.int('reverse', 0) === 1];
   ctx.refuseWrapping();
   const d = ctx.sized(x.shape[axis]!, 'sums over a length', 4096);
@@ -416,6 +446,7 @@ export const shapeOperators = {
     const x = ctx.in(0);
     const axis = ctx.int('axis', 1);
     const a = axis < 0 ? axis + x.shape.length : axis;
+    if (a < 0 || a > x.shape.length) ctx.refuse(`axis ${axis} of a value of shape ${shapeText(x.shape)}`);
     return reshape(x, [sizeOf(x.shape.slice(0, a)), sizeOf(x.shape.slice(a))]);
   },
   Squeeze: squeezed,
@@ -440,7 +471,8 @@ export const shapeOperators = {
   SpaceToDepth: spaceToDepth,
   CumSum: cumSum,
   OneHot: (ctx) => {
-    const depth = ctx.known(1)[0]!;
+    const depth = ctx.single(1);
+    ctx.expectShape(2, [2]);
     ctx.declare(0, ctx.element(2));
     const [off, on] = [0, 1].map((k) => reshape(slice(ctx.in(2), 0, k, k + 1), [])) as [Value, Value];
     // An index that is known may be none of them, for a row without a one; one that comes from data would be a damaged input.
