@@ -13,7 +13,7 @@ import type { Command } from './command.ts';
 import { droppedIn, droppedLines } from './dropped.ts';
 import { modelOptions, modelRecipe, openModel } from './models.ts';
 import { whole } from './options.ts';
-import { foldedNames, parameterNotes, parameterTables } from './parameters.ts';
+import { foldedNames, parameterNotes, parameterTables, stopsOf } from './parameters.ts';
 import { print } from './terminal.ts';
 
 export const inspectCommand: Command = {
@@ -52,6 +52,7 @@ export const inspectCommand: Command = {
       ...(declared === undefined ? {} : { declared }),
       folded: foldedNames(model),
       doubtful,
+      stopped: stopsOf(model),
       ...(batchLoss ? { batchLoss } : {}),
       memoryPerExample: memory.perExample,
       batch: options.batch ?? chooseBatch(memory, group, options.memory),

@@ -24,6 +24,9 @@ export function parameterNotes(model: ScoringModel): string[] {
 /** Names of the parameters that the file has lost. */
 export const foldedNames = (model: ScoringModel): string[] => (model.parameters?.folded ?? []).map((f) => f.name);
 
+/** Nodes through which no gradient goes, though parameters come before them. */
+export const stopsOf = (model: ScoringModel) => model.parameters?.stopped ?? [];
+
 /** All of them with their reasons. */
 export function parameterTables(model: ScoringModel): string[] {
   const { folded = [], doubtful = [] } = model.parameters ?? {};
@@ -32,6 +35,13 @@ export function parameterTables(model: ScoringModel): string[] {
     [
       ['doubtful', 'taken as', 'why'],
       ...doubtful.map((d) => [d.name, d.parameter ? 'parameter' : 'constant', d.reason]),
+    ],
+    [
+      ['no gradient through', 'from'],
+      ...stopsOf(model).map(({ operator, node, parameters }) => {
+        const some = `${parameters.slice(0, 4).join(', ')}${parameters.length > 4 ? ', …' : ''}`;
+        return [`${operator} '${node}'`, `${some} (trained through it? then their norms are other than in training)`];
+      }),
     ],
   ];
   return tables.filter((rows) => rows.length > 1).map((rows) => alignColumns(rows));

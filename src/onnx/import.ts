@@ -18,6 +18,7 @@ import {
 import { type Importer, NodeContext, operators, Sequence } from './operators/index.ts';
 import { parametersOf } from './parameters.ts';
 import type { Folded, ParameterTable, Role } from './roles.ts';
+import { type Stop, stopsIn } from './stops.ts';
 
 export interface ImportOptions {
   /** The output that is the loss, [n] or [n, 1]; default the only one. */
@@ -65,6 +66,8 @@ export interface ParameterReport {
   readonly folded: readonly Folded[];
   /** Tensors of which it is not sure what they are. */
   readonly doubtful: readonly { readonly name: string; readonly parameter: boolean; readonly reason: string }[];
+  /** Nodes through which no gradient goes, though parameters come before them. */
+  readonly stopped: readonly Stop[];
   /** What distinguishes this reading from one in which every tensor of floats is a parameter; empty where nothing does. */
   readonly reading: string;
 }
@@ -373,7 +376,13 @@ class ImportState implements Importer {
       d.parameter && !there.has(name) ? [] : [{ name, ...d }],
     );
     const reading = this.#reading.size === 0 ? '' : JSON.stringify([...this.#reading].sort());
-    return { ...(declared === undefined ? {} : { declared }), folded, doubtful, reading };
+    return {
+      ...(declared === undefined ? {} : { declared }),
+      folded,
+      doubtful,
+      stopped: stopsIn(this.#file, this.#table),
+      reading,
+    };
   }
 
   /** For the message that there are no parameters: what has become of those that there could be. */

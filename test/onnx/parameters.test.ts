@@ -277,6 +277,19 @@ describe('PyTorch’s names and shapes', () => {
   });
 });
 
+describe('a rounding that parameters go through', () => {
+  it('is named by inspect, with the parameters that get no gradient there', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const nodes = [product, node('Round', ['h'], ['q']), node('MatMul', ['q', 'v'], ['r'])];
+      await writeFile(join(dir, 'm.onnx'), model({ node: nodes, initializer: [W, random('v', [4, 4])] }));
+      const { stdout } = await runCli('inspect', join(dir, 'm.onnx'));
+      expect(stdout).toMatch(/^Round 'Round q' +w \(trained through it\?/m);
+      const json = JSON.parse((await runCli('inspect', join(dir, 'm.onnx'), '--json')).stdout);
+      expect(json.stopped).toEqual([{ operator: 'Round', node: 'Round q', parameters: ['w'] }]);
+    });
+  });
+});
+
 describe('the hash of a model', () => {
   const hashOf = (bytes: Uint8Array) =>
     inTemporaryFolder(async (dir) => {
