@@ -61,6 +61,13 @@ export const modelOptions: Options = {
     Object.entries(imageOptions).map(([name, option]) => [name, { ...option, about: `ONNX: ${option.about}` }]),
   ),
   params: { type: 'string', value: 'REGEX', about: 'ONNX: the parameters whose norms are wanted (default: all)' },
+  frozen: { type: 'string', value: 'REGEX', about: 'ONNX: parameters that are not learned: they have no norm' },
+  'stop-gradient': {
+    type: 'string',
+    multiple: true,
+    value: 'VALUE',
+    about: 'ONNX: a value in the file that training detached: no gradient goes through it',
+  },
 };
 
 /** What an example's noise is told by. */
@@ -100,6 +107,8 @@ export async function openModel(path: string, values: Values = {}): Promise<Scor
   if (own !== undefined) throw new UsageError(`--${own} is for model directories, ${path} is a file`);
   const loss = text(values, 'loss');
   const params = text(values, 'params');
+  const frozen = text(values, 'frozen');
+  const stopGradient = texts(values, 'stop-gradient');
   const input = text(values, 'input');
   const objective = text(values, 'objective');
   const pixels = text(values, 'pixels');
@@ -111,7 +120,9 @@ export async function openModel(path: string, values: Values = {}): Promise<Scor
     uniform: texts(values, 'uniform'),
     constants: Object.fromEntries(texts(values, 'constant').map(parseConstant)),
     ...(loss === undefined ? {} : { loss }),
-    ...(params === undefined ? {} : { params: parseRegex(params) }),
+    ...(params === undefined ? {} : { params: parseRegex('params', params) }),
+    ...(frozen === undefined ? {} : { frozen: parseRegex('frozen', frozen) }),
+    ...(stopGradient.length === 0 ? {} : { stopGradient }),
   });
   const names = Object.keys(model.inputs);
   if (input !== undefined && !names.includes(input)) {
@@ -166,11 +177,11 @@ function parseRange(range: string): [number, number] {
   return [low, high];
 }
 
-function parseRegex(source: string): RegExp {
+function parseRegex(option: string, source: string): RegExp {
   try {
     return new RegExp(source, 'u');
   } catch (error) {
-    throw new UsageError(`--params is '${source}': ${error instanceof Error ? error.message : error}`);
+    throw new UsageError(`--${option} is '${source}': ${error instanceof Error ? error.message : error}`);
   }
 }
 

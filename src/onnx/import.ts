@@ -30,6 +30,10 @@ export interface ImportOptions {
   readonly constants?: Readonly<Record<string, number>>;
   /** Which parameters' norms are wanted; default all that receive a gradient. Takes tensors whose role is doubtful, too. */
   readonly params?: RegExp;
+  /** Parameters that are not learned. */
+  readonly frozen?: RegExp;
+  /** Values of the main graph through which no gradient goes, by name. */
+  readonly stopGradient?: readonly string[];
   /** What the network sees in place of an input, made from that input and from others that `arena` gives. */
   readonly feed?: (input: Value, arena: Arena) => Value;
   /** The loss from what the network gives, where no output is one. */
@@ -92,6 +96,9 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
   }
   const state = new ImportState(file, name, options);
   const values = state.graph(file.graph, new Map(state.roots()));
+  const absent = options.stopGradient?.find((key) => !file.graph.nodes.some((node) => node.outputs.includes(key)));
+  if (absent !== undefined)
+    throw new ModelError(`${name}: no node gives '${absent}', through which no gradient is to go`);
   const output = options.objective ? options.objective(state.network(values)) : outputOf(file, name, options, values);
   const what = options.objective ? 'the objective' : `output '${options.loss ?? file.graph.outputs[0]}'`;
   const loss = reshape(toFloat(output), []);
@@ -363,7 +370,9 @@ class ImportState implements Importer {
     let free = name;
     for (let k = 2; this.weights.has(free); k++) free = `${name}#${k}`;
     this.weights.set(free, t);
-    const value = this.arena.param(free, t.shape, { trainable: this.#options.params?.test(name) ?? true });
+    const { params, frozen } = this.#options;
+    const trainable = (params?.test(name) ?? true) && !frozen?.test(name);
+    const value = this.arena.param(free, t.shape, { trainable });
     this.#parameters.set(name, value);
     return value;
   }
@@ -421,7 +430,8 @@ class ImportState implements Importer {
       );
       for (const [k, key] of node.outputs.entries()) {
         const v = results[k];
-        if (key !== '' && v) values.set(key, v);
+        const stopped = v?.dtype === 'float' && this.#depth === 0 && this.#options.stopGradient?.includes(key);
+        if (key !== '' && v) values.set(key, stopped ? detach(v) : v);
       }
     }
     this.#around = outer;

@@ -50,7 +50,8 @@ export function formerHash(
  * order, nothing twice, and no objective that says what is done anyway.
  */
 function normalForm(options: OnnxOptions): unknown {
-  const { input, objective, pixels, normal = [], uniform = [], constants = {}, loss, params, ...rest } = options;
+  const { input, objective, pixels, normal = [], uniform = [], constants = {}, loss, params, ...more } = options;
+  const { frozen, stopGradient = [], ...rest } = more;
   const unknown = Object.entries(rest).find(([, value]) => value !== undefined);
   if (unknown) throw new ModelError(`there is no option '${unknown[0]}' for an ONNX model`);
   const made = objective && objective.kind !== 'nll' ? objective : undefined;
@@ -63,6 +64,8 @@ function normalForm(options: OnnxOptions): unknown {
     constants: sorted(constants),
     loss,
     params: params && patternText(params),
+    ...(frozen ? { frozen: patternText(frozen) } : {}),
+    ...(stopGradient.length > 0 ? { stopGradient: [...new Set(stopGradient)].sort() } : {}),
   };
 }
 

@@ -29,15 +29,19 @@ export async function loadOnnx(path: string, options: OnnxOptions = {}): Promise
   const bytes = await readFileBytes(path);
   const external = new ExternalFiles(path);
   const file = decode(bytes, path, external);
-  const { objective, input, pixels, params, ...given } = options;
+  const { objective, input, pixels, params, frozen, ...given } = options;
   const network: NetworkOptions = {
     ...(objective ? { objective } : {}),
     ...(input === undefined ? {} : { input }),
     ...(pixels ? { pixels } : {}),
   };
   // A pattern that looks for all matches would begin where it last ended.
-  const wanted = params && new RegExp(params.source, params.flags.replace('g', ''));
-  const base: ImportOptions = wanted ? { ...given, params: wanted } : given;
+  const plain = (pattern: RegExp) => new RegExp(pattern.source, pattern.flags.replace('g', ''));
+  const base: ImportOptions = {
+    ...given,
+    ...(params ? { params: plain(params) } : {}),
+    ...(frozen ? { frozen: plain(frozen) } : {}),
+  };
   const read = () => importModel(file, path, networkImport(file, path, network, base));
   const first = read();
   const { reading } = first.parameters;

@@ -290,6 +290,38 @@ describe('a rounding that parameters go through', () => {
   });
 });
 
+describe('what the file does not say and options do', () => {
+  const nodes = [
+    product,
+    node('Tanh', ['h'], ['t']),
+    node('MatMul', ['t', 'v'], ['m']),
+    node('Mul', ['m', 'x'], ['r']),
+  ];
+  const bytes = model({ node: nodes, initializer: [W, random('v', [4, 4])] });
+  const norms = async (dir: string, ...options: string[]) => {
+    await writeFile(join(dir, 'm.onnx'), bytes);
+    return JSON.parse((await runCli('inspect', join(dir, 'm.onnx'), '--json', ...options)).stdout) as {
+      hash: string;
+      parameters: { name: string }[];
+    };
+  };
+
+  it('stops gradients at a value, freezes parameters, and makes another model', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const plain = await norms(dir);
+      const stopped = await norms(dir, '--stop-gradient', 't');
+      const frozen = await norms(dir, '--frozen', '^v$');
+      expect(plain.parameters.map((p) => p.name)).toEqual(['w', 'v']);
+      expect(stopped.parameters.map((p) => p.name)).toEqual(['v']);
+      expect(frozen.parameters.map((p) => p.name)).toEqual(['w']);
+      expect(new Set([plain.hash, stopped.hash, frozen.hash]).size).toBe(3);
+      const { code, stderr } = await runCli('inspect', join(dir, 'm.onnx'), '--stop-gradient', 'none');
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/no node gives 'none', through which no gradient is to go/);
+    });
+  });
+});
+
 describe('the hash of a model', () => {
   const hashOf = (bytes: Uint8Array) =>
     inTemporaryFolder(async (dir) => {
