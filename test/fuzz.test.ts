@@ -28,3 +28,12 @@ describe.each(formatNames)('%s', (format) => {
     expect(second).toEqual(first);
   });
 });
+
+// Files that were read as something else once: a directory that lost an array, scores that are no numbers.
+it.each([
+  ['npz', 77123, 8791],
+  ['detector', 77123, 7014],
+] as const)('%s --seed %i --only %i is no finding', async (format, seed, k) => {
+  const { kind, text } = await tryFile(format, seed, k);
+  expect(kind, text).not.toBe('finding');
+});
