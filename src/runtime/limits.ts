@@ -16,12 +16,13 @@ export function machineMemory(): number {
 export function checkFits(bytes: number, what: string, remedy: string): void {
   const most = machineMemory();
   if (bytes <= most) return;
-  throw new ModelError(`${what}: takes about ${sizeText(bytes)}, the machine has ${sizeText(most)}; ${remedy}`);
+  throw new ModelError(
+    `${what}: takes ${bytes < 1e15 ? `about ${sizeText(bytes)}` : 'more memory than there is'}, the machine has ${sizeText(most)}; ${remedy}`,
+  );
 }
 
 /** The size in GB, or in whatever is shorter. */
 function sizeText(bytes: number): string {
-  if (!(bytes < 1e15)) return 'more memory than any machine has';
   return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 

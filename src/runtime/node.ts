@@ -49,7 +49,8 @@ async function inMemory<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (!isOutOfMemory(error)) throw error;
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
+    const reason = line!.replace(/^.*(?=[Ff]ailed to allocate)/, ''); // without the places in the runtime's source
     throw new ModelError(`the memory does not suffice: ${reason}; a smaller batch takes less`, { cause: error });
   }
 }
