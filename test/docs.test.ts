@@ -183,7 +183,7 @@ describe('in running text', () => {
     if (args!.length > 1) parsed(args!);
   });
 
-  it.each(pages.flatMap((page) => [...textOf(page).matchAll(/npm run ([a-z:]+)/g)].map((m) => [page, m[1]!] as const)))(
+  it.each(pages.flatMap((page) => [...textOf(page).matchAll(/npm run ([a-z:-]+)/g)].map((m) => [page, m[1]!] as const)))(
     '%s: npm run %s',
     (_, script) => {
       const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object };
