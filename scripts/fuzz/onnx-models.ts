@@ -125,6 +125,8 @@ function onnxModels(): Uint8Array[] {
       ['ReduceMean', 'flat', 'nll', { keepdims: 0 }],
     ],
   );
+  const split = fromBinary(ModelProtoSchema, shapes);
+  split.graph!.node.find((node) => node.opType === 'Split')!.output.push('other half');
   const old = fromBinary(ModelProtoSchema, image);
   old.opsetImport[0]!.version = 11n;
   for (const t of old.graph!.initializer) {
@@ -185,7 +187,7 @@ function onnxModels(): Uint8Array[] {
   old.graph!.node[at]!.input[0] = 'chosen';
   old.graph!.node.splice(at, 0, ...added.graph!.node);
   old.functions = added.functions;
-  return [image, shapes, toBinary(ModelProtoSchema, old)];
+  return [image, toBinary(ModelProtoSchema, split), toBinary(ModelProtoSchema, old)];
 }
 
 export function onnxSamples(): Sample[] {
