@@ -183,13 +183,12 @@ describe('in running text', () => {
     if (args!.length > 1) parsed(args!);
   });
 
-  it.each(pages.flatMap((page) => [...textOf(page).matchAll(/npm run ([a-z:-]+)/g)].map((m) => [page, m[1]!] as const)))(
-    '%s: npm run %s',
-    (_, script) => {
-      const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object };
-      expect(Object.keys(scripts)).toContain(script);
-    },
-  );
+  it.each(
+    pages.flatMap((page) => [...textOf(page).matchAll(/npm run ([a-z:-]+)/g)].map((m) => [page, m[1]!] as const)),
+  )('%s: npm run %s', (_, script) => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object };
+    expect(Object.keys(scripts)).toContain(script);
+  });
 
   it.each(pages)('%s: every option it names in code or text is one', (page) => {
     const known = new Set(
