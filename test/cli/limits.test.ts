@@ -129,7 +129,9 @@ describe('sizes beyond all reason', () => {
     await expect(extractor({ group: 1e9 })).rejects.toThrow('a batch of 1000000000 examples: takes about');
     const options = { n: 4, seed: 0 };
     await expect(drawSamples(vae, { ...options, n: -1 })).rejects.toThrow('the number of samples is -1');
-    await expect(drawSamples(vae, { ...options, n: 1e13 })).rejects.toThrow('10000000000000 samples: takes more memory than there is');
+    await expect(drawSamples(vae, { ...options, n: 1e13 })).rejects.toThrow(
+      '10000000000000 samples: takes more memory than there is',
+    );
     await expect(drawSamples(vae, { ...options, seed: 0.5 })).rejects.toThrow('the seed is 0.5');
     const noise = (seed: number) => syntheticDataset('noise', { length: 40, shape: vae.info.data, seed });
     expect(() => noise(-1)).toThrow('seed is -1');
