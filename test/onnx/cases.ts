@@ -431,6 +431,23 @@ export const cases: Readonly<Record<string, readonly Configuration[]>> = {
     { operands: [f(2, 3, 8), f(2, 3, 1), f(2, 3, 1)], attrs: { num_heads: 2, rotary_embedding_dim: 2 }, opset: 23 },
   ],
   NonZero: [{ operands: [ints(0, 3, 0, 5)] }],
+  GridSample: [
+    { operands: [f(1, 2, 3, 4), f(1, 2, 2, 2)], opset: 16 },
+    { operands: [f(1, 2, 4, 3), f(1, 3, 1, 2)], attrs: { mode: 'bicubic', align_corners: 1 }, opset: 16 },
+    { operands: [f(1, 1, 3, 3), f(1, 2, 2, 2)], attrs: { padding_mode: 'border', align_corners: 1 }, opset: 16 },
+    { operands: [f(1, 1, 3, 3), f(1, 2, 2, 2)], attrs: { mode: 'linear', padding_mode: 'reflection' }, opset: 20 },
+    { operands: [f(1, 1, 2, 3, 2), f(1, 1, 2, 2, 3)], attrs: { mode: 'nearest' }, opset: 20 },
+  ],
+  AffineGrid: [
+    { operands: [f(1, 2, 3), ints(1, 2, 3, 2)], opset: 20 },
+    { operands: [f(1, 3, 4), ints(1, 1, 2, 2, 3)], attrs: { align_corners: 1 }, opset: 20 },
+  ],
+  DFT: [
+    { operands: [f(1, 5, 1)], opset: 17 },
+    { operands: [f(1, 2, 4, 2), int(6)], attrs: { axis: 2, inverse: 1 }, opset: 17 },
+    { operands: [f(1, 6, 1), int(5), int(1)], attrs: { onesided: 1 }, opset: 20 },
+  ],
+  Det: [{ operands: [f(3, 3)] }, { operands: [f(2, 1, 1)] }, { operands: [f(2, 4, 4)] }],
 };
 
 /** Operators without operands or with bodies, or without a kernel in ONNX Runtime; tested elsewhere. */
@@ -448,4 +465,9 @@ export const notRunAlone: ReadonlySet<string> = new Set([
   'SequenceInsert',
   'SequenceLength',
   'SplitToSequence',
+  'Bernoulli',
+  'RandomNormal',
+  'RandomNormalLike',
+  'RandomUniform',
+  'RandomUniformLike',
 ]);

@@ -60,7 +60,13 @@ function imported(l: Layer): { arena: Arena; outputs: Record<string, Value>; bin
   });
   const names = outputsOf(l);
   const file = { op: l.op, domain: '', name: 'layer', inputs: [], outputs: names, attrs: l.attrs ?? {} };
-  const importer = { arena, opset: l.opset ?? 14, known: (v: Value) => constantData(v), inline: () => [] };
+  const importer = {
+    arena,
+    opset: l.opset ?? 14,
+    known: (v: Value) => constantData(v),
+    inline: () => [],
+    draw: (name: string, shape: readonly number[], from: 'normal' | 'uniform') => arena.input(name, shape, from),
+  };
   const results = operators[l.op]!(new NodeContext(importer, file, inputs)) as readonly Value[];
   const bound = l.operands.flatMap((o, i) => (isShape(o) ? [[`a${i}`, dataOf(o, i)] as const] : []));
   return {

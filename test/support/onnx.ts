@@ -91,6 +91,7 @@ export function importNode(arena: Arena, c: NodeCase, leaf: (name: string, shape
       return v.lead === 'none' && !reachesParam(v) ? interpret({ arena, outputs: { v } }, {}).v!.data : undefined;
     },
     inline: () => [],
+    draw: (name: string, shape: readonly number[], from: 'normal' | 'uniform') => arena.input(name, shape, from),
   };
   const result = operators[c.op]!(new NodeContext(importer, node, values));
   return Array.isArray(result) ? (result[0] as Value) : (result as Value);

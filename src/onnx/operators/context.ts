@@ -2,7 +2,7 @@
 
 import { GraphError } from '../../errors.ts';
 import { type Arena, type DType, Value } from '../../graph/index.ts';
-import { type Shape, sameShape, shapeText } from '../../tensor/shape.ts';
+import { type Shape, sameShape, shapeText, sizeOf } from '../../tensor/shape.ts';
 import type { FileAttr, FileGraph, FileNode, FileTensor } from '../decode.ts';
 import { TensorProto_DataType } from '../proto.ts';
 
@@ -29,6 +29,8 @@ export interface Importer {
   known(v: Value): Float64Array | undefined;
   /** The results of a graph of its own (a branch or a loop's body) for values of its inputs. */
   inline(graph: FileGraph, inputs: readonly Value[]): readonly Value[];
+  /** An input that is drawn for every example, under `name` or one made of it. */
+  draw(name: string, shape: Shape, from: 'normal' | 'uniform'): Value;
 }
 
 const { INT8, INT16, UINT8, UINT16, UINT32, UINT64 } = TensorProto_DataType;
@@ -131,6 +133,12 @@ export class NodeContext {
 
   maybeKnown(i: number): number[] | undefined {
     return this.#inputs[i] ? [...this.known(i)] : undefined;
+  }
+
+  /** Random numbers of the node's own, other ones for every example. */
+  draw(shape: Shape, from: 'normal' | 'uniform'): Value {
+    this.sized(sizeOf(shape), 'random numbers');
+    return this.importer.draw(this.node.outputs[0] ?? this.node.name, shape, from);
   }
 
   int(name: string, otherwise?: number): number {

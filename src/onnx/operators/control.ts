@@ -1,17 +1,31 @@
 // ONNX's branches and loops, where the condition or the number of rounds does not depend on the inputs.
 
 import type { Value } from '../../graph/index.ts';
-import { concat, reshape, slice } from '../../ops/index.ts';
-import { normaliseAxis } from '../../tensor/shape.ts';
-import type { NodeContext, Operators } from './context.ts';
+import { concat, reshape, slice, where } from '../../ops/index.ts';
+import { normaliseAxis, sameShape, shapeText } from '../../tensor/shape.ts';
+import { type NodeContext, type Operators, Sequence } from './context.ts';
 import { axisOf } from './shape.ts';
 
 /** Rounds that are unrolled at most. */
 const MOST = 4096;
 
+/** The branch that is known to be taken, or both where that depends on the data: then every result is one of the two. */
 function branch(ctx: NodeContext): readonly Value[] {
-  const taken = ctx.known(0)[0] !== 0 ? 'then_branch' : 'else_branch';
-  return ctx.importer.inline(ctx.graph(taken), []);
+  const condition = ctx.in(0);
+  const known = ctx.importer.known(condition);
+  if (known) return ctx.importer.inline(ctx.graph(known[0] !== 0 ? 'then_branch' : 'else_branch'), []);
+  const [yes, no] = ['then_branch', 'else_branch'].map((name) => ctx.importer.inline(ctx.graph(name), [])) as [
+    readonly Value[],
+    readonly Value[],
+  ];
+  return yes.map((a, k) => {
+    const b = no[k] ?? ctx.refuse(`branches of ${yes.length} and ${no.length} results`);
+    if (a instanceof Sequence || b instanceof Sequence || !sameShape(a.shape, b.shape) || a.dtype !== b.dtype) {
+      const text = (v: Value) => (v instanceof Sequence ? 'a sequence' : `${v.dtype} ${shapeText(v.shape)}`);
+      ctx.refuse(`result ${k} is ${text(a)} or ${text(b)}, as the data have it; expected one shape`);
+    }
+    return where(reshape(condition, []), a, b);
+  });
 }
 
 const stacked = (values: readonly Value[], axis: number): Value =>

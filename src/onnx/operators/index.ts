@@ -5,8 +5,11 @@ import type { Operators } from './context.ts';
 import { controlOperators } from './control.ts';
 import { elementwiseOperators } from './elementwise.ts';
 import { linearOperators } from './linear.ts';
+import { matrixOperators } from './matrices.ts';
+import { randomOperators } from './random.ts';
 import { recurrentOperators } from './recurrent.ts';
 import { reduceOperators } from './reduce.ts';
+import { samplingOperators } from './sampling.ts';
 import { selectOperators } from './select.ts';
 import { sequenceOperators } from './sequence.ts';
 import { shapeOperators } from './shape.ts';
@@ -20,6 +23,9 @@ const table = {
   ...recurrentOperators,
   ...attentionOperators,
   ...sequenceOperators,
+  ...samplingOperators,
+  ...matrixOperators,
+  ...randomOperators,
   ...controlOperators,
 } satisfies Operators;
 
@@ -33,6 +39,7 @@ export const withoutGradient: ReadonlySet<string> = new Set<OperatorName>([
   'And',
   'ArgMax',
   'ArgMin',
+  'Bernoulli',
   'CastLike',
   'Ceil',
   'Constant',
@@ -51,6 +58,10 @@ export const withoutGradient: ReadonlySet<string> = new Set<OperatorName>([
   'Not',
   'OneHot',
   'Or',
+  'RandomNormal',
+  'RandomNormalLike',
+  'RandomUniform',
+  'RandomUniformLike',
   'Range',
   'Round',
   'SequenceEmpty',

@@ -20,11 +20,12 @@ import {
   root,
   sliceRaw,
   square,
+  toInt,
   transpose,
   where,
   zeroPad,
 } from '../../ops/index.ts';
-import { broadcastTwo, sameShape, shapeText } from '../../tensor/shape.ts';
+import { broadcastTwo, sameShape, shapeText, sizeOf } from '../../tensor/shape.ts';
 import type { NodeContext, Operators } from './context.ts';
 import { einsum } from './einsum.ts';
 import { resize } from './resize.ts';
@@ -228,11 +229,23 @@ function taps(ctx: NodeContext, x: Value, w: Window, outside: number): Value[] {
   });
 }
 
-function maxPool(ctx: NodeContext): Value {
+function maxPool(ctx: NodeContext): Value | Value[] {
   const x = ctx.in(0);
-  if (ctx.node.outputs.length > 1 && ctx.node.outputs[1] !== '') ctx.refuse('the indices of the maxima');
   const kernel = ctx.ints('kernel_shape') ?? ctx.refuse('no kernel_shape');
-  return taps(ctx, x, windowOf(ctx, x, kernel, true), -3e38).reduce(firstMaximum);
+  const window = windowOf(ctx, x, kernel, true);
+  const values = taps(ctx, x, window, -3e38);
+  const most = values.reduce(firstMaximum);
+  if ((ctx.node.outputs[1] ?? '') === '') return most;
+  if (ctx.int('storage_order', 0) !== 0) ctx.refuse('places counted in columns (storage_order 1)');
+  ctx.sized(sizeOf(x.shape), 'places to count', 2 ** 24); // whole numbers in float32
+  const flat = ctx.constant(
+    Array.from({ length: sizeOf(x.shape) }, (_, i) => i),
+    x.shape,
+  );
+  // From the last tap to the first: of equal maxima the first one's place stays.
+  const places = taps(ctx, flat, window, 0);
+  const at = places.reduceRight((found, place, k) => where(equal(values[k]!, most), place, found));
+  return [most, toInt(at)];
 }
 
 function averagePool(ctx: NodeContext): Value {

@@ -16,7 +16,6 @@ interface Axis {
 /** Resize, and Upsample as it was before opset 10. */
 export function resize(ctx: NodeContext): Value {
   const x = ctx.in(0);
-  if (ctx.int('antialias', 0) !== 0) ctx.refuse('antialias');
   const policy = ctx.text('keep_aspect_ratio_policy', 'stretch');
   if (policy !== 'stretch') ctx.refuse(`keep_aspect_ratio_policy '${policy}'`);
   const mode = ctx.text('mode', 'nearest');
@@ -96,10 +95,13 @@ function weights(ctx: NodeContext, mode: string, axis: Axis): Float64Array {
   const nearest = isOld(ctx) ? (scale < 1 ? 'ceil' : 'floor') : ctx.text('nearest_mode', 'round_prefer_floor');
   const cubic = ctx.float('cubic_coeff_a', -0.75);
   const exclude = ctx.int('exclude_outside', 0) === 1;
+  const smooth = ctx.int('antialias', 0) === 1 && mode !== 'nearest';
   const m = new Float64Array(size * d);
   for (let j = 0; j < size; j++) {
     const at = original(ctx, rule, j, axis);
-    for (const [i, w] of taps(ctx, mode, nearest, at, d, cubic, exclude)) m[j * d + i]! += w;
+    const from =
+      smooth && scale < 1 ? wide(mode, at, d, scale, cubic, exclude) : taps(ctx, mode, nearest, at, d, cubic, exclude);
+    for (const [i, w] of from) m[j * d + i]! += w;
   }
   return m;
 }
@@ -130,6 +132,29 @@ function original(ctx: NodeContext, rule: string, j: number, { d, size, scale }:
     default:
       return ctx.refuse(`coordinate_transformation_mode '${rule}'`);
   }
+}
+
+/** The kernel as wide as the places that an output place covers (antialiasing); outside the image its ends count, or nothing. */
+function wide(mode: string, at: number, d: number, scale: number, a: number, exclude: boolean): [number, number][] {
+  const kernel = mode === 'linear' ? triangle : (x: number) => keys(x, a);
+  const reach = (mode === 'linear' ? 1 : 2) / scale;
+  const first = Math.max(exclude ? 0 : Number.NEGATIVE_INFINITY, Math.ceil(at - reach));
+  const last = Math.min(exclude ? d - 1 : Number.POSITIVE_INFINITY, Math.floor(at + reach));
+  const found = Array.from({ length: last - first + 1 }, (_, k): [number, number] => [
+    first + k,
+    kernel((first + k - at) * scale),
+  ]);
+  const sum = found.reduce((total, [, w]) => total + w, 0);
+  return found.map(([i, w]) => [Math.min(d - 1, Math.max(0, i)), w / sum]);
+}
+
+const triangle = (x: number) => Math.max(0, 1 - Math.abs(x));
+
+/** Keys's cubic convolution kernel (1981). */
+function keys(x: number, a: number): number {
+  const t = Math.abs(x);
+  if (t < 1) return ((a + 2) * t - (a + 3)) * t * t + 1;
+  return t < 2 ? ((t - 5) * t + 8) * t * a - 4 * a : 0;
 }
 
 /** Which input places make the value at a coordinate, with what weights. */

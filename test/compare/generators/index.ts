@@ -7,6 +7,7 @@ import type { Generator } from './generator.ts';
 import { linear } from './linear.ts';
 import { recurrentAndAttention } from './recurrent.ts';
 import { reduce } from './reduce.ts';
+import { sampling } from './sampling.ts';
 import { select } from './select.ts';
 import { sequences } from './sequence.ts';
 import { shape } from './shape.ts';
@@ -20,6 +21,7 @@ export const generators: Readonly<Record<OperatorName, Generator>> = {
   ...recurrentAndAttention,
   ...control,
   ...sequences,
+  ...sampling,
 };
 
 /** How many times as many configurations as others an operator gets: those with many attributes. */

@@ -144,7 +144,7 @@ const maxPool: Generator = (draw) => {
     more: (d, opset) => (opset >= 8 ? d.attrs({ storage_order: d.int(0, 1) }, 0.15) : {}),
   });
   const c = make(draw);
-  return c.opset >= 8 && draw.bool(0.1) ? { ...c, outputs: [true, true] } : c;
+  return c.opset >= 8 && draw.bool(0.3) ? { ...c, outputs: [true, true] } : c;
 };
 
 const global =

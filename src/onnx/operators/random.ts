@@ -1,0 +1,39 @@
+// Operators that draw: each becomes an input that is drawn for every example from the seed, so that scores can be repeated. ONNX's own
+// attribute `seed` is not followed: it would give all examples of a batch other numbers in other batches.
+
+import type { Value } from '../../graph/index.ts';
+import { add, less, mul, toFloat, toInt } from '../../ops/index.ts';
+import type { Shape } from '../../tensor/shape.ts';
+import { TensorProto_DataType } from '../proto.ts';
+import type { NodeContext, Operators } from './context.ts';
+
+const { BOOL, FLOAT, DOUBLE, FLOAT16, BFLOAT16 } = TensorProto_DataType;
+
+function normal(ctx: NodeContext, shape: Shape): Value {
+  return add(mul(ctx.draw(shape, 'normal'), ctx.float('scale', 1)), ctx.float('mean', 0));
+}
+
+function uniform(ctx: NodeContext, shape: Shape): Value {
+  const [low, high] = [ctx.float('low', 0), ctx.float('high', 1)];
+  return add(mul(ctx.draw(shape, 'uniform'), high - low), low);
+}
+
+const given = (ctx: NodeContext): Shape => ctx.ints('shape') ?? ctx.refuse('no shape');
+
+/** 1 with the probability of the operand. */
+function bernoulli(ctx: NodeContext): Value {
+  const p = ctx.in(0);
+  const drawn = less(ctx.draw(p.shape, 'uniform'), p);
+  const to = ctx.int('dtype', FLOAT);
+  if (to === BOOL) return drawn;
+  const floats: readonly number[] = [FLOAT, DOUBLE, FLOAT16, BFLOAT16];
+  return floats.includes(to) ? toFloat(drawn) : toInt(toFloat(drawn));
+}
+
+export const randomOperators = {
+  RandomNormal: (ctx) => normal(ctx, given(ctx)),
+  RandomNormalLike: (ctx) => normal(ctx, ctx.in(0).shape),
+  RandomUniform: (ctx) => uniform(ctx, given(ctx)),
+  RandomUniformLike: (ctx) => uniform(ctx, ctx.in(0).shape),
+  Bernoulli: bernoulli,
+} satisfies Operators;
