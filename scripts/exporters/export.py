@@ -18,7 +18,7 @@ import torch
 import ways
 import zoo
 
-KINDS = ("dense", "conv", "generative", "sequence", "likelihood")
+KINDS = ("dense", "conv", "generative", "likelihood", "sequence")
 
 
 def main():

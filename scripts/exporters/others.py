@@ -149,15 +149,15 @@ def keras_model(name, folder, build, inputs, loss):
     import keras
     import tensorflow as tf
 
-    keras.config.set_floatx("float32")
     model = build()
     model.set_weights([w + 0.05 * normal(*w.shape) if np.issubdtype(w.dtype, np.floating) else w for w in model.get_weights()])
     model([v for v in inputs.values()] if len(inputs) > 1 else next(iter(inputs.values())))  # export wants a model that was called
     model.export(str(folder / f"{name}.usual.onnx"), format="onnx", verbose=False)
-    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     exact = build()
     exact.set_weights(model.get_weights())
-    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    assert all(v.dtype == "float64" for v in exact.trainable_variables)
 
     def one(values):
         with tf.GradientTape() as tape:

@@ -5,6 +5,7 @@ import { elementwiseOps } from './elementwise.ts';
 import { groupOps } from './group.ts';
 import { kinkOps } from './kinks.ts';
 import { linearOps } from './linear.ts';
+import { logSigmoidOps } from './log-sigmoid.ts';
 import { normaliseOps } from './normalise.ts';
 import { reduceOps } from './reduce.ts';
 import { resampleOps } from './resample.ts';
@@ -16,6 +17,7 @@ import { trigonometryOps } from './trigonometry.ts';
 export const ops = {
   ...elementwiseOps,
   ...kinkOps,
+  ...logSigmoidOps,
   ...trigonometryOps,
   ...reduceOps,
   ...shapeOps,
@@ -69,6 +71,8 @@ export {
 export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
 export { clamp, firstMaximum, negativePart, root, squareRoot } from './kinks.ts';
 export { matmul, outerSum } from './linear.ts';
+export { cutLogSigmoid, logSigmoid, softplusInTails } from './log-sigmoid.ts';
+export { logarithm } from './logarithm.ts';
 export { inverseStd, normalise } from './normalise.ts';
 export { expand, logSumExp, reduceFirstMax, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
 export { blockSum, repeatEach } from './resample.ts';

@@ -166,6 +166,8 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   Atanh: unary((x) => o.atanh(o.mul(0.9, o.tanh(x)))),
   Clamp: unary((x) => o.clamp(o.mul(x, 2), -0.5, 1.2)),
   FirstMax: binary(o.firstMaximum),
+  LogSigmoid: unary(o.logSigmoid),
+  CutLogSigmoid: unary((x) => o.cutLogSigmoid(o.logSigmoid(x), -100)!),
   NegativePart: unary(o.negativePart),
   Root: unary(o.root, true),
   Tanh: unary(o.tanh),

@@ -15,6 +15,7 @@ import {
   constantData,
   cos,
   cosh,
+  cutLogSigmoid,
   div,
   equal,
   erf,
@@ -24,7 +25,7 @@ import {
   greater,
   intDiv,
   less,
-  log,
+  logarithm,
   maximum,
   minimum,
   mul,
@@ -41,12 +42,14 @@ import {
   sin,
   sinh,
   softplus,
+  softplusInTails,
   squareRoot,
   sub,
   tan,
   tanh,
   toFloat,
   toInt,
+  uniformValue,
   where,
 } from '../../ops/index.ts';
 import { mapBroadcast } from '../../tensor/ndarray.ts';
@@ -68,6 +71,15 @@ const folded =
   (f: (a: Value, b: Value) => Value): Operator =>
   (ctx) =>
     ctx.inputs.reduce(f);
+
+/** The larger of both; -100 beside a log σ is what PyTorch's binary_cross_entropy cuts off. */
+function larger(a: Value, b: Value): Value {
+  const cut = (x: Value, least: Value) => {
+    const joint = broadcastTwo(x.shape, least.shape);
+    return joint && sameShape(joint, x.shape) ? cutLogSigmoid(x, uniformValue(least)) : undefined;
+  };
+  return cut(a, b) ?? cut(b, a) ?? maximum(a, b);
+}
 
 function divide(ctx: NodeContext): Value {
   const [a, b] = [ctx.in(0), ctx.in(1)];
@@ -125,6 +137,8 @@ function clip(ctx: NodeContext): Value {
   // Without a bound it is the largest number of the type, which infinity exceeds.
   const most = ctx.element(0) === FLOAT16 ? 65504 : ctx.element(0) === DOUBLE ? Infinity : LARGEST;
   const [a, b] = [number(low, -most), number(high, most)];
+  const cut = b === most || b === Infinity ? cutLogSigmoid(x, a) : undefined;
+  if (cut) return cut;
   if (x.dtype === 'float' && a !== undefined && b !== undefined) return clamp(x, a, b);
   const scalar = (v: Value) => reshape(v, []);
   if (x.dtype !== 'float') {
@@ -252,14 +266,14 @@ export const elementwiseOperators = {
   Div: divide,
   Mod: modulo,
   Pow: raised,
-  Max: folded(maximum),
+  Max: folded(larger),
   Min: folded(minimum),
   Sum: folded(add),
   Mean: (ctx) => div(ctx.inputs.reduce(add), ctx.count),
   Neg: arithmetic(unary(neg)),
   Abs: arithmetic(unary(abs)),
   Exp: unary(exp),
-  Log: unary(log),
+  Log: unary(logarithm),
   Sqrt: unary(squareRoot),
   Reciprocal: unary((x) => div(1, x)),
   Sin: unary(sin),
@@ -282,7 +296,7 @@ export const elementwiseOperators = {
   Relu: unary((x) => (x.dtype === 'int' ? maximum(x, 0) : relu(x))),
   Sigmoid: unary(sigmoid),
   Tanh: unary(tanh),
-  Softplus: unary(softplus),
+  Softplus: unary(softplusInTails),
   Softsign: unary((x) => div(x, add(1, abs(x)))),
   LeakyRelu: (ctx) => add(relu(ctx.in(0)), mul(ctx.float('alpha', 0.01), negativePart(ctx.in(0)))),
   PRelu: (ctx) => {

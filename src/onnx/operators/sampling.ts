@@ -126,7 +126,9 @@ function affineGrid(ctx: NodeContext): Value {
   }
   const points = space.reduce((all, d) => ctx.sized(all * ctx.sized(d, 'a size', 2 ** 16), 'points', 2 ** 22), 1);
   const corners = ctx.int('align_corners', 0) === 1;
-  const at = (i: number, d: number) => (corners ? (2 * i) / Math.max(1, d - 1) - 1 : (2 * i + 1) / d - 1);
+  // PyTorch puts the only place at 0, ONNX Runtime at 1, ONNX says nothing.
+  if (corners && space.includes(1)) ctx.refuse(`an axis of one place with align_corners, of which readings differ`);
+  const at = (i: number, d: number) => (corners ? (2 * i) / (d - 1) - 1 : (2 * i + 1) / d - 1);
   const rows = Array.from({ length: points }, (_, p) => {
     let rest = p;
     const row: number[] = [];
