@@ -125,6 +125,6 @@ describe('a file that', () => {
     }
     expect(error).toBeInstanceOf(ModelError);
     expect(String(error)).toMatch(message);
-    expect((performance.now() - began) / 1000).toBeLessThan(45); // a second or two where the machine is free; without limits for ever
+    expect((performance.now() - began) / 1000).toBeLessThan(120); // a second or two where the machine is free; without limits for hours
   });
 });

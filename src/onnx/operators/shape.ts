@@ -298,6 +298,7 @@ function range(ctx: NodeContext): Value {
   if (delta === 0) ctx.refuse('steps of 0');
   const count = Math.max(0, Math.ceil((limit - start) / delta));
   if (!(count < 2 ** 24)) ctx.refuse(`a range of ${count} numbers`);
+  ctx.arena.spend(2 * count);
   return ctx.constant(
     Array.from({ length: count }, (_, k) => start + k * delta),
     [count],
@@ -328,6 +329,7 @@ function nonZero(ctx: NodeContext): Value {
   const data = ctx.known(0);
   const { shape } = ctx.in(0);
   ctx.sized(data.length, 'a number of elements', 2 ** 22);
+  ctx.arena.spend(4 * data.length);
   const places: number[] = [];
   for (let i = 0; i < data.length; i++) if (data[i] !== 0) places.push(i); // a list of all keys would take ten times as long
   ctx.declare(0, TensorProto_DataType.INT64);
