@@ -31,7 +31,8 @@ write();
 function write(): void {
   const rows = Math.floor((megabytes * 1e6) / tensors / 4096);
   const file = openSync(data, 'w');
-  for (let k = 0; k < tensors; k++) writeSync(file, new Float32Array(rows * 1024).fill(1 / (k + 1024)));
+  const numbers = Float32Array.from({ length: rows * 1024 }, (_, i) => ((i * 7919) % 1009) / 1009 - 0.5);
+  for (let k = 0; k < tensors; k++) writeSync(file, numbers.fill(k, 0, 1));
   closeSync(file);
   const names = Array.from({ length: tensors }, (_, k) => `layer${k}.weight`);
   const bytes = modelBytes({

@@ -26,6 +26,8 @@ export interface FileTensor {
   /** The type in the file, a number of ONNX's own. */
   readonly element?: number;
   readonly data: Float32Array | Float64Array;
+  /** The first numbers, 64 at most, and the last one, of a tensor that lies in another file: to see them is not to read all of it. */
+  readonly ends?: { readonly head: Float32Array | Float64Array; readonly last: number };
 }
 
 /** Within a function: the attribute of this name of the node that calls it. */
@@ -101,6 +103,8 @@ export interface ExternalData {
   size(location: string): number;
   /** Some of them, which are there. */
   read(location: string, offset: number, length: number): Uint8Array;
+  /** A few of them, which may be read again. */
+  peek(location: string, offset: number, length: number): Uint8Array;
 }
 
 /** Throws a ModelError that names the file and the place in it. */
@@ -292,9 +296,17 @@ function tensorOf(t: TensorProto, where: string, ctx: Context): FileTensor {
     }
   };
   if (t.dataLocation === TensorProto_DataLocation.EXTERNAL) {
-    const { length, read } = externalBytes(t, place, ctx);
+    const { length, read, peek } = externalBytes(t, place, ctx);
     enough(length);
-    return new LaterTensor(shape, dtype, t.dataType, () => fromRaw(read(), t.dataType, size));
+    const numbers = (from: number, count: number) => {
+      const width = bytesPerElement[t.dataType]!;
+      return fromRaw(peek(from * width, count * width), t.dataType, count);
+    };
+    const ends = () => ({
+      head: numbers(0, Math.min(HEAD, size)),
+      last: size > 0 ? numbers(size - 1, 1)[0]! : Number.NaN,
+    });
+    return new LaterTensor(shape, dtype, t.dataType, () => fromRaw(read(), t.dataType, size), ends);
   }
   if (t.rawData.length > 0) {
     enough(t.rawData.length);
@@ -318,20 +330,37 @@ class LaterTensor implements FileTensor {
   readonly dtype: DType;
   readonly element: number;
   readonly #read: () => FileTensor['data'];
+  readonly #readEnds: () => NonNullable<FileTensor['ends']>;
   #data: FileTensor['data'] | undefined;
+  #ends: NonNullable<FileTensor['ends']> | undefined;
 
-  constructor(shape: Shape, dtype: DType, element: number, read: () => FileTensor['data']) {
+  constructor(
+    shape: Shape,
+    dtype: DType,
+    element: number,
+    read: () => FileTensor['data'],
+    ends: () => NonNullable<FileTensor['ends']>,
+  ) {
     this.shape = shape;
     this.dtype = dtype;
     this.element = element;
     this.#read = read;
+    this.#readEnds = ends;
   }
 
   get data(): FileTensor['data'] {
     this.#data ??= this.#read();
     return this.#data;
   }
+
+  get ends(): NonNullable<FileTensor['ends']> {
+    this.#ends ??= this.#readEnds();
+    return this.#ends;
+  }
 }
+
+/** Numbers at the beginning of a tensor that lies in another file. */
+const HEAD = 64;
 
 function typedData(t: TensorProto): ArrayLike<number | bigint> {
   switch (t.dataType) {
@@ -399,7 +428,11 @@ function fromBrain(bits: number): number {
   return new Float32Array(Uint32Array.of(bits << 16).buffer)[0]!;
 }
 
-function externalBytes(t: TensorProto, place: string, ctx: Context): { length: number; read: () => Uint8Array } {
+function externalBytes(
+  t: TensorProto,
+  place: string,
+  ctx: Context,
+): { length: number; read: () => Uint8Array; peek: (from: number, count: number) => Uint8Array } {
   const entries = Object.fromEntries(t.externalData.map((e) => [e.key, e.value]));
   const { external } = ctx;
   const { location } = entries;
@@ -424,5 +457,9 @@ function externalBytes(t: TensorProto, place: string, ctx: Context): { length: n
       `${ctx.name}: ${place} is at bytes ${offset} to ${offset + length} of '${location}', which has ${size}`,
     );
   }
-  return { length, read: () => external.read(location, offset, length) };
+  return {
+    length,
+    read: () => external.read(location, offset, length),
+    peek: (from: number, count: number) => external.peek(location, offset + from, count),
+  };
 }

@@ -5,6 +5,7 @@
 import { sizeOf } from '../tensor/shape.ts';
 import type { FileModel, FileNode, FileTensor } from './decode.ts';
 import { layoutOf } from './layout.ts';
+import { areWhole, fewValues, headOf, isProgression, isSinusoidal, isUniform, lastOf } from './numbers.ts';
 import { type Place, placesOf } from './places.ts';
 import { type Folded, graphsWithin, type ParameterTable, type Role } from './roles.ts';
 
@@ -43,9 +44,7 @@ function roleOf({ name, tensor, places }: Candidate, file: FileModel): Role {
   const constant = (reason: string): Role => ({ kind: 'constant', reason, doubtful: true, matters: true });
   const within = (...some: Place[]) => some.some((place) => places.has(place));
   const made = madeByExporter(name);
-  const { data } = tensor;
-  const uniform = data.every((x) => x === data[0]);
-  const values = fewValues(data);
+  const values = fewValues(tensor);
 
   if (places.size === 0 || !within('weight', 'table', 'bias', 'scale', 'add', 'multiply')) {
     if (within('statistics')) return { kind: 'constant', reason: 'running statistics' };
@@ -61,14 +60,14 @@ function roleOf({ name, tensor, places }: Candidate, file: FileModel): Role {
   if (within('weight', 'table'))
     return parameter(made ? 'named by the exporter: it may be computed from parameters' : undefined);
   if (within('bias', 'scale')) {
-    if (made && uniform) return constant(`all ${data[0]}, named by the exporter`);
+    if (made && isUniform(tensor)) return constant(`all ${values[0]}, named by the exporter`);
     return parameter(made ? 'named by the exporter: it may be computed from parameters' : undefined);
   }
-  if (data.length === 1) {
+  if (sizeOf(tensor.shape) === 1) {
     return file.producer === 'pytorch' && !made ? parameter('a single number') : constant('a single number');
   }
   if (made) return constant('named by the exporter, and not in the place of a weight');
-  if (isProgression(data)) return constant('numbers at equal steps, as positions are');
+  if (isProgression(tensor)) return constant('numbers at equal steps, as positions are');
   if (isSinusoidal(tensor)) return constant('a table of sines and cosines');
   return parameter();
 }
@@ -93,35 +92,11 @@ function madeByExporter(name: string): boolean {
   return MADE.some((pattern) => pattern.test(name));
 }
 
-/** Up to three different numbers; of more, four. */
-function fewValues(data: ArrayLike<number>): number[] {
-  const values = new Set<number>();
-  for (let i = 0; i < data.length && values.size <= 3; i++) values.add(data[i]!);
-  return [...values];
-}
-
 /** Zeros and a number that is as good as −∞. */
 const isLow = (values: readonly number[]): boolean => values.length <= 2 && values.some((x) => x <= -1e4);
 
 const isSigns = (values: readonly number[]): boolean =>
   values.length > 1 && values.every((x) => x === 0 || x === 1 || x === -1);
-
-function isProgression(data: ArrayLike<number>): boolean {
-  if (data.length < 3) return false;
-  const step = data[1]! - data[0]!;
-  const slack = 1e-6 * Math.max(Math.abs(data[0]!), Math.abs(data[data.length - 1]!));
-  if (Math.abs(step) <= slack) return false;
-  for (let i = 2; i < data.length; i++) if (Math.abs(data[i]! - data[i - 1]! - step) > slack) return false;
-  return true;
-}
-
-/** Positions as sines and cosines: at position 0 these are zeros and ones. */
-function isSinusoidal({ shape, data }: FileTensor): boolean {
-  const width = shape.at(-1) ?? 1;
-  if (width < 2 || data.length < 2 * width || !data.every((x) => Math.abs(x) <= 1)) return false;
-  const first = data.slice(0, width);
-  return first.every((x) => x === 0 || x === 1) && first.includes(0) && first.includes(1);
-}
 
 /**
  * PyTorch's TorchScript exporter merges parameters that happen to be equal, by an Identity that has the other's name. A copy that the model
@@ -151,11 +126,9 @@ function tieEqual(
   const own = candidates.filter(({ name }) => !madeByExporter(name));
   for (const candidate of [...own, ...candidates.filter(({ name }) => madeByExporter(name))]) {
     const { name, tensor } = candidate;
-    const { data } = tensor;
     const made = madeByExporter(name);
-    if (roles.get(tensor)?.kind !== 'parameter' || data.length < TIED_SIZE || data.every((x) => x === data[0]))
-      continue;
-    if (!made && (file.producer === 'pytorch' || data.every(Number.isInteger))) {
+    if (roles.get(tensor)?.kind !== 'parameter' || sizeOf(tensor.shape) < TIED_SIZE || isUniform(tensor)) continue;
+    if (!made && (file.producer === 'pytorch' || areWhole(tensor))) {
       remember(known, candidate);
       continue;
     }
@@ -174,7 +147,7 @@ function tieEqual(
  * would be wrong. They become constants.
  */
 function partlyFolded(candidates: readonly Candidate[], roles: Map<FileTensor, Role>): Folded[] {
-  const made = candidates.filter(({ name, tensor }) => madeByExporter(name) && tensor.data.length >= 4);
+  const made = candidates.filter(({ name, tensor }) => madeByExporter(name) && sizeOf(tensor.shape) >= 4);
   return candidates.flatMap(({ name, tensor }): Folded[] => {
     const role = roles.get(tensor);
     if (madeByExporter(name) || role?.kind !== 'parameter' || isUniform(tensor)) return [];
@@ -186,11 +159,9 @@ function partlyFolded(candidates: readonly Candidate[], roles: Map<FileTensor, R
   });
 }
 
-const isUniform = ({ data }: FileTensor): boolean => data.every((x) => x === data[0]);
-
 /** Whether `t` is `of` times a number other than 1, or `of` with some elements put to zero; as it is or, for matrices, transposed. */
 function isPartOf(t: FileTensor, of: FileTensor): boolean {
-  if (t.data.length !== of.data.length || isUniform(t)) return false;
+  if (sizeOf(t.shape) !== sizeOf(of.shape) || isUniform(t)) return false;
   const [rows = 1, columns = 1] = of.shape.filter((d) => d !== 1);
   const places = [(i: number) => i, (i: number) => (i % rows) * columns + Math.floor(i / rows)];
   return places.slice(0, of.shape.filter((d) => d !== 1).length === 2 ? 2 : 1).some((place) => {
@@ -210,7 +181,7 @@ function isPartOf(t: FileTensor, of: FileTensor): boolean {
 }
 
 /** What a tensor has in common with its transpositions. */
-const fingerprint = ({ shape, data }: FileTensor): string => `${sizeOf(shape)} ${data[0]} ${data.at(-1)}`;
+const fingerprint = (t: FileTensor): string => `${sizeOf(t.shape)} ${headOf(t)[0]} ${lastOf(t)}`;
 
 function remember(known: Map<string, Candidate[]>, candidate: Candidate): void {
   const key = fingerprint(candidate.tensor);

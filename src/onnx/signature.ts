@@ -7,6 +7,7 @@
 import { sizeOf } from '../tensor/shape.ts';
 import type { FileModel, FileNode, FileTensor, Notes } from './decode.ts';
 import { type Layout, layoutOf, withoutLayout } from './layout.ts';
+import { isUniform } from './numbers.ts';
 import { placesOf } from './places.ts';
 import { type Detached, type Folded, type ParameterTable, type Role, type Use, usesOf } from './roles.ts';
 
@@ -436,6 +437,6 @@ function mayBeMerged(node: FileNode, copy: Copy, missing: ReadonlySet<string>): 
 function areTwins({ tensor, param }: Copy, name: string): boolean {
   if (sizeOf(tensor.shape) > MERGED_SIZE || leafOf(param) !== leafOf(name)) return false;
   const [module, other] = [parentOf(param), parentOf(name)];
-  const uniform = tensor.data.every((x) => x === tensor.data[0]);
+  const uniform = isUniform(tensor);
   return uniform ? parentOf(module) === parentOf(other) : leafOf(module) === leafOf(other);
 }

@@ -53,16 +53,13 @@ export class ExternalFiles implements ExternalData {
     if (file.taken > file.stats.size) {
       throw new ModelError(`${file.where} has ${file.stats.size} bytes, its tensors overlap and take more`);
     }
-    const bytes = new Uint8Array(length);
-    reading(file, (fd) => {
-      for (let at = 0; at < length; ) {
-        const n = readSync(fd, bytes, at, Math.min(2 ** 30, length - at), offset + at);
-        if (n === 0) throw changed(file);
-        at += n;
-      }
-    });
+    const bytes = bytesAt(file, offset, length);
     file.ranges.set(`${offset} ${length}`, bytes);
     return bytes;
+  }
+
+  peek(location: string, offset: number, length: number): Uint8Array {
+    return bytesAt(this.#file(location), offset, length);
   }
 
   /** Name and SHA-256 of every file, in the order in which they were first asked for. */
@@ -97,6 +94,18 @@ export class ExternalFiles implements ExternalData {
     }
     return file;
   }
+}
+
+function bytesAt(file: ExternalFile, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  reading(file, (fd) => {
+    for (let at = 0; at < length; ) {
+      const n = readSync(fd, bytes, at, Math.min(2 ** 30, length - at), offset + at);
+      if (n === 0) throw changed(file);
+      at += n;
+    }
+  });
+  return bytes;
 }
 
 /** Where a file beside the model lies. Throws ModelError where it may not be read. */
