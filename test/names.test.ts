@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { memoryDataset, openData, rename } from '../src/data/index.ts';
+import { memoryDataset, openData } from '../src/data/index.ts';
 import { readNpz, writeNpz } from '../src/data/npy.ts';
 import { fitDetectors, formatDetector, parseDetector, scoreTable } from '../src/detectors/file.ts';
 import { DataError, ModelError } from '../src/errors.ts';
@@ -148,10 +148,13 @@ describe('an ONNX model', () => {
       expect(Object.keys(loaded.inputs)).toEqual(['constructor']);
       const extractor = await openExtractor(loaded, { seed: 0, threads: 1 });
       const x = { data: randomData('x', 6), shape: [3] };
-      const data = memoryDataset('d', 2, 'f', { x });
-      await expect(extractor.table(data)).rejects.toThrow(ModelError);
-      await expect(extractor.table(data)).rejects.toThrow("has no array 'constructor', which the model takes");
-      const found = await extractor.table(rename(data, 'x', 'constructor'));
+      // A lone array goes to the lone input, whatever its name; of two the names decide.
+      const other = { data: randomData('y', 6), shape: [3] };
+      await expect(extractor.table(memoryDataset('d', 2, 'f', { x, other }))).rejects.toThrow(ModelError);
+      await expect(extractor.table(memoryDataset('d', 2, 'f', { x, other }))).rejects.toThrow(
+        "has no array 'constructor', which the model takes",
+      );
+      const found = await extractor.table(memoryDataset('d', 2, 'f', { other, constructor: x }));
       await extractor.dispose();
       expect([...found.names].sort()).toEqual(names.filter((w) => w !== 'constructor').sort());
     });

@@ -53,7 +53,7 @@ export function makeInputs(model: {
     const shared =
       v.shape === undefined || v.shape.length === 0 || (typeof v.shape[0] === 'number' && all === undefined);
     const size = shared ? sizeOf(dims) : sizeOf(dims.slice(1));
-    const fill = filler(v, options, ranges[v.name]);
+    const fill = filler(v, options, Object.hasOwn(ranges, v.name) ? ranges[v.name] : undefined);
     return {
       name: v.name,
       batch(examples, variant) {
@@ -72,7 +72,8 @@ type Filler = (example: number, variant: number, out: Float64Array) => void;
 
 function filler(v: FileInput, options: OnnxOptions, range: readonly [number, number] | undefined): Filler {
   const stream = new RandomStream(0, v.name);
-  const fixed = options.constants?.[v.name];
+  const constants = options.constants ?? {};
+  const fixed = Object.hasOwn(constants, v.name) ? constants[v.name] : undefined;
   if (fixed !== undefined) return (_example, _variant, out) => out.fill(fixed);
   if (options.normal?.includes(v.name)) return (example, _variant, out) => stream.normal(example, out);
   if (options.uniform?.includes(v.name)) return (example, _variant, out) => stream.uniform(example, out);
