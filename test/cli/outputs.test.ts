@@ -273,23 +273,27 @@ describe('two processes with one output', () => {
     ['sample', 's.png', (out) => ['sample', model, '--out', out]],
   ];
 
-  it.each(commands)('%s: one is refused, the other ends in the right bytes', async (_, name, args) => {
-    await inTemporaryFolder(async (dir) => {
-      const [alone, both] = [join(dir, 'alone', name), join(dir, 'both', name)];
-      for (const out of [alone, both]) mkdirSync(join(out, '..'));
-      expect((await runCli(...args(alone))).code).toBe(0);
-      const ended = await Promise.all([startCli(args(both)).done, startCli(args(both)).done]);
-      const losers = ended.filter(({ code }) => code !== 0);
-      // Where one had ended before the other began, train says that it is finished, and the others do it again.
-      expect(losers.length, JSON.stringify(ended)).toBeLessThanOrEqual(1);
-      for (const { stderr } of losers) {
-        expect(stderr).toMatch(
-          /: process \d+ on \S+ \(fisher-ood .*\) has been writing to it since \d{4}-\S+; wait for it|finished/,
-        );
-      }
-      const written = (out: string) => contents(join(out, '..'));
-      expect(written(both)).toEqual(written(alone));
-      expect(Object.keys(written(both)).every((file) => file.startsWith(basename(name)))).toBe(true);
-    });
-  });
+  it.each(commands)(
+    '%s: one is refused, the other ends in the right bytes',
+    async (_, name, args) => {
+      await inTemporaryFolder(async (dir) => {
+        const [alone, both] = [join(dir, 'alone', name), join(dir, 'both', name)];
+        for (const out of [alone, both]) mkdirSync(join(out, '..'));
+        expect((await runCli(...args(alone))).code).toBe(0);
+        const ended = await Promise.all([startCli(args(both)).done, startCli(args(both)).done]);
+        const losers = ended.filter(({ code }) => code !== 0);
+        // Where one had ended before the other began, train says that it is finished, and the others do it again.
+        expect(losers.length, JSON.stringify(ended)).toBeLessThanOrEqual(1);
+        for (const { stderr } of losers) {
+          expect(stderr).toMatch(
+            /: process \d+ on \S+ \(fisher-ood .*\) has been writing to it since \d{4}-\S+; wait for it|finished/,
+          );
+        }
+        const written = (out: string) => contents(join(out, '..'));
+        expect(written(both)).toEqual(written(alone));
+        expect(Object.keys(written(both)).every((file) => file.startsWith(basename(name)))).toBe(true);
+      });
+    },
+    180_000,
+  );
 });

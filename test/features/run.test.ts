@@ -48,7 +48,7 @@ describe('features', () => {
       expect(existsSync(partial)).toBe(false);
       expect(readFileSync(killed).equals(readFileSync(whole))).toBe(true);
     });
-  });
+  }, 180_000);
 
   it('gives shards that join to the whole, in every format', async () => {
     await inTemporaryFolder(async (dir) => {
@@ -78,7 +78,7 @@ describe('features', () => {
       expectSqNorms(joined.sqNorms, table.sqNorms, table.names);
       expect(joined.nll.length).toBe(200);
     });
-  });
+  }, 180_000);
 
   it('refuses a .partial file of another run and one that is damaged, and keeps both', async () => {
     await inTemporaryFolder(async (dir) => {
@@ -94,7 +94,7 @@ describe('features', () => {
       expect(damaged.stderr).toMatch(/x\.npz\.partial: does not start with a line of JSON/);
       expect(readFileSync(`${out}.partial`, 'utf8')).toBe('nonsense\n');
     });
-  });
+  }, 180_000);
 
   it('refuses to go on with other examples of the same file, whatever they differ in', async () => {
     await inTemporaryFolder(async (dir) => {

@@ -138,7 +138,7 @@ describe('a run that is killed', () => {
       expect(logOf(killed)).toBe(logOf(whole));
       expect(existsSync(checkpoint)).toBe(false);
     });
-  });
+  }, 240_000);
 });
 
 describe('train', () => {
