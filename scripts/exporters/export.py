@@ -8,6 +8,7 @@ What is there already is kept, so a run that was stopped goes on; --fresh export
 
 import argparse
 import importlib
+import json
 import logging
 import pathlib
 import re
@@ -43,6 +44,8 @@ def main():
         answers = args.folder / f"{name}.check.npz"
         if not answers.exists():
             ways.write_answers(answers, module, inputs)
+        if name in zoo.OPTIONS:
+            (args.folder / f"{name}.options").write_text(json.dumps({"options": zoo.OPTIONS[name]}))
         ways.export_all(name, module, inputs, args.folder)
         failed = [path.suffixes[0][1:] for path in args.folder.glob(f"{name}.*.failed")]
         print(f"{name}  {time.monotonic() - start:.1f} s{'  not exported: ' + ', '.join(failed) if failed else ''}", flush=True)

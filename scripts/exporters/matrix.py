@@ -1,6 +1,8 @@
 """Runs fisher-ood check over what export.py wrote, and prints a matrix of model and way; --write puts it into docs/exporters.md.
 
-    npm run build && python scripts/exporters/matrix.py FOLDER [--only REGEX] [--write]
+    npm run build && python scripts/exporters/matrix.py FOLDER [--packages] [--only REGEX] [--write]
+
+With --packages: over what packages.py and others.py wrote, into the page's other matrix.
 
 Needs Python alone. A cell is one of
     exact            every parameter under its name, every norm and loss as PyTorch's in float64, to float32's rounding
@@ -9,6 +11,7 @@ Needs Python alone. A cell is one of
     …, k unsure      tensors that are no parameters, taken as some, of which fisher-ood says that it is not sure
     …, k renamed     every norm is right, k of them under names that the exporter made
     refused          fisher-ood takes none of it, and says why
+    another loss     the loss itself is not PyTorch's, so no norm can be: the exporter has written another model
     WRONG            a number that is not PyTorch's, or a layer that is no parameter
     –                PyTorch does not export it so
 """
@@ -24,13 +27,13 @@ import subprocess
 WAYS = ("fixed", "dynamic", "unoptimised", "torchscript")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "exporters.md"
-MARKS = ("<!-- matrix: written by scripts/exporters/matrix.py -->", "<!-- end of the matrix -->")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--only", default="", help="models whose names match")
+    parser.add_argument("--packages", action="store_true", help="the folder is that of packages.py and others.py")
     parser.add_argument("--write", action="store_true", help="put the matrix into docs/exporters.md")
     parser.add_argument("--again", default="", help="check again only cells that match, such as WRONG; take the others from the last run")
     args = parser.parse_args()
@@ -38,8 +41,9 @@ def main():
     kept = json.loads(kept_path.read_text()) if kept_path.exists() else {}
     names = sorted(path.name.removesuffix(".check.npz") for path in args.folder.glob("*.check.npz"))
     cells = {}
+    ways = (*WAYS, "usual") if args.packages else WAYS
     for name in names:
-        for way in WAYS:
+        for way in ways:
             old = kept.get(f"{name}.{way}")
             skip = not re.search(args.only, name) or (args.again and old is not None and not re.search(args.again, old))
             cell = old if skip else check(args.folder, name, way)
@@ -49,12 +53,13 @@ def main():
             if not skip:
                 print(f"{name}  {way}  {cell}", flush=True)
         kept_path.write_text(json.dumps({**kept, **cells}, indent=0))
-    matrix = markdown(names, cells)
+    matrix = package_matrix(args.folder, names, cells) if args.packages else markdown(names, cells)
     print(matrix)
     if args.write:
-        text = DOC.read_text()
-        before, rest = text.split(MARKS[0])
-        DOC.write_text(f"{before}{MARKS[0]}\n\n{matrix}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+        kind = "packages" if args.packages else "models"
+        start, end = f"<!-- {kind}: written by scripts/exporters/matrix.py -->", f"<!-- end of {kind} -->"
+        before, rest = DOC.read_text().split(start)
+        DOC.write_text(f"{before}{start}\n\n{matrix}\n{end}{rest.split(end)[1]}")
 
 
 class Commands:
@@ -99,12 +104,12 @@ def verdict(found):
     for layer in found["layers"]:
         layers[layer["verdict"]].append(layer["name"])
     folded, unsure = set(found["folded"]), set(found["unsure"])
+    if found["nllError"] > 1e-3:
+        return f"another loss, by {found['nllError']:.0e}"
     wrong = [f"{layer} differs" for layer in layers["differs"]]
     wrong += [f"{layer} is no parameter" for layer in layers["extra"] if layer not in unsure]
     if wrong:
         return f"WRONG: {some(wrong)}"
-    if found["nllError"] > 1e-3:
-        return f"WRONG: the loss, by {found['nllError']:.0e}"
     parts = {
         "folded": [m for m in layers["missing"] if m in folded],
         "lost": [m for m in layers["missing"] if m not in folded],
@@ -125,16 +130,16 @@ def reason(stderr, path):
 
 
 def kind(cell):
-    return "WRONG" if cell.startswith("WRONG") else "refused" if cell.startswith("refused") else (
+    return "another loss" if cell.startswith("another") else "WRONG" if cell.startswith("WRONG") else "refused" if cell.startswith("refused") else (
         "–" if cell == "–" else "exact, lost" if re.search(r"\d (lost|unsure) ", cell) else "exact, folded" if re.search(r"\d folded ", cell) else "exact")
 
 
 def markdown(names, cells):
     """Counts, then a line a model, then notes: what stands behind a cell that is not simply exact."""
     rows = [[name, *(cells.get(f"{name}.{way}", "") for way in WAYS)] for name in names]
-    kinds = ("exact", "exact, folded", "exact, lost", "refused", "WRONG", "–")
+    kinds = ("exact", "exact, folded", "exact, lost", "refused", "another loss", "WRONG", "–")
     counts = {way: collections.Counter(kind(row[1 + i]) for row in rows if row[1 + i]) for i, way in enumerate(WAYS)}
-    lines = [f"| of {len(names)} models | {' | '.join(kinds[:-1])} | not exported by PyTorch |", f"|{' --- |' * 7}"]
+    lines = [f"| of {len(names)} models | {' | '.join(kinds[:-1])} | not exported by PyTorch |", f"|{' --- |' * 8}"]
     lines += [f"| {way} | {' | '.join(str(counts[way][k]) for k in kinds)} |" for way in WAYS]
     lines += ["", f"| model | {' | '.join(WAYS)} |", f"|{' --- |' * 5}"]
     notes = []
@@ -146,6 +151,22 @@ def markdown(names, cells):
                 said.setdefault(cell, []).append(way)
         notes += [f"- {name}, {' and '.join(ways)}: {escaped(cell)}" for cell, ways in said.items()]
     return "\n".join([*lines, "", *notes, ""])
+
+
+def package_matrix(folder, names, cells):
+    """A line a model: whose it is, what to type after check, and what each export gives."""
+    lines = ["| model | package | options | export | fisher-ood says |", f"|{' --- |' * 5}"]
+    for name in names:
+        about = json.loads((folder / f"{name}.options").read_text())
+        options = " ".join(about["options"])
+        said = {}
+        for way in (*WAYS, "usual"):
+            cell = cells.get(f"{name}.{way}")
+            if cell:
+                said.setdefault("PyTorch does not export it" if cell == "–" else cell, []).append(way)
+        for cell, ways in said.items():
+            lines.append(f"| {name} | {about['package']} | {f'`{options}`' if options else ''} | {', '.join(ways)} | {escaped(cell)} |")
+    return "\n".join([*lines, ""])
 
 
 def short(cell):

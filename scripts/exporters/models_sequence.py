@@ -109,7 +109,8 @@ def transformer_encoder():
 @model
 def transformer_encoder_prenorm_fresh():
     layer = nn.TransformerEncoderLayer(D, 2, 16, batch_first=True, norm_first=True, activation="gelu")
-    return Of(lambda m, x: energy(m.net(x)), net=nn.TransformerEncoder(layer, 2, norm=nn.LayerNorm(D), enable_nested_tensor=False)), {"x": randn(T, D)}
+    net = nn.TransformerEncoder(layer, 2, norm=nn.LayerNorm(D), enable_nested_tensor=False)
+    return Of(lambda m, x: energy(m.head(m.net(x))), net=net, head=nn.Linear(D, 3)), {"x": randn(T, D)}
 
 
 @model

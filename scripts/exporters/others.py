@@ -170,7 +170,7 @@ def keras_model(name, folder, build, inputs, loss):
     write_answers(folder / f"{name}.check.npz", [v.path for v in exact.trainable_variables], inputs, one)
 
 
-@other("keras", "--objective", "elbo:reconstruction=y,mean=mean,logvar=logvar", "--normal", "eps")
+@other("keras", "--objective", "elbo", "--input", "x")
 def keras_vae(name, folder):
     import keras
     import tensorflow as tf

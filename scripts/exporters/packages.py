@@ -113,7 +113,7 @@ def diffusers_unet2d():
     return Of(loss, net=net), {"x": randn(1, 8, 8), "noise": randn(1, 8, 8)}
 
 
-@package("diffusers", "--objective", "elbo", outputs=("reconstruction", "mean", "logvar"),
+@package("diffusers", "--objective", "elbo", "--input", "x", outputs=("reconstruction", "mean", "logvar"),
          loss=lambda out, samples: (0.5 * (samples["x"] - out[0]).square().flatten(1).sum(1) + 0.5 * math.log(2 * math.pi) * 64
                                     + 0.5 * (out[1] ** 2 + out[2].exp() - 1 - out[2]).flatten(1).sum(1)))
 def diffusers_autoencoder_kl():
@@ -184,7 +184,7 @@ def flow_loss(outputs, samples):
     return standard_normal(outputs[0]) - outputs[1]
 
 
-@package("FrEIA", "--objective", "flow", outputs=("z", "logdet"), loss=flow_loss)
+@package("FrEIA", "--objective", "flow", "--frozen", "w_perm", outputs=("z", "logdet"), loss=flow_loss)
 def freia_all_in_one():
     import FrEIA.framework as Ff
     import FrEIA.modules as Fm
@@ -207,7 +207,7 @@ def freia_glow_coupling():
     return inn, {"x": randn(4)}
 
 
-@package("pythae", "--objective", "elbo:likelihood=bernoulli", outputs=("reconstruction", "mean", "logvar"),
+@package("pythae", "--objective", "elbo:likelihood=bernoulli", "--input", "x", outputs=("reconstruction", "mean", "logvar"),
          loss=lambda out, samples: (nn.functional.binary_cross_entropy_with_logits(out[0], samples["x"], reduction="none").flatten(1).sum(1)
                                     + 0.5 * (out[1] ** 2 + out[2].exp() - 1 - out[2]).sum(1)))
 def pythae_vae():

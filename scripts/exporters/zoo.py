@@ -7,6 +7,8 @@ from torch import nn
 
 #: By name: (kind, function).
 ZOO = {}
+#: What fisher-ood has to be told of a model, since no file says it.
+OPTIONS = {"frozen_base": ["--frozen", "^base"]}
 #: Examples in every sample.
 N = 2
 

@@ -24,7 +24,7 @@ export const checkCommand: Command = {
 
   async run([path, answersPath], values, options) {
     const answers = await readAnswers(answersPath!, text(values, 'inputs'));
-    const model = await openModel(path!, values);
+    const model = await openModel(path!, values, { several: true });
     const { threads } = options;
     const found = await compareAnswers(model, answers, threads === undefined ? {} : { threads });
     const { folded = [], doubtful = [] } = model.parameters ?? {};

@@ -95,8 +95,12 @@ export function modelRecipe(values: Values): Recipe {
   return Object.fromEntries(Object.keys(modelOptions).flatMap((name) => (values[name] ? [[name, values[name]]] : [])));
 }
 
-/** A model to score with: a directory or an .onnx file. */
-export async function openModel(path: string, values: Values = {}): Promise<ScoringModel> {
+/** A model to score with: a directory or an .onnx file. `several`: inputs besides --input may come from data too. */
+export async function openModel(
+  path: string,
+  values: Values = {},
+  { several = false }: { readonly several?: boolean } = {},
+): Promise<ScoringModel> {
   if (!existsSync(path)) throw new ModelError(`${path}: no such model directory or .onnx file`);
   if (statSync(path).isDirectory()) {
     const foreign = Object.keys(modelRecipe(values)).find((name) => !Object.hasOwn(scoringOptions, name));
@@ -128,7 +132,7 @@ export async function openModel(path: string, values: Values = {}): Promise<Scor
   if (input !== undefined && !names.includes(input)) {
     throw new ModelError(`${path}: '${input}' is not an input that takes data; there are ${names.join(', ')}`);
   }
-  if (input !== undefined && names.length > 1) {
+  if (input !== undefined && names.length > 1 && !several) {
     const others = names.filter((name) => name !== input).join(', ');
     throw new UsageError(`${path}: takes data as ${others} too: declare them with --normal, --uniform or --constant`);
   }

@@ -7,6 +7,9 @@ import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 
 export const onnxDTypes = { float: 'float', int: 'int64', bool: 'bool' } satisfies Record<DType, OnnxDType>;
 
+/** How names that we give start: a model's parameter may well be called c0, or nll. */
+const OWN = '~';
+
 export class OnnxBuilder implements Lowering {
   readonly examples: number;
   readonly group: number;
@@ -29,7 +32,7 @@ export class OnnxBuilder implements Lowering {
 
   emit(op: string, inputs: readonly string[], attrs: Readonly<Record<string, OnnxAttr>> = {}): string {
     return this.#once(`${op} ${inputs.join()} ${JSON.stringify(attrs)}`, () => {
-      const output = `v${this.#count++}`;
+      const output = `${OWN}v${this.#count++}`;
       this.#nodes.push({ op, inputs, output, attrs });
       return output;
     });
@@ -56,7 +59,8 @@ export class OnnxBuilder implements Lowering {
   }
 
   /** A named tensor of weights. */
-  weight(name: string, dims: Shape, data: Float32Array): string {
+  weight(given: string, dims: Shape, data: Float32Array): string {
+    const name = `${OWN}w ${given}`; // neither one of ours nor that of an output
     this.#initializers.push({ name, dims, dtype: 'float', data });
     return name;
   }
@@ -147,7 +151,7 @@ export class OnnxBuilder implements Lowering {
 
   #constant(dtype: OnnxDType, dims: Shape, data: OnnxTensor['data']): string {
     const make = () => {
-      const name = `c${this.#count++}`;
+      const name = `${OWN}c${this.#count++}`;
       this.#initializers.push({ name, dims, dtype, data });
       return name;
     };

@@ -242,6 +242,8 @@ function attrOf(a: AttributeProto, where: string, ctx: Context): FileAttr {
 function inputOf(v: ValueInfoProto, ctx: Context): FileInput {
   const type = v.type?.value;
   if (type?.case === 'sequenceType') return { name: v.name, dtype: 'float', shape: undefined, sequence: true };
+  // A body's inputs need none: they are what the node gives them.
+  if (type?.case === undefined) return { name: v.name, dtype: 'float', shape: undefined };
   if (type?.case !== 'tensorType') throw new ModelError(`${ctx.name}: input '${v.name}' is not a tensor`);
   const shape = type.value.shape?.dim.map((d, axis) => {
     // Exporters write 0 or -1 for a size that they do not know.
