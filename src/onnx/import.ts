@@ -1,52 +1,13 @@
 // A decoded ONNX file in; its per-example loss as a graph over one example, with its weights, out.
 
-import { GraphError, ModelError } from '../errors.ts';
-import { Arena, interpret, nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
-import { constantData, detach, expand, multiplicationsOf, reshape, toFloat, transpose } from '../ops/index.ts';
+import { ModelError } from '../errors.ts';
+import { nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
+import { reshape, toFloat } from '../ops/index.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
-import {
-  type FileAttr,
-  type FileFunction,
-  type FileGraph,
-  type FileInput,
-  type FileModel,
-  type FileNode,
-  type FileTensor,
-  naming,
-  operatorName,
-} from './decode.ts';
-import { type Importer, NodeContext, operators, Sequence } from './operators/index.ts';
-import { parametersOf } from './parameters.ts';
-import type { Folded, ParameterTable, Role } from './roles.ts';
-import { type Stop, stopsIn } from './stops.ts';
-
-export interface ImportOptions {
-  /** The output that is the loss, [n] or [n, 1]; default the only one. */
-  readonly loss?: string;
-  /** Inputs drawn per example from a standard normal or from the uniform distribution on [0, 1). */
-  readonly normal?: readonly string[];
-  readonly uniform?: readonly string[];
-  /** Inputs that have one value for all examples. */
-  readonly constants?: Readonly<Record<string, number>>;
-  /** Which parameters' norms are wanted; default all that receive a gradient. Takes tensors whose role is doubtful, too. */
-  readonly params?: RegExp;
-  /** Parameters that are not learned. */
-  readonly frozen?: RegExp;
-  /** Values of the main graph through which no gradient goes, by name. */
-  readonly stopGradient?: readonly string[];
-  /** What the network sees in place of an input, made from that input and from others that `arena` gives. */
-  readonly feed?: (input: Value, arena: Arena) => Value;
-  /** The loss from what the network gives, where no output is one. */
-  readonly objective?: (network: Network) => Value;
-}
-
-/** A network whose outputs are not yet a loss. */
-export interface Network {
-  /** An output by name; without one the k-th. Throws ModelError where there is none. */
-  output(k: number, name?: string): Value;
-  /** An input by name; without one the only one that comes from data. As it came, before `feed`. */
-  input(name?: string): Value;
-}
+import { type FileGraph, type FileModel, naming } from './decode.ts';
+import type { ImportOptions } from './options.ts';
+import { type ParameterReport, Weight } from './tensors.ts';
+import { tensorOf, Walk } from './walk.ts';
 
 export interface ImportedModel {
   /** The loss of one example, a scalar. */
@@ -60,20 +21,6 @@ export interface ImportedModel {
   readonly largest: number;
   readonly elements: number;
   readonly parameters: ParameterReport;
-}
-
-/** What was made of the tensors of a file, as far as it needs saying. */
-export interface ParameterReport {
-  /** How many parameters the exported model had, where the file says so. */
-  readonly declared?: number;
-  /** Those of them that the file does not give the norm of. */
-  readonly folded: readonly Folded[];
-  /** Tensors of which it is not sure what they are. */
-  readonly doubtful: readonly { readonly name: string; readonly parameter: boolean; readonly reason: string }[];
-  /** Nodes through which no gradient goes, though parameters come before them. */
-  readonly stopped: readonly Stop[];
-  /** What distinguishes this reading from one in which every tensor of floats is a parameter; empty where nothing does. */
-  readonly reading: string;
 }
 
 /** ONNX operators are read as these versions and those between define them; the newest is the one that ONNX Runtime knows. */
@@ -94,73 +41,37 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
       `${name}: opset ${file.opset}, the newest known is ${NEWEST_OPSET}; export it with opset_version=${NEWEST_OPSET} or less`,
     );
   }
-  const state = new ImportState(file, name, options);
-  const values = state.graph(file.graph, new Map(state.roots()));
+  const walk = new Walk(file, name, options);
+  const values = walk.graph(file.graph, new Map(walk.roots()));
   const absent = options.stopGradient?.find((key) => !file.graph.nodes.some((node) => node.outputs.includes(key)));
   if (absent !== undefined)
     throw new ModelError(`${name}: no node gives '${absent}', through which no gradient is to go`);
-  const output = options.objective ? options.objective(state.network(values)) : outputOf(file, name, options, values);
+  const output = options.objective ? options.objective(walk.network(values)) : outputOf(file, name, options, values);
   const what = options.objective ? 'the objective' : `output '${options.loss ?? file.graph.outputs[0]}'`;
   const loss = reshape(toFloat(output), []);
   if (loss.lead !== 'example') throw new ModelError(`${name}: ${what} does not depend on the data`);
-  for (const v of reachable([loss])) state.check(v); // also what operators made on the way to their results
-  state.arena.unlimit();
+  for (const v of reachable([loss])) walk.check(v); // also what operators made on the way to their results
+  walk.arena.unlimit();
   const graph = { arena: loss.arena, outputs: { loss } };
   const params = paramsOf(graph, { all: true });
-  if (params.length === 0) throw new ModelError(`${name}: ${what} depends on no parameters${state.whyNone()}`);
+  if (params.length === 0) throw new ModelError(`${name}: ${what} depends on no parameters${walk.tensors.whyNone()}`);
   if (options.params && paramsOf(graph).length === 0) {
     const some = params.slice(0, 5).map(nameOf).join(', ');
     throw new ModelError(`${name}: no parameter matches ${options.params}; there are ${some}, …`);
   }
   const weights = params.map((p) => {
-    const t = state.weights.get(nameOf(p))!;
+    const t = walk.tensors.weights.get(nameOf(p))!;
     return [nameOf(p), new Weight(t, `${name}: parameter '${nameOf(p)}'`)] as const;
   });
   return {
     loss,
     weights: Object.fromEntries(weights),
-    data: state.dataShapes(loss),
-    parameters: state.report(params),
-    outputs: options.objective ? [...state.outputsUsed] : [options.loss ?? file.graph.outputs[0]!],
-    largest: state.largest,
-    elements: state.elements,
+    data: walk.dataShapes(loss),
+    parameters: walk.tensors.report(params, file),
+    outputs: options.objective ? [...walk.outputsUsed] : [options.loss ?? file.graph.outputs[0]!],
+    largest: walk.largest,
+    elements: walk.elements,
   };
-}
-
-/** A tensor's numbers in float32, as they stand in the file where they are that there: a large model is not copied, nor read before it is used. */
-class Weight {
-  readonly shape: Shape;
-  readonly #tensor: FileTensor;
-  /** For messages: the file and the parameter. */
-  readonly #where: string;
-  #data: Float32Array | undefined;
-
-  constructor(tensor: FileTensor, where: string) {
-    this.shape = tensor.shape;
-    this.#tensor = tensor;
-    this.#where = where;
-  }
-
-  get data(): Float32Array {
-    if (this.#data) return this.#data;
-    const { data } = this.#tensor;
-    this.#data = data instanceof Float32Array ? data : Float32Array.from(data);
-    checkWeight(this.#data, data, `${this.#where} ${shapeText(this.shape)}`);
-    return this.#data;
-  }
-}
-
-/**
- * A weight that is no number spoils every example, and the data would be blamed. −∞ alone may stand in a file: masks before a softmax are
- * made of it.
- */
-function checkWeight(data: Float32Array, original: ArrayLike<number>, where: string): void {
-  for (let i = 0; i < data.length; i++) {
-    const v = data[i]!;
-    if (v - v === 0 || v === -Infinity) continue;
-    const found = Number.isFinite(original[i]!) ? `${original[i]}, which is beyond float32` : String(v);
-    throw new ModelError(`${where} holds ${found} at element ${i}: the model's weights are damaged, not the data`);
-  }
 }
 
 /** The output that is a loss already. */
@@ -174,422 +85,7 @@ function outputOf(file: FileModel, name: string, options: ImportOptions, values:
   );
 }
 
-function tensorOf(output: Value, key: string, name: string): Value {
-  if (!(output instanceof Sequence)) return output;
-  throw new ModelError(`${name}: output '${key}' is a sequence of tensors, expected a tensor`);
-}
-
 function onlyOutput(graph: FileGraph, name: string): string {
   if (graph.outputs.length === 1) return graph.outputs[0]!;
   throw new ModelError(`${name}: has the outputs ${graph.outputs.join(', ')}; say with --loss which is the loss`);
-}
-
-/** What a user can do about parameters that the exporter has computed away. */
-export const CURE = 'export with torch.onnx.export(…, dynamo=True, optimize=False)';
-
-/** How deep functions may call one another. */
-const MAX_DEPTH = 32;
-/** Nodes with all functions inlined and loops unrolled: functions that call others twice each have exponentially many. */
-const MAX_NODES = 2 ** 17;
-/** Elements of one value. */
-const MAX_SIZE = 2 ** 31;
-/** Elements of a value that is computed here, and of all that it takes. */
-const MAX_KNOWN = [2 ** 22, 2 ** 24] as const;
-
-/** Of a whole file: a few bytes can ask for a loop that makes a large constant in each of its rounds. */
-const LIMITS = { values: 2 ** 19, numbers: 2 ** 25, steps: 2 ** 25 };
-
-/** The attributes of a node within a function, with those of the call put in; what the call leaves out stays out. */
-function resolved(own: FileNode['attrs'], call: FileNode['attrs']): FileNode['attrs'] {
-  return Object.fromEntries(
-    Object.entries(own).flatMap(([name, a]): [string, FileAttr][] => {
-      if (typeof a === 'object' && 'nodes' in a) {
-        return [[name, { ...a, nodes: a.nodes.map((inner) => ({ ...inner, attrs: resolved(inner.attrs, call) })) }]];
-      }
-      if (typeof a !== 'object' || !('ref' in a)) return [[name, a]];
-      const given = Object.hasOwn(call, a.ref) ? call[a.ref] : undefined;
-      return given === undefined ? [] : [[name, given]];
-    }),
-  );
-}
-
-class ImportState implements Importer {
-  readonly arena: Arena;
-  readonly opset: number;
-  /** Tensors of the parameters, by the parameter's name. */
-  readonly weights = new Map<string, FileTensor>();
-  /** Outputs that an objective asked for. */
-  readonly outputsUsed = new Set<string>();
-  largest = 0;
-  elements = 0;
-  /** Small values that were computed from constants and parameters. */
-  readonly #known = new Map<Value, Float64Array>();
-  /** Constants that have been found to be whole numbers. */
-  readonly #checked = new Set<Value>();
-  #nodes = 0;
-  /** How many inputs were made for nodes that draw, by name: a loop's body comes by more than once. */
-  readonly #draws = new Map<string, number>();
-  /** How many functions, branches and bodies are being inlined. */
-  #depth = 0;
-  /** The values by name where the present node stands. */
-  #around: ReadonlyMap<string, Value> | undefined;
-  readonly #table: ParameterTable;
-  /** Values of tensors: of parameters, of what is made of them, and of constants. */
-  readonly #tensors = new Map<FileTensor, Value>();
-  /** Parameters by the name that the table gives them. */
-  readonly #parameters = new Map<string, Value>();
-  readonly #doubtful = new Map<string, { readonly parameter: boolean; readonly reason: string }>();
-  readonly #reading = new Map<string, string>();
-  /** For the values by name of each graph their types in the file, as far as they are known. */
-  readonly #elements = new WeakMap<ReadonlyMap<string, Value>, Map<string, number>>();
-  /** Inputs as they come, before `feed`. */
-  readonly #inputs = new Map<string, Value>();
-  readonly #file: FileModel;
-  readonly #name: string;
-  readonly #options: ImportOptions;
-
-  constructor(file: FileModel, name: string, options: ImportOptions) {
-    this.#file = file;
-    this.#name = name;
-    this.#options = options;
-    this.opset = file.opset;
-    const own = [...file.graph.initializers.values()].reduce((sum, t) => sum + sizeOf(t.shape), 0);
-    this.arena = new Arena({ ...LIMITS, numbers: LIMITS.numbers + own });
-    this.#table = parametersOf(file);
-  }
-
-  /** Inputs and initialisers as values. */
-  roots(): [string, Value][] {
-    const { inputs, initializers } = this.#file.graph;
-    const { normal = [], uniform = [], constants = {} } = this.#options;
-    for (const asked of [...normal, ...uniform, ...Object.keys(constants)]) {
-      if (!inputs.some((v) => v.name === asked)) {
-        const there = inputs.map((v) => v.name).join(', ') || 'none';
-        throw new ModelError(`${this.#name}: has no input '${asked}'; its inputs are ${there}`);
-      }
-    }
-    return [
-      ...inputs.map((v): [string, Value] => [v.name, this.#input(v)]),
-      ...[...initializers].map(([key, t]): [string, Value] => [key, this.#initializer(key, t)]),
-    ];
-  }
-
-  #input(v: FileInput): Value {
-    const { normal = [], uniform = [], constants = {}, feed } = this.#options;
-    if (v.sequence)
-      throw new ModelError(`${this.#name}: input '${v.name}' is a sequence of tensors, expected a tensor`);
-    if (!v.shape) throw new ModelError(`${this.#name}: input '${v.name}' declares no shape`);
-    const shape = v.shape.map((d, axis) => {
-      if (axis === 0) return 1; // the batch
-      if (typeof d === 'number') return d;
-      throw new ModelError(
-        `${this.#name}: axis ${axis} of input '${v.name}' is '${d}', a size that is not fixed; export it with the size the data have`,
-      );
-    });
-    if (sizeOf(shape) > MAX_SIZE)
-      throw new ModelError(`${this.#name}: input '${v.name}' has the shape ${shapeText(shape)}`);
-    const fixed = Object.hasOwn(constants, v.name) ? constants[v.name] : undefined;
-    if (fixed !== undefined) return expand(this.arena.constant(fixed, [], v.dtype), shape);
-    const from = normal.includes(v.name) ? 'normal' : uniform.includes(v.name) ? 'uniform' : 'data';
-    const input = this.arena.input(v.name, shape, from, v.dtype);
-    this.#inputs.set(v.name, input);
-    return from === 'data' && v.dtype === 'float' && feed ? feed(input, this.arena) : input;
-  }
-
-  network(values: ReadonlyMap<string, Value>): Network {
-    const { outputs } = this.#file.graph;
-    const data = [...this.#inputs.values()].filter((v) => v.source.kind === 'input' && v.source.from === 'data');
-    return {
-      output: (k, asked) => {
-        const key = asked ?? outputs[k];
-        const v = key === undefined || !outputs.includes(key) ? undefined : values.get(key);
-        if (v) {
-          this.outputsUsed.add(key!);
-          return tensorOf(v, key!, this.#name);
-        }
-        if (key !== undefined && outputs.includes(key)) {
-          throw new ModelError(`${this.#name}: output '${key}' is one that its node is not made to give`);
-        }
-        throw new ModelError(
-          `${this.#name}: has no output ${asked ? `'${asked}'` : k + 1}; it has ${outputs.join(', ')}`,
-        );
-      },
-      input: (asked) => {
-        const v = asked === undefined ? data[0] : this.#inputs.get(asked);
-        if (v && (asked !== undefined || data.length === 1)) return v;
-        const there = data.map(nameOf).join(', ') || 'none';
-        throw new ModelError(
-          `${this.#name}: ${asked ? `has no input '${asked}'` : 'it is not clear which input is the data'}; there are ${there}`,
-        );
-      },
-    };
-  }
-
-  /** Floats are what the table says; all else is a constant. */
-  #initializer(name: string, t: FileTensor): Value {
-    if (t.dtype !== 'float') return this.arena.constant(t.data, t.shape, t.dtype);
-    // A loop's body comes by more than once with the same tensor; another body may have another tensor of that name.
-    const known = this.#tensors.get(t);
-    if (known) return known;
-    const value = this.#tensor(name, t, this.#table.roles.get(t)!);
-    this.#tensors.set(t, value);
-    return value;
-  }
-
-  /** A tensor in its role; `name`: what the file calls it. */
-  #tensor(name: string, t: FileTensor, role: Role): Value {
-    const asked = this.#options.params?.test(name);
-    if (role.kind === 'constant' && !(role.doubtful && asked)) {
-      if (role.doubtful) this.#doubtful.set(name, { parameter: false, reason: role.reason });
-      if (role.matters && asked !== false) this.#reading.set(name, '');
-      return this.arena.constant(t.data, t.shape);
-    }
-    const own = role.kind === 'constant' ? name : role.name;
-    const doubt = role.kind === 'constant' ? role.reason : role.doubt;
-    if (doubt) this.#doubtful.set(name, { parameter: asked ?? true, reason: doubt });
-    if (own !== name) this.#reading.set(name, own);
-    const layout = role.kind === 'constant' ? undefined : role.layout;
-    const parameter = this.#parameter(own, this.#table.tensors.get(own) ?? t);
-    return layout ? reshape(transpose(parameter, layout.perm), t.shape) : parameter;
-  }
-
-  /** A value through which no gradient goes. */
-  #detached(node: FileNode, key: string, v: Value, whole: boolean): Value {
-    const learned = reachable([v]).some((x) => x.source.kind === 'param' && x.source.trainable);
-    if (!learned) return v;
-    if (!whole) {
-      throw new ModelError(
-        `${this.#name}: ${node.op} '${node.name}': the exported program detaches '${key}', and the file has only a trace of it; ${CURE}`,
-      );
-    }
-    this.#reading.set(`detached ${key}`, '');
-    return detach(v);
-  }
-
-  #parameter(name: string, t: FileTensor): Value {
-    const known = this.#parameters.get(name);
-    if (known && this.weights.get(nameOf(known)) === t) return known;
-    let free = name;
-    for (let k = 2; this.weights.has(free); k++) free = `${name}#${k}`;
-    this.weights.set(free, t);
-    const { params, frozen } = this.#options;
-    const trainable = (params?.test(name) ?? true) && !frozen?.test(name);
-    const value = this.arena.param(free, t.shape, { trainable });
-    this.#parameters.set(name, value);
-    return value;
-  }
-
-  /** What is to be said of the parameters among those that the loss depends on. */
-  report(params: readonly Value[]): ParameterReport {
-    const { folded, declared } = this.#table;
-    const there = new Set(params.map(nameOf));
-    const doubtful = [...this.#doubtful].flatMap(([name, d]) =>
-      d.parameter && !there.has(name) ? [] : [{ name, ...d }],
-    );
-    const reading = this.#reading.size === 0 ? '' : JSON.stringify([...this.#reading].sort());
-    return {
-      ...(declared === undefined ? {} : { declared }),
-      folded,
-      doubtful,
-      stopped: stopsIn(this.#file, this.#table),
-      reading,
-    };
-  }
-
-  /** For the message that there are no parameters: what has become of those that there could be. */
-  whyNone(): string {
-    const { folded } = this.#table;
-    if (folded.length > 0) {
-      return `: all ${folded.length} are lost, the first, '${folded[0]!.name}', ${folded[0]!.reason}; ${CURE}`;
-    }
-    const [first] = this.#doubtful;
-    return first ? `: '${first[0]}' is taken for a constant (${first[1].reason}); --params takes it` : '';
-  }
-
-  /** All values of a graph by name, from those it starts with. */
-  /** `optional` names may be missing: operands that a call of a function leaves out. */
-  graph(graph: FileGraph, values: Map<string, Value>, optional?: ReadonlySet<string>): Map<string, Value> {
-    const outer = this.#around;
-    this.#around = values;
-    const elements = this.#elementsOf(graph, values, optional ? undefined : outer);
-    for (const node of graph.nodes) {
-      const operands = this.#table.operands.get(node);
-      const detached = this.#table.detached.get(node);
-      const inputs = node.inputs.map((key, k) => {
-        if (key === '') return undefined;
-        const role = operands?.get(k);
-        if (role) return this.#tensor(key, this.#file.graph.initializers.get(key)!, role);
-        const v = values.get(key);
-        if (!v && optional?.has(key)) return undefined;
-        if (!v) throw new ModelError(`${this.#name}: ${node.op} '${node.name}': nothing before it makes '${key}'`);
-        return detached?.operands.has(k) && v.dtype === 'float' ? this.#detached(node, key, v, detached.whole) : v;
-      });
-      const results = this.#node(
-        node,
-        inputs,
-        node.inputs.map((key) => elements.get(key)),
-        (k, element) => elements.set(node.outputs[k] ?? '', element),
-      );
-      for (const [k, key] of node.outputs.entries()) {
-        const v = results[k];
-        const stopped = v?.dtype === 'float' && this.#depth === 0 && this.#options.stopGradient?.includes(key);
-        if (key !== '' && v) values.set(key, stopped ? detach(v) : v);
-      }
-    }
-    this.#around = outer;
-    return values;
-  }
-
-  /** The types that are declared, of a body also those around it. */
-  #elementsOf(
-    graph: FileGraph,
-    values: ReadonlyMap<string, Value>,
-    outer: ReadonlyMap<string, Value> | undefined,
-  ): Map<string, number> {
-    const elements = this.#elements.get(values) ?? new Map(outer && this.#elements.get(outer));
-    this.#elements.set(values, elements);
-    const declared = [
-      ...graph.inputs.map((v) => [v.name, v.element] as const),
-      ...[...graph.initializers].map(([name, t]) => [name, t.element] as const),
-    ];
-    for (const [name, element] of declared) if (element) elements.set(name, element);
-    return elements;
-  }
-
-  /** `declare` is told the results' types in the file, as far as they are known. */
-  #node(
-    node: FileNode,
-    inputs: readonly (Value | undefined)[],
-    elements: readonly (number | undefined)[],
-    declare: (k: number, element: number) => void,
-  ): readonly Value[] {
-    const where = `${this.#name}: ${node.op} '${node.name}'`;
-    if (++this.#nodes > MAX_NODES) throw new ModelError(`${where}: more than ${MAX_NODES} nodes with loops unrolled`);
-    const called = this.#file.functions.get(operatorName(node));
-    if (called) return this.#call(called, node, inputs, elements, declare, where);
-    const operator = node.domain === '' && Object.hasOwn(operators, node.op) ? operators[node.op] : undefined;
-    if (!operator) {
-      throw new ModelError(`${where}: the operator ${operatorName(node)} is not supported`);
-    }
-    const role = this.#table.identities.get(node);
-    if (role) {
-      const t = this.#file.graph.initializers.get(node.inputs[0]!)!;
-      if (t.element) declare(0, t.element);
-      return [this.#tensor(node.outputs[0]!, t, role)];
-    }
-    const [x] = inputs;
-    if (node.op === 'Identity' && x?.source.kind === 'param' && this.#depth === 0) {
-      this.#reading.set(node.outputs[0]!, nameOf(x));
-    }
-    try {
-      const ctx = new NodeContext(this, node, inputs, elements);
-      const result = operator(ctx);
-      const results: readonly Value[] = Array.isArray(result) ? result : [result as Value];
-      for (const [k, v] of results.entries()) {
-        this.check(v);
-        this.largest = Math.max(this.largest, sizeOf(v.shape));
-        this.elements += sizeOf(v.shape);
-        const element = ctx.resultElement(k, v);
-        if (element) declare(k, element);
-      }
-      return results;
-    } catch (error) {
-      if (error instanceof ModelError) throw error;
-      // Attributes of the wrong length or beyond all measure make shapes and arrays that cannot be.
-      if (!(error instanceof GraphError)) {
-        const reason = error instanceof Error ? error.message : error;
-        throw new ModelError(`${where}: operands or attributes that do not fit: ${reason}`, { cause: error });
-      }
-      const own =
-        [`${node.op} '${node.name}': `, `${node.op}: `].find((prefix) => error.message.startsWith(prefix)) ?? '';
-      throw new ModelError(`${where}: ${error.message.slice(own.length)}`);
-    }
-  }
-
-  /** The function's nodes in place of the node that calls it. */
-  #call(
-    f: FileFunction,
-    node: FileNode,
-    inputs: readonly (Value | undefined)[],
-    elements: readonly (number | undefined)[],
-    declare: (k: number, element: number) => void,
-    where: string,
-  ): readonly Value[] {
-    if (this.#depth >= MAX_DEPTH) throw new ModelError(`${where}: functions call one another ${MAX_DEPTH} deep`);
-    const attrs = { ...f.defaults, ...node.attrs };
-    const nodes = f.nodes.map((inner) => ({ ...inner, attrs: resolved(inner.attrs, attrs) }));
-    const given = f.inputs.flatMap((key, k): [string, Value][] => (inputs[k] ? [[key, inputs[k]]] : []));
-    this.#depth++;
-    const graph: FileGraph = { nodes, initializers: new Map(), inputs: [], outputs: f.outputs };
-    const scope = new Map(given);
-    this.#elements.set(scope, new Map(f.inputs.flatMap((key, k) => (elements[k] ? [[key, elements[k]]] : []))));
-    const values = this.graph(graph, scope, new Set(f.inputs));
-    this.#depth--;
-    const types = this.#elements.get(scope);
-    return f.outputs.map((key, k) => {
-      const [v, element] = [values.get(key), types?.get(key)];
-      if (element) declare(k, element);
-      if (!v) throw new ModelError(`${where}: the function does not make its output '${key}'`);
-      return v;
-    });
-  }
-
-  draw(name: string, shape: Shape, from: 'normal' | 'uniform'): Value {
-    const count = (this.#draws.get(name) ?? 0) + 1;
-    this.#draws.set(name, count);
-    return this.arena.input(count === 1 ? name : `${name}#${count}`, shape, from);
-  }
-
-  known(v: Value): Float64Array | undefined {
-    const direct = constantData(v);
-    if (direct) {
-      this.arena.spend(direct.length >> 2); // who asks will look at them
-      return direct;
-    }
-    if (v.lead !== 'none') return undefined;
-    const before = this.#known.get(v);
-    if (before) return before;
-    const needed = reachable([v]);
-    const nodes = needed.filter((x) => x.source.kind === 'node');
-    const work = nodes.reduce((sum, x) => sum + sizeOf(x.shape), 0);
-    if (sizeOf(v.shape) > MAX_KNOWN[0] || work > MAX_KNOWN[1]) return undefined;
-    this.arena.spend(needed.length + work + nodes.reduce((sum, x) => sum + multiplicationsOf(x), 0));
-    const leaves = needed.filter((x) => x.source.kind === 'param');
-    const bindings = Object.fromEntries(leaves.map((p) => [nameOf(p), this.weights.get(nameOf(p))!.data]));
-    const { data } = interpret({ arena: this.arena, outputs: { v } }, bindings).v!;
-    if (data.length <= 2 ** 12) this.#known.set(v, data); // sizes and places, which are asked for again and again
-    return data;
-  }
-
-  /** What no operator checks for all: a size that can exist, whole numbers where the type says so. */
-  check(v: Value): void {
-    if (sizeOf(v.shape) > MAX_SIZE) throw new GraphError(`a result of the shape ${shapeText(v.shape)}`);
-    const data = v.dtype === 'float' || this.#checked.has(v) ? undefined : constantData(v);
-    if (!data) return;
-    this.#checked.add(v);
-    const odd = data.find((x) => !Number.isInteger(x));
-    if (odd !== undefined) throw new GraphError(`gives ${odd} where whole numbers are declared`);
-  }
-
-  /** A branch or a loop's body: sees the values around it and those given for its own inputs. */
-  inline(graph: FileGraph, inputs: readonly Value[]): readonly Value[] {
-    if (this.#depth >= MAX_DEPTH) throw new ModelError(`${this.#name}: graphs within graphs, ${MAX_DEPTH} deep`);
-    if (inputs.length < graph.inputs.length) this.#missing(graph.inputs[inputs.length]!.name);
-    const own = [...graph.initializers].map(([key, t]) => [key, this.#initializer(key, t)] as const);
-    const given = graph.inputs.map((v, k) => [v.name, inputs[k]!] as const);
-    this.#depth++;
-    this.arena.spend(8 * (this.#around?.size ?? 0)); // a loop's body has its own copy of the names around it in every round
-    const values = this.graph(graph, new Map([...(this.#around ?? []), ...own, ...given]));
-    this.#depth--;
-    return graph.outputs.map((key) => values.get(key) ?? this.#missing(key));
-  }
-
-  #missing(key: string): never {
-    throw new ModelError(`${this.#name}: a graph's output '${key}' is not made by any node`);
-  }
-
-  dataShapes(loss: Value): Record<string, Shape> {
-    const used = reachable([loss]).filter((v) => v.source.kind === 'input' && v.source.from === 'data');
-    return Object.fromEntries(used.map((v) => [nameOf(v), v.shape.slice(1)]));
-  }
 }
