@@ -3,7 +3,7 @@
 
 import { realpathSync } from 'node:fs';
 import { FisherError, ModelError } from '../errors.ts';
-import { type FileModel, withOpenBatch } from '../onnx/index.ts';
+import { drawsNumbers, type FileModel, withOpenBatch } from '../onnx/index.ts';
 import { cacheEntry } from '../runtime/cache.ts';
 import type { FileSession, NumberTensor } from '../runtime/index.ts';
 import { openFile, runtimeVersion } from '../runtime/node.ts';
@@ -69,6 +69,7 @@ async function compare(model: Comparable, options: BatchOptions): Promise<BatchL
   const inputs = makeInputs(model);
   const batch = openBatch(model.file, model.options);
   if (batch === 1) return { loss: 'each', note: ONE_BY_ONE };
+  if (drawsNumbers(model.file)) return unknown('the file draws random numbers, which are others in every run');
   if (model.largest > TOO_LARGE[0] || model.elements > TOO_LARGE[1]) {
     return unknown('the model is too large to be run for it');
   }

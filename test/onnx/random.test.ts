@@ -1,10 +1,14 @@
 // Operators that draw: every example has its own numbers, the same in every run and batch, of the distribution that the node asks for.
 
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/index.ts';
+import { writeNpy } from '../../src/data/npy.ts';
 import { openExtractor } from '../../src/features/index.ts';
 import { inputsOf, nameOf } from '../../src/graph/index.ts';
 import { decode, importModel } from '../../src/onnx/index.ts';
+import { runCli, temporaryFolder } from '../support/cli.ts';
 import { FLOAT, graph, INT64, modelBytes, node, tensor, value } from '../support/proto.ts';
 
 /** loss = Σ w·r + 0·x for what `nodes` draw as r, [1, 4]; so the squared norm of w is Σ r². */
@@ -82,6 +86,24 @@ describe.each(Object.entries(cases))('%s', (_name, [bytes, expected, tolerance])
 });
 
 describe('nodes that draw', () => {
+  it('make a file that is read from disk, where running it twice would show nothing', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(folder.path, { recursive: true });
+    const file = join(folder.path, 'm.onnx');
+    writeFileSync(file, like('RandomNormalLike', {}));
+    writeFileSync(
+      join(folder.path, 'x.npy'),
+      writeNpy({ dtype: 'float32', shape: [3, 4], data: new Float32Array(12) }),
+    );
+    const out = join(folder.path, 'out.npz');
+    const { code, stderr } = await runCli('features', file, '--data', join(folder.path, 'x.npy'), '--out', out);
+    const inspected = await runCli('inspect', file);
+    folder.remove();
+    expect(stderr).not.toContain('depends on the others');
+    expect(code).toBe(0);
+    expect(inspected.stdout).toMatch(/^r +\[1, 4\] +normal$/m);
+  });
+
   it('each have numbers of their own, in every round of a loop too', () => {
     const body = graph({
       node: [

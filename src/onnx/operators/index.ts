@@ -73,3 +73,4 @@ export const withoutGradient: ReadonlySet<string> = new Set<OperatorName>([
 ]);
 
 export { type Importer, NodeContext, type Operator, Sequence } from './context.ts';
+export { drawsNumbers } from './random.ts';

@@ -4,7 +4,9 @@
 import type { Value } from '../../graph/index.ts';
 import { add, less, mul, toFloat, toInt } from '../../ops/index.ts';
 import type { Shape } from '../../tensor/shape.ts';
+import type { FileModel } from '../decode.ts';
 import { TensorProto_DataType } from '../proto.ts';
+import { graphsWithin } from '../roles.ts';
 import type { NodeContext, Operators } from './context.ts';
 
 const { BOOL, FLOAT, DOUBLE, FLOAT16, BFLOAT16 } = TensorProto_DataType;
@@ -37,3 +39,12 @@ export const randomOperators = {
   RandomUniformLike: (ctx) => uniform(ctx, ctx.in(0).shape),
   Bernoulli: bernoulli,
 } satisfies Operators;
+
+/** Whether a run of the file by itself has other results than the next. */
+export function drawsNumbers(file: FileModel): boolean {
+  const bodies = [...file.functions.values()].map(({ nodes }) => ({ ...file.graph, nodes }));
+  const graphs = [file.graph, ...bodies].flatMap(graphsWithin);
+  return graphs.some(({ nodes }) =>
+    nodes.some(({ op, domain }) => domain === '' && Object.hasOwn(randomOperators, op)),
+  );
+}
