@@ -2,7 +2,7 @@
 
 import type { Batch, Dataset } from '../data/index.ts';
 import { indexIn } from '../data/index.ts';
-import { DataError } from '../errors.ts';
+import { DataError, FisherError, ModelError } from '../errors.ts';
 import { inputsOf } from '../graph/index.ts';
 import { chooseBatch, estimateMemory, lower, type PlanChoice } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
@@ -84,7 +84,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   const inputs = inputsOf(graph);
   const bytes = encode(lower(graph, { examples: batch, group, weights: model.weights, plan }));
   const sessionOptions = { ...(options.threads === undefined ? {} : { threads: options.threads }), cache };
-  const session = await openSession(bytes, sessionOptions);
+  const session = await openSession(bytes, sessionOptions).catch((error: unknown) => cannotRun(model, error));
   const { weights } = model;
   const rescue = rescueOf({ ...sessionOptions, group, memory: options.memory, weights, loss: () => model.loss() });
   const factor = model.dims === undefined ? {} : { bitsPerDimFactor: 1 / (model.dims * Math.LN2) };
@@ -153,6 +153,16 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
       await session.dispose();
     },
   };
+}
+
+/** Says of which model it is that the runtime does not take what was made of it. */
+function cannotRun({ about }: ScoringModel, error: unknown): never {
+  if (error instanceof FisherError) throw error;
+  const reason = (error instanceof Error ? error.message : String(error)).split('\n')[0];
+  throw new ModelError(
+    `${about}: ONNX Runtime does not run what this model is made into: ${reason}. Please report it, with the model`,
+    { cause: error },
+  );
 }
 
 /** The range of `rows` without the incomplete group at its end. */

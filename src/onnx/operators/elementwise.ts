@@ -251,6 +251,14 @@ const both = (a: Value, b: Value) => greater(mul(toFloat(a), toFloat(b)), 0.5);
 const either = (a: Value, b: Value) => greater(add(toFloat(a), toFloat(b)), 0.5);
 const oneOf = (a: Value, b: Value) => not(equal(toFloat(a), toFloat(b)));
 
+type Two = (a: Value, b: Value) => Value;
+
+/** TorchScript writes files with the larger of two truth values, which ONNX Runtime has not: as in PyTorch, that is `or`, the smaller `and`. */
+const ofTruth =
+  (ofNumbers: Two, ofTruths: Two): Two =>
+  (a, b) =>
+    (a.dtype === 'bool' && b.dtype === 'bool' ? ofTruths : ofNumbers)(a, b);
+
 /** What wraps around in small whole-number types. */
 const arithmetic =
   (operator: Operator): Operator =>
@@ -266,8 +274,8 @@ export const elementwiseOperators = {
   Div: divide,
   Mod: modulo,
   Pow: raised,
-  Max: folded(larger),
-  Min: folded(minimum),
+  Max: folded(ofTruth(larger, either)),
+  Min: folded(ofTruth(minimum, both)),
   Sum: folded(add),
   Mean: (ctx) => div(ctx.inputs.reduce(add), ctx.count),
   Neg: arithmetic(unary(neg)),
