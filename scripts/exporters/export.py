@@ -6,11 +6,8 @@
 What is there already is kept, so a run that was stopped goes on; --fresh exports again. Then scripts/exporters/matrix.py.
 """
 
-import argparse
 import importlib
 import json
-import logging
-import pathlib
 import re
 import time
 
@@ -23,14 +20,7 @@ KINDS = ("dense", "conv", "generative", "likelihood", "sequence")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--only", default="", help="models whose names match")
-    parser.add_argument("--fresh", action="store_true", help="export again what is there")
-    args = parser.parse_args()
-    args.folder.mkdir(parents=True, exist_ok=True)
-    logging.disable(logging.WARNING)
-    torch.set_num_threads(1)
+    args = ways.command_line(__doc__)
     for kind in KINDS:
         importlib.import_module(f"models_{kind}")
     for name in zoo.ZOO:

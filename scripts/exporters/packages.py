@@ -6,12 +6,9 @@
 Writes FOLDER/NAME.WAY.onnx, FOLDER/NAME.check.npz and FOLDER/NAME.options, the options that fisher-ood needs for it. Nothing is downloaded.
 """
 
-import argparse
 import json
-import logging
 import math
 import os
-import pathlib
 import re
 import time
 
@@ -249,14 +246,7 @@ class WithLoss(nn.Module):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--only", default="", help="models whose names match")
-    parser.add_argument("--fresh", action="store_true", help="export again what is there")
-    args = parser.parse_args()
-    args.folder.mkdir(parents=True, exist_ok=True)
-    logging.disable(logging.WARNING)
-    torch.set_num_threads(1)
+    args = ways.command_line(__doc__)
     for name, (pip, options, outputs, loss, function) in PACKAGES.items():
         if not re.search(args.only, name):
             continue

@@ -1,7 +1,9 @@
 """A module and samples in; the files that each way of exporting writes, and the right answers in float64, out."""
 
+import argparse
 import copy
 import inspect
+import logging
 import pathlib
 import warnings
 
@@ -16,6 +18,19 @@ WAYS = {
     "unoptimised": "torch.onnx.export(…, dynamic_shapes=…, optimize=False)",
     "torchscript": "torch.onnx.export(…, dynamo=False, dynamic_axes=…)",
 }
+
+
+def command_line(about):
+    """The arguments of a script that exports into a folder; one thread, no warnings."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--only", default="", help="models whose names match")
+    parser.add_argument("--fresh", action="store_true", help="export again what is there")
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
+    return args
 
 
 def write_answers(path, module, inputs):
