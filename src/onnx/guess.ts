@@ -85,6 +85,7 @@ const MADE = [
   /^(scalar_tensor_default|_?tensor_constant|lifted_tensor|lift_fresh_copy)_?\d*$/,
   /^(const_fold_opt_|new_shape_|const_|constant_?|cst_?|ortshared_)_*\w*\d+$/i, // tf2onnx, graph optimisers
   /^(arr|const|literal|scalar|var)_?\d+$/, // jax2onnx
+  /__\d+$/, // tf2onnx, what it makes itself: an LSTM's packed bias, say
   /^(?!.*(ReadVariableOp|embedding_lookup|\/read\b)).*:\d+$/, // TensorFlow: all that is not a variable
 ];
 

@@ -93,6 +93,15 @@ describe('the rule for files that do not say what is a parameter', () => {
       false,
     ],
     [
+      'a bias that tf2onnx has packed',
+      'B0__118',
+      random('B0__118', [4]),
+      behind('Add', 'B0__118'),
+      'tf2onnx',
+      true,
+      true,
+    ],
+    [
       'a constant of TensorFlow',
       'm/add/y:0',
       random('m/add/y:0', [4]),
