@@ -178,11 +178,27 @@ function graphOf(graph: GraphProto, ctx: Context): FileGraph {
   return {
     nodes: graph.node.map((node) => nodeOf(node, ctx)),
     initializers,
-    inputs: graph.input.filter((v) => !initializers.has(v.name)).map((v) => inputOf(v, ctx)),
+    inputs: graph.input.flatMap((v) => {
+      const own = initializers.get(v.name);
+      if (own) checkDefault(inputOf(v, ctx), own, ctx);
+      return own ? [] : [inputOf(v, ctx)];
+    }),
     outputs: graph.output.map((v) => v.name),
     notes: notesOf(graph),
     valueNotes: valueNotes(graph, initializers),
   };
+}
+
+/**
+ * An input may have its value in the file (before IR version 4 all initialisers are inputs, too). PyTorch's exporter also gives an intermediate
+ * result that it computes the name of an input, which then is lost.
+ */
+function checkDefault({ name, dtype, shape }: FileInput, own: FileTensor, ctx: Context): void {
+  const fits = shape?.length === own.shape.length && shape.every((d, a) => typeof d === 'string' || d === own.shape[a]);
+  if (shape === undefined || (fits && dtype === own.dtype)) return;
+  throw new ModelError(
+    `${ctx.name}: two tensors are named '${name}', an input ${dtype} [${shape.join(',')}] and an initialiser ${own.dtype} ${shapeText(own.shape)}; export the model with another name for the input`,
+  );
 }
 
 /** All but the exporter's own stack traces, which are most of what is written. */

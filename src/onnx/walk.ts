@@ -191,7 +191,13 @@ export class Walk implements Importer {
       for (const [k, key] of node.outputs.entries()) {
         const v = results[k];
         const stopped = v?.dtype === 'float' && this.#depth === 0 && this.#options.stopGradient?.includes(key);
-        if (key !== '' && v) values.set(key, stopped ? detach(v) : v);
+        if (key === '' || !v) continue;
+        if (this.#depth === 0 && values.has(key)) {
+          throw new ModelError(
+            `${this.#name}: ${node.op} '${node.name}': its result is named '${key}', as another value of the file is; export the model with other names for its inputs`,
+          );
+        }
+        values.set(key, stopped ? detach(v) : v);
       }
     }
     this.#around = outer;

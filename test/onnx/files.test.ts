@@ -197,3 +197,49 @@ describe('what a model must have is said where it has not', () => {
     expect(() => importModel(decode(model(linear([w])), 'm'), 'm', options)).toThrow(message);
   });
 });
+
+describe('an input and an initialiser of one name', () => {
+  const two = (dims: readonly number[], shape: readonly (number | string)[]) =>
+    modelBytes(
+      {
+        input: [value('x', FLOAT, ['n', 2]), value('w', FLOAT, shape)],
+        node: [node('Mul', ['x', 'w'], ['r']), node('ReduceSum', ['r', 'axes'], ['y'], { keepdims: 0 })],
+        initializer: [
+          tensor('w', dims, Float32Array.of(0.5, -2).subarray(0, dims.at(-1)!)),
+          tensor('axes', [1], BigInt64Array.of(1n)),
+        ],
+        output: [value('y', FLOAT, ['n'])],
+      },
+      17,
+    );
+
+  it('are the input with its value, where they are alike', () => {
+    for (const shape of [[2], ['k']]) {
+      const { weights, data } = importModel(decode(two([2], shape), 'm'), 'm');
+      expect(Object.keys(weights)).toEqual(['w']);
+      expect(Object.keys(data)).toEqual(['x']);
+    }
+  });
+
+  it('are refused where they cannot be one tensor', () => {
+    expect(() => decode(two([2], ['n', 2]), 'm')).toThrow(
+      "m: two tensors are named 'w', an input float [n,2] and an initialiser float [2]",
+    );
+    expect(() => decode(two([1], [2]), 'm')).toThrow(/two tensors are named 'w'/);
+  });
+
+  it('or a result of the same name are refused, too', () => {
+    const bytes = modelBytes(
+      {
+        input: [value('x', FLOAT, ['n', 2])],
+        node: [node('Mul', ['x', 'w'], ['x']), node('ReduceSum', ['x', 'axes'], ['y'], { keepdims: 0 })],
+        initializer: [tensor('w', [2], Float32Array.of(0.5, -2)), tensor('axes', [1], BigInt64Array.of(1n))],
+        output: [value('y', FLOAT, ['n'])],
+      },
+      17,
+    );
+    expect(() => importModel(decode(bytes, 'm'), 'm')).toThrow(
+      "m: Mul 'Mul x': its result is named 'x', as another value of the file is",
+    );
+  });
+});
