@@ -1,17 +1,24 @@
-// The detectors of one group size in; which layers each of them does not look at, and why, out.
+// The detectors of one group size in; what they were fitted on, which layers each of them does not look at, and why, out.
 
 import type { DroppedLayer, FittedGroup } from '../detectors/index.ts';
 
 /** Layers left out, by detector; no key where there are none. */
-export interface Dropped {
+interface Dropped {
   readonly dropped?: Readonly<Record<string, readonly DroppedLayer[]>>;
 }
 
-export function droppedIn({ detectors }: FittedGroup): Dropped {
+function droppedIn({ detectors }: FittedGroup): Dropped {
   const found = Object.entries(detectors).flatMap(([name, { params }]) =>
     'dropped' in params && params.dropped.length > 0 ? [[name, params.dropped] as const] : [],
   );
   return found.length === 0 ? {} : { dropped: Object.fromEntries(found) };
+}
+
+/** What was fitted for groups of one size, as `fit` and `inspect` tell it. */
+export function summaryOf(entry: FittedGroup) {
+  const { group, n, detectors, leftOut } = entry;
+  const notFinite = leftOut === undefined ? {} : { notFinite: leftOut };
+  return { group, n, detectors: Object.keys(detectors), ...notFinite, ...droppedIn(entry) };
 }
 
 /** A line for each layer and reason, with the detectors that lack it. */

@@ -4,7 +4,7 @@ import { fitDetectors, writeDetector } from '../detectors/index.ts';
 import { featuresOf } from '../experiment/index.ts';
 import { leftOver } from '../features/index.ts';
 import type { Command } from './command.ts';
-import { droppedIn, droppedLines } from './dropped.ts';
+import { droppedLines, summaryOf } from './dropped.ts';
 import {
   featureOptions,
   modelOptions,
@@ -66,14 +66,7 @@ export const fitCommand: Command = {
     const fitted = detector.groups.map((entry) => {
       const left = leftOver(data, entry.group);
       sayLeftOver(data.name, entry.group, left);
-      return {
-        group: entry.group,
-        n: entry.n,
-        detectors: Object.keys(entry.detectors),
-        ...(left.length === 0 ? {} : { leftOver: left }),
-        ...(entry.leftOut === undefined ? {} : { notFinite: entry.leftOut }),
-        ...droppedIn(entry),
-      };
+      return { ...summaryOf(entry), ...(left.length === 0 ? {} : { leftOver: left }) };
     });
     const notes = notesOf(data);
     const batchLoss = await model.batchLoss?.(); // found out when the features were computed

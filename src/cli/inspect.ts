@@ -10,7 +10,7 @@ import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
 import { sessionCache } from '../runtime/cache.ts';
 import { summariseOnnx } from '../store/index.ts';
 import type { Command } from './command.ts';
-import { droppedIn, droppedLines } from './dropped.ts';
+import { droppedLines, summaryOf } from './dropped.ts';
 import { modelOptions, modelRecipe, openModel } from './models.ts';
 import { whole } from './options.ts';
 import { foldedNames, parameterNotes, parameterTables, stopsOf } from './parameters.ts';
@@ -83,13 +83,7 @@ export const inspectCommand: Command = {
 /** What a detector was fitted on, and which layers its detectors do without. */
 async function inspectDetector(path: string, json: boolean): Promise<void> {
   const { model, data, seed, noise, names, groups, recipe } = await readDetector(path);
-  const fitted = groups.map((entry) => ({
-    group: entry.group,
-    n: entry.n,
-    detectors: Object.keys(entry.detectors),
-    ...(entry.leftOut === undefined ? {} : { notFinite: entry.leftOut }),
-    ...droppedIn(entry),
-  }));
+  const fitted = groups.map(summaryOf);
   const result = {
     model,
     data: data.name,

@@ -1,7 +1,7 @@
 // Inputs whose features are not finite, and inputs that fill no group: said as they are met, and at the end by the exit code.
 
 import { DataError } from '../errors.ts';
-import { type FeatureTable, notFinite, whatIsNotFinite } from '../features/index.ts';
+import { describeExamples, type FeatureTable, notFinite, whatIsNotFinite } from '../features/index.ts';
 import { say } from './terminal.ts';
 
 /** A group of inputs of which nothing can be said. */
@@ -11,7 +11,7 @@ export interface Odd {
   readonly group: number;
   /** First example of the group. */
   readonly index: number;
-  /** What is not finite, for people. */
+  /** Which examples, and what of them is not finite, for people. */
   readonly what: string;
 }
 
@@ -21,7 +21,7 @@ export function oddOf(table: FeatureTable, set = table.meta.data): Odd[] {
     set,
     group,
     index: meta.start + i * group,
-    what: whatIsNotFinite(table, i),
+    what: `${describeExamples(table, [i])}: not finite: ${whatIsNotFinite(table, i)}`,
   }));
 }
 
@@ -30,10 +30,7 @@ const MOST_LINES = 20;
 
 /** A line for each of them. `said`: how many there were before. */
 export function sayOdd(odd: readonly Odd[], said = 0): void {
-  for (const { set, group, index, what } of odd.slice(0, Math.max(0, MOST_LINES - said))) {
-    const which = group === 1 ? `example ${index}` : `examples ${index} to ${index + group - 1}`;
-    say(`${set}: ${which}: not finite: ${what}`);
-  }
+  for (const { set, what } of odd.slice(0, Math.max(0, MOST_LINES - said))) say(`${set}: ${what}`);
 }
 
 /** After all is done: an error that says how many there were, for the exit code. */

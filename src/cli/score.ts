@@ -80,8 +80,9 @@ export const scoreCommand: Command = {
         // Run by run, so that a data set of any length takes no more memory than a short one.
         for await (const table of tablesOf(model, detector, data, part, options)) {
           const rows = rowsOf(detector, name, alpha, part, table, options.json ? undefined : normal);
-          sayOdd(oddOf(table), odd.length);
-          odd.push(...oddOf(table));
+          const found = oddOf(table);
+          sayOdd(found, odd.length);
+          odd.push(...found);
           if (options.json) {
             const head = JSON.stringify({ detector: name, group, fpr: alpha, n, results: [] }).slice(0, -2);
             const lines = rows.map(({ why: _, ...row }) => JSON.stringify(row)).join();
