@@ -7,9 +7,9 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { helpText } from '../src/cli/command.ts';
-import { commands } from '../src/cli/main.ts';
-import { commonOptions, parse } from '../src/cli/options.ts';
+import { parse } from '../src/cli/options.ts';
+import { commands, helpText } from '../src/cli/usage/index.ts';
+import { commonOptions } from '../src/cli/usage/options.ts';
 import { encodePng, knownSets, openData } from '../src/data/index.ts';
 import { writeNpz } from '../src/data/npy.ts';
 import { encode } from '../src/onnx/index.ts';
@@ -190,13 +190,13 @@ describe('in running text', () => {
     expect(Object.keys(scripts)).toContain(script);
   });
 
-  it.each(pages)('%s: every option it names in code or text is one', (page) => {
+  it.each(pages)('%s: every option it names in code or text is one', async (page) => {
     const known = new Set(
       Object.values(commands).flatMap(({ options }) => Object.keys({ ...options, ...commonOptions })),
     );
-    const helps = Object.entries(commands)
-      .map(([name, command]) => helpText(name, command))
-      .join('\n');
+    const helps = (await Promise.all(Object.entries(commands).map(([name, usage]) => helpText(name, usage)))).join(
+      '\n',
+    );
     const lines = ours(codeLines(textOf(page))).flat();
     const named = lines.flatMap((word) => /^--([a-z-]+)/.exec(word)?.[1] ?? []);
     for (const option of named) expect([...known], `${dirname(page)}: --${option}`).toContain(option);

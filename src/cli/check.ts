@@ -4,24 +4,11 @@ import { FisherError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
 import { type Comparison, compareAnswers, type LayerAnswer, readAnswers } from '../features/index.ts';
 import type { Command } from './command.ts';
-import { modelOptions, openModel } from './models.ts';
+import { openModel } from './models.ts';
 import { text } from './options.ts';
 import { print } from './terminal.ts';
 
 export const checkCommand: Command = {
-  synopsis: 'MODEL.onnx ANSWERS.npz',
-  about: 'Compares a model with right answers for a few examples, layer by layer.',
-  details: [
-    'ANSWERS.npz is what examples/pytorch/fisher_ood_export.py writes: nll [n] and sqnorm [n, L] in float64, names [L], and every input as\n' +
-      'input.NAME [n, ...], the random ones too, so that none is drawn here. Exit code 1 where the model is not exact.',
-  ],
-  examples: ['check vae.onnx vae.check.npz', 'check flow.onnx answers.npz --objective flow --inputs examples.npz'],
-  options: {
-    inputs: { type: 'string', value: 'FILE', about: 'an .npz with the inputs by name, where ANSWERS.npz has none' },
-    ...modelOptions,
-  },
-  positionals: 2,
-
   async run([path, answersPath], values, options) {
     const answers = await readAnswers(answersPath!, text(values, 'inputs'));
     const model = await openModel(path!, values, { several: true });

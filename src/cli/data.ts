@@ -1,27 +1,12 @@
 // fisher-ood data: which known data sets are there, and the files of those that are not.
 
-import { type DownloadProgress, dataDirs, download, knownSets, locate } from '../data/index.ts';
+import { type DownloadProgress, dataDirs, download, downloadable, knownSets, locate } from '../data/index.ts';
 import { DataError, UsageError } from '../errors.ts';
 import type { Command } from './command.ts';
 import { type RunOptions, text } from './options.ts';
 import { endProgress, print, progressLine, say, throttled } from './terminal.ts';
 
-const downloadable = Object.keys(knownSets).filter((name) => knownSets[name]!.downloads);
-
 export const dataCommand: Command = {
-  synopsis: 'list | get NAME...',
-  about: 'Lists the known data sets and where they lie; downloads them.',
-  details: [
-    `get knows ${downloadable.join(', ')}. Files go to --data-dir, else to $FISHER_OOD_DATA, else to\n` +
-      '~/.cache/fisher-ood/data, and are checked against published checksums. A download that broke off goes on where it was:\n' +
-      'call it again. Every set has its own licence; see where it comes from.',
-  ],
-  examples: ['data list', 'data get fashion-mnist mnist', 'data get cifar10 --data-dir data'],
-  options: {
-    from: { type: 'string', value: 'URL', about: 'a folder with the same files, in place of the official address' },
-  },
-  positionals: { least: 1, most: 100 },
-
   async run([action, ...names], values, options) {
     if (action === 'list' && names.length === 0) return list(options);
     if (action !== 'get') throw new UsageError(`data ${action}: expected data list or data get NAME`);

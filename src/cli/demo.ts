@@ -5,9 +5,10 @@ import { writeFileAtomic } from '../data/index.ts';
 import { formatResults } from '../eval/index.ts';
 import { fitAndEvaluate } from '../experiment/index.ts';
 import type { Command } from './command.ts';
-import { featureOptions, noiseOf, noiseOptions, openFor, openModel } from './models.ts';
+import { openImages } from './datasets.ts';
+import { featureOptions, noiseOf, openFor, openModel } from './models.ts';
 import { failOnOdd, oddOf, sayOdd } from './not-finite.ts';
-import { openImages, text } from './options.ts';
+import { text } from './options.ts';
 import { figures, reportOf } from './reporting.ts';
 import { endProgress, print, say } from './terminal.ts';
 
@@ -16,21 +17,6 @@ const shippedModel = fileURLToPath(new URL('../../models/glow-fashion-mnist', im
 const defaultOut = 'fisher-ood-demo.html';
 
 export const demoCommand: Command = {
-  synopsis: '',
-  about: 'Shows the method on a shipped model and shipped images, in under two minutes.',
-  details: [
-    'A Glow that was trained on Fashion-MNIST meets Fashion-MNIST, MNIST, constant and noise images. Its likelihood prefers MNIST to\n' +
-      'what it was trained on; the layer-wise gradient norms do not.',
-  ],
-  examples: ['demo', 'demo --out report.html --json'],
-  options: {
-    out: { type: 'string', value: 'FILE', about: 'the HTML page (default fisher-ood-demo.html)' },
-    model: { type: 'string', value: 'MODEL', about: 'another model of 32×32 grey images in place of the shipped one' },
-    ...noiseOptions,
-    overview: { type: 'string', value: 'FILE', about: 'also write the two central figures as one SVG' },
-  },
-  positionals: 0,
-
   writes: (_, values) => ({
     files: [text(values, 'out') ?? defaultOut, text(values, 'overview')],
     reads: [text(values, 'model') ?? shippedModel],

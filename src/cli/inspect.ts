@@ -11,23 +11,12 @@ import { sessionCache } from '../runtime/cache.ts';
 import { summariseOnnx } from '../store/index.ts';
 import type { Command } from './command.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
-import { modelOptions, modelRecipe, openModel } from './models.ts';
+import { modelRecipe, openModel } from './models.ts';
 import { whole } from './options.ts';
 import { foldedNames, parameterNotes, parameterTables, stopsOf } from './parameters.ts';
 import { print } from './terminal.ts';
 
 export const inspectCommand: Command = {
-  synopsis: 'MODEL | DETECTOR.json',
-  about:
-    'Lists inputs, parameters, and how the norm of each will be computed at what cost; or what a detector was fitted on.',
-  details: [
-    'Plans: direct (the product of activations and cotangents, then its norm), gram (from two Gram matrices, without the gradient),\n' +
-      'gradient (a gradient that passes through other operations). Costs are multiplications per example beyond the backward pass.',
-  ],
-  examples: ['inspect models/glow-fashion-mnist', 'inspect models/vae --group 5 --json'],
-  options: { group: { type: 'string', value: 'B', about: 'plan for groups of B inputs (default 1)' }, ...modelOptions },
-  positionals: 1,
-
   async run([path], values, options) {
     if (path!.toLowerCase().endsWith('.json') && Object.keys(modelRecipe(values)).length === 0)
       return inspectDetector(path!, options.json);

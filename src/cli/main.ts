@@ -1,40 +1,13 @@
 // The command line: picks the command, turns errors into messages and exit codes (0 done, 1 failed, 2 wrong usage).
 
 import { readFileSync } from 'node:fs';
-import { during, reasonOf } from '../data/index.ts';
 import { FisherError, UsageError } from '../errors.ts';
 import { isOutOfMemory } from '../runtime/limits.ts';
-import { checkCommand } from './check.ts';
-import { type Command, helpText } from './command.ts';
-import { dataCommand } from './data.ts';
-import { demoCommand } from './demo.ts';
-import { evalCommand } from './eval.ts';
-import { featuresCommand } from './features.ts';
-import { fitCommand } from './fit.ts';
-import { inspectCommand } from './inspect.ts';
 import { forgetNotes } from './notes.ts';
-import { commonOptions, parse, runOptions } from './options.ts';
-import { claimOutputs } from './outputs.ts';
-import { reproduceCommand } from './reproduce.ts';
-import { sampleCommand } from './sample.ts';
-import { scoreCommand } from './score.ts';
+import { parse, runOptions } from './options.ts';
 import { print, say } from './terminal.ts';
-import { trainCommand } from './train.ts';
-
-// In the order in which a user meets them.
-export const commands = {
-  demo: demoCommand,
-  data: dataCommand,
-  train: trainCommand,
-  sample: sampleCommand,
-  inspect: inspectCommand,
-  check: checkCommand,
-  features: featuresCommand,
-  fit: fitCommand,
-  score: scoreCommand,
-  eval: evalCommand,
-  reproduce: reproduceCommand,
-} satisfies Record<string, Command>;
+import { commands, helpText, type Usage } from './usage/index.ts';
+import { commonOptions } from './usage/options.ts';
 
 function overview(): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length));
@@ -53,8 +26,10 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     // Whoever reads the output may have enough of it, as `head` has.
     if (error.code === 'EPIPE') process.exit(0);
-    say(`fisher-ood: cannot write the result to standard output: ${reasonOf(error, '.')}`);
-    process.exit(1);
+    void import('../data/index.ts').then(({ reasonOf }) => {
+      say(`fisher-ood: cannot write the result to standard output: ${reasonOf(error, '.')}`);
+      process.exit(1);
+    });
   });
   process.stderr.on('error', () => undefined); // nobody to tell; the exit code still does
   process.exitCode = await run(argv);
@@ -94,7 +69,8 @@ function limitOf(error: unknown): string | undefined {
     return 'too many open files; allow more, for example with: ulimit -n 1024';
   }
   if (!isOutOfMemory(error)) return undefined;
-  const reason = error instanceof Error ? error.message : String(error);
+  const lines = String(error instanceof Error ? error.message : error).split('\n');
+  const reason = lines.find((line) => isOutOfMemory(new Error(line))); // a library's advice on installing it is of no use here
   return `the memory does not suffice: ${reason}; a smaller --batch takes less, and DATA[i:j] is a part of the data`;
 }
 
@@ -107,18 +83,20 @@ async function runCommand(name: string, args: readonly string[]): Promise<void> 
   if (!Object.hasOwn(commands, name)) {
     throw new UsageError(`there is no command '${name}'; there are ${Object.keys(commands).join(', ')}`);
   }
-  const command: Command = commands[name as keyof typeof commands];
-  const { values, positionals } = parse(args, { ...command.options, ...commonOptions });
-  if (values.help === true) return print(helpText(name, command));
-  const { positionals: count } = command;
+  const usage: Usage = commands[name as keyof typeof commands];
+  const { values, positionals } = parse(args, { ...usage.options, ...commonOptions });
+  if (values.help === true) return print(await helpText(name, usage));
+  const { positionals: count } = usage;
   const { least, most } = typeof count === 'number' ? { least: count, most: count } : count;
   if (positionals.length < least || positionals.length > most) {
     const expected = least === most ? least : `${least} to ${most}`;
-    throw new UsageError(`${name} takes ${expected} argument(s), found ${positionals.length}: ${command.synopsis}`);
+    throw new UsageError(`${name} takes ${expected} argument(s), found ${positionals.length}: ${usage.synopsis}`);
   }
   const options = runOptions(values);
   forgetNotes();
+  const command = await usage.load();
   if (!command.writes) return command.run(positionals, values, options);
+  const [{ claimOutputs }, { during }] = await Promise.all([import('./outputs.ts'), import('../data/index.ts')]);
   const claim = await claimOutputs(await command.writes(positionals, values), options);
   await during(claim, () => command.run(positionals, values, options, claim));
 }

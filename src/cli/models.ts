@@ -10,74 +10,10 @@ import type { CompareProgress, FeatureOptions } from '../experiment/index.ts';
 import { asModelTakes, type NoiseKey } from '../features/index.ts';
 import { loadModel, loadOnnx, type Model, parseObjective, type ScoringModel } from '../store/index.ts';
 import type { Shape } from '../tensor/shape.ts';
-import {
-  extractorOptions,
-  imageOptions,
-  type Options,
-  openDataset,
-  preparationOf,
-  type RunOptions,
-  text,
-  texts,
-  type Values,
-  whole,
-} from './options.ts';
+import { openDataset, preparationOf } from './datasets.ts';
+import { extractorOptions, type RunOptions, text, texts, type Values, whole } from './options.ts';
 import { pace, progressLine, throttled } from './terminal.ts';
-
-/** What a diffusion model is scored by. */
-const scoringOptions: Options = {
-  timestep: {
-    type: 'string',
-    value: 'T,…',
-    about: 'ddpm: score by the denoising loss at step T, from 0, or the sum over several (default 1)',
-  },
-  'noise-samples': {
-    type: 'string',
-    value: 'K',
-    about: 'ddpm: draws of the noise, or steps drawn for --bound (default 1)',
-  },
-  bound: { type: 'boolean', about: 'ddpm: score by the variational bound, estimated from --noise-samples steps' },
-};
-
-/** How a foreign ONNX model is to be read, and how a model is to score. */
-export const modelOptions: Options = {
-  ...scoringOptions,
-  input: { type: 'string', value: 'NAME', about: 'ONNX: the input that the data go to (default: the only one left)' },
-  loss: {
-    type: 'string',
-    value: 'NAME',
-    about: 'ONNX: the output with the loss of each example (default: the only one)',
-  },
-  objective: {
-    type: 'string',
-    value: 'KIND:…',
-    about: 'ONNX: makes the loss: flow, elbo, causal-lm, denoise:t=T,schedule=linear,predicts=noise',
-  },
-  pixels: { type: 'string', value: 'LOW,HIGH', about: 'ONNX: the range that pixels 0..255 are mapped to' },
-  normal: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn from a standard normal' },
-  uniform: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn uniformly from [0, 1)' },
-  constant: { type: 'string', multiple: true, value: 'NAME=X', about: 'ONNX: an input that has one value for all' },
-  ...Object.fromEntries(
-    Object.entries(imageOptions).map(([name, option]) => [name, { ...option, about: `ONNX: ${option.about}` }]),
-  ),
-  params: { type: 'string', value: 'REGEX', about: 'ONNX: the parameters whose norms are wanted (default: all)' },
-  frozen: { type: 'string', value: 'REGEX', about: 'ONNX: parameters that are not learned: they have no norm' },
-  'stop-gradient': {
-    type: 'string',
-    multiple: true,
-    value: 'VALUE',
-    about: 'ONNX: a value in the file that training detached: no gradient goes through it',
-  },
-};
-
-/** What an example's noise is told by. */
-export const noiseOptions: Options = {
-  'noise-by': {
-    type: 'string',
-    value: 'KEY',
-    about: 'what tells the noise of an input: its content (default) or its index in the data',
-  },
-};
+import { modelOptions, scoringOptions } from './usage/options.ts';
 
 export function noiseOf(values: Values): NoiseKey {
   const value = text(values, 'noise-by') ?? 'content';

@@ -2,8 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../errors.ts';
-import { commands } from './main.ts';
-import { commonOptions, type Options, parse } from './options.ts';
+import { parse } from './options.ts';
+import { commands } from './usage/index.ts';
+import { commonOptions, type Options } from './usage/options.ts';
 
 const all = Object.entries(commands).map(([name, { options }]): [string, Options] => [
   name,

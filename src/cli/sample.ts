@@ -12,21 +12,6 @@ import { print, say } from './terminal.ts';
 const MOST = 100_000;
 
 export const sampleCommand: Command = {
-  synopsis: 'MODEL --out grid.png',
-  about: 'Draws images from a model, as a PNG grid.',
-  examples: ['sample models/glow-fashion-mnist --out samples.png --n 100 --temperature 0.7'],
-  options: {
-    out: { type: 'string', value: 'FILE', about: 'the PNG file' },
-    n: { type: 'string', value: 'N', about: 'how many images (default 64)' },
-    steps: { type: 'string', value: 'N', about: 'ddpm: denoising steps (default: as many as in training)' },
-    temperature: {
-      type: 'string',
-      value: 'T',
-      about: 'scales the standard deviation of the latents or noise (default 1)',
-    },
-  },
-  positionals: 1,
-
   writes: ([path], values) => ({ files: [required(values, 'out')], reads: [path] }),
 
   async run([path], values, options) {

@@ -9,7 +9,7 @@ export {
 } from './dataset.ts';
 export { type DownloadProgress, download } from './download.ts';
 export { readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
-export { dataDirs, knownSets, locate } from './known.ts';
+export { dataDirs, downloadable, knownSets, locate } from './known.ts';
 export { type OpenOptions, openData, pathsOf } from './open.ts';
 export { indexIn, type Origin, type Run, shared, sliceOf, unionOf } from './origin.ts';
 export { type Claim, claimFile, claimFiles, claimFolder, during, removeLeftovers } from './output.ts';

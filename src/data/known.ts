@@ -173,6 +173,9 @@ export const knownSets: Readonly<Record<string, KnownSet>> = {
   'python-stdlib': textFile('python-stdlib', 'Python source, such as that of the standard library'),
 };
 
+/** The names of those whose files can be downloaded. */
+export const downloadable = Object.keys(knownSets).filter((name) => knownSets[name]!.downloads);
+
 const samples: Readonly<Record<string, string>> = {
   'sample/fashion-mnist': 'fashion-mnist-test-2000-idx3-ubyte.gz',
   'sample/mnist': 'mnist-test-1000-idx3-ubyte.gz',

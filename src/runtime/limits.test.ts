@@ -29,6 +29,9 @@ describe('limits of the machine', () => {
     expect(isOutOfMemory(new Error('bfc_arena.cc: Failed to allocate memory for requested buffer of size 4'))).toBe(
       true,
     );
+    const library = 'Could not load it\nERR_DLOPEN_FAILED: libvips-cpp.so: failed to map segment from shared object\n';
+    expect(isOutOfMemory(new Error(library))).toBe(true);
+    expect(isOutOfMemory(new Error('libx.so: cannot allocate memory in static TLS block'))).toBe(true);
     expect(isOutOfMemory(thrown(() => (undefined as unknown as string).length))).toBe(false);
     expect(isOutOfMemory('out of memory')).toBe(false);
   });

@@ -7,8 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { decode } from 'fast-png';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { helpText } from '../../src/cli/command.ts';
-import { commands } from '../../src/cli/main.ts';
+import { commands, helpText } from '../../src/cli/usage/index.ts';
 import { writeNpy } from '../../src/data/npy.ts';
 import { detectorNames } from '../../src/detectors/index.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
@@ -27,8 +26,8 @@ beforeAll(async () => {
 afterAll(() => folder.remove());
 
 describe('help', () => {
-  it.each(Object.keys(commands) as (keyof typeof commands)[])('of %s', (name) => {
-    expect(helpText(name, commands[name])).toMatchSnapshot();
+  it.each(Object.keys(commands) as (keyof typeof commands)[])('of %s', async (name) => {
+    expect(await helpText(name, commands[name])).toMatchSnapshot();
   });
 
   it('is printed with exit code 0', async () => {

@@ -192,7 +192,7 @@ describe('a machine with little', () => {
 
   it('says that there are too few open files', () => {
     for (const n of [64, 30]) {
-      const { code, stderr } = limited(`ulimit -n ${n}; $`, '--version');
+      const { code, stderr } = limited(`ulimit -n ${n}; $`, 'inspect', model);
       expect([code, stderr]).toEqual([
         1,
         'fisher-ood: too many open files; allow more, for example with: ulimit -n 1024\n',

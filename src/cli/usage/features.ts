@@ -1,0 +1,33 @@
+// fisher-ood features: how it is called.
+
+import { modelOptions, noiseOptions } from './options.ts';
+import type { Usage } from './usage.ts';
+
+export const featuresUsage: Usage = {
+  synopsis: 'MODEL --data DATA --out FILE',
+  about: 'Computes the negative log-likelihood and the squared gradient norm of every layer, for every input.',
+  details: [
+    'FILE ends in .parquet, .npz or .json and holds nll [n], in nats, and the squared norms [n, L]. A run that was stopped or\n' +
+      'killed goes on from FILE.partial when it is called again. Inputs whose norms are not finite are named and have NaN (JSON:\n' +
+      'null) in FILE; the exit code is then 1. Inputs that fill no group at the end are named too.',
+  ],
+  examples: [
+    'features models/glow-fashion-mnist --data mnist:test --out mnist.parquet',
+    'features models/glow-fashion-mnist --data images/ --group 5 --shard 2/8 --out part2.npz',
+  ],
+  options: {
+    data: { type: 'string', value: 'DATA', about: 'the inputs: a file, a folder, or a known set as NAME:split' },
+    out: { type: 'string', value: 'FILE', about: '.parquet, .npz or .json' },
+    group: {
+      type: 'string',
+      value: 'B',
+      about: 'inputs per group: the norm of the sum of their gradients (default 1)',
+    },
+    shard: { type: 'string', value: 'i/n', about: 'only the i-th of n parts of the data' },
+    limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
+    ...noiseOptions,
+    ...modelOptions,
+  },
+  positionals: 1,
+  load: async () => (await import('../features.ts')).featuresCommand,
+};

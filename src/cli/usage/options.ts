@@ -1,0 +1,90 @@
+// Options that several commands share, as the help texts show them. Nothing of the work is imported here.
+
+export interface Option {
+  readonly type: 'string' | 'boolean';
+  readonly multiple?: boolean;
+  /** Stands for the value in the help text, such as `N`. */
+  readonly value?: string;
+  readonly about: string;
+}
+
+export type Options = Readonly<Record<string, Option>>;
+
+/** What every command takes. */
+export const commonOptions: Options = {
+  json: { type: 'boolean', about: 'print the result as JSON on stdout, nothing else' },
+  seed: { type: 'string', value: 'N', about: 'seed of all randomness (default 0)' },
+  batch: { type: 'string', value: 'N', about: 'examples per run (default: chosen from a memory estimate)' },
+  memory: { type: 'string', value: 'SIZE', about: 'what a batch of examples may take, such as 500MB (default 1GiB)' },
+  threads: { type: 'string', value: 'N', about: 'threads (default: one per core)' },
+  'data-dir': { type: 'string', value: 'DIR', about: 'where known data sets lie (default: $FISHER_OOD_DATA)' },
+  help: { type: 'boolean', about: 'this text' },
+};
+
+/** What is done to images before a model sees them. */
+export const imageOptions: Options = {
+  channels: { type: 'string', value: '1|3', about: 'convert images to grey or to RGB, first of all' },
+  resize: { type: 'string', value: 'N|HxW', about: 'then resample them to N×N pixels, or H rows of W' },
+  filter: {
+    type: 'string',
+    value: 'NAME',
+    about: 'how --resize does it: nearest, bilinear, bicubic or lanczos (default)',
+  },
+  crop: { type: 'string', value: 'N|HxW', about: 'then cut so much out of the centre' },
+  pad: { type: 'string', value: 'N|HxW', about: 'then add zeros around them, up to this size' },
+};
+
+/** What a diffusion model is scored by. */
+export const scoringOptions: Options = {
+  timestep: {
+    type: 'string',
+    value: 'T,…',
+    about: 'ddpm: score by the denoising loss at step T, from 0, or the sum over several (default 1)',
+  },
+  'noise-samples': {
+    type: 'string',
+    value: 'K',
+    about: 'ddpm: draws of the noise, or steps drawn for --bound (default 1)',
+  },
+  bound: { type: 'boolean', about: 'ddpm: score by the variational bound, estimated from --noise-samples steps' },
+};
+
+/** How a foreign ONNX model is to be read, and how a model is to score. */
+export const modelOptions: Options = {
+  ...scoringOptions,
+  input: { type: 'string', value: 'NAME', about: 'ONNX: the input that the data go to (default: the only one left)' },
+  loss: {
+    type: 'string',
+    value: 'NAME',
+    about: 'ONNX: the output with the loss of each example (default: the only one)',
+  },
+  objective: {
+    type: 'string',
+    value: 'KIND:…',
+    about: 'ONNX: makes the loss: flow, elbo, causal-lm, denoise:t=T,schedule=linear,predicts=noise',
+  },
+  pixels: { type: 'string', value: 'LOW,HIGH', about: 'ONNX: the range that pixels 0..255 are mapped to' },
+  normal: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn from a standard normal' },
+  uniform: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn uniformly from [0, 1)' },
+  constant: { type: 'string', multiple: true, value: 'NAME=X', about: 'ONNX: an input that has one value for all' },
+  ...Object.fromEntries(
+    Object.entries(imageOptions).map(([name, option]) => [name, { ...option, about: `ONNX: ${option.about}` }]),
+  ),
+  params: { type: 'string', value: 'REGEX', about: 'ONNX: the parameters whose norms are wanted (default: all)' },
+  frozen: { type: 'string', value: 'REGEX', about: 'ONNX: parameters that are not learned: they have no norm' },
+  'stop-gradient': {
+    type: 'string',
+    multiple: true,
+    value: 'VALUE',
+    about: 'ONNX: a value in the file that training detached: no gradient goes through it',
+  },
+};
+
+/** What an example's noise is told by. */
+export const noiseOptions: Options = {
+  'noise-by': {
+    type: 'string',
+    value: 'KEY',
+    about: 'what tells the noise of an input: its content (default) or its index in the data',
+  },
+};

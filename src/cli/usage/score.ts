@@ -1,0 +1,29 @@
+// fisher-ood score: how it is called.
+
+import type { Usage } from './usage.ts';
+
+export const scoreUsage: Usage = {
+  synopsis: 'DETECTOR --data DATA',
+  about: 'Tells for every input how surprising it is and whether it is out of distribution.',
+  details: [
+    'The p-value is the share of in-distribution inputs that are at least as surprising; an input is called out of distribution\n' +
+      'where it is at most --fpr. Higher scores are more out of distribution. Inputs that fill no group of B at the end are judged in\n' +
+      'smaller groups that the detector is fitted for, or named. Inputs whose norms are not finite have no verdict; the exit code\n' +
+      'is then 1.',
+  ],
+  examples: [
+    'score detector.json --data images/',
+    'score detector.json --data mnist:test --group 5 --fpr 0.01 --top 20',
+  ],
+  options: {
+    data: { type: 'string', value: 'DATA', about: 'the inputs: a file, a folder, or a known set as NAME:split' },
+    detector: { type: 'string', value: 'NAME', about: 'layer-norms (default), likelihood, typicality, …' },
+    group: { type: 'string', value: 'B', about: 'judge groups of B inputs from one source together (default 1)' },
+    fpr: { type: 'string', value: 'X', about: 'false-positive rate of the verdict (default 0.05)' },
+    top: { type: 'string', value: 'N', about: 'how many of the most surprising inputs to list (default 10)' },
+    model: { type: 'string', value: 'MODEL', about: 'the model, if it is no longer where the detector says' },
+    limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
+  },
+  positionals: 1,
+  load: async () => (await import('../score.ts')).scoreCommand,
+};
