@@ -4,10 +4,10 @@ import { normGraph } from '../src/features/index.ts';
 import { Arena, type Graph, type Value } from '../src/graph/index.ts';
 import { countMultiplications, type LowerOptions, lower, type WeightTensors } from '../src/lower/index.ts';
 import { architecture, collectSpecs, initialWeights, paramScope } from '../src/models/index.ts';
+import { loadOnnx, summariseOnnxFile } from '../src/node/index.ts';
 import { encode } from '../src/onnx/index.ts';
 import { openSession } from '../src/runtime/node.ts';
 import type { Session, TensorData } from '../src/runtime/session.ts';
-import { loadOnnx, summariseOnnx } from '../src/store/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
 import { type Shape, sizeOf } from '../src/tensor/shape.ts';
 import { flatten, trainingStep } from '../src/train/index.ts';
@@ -43,7 +43,7 @@ export interface Prepared extends Case, Omit<Compiled, 'bytes'> {
 /** A model's loss and weights: the default sizes of an architecture at their random start (speed does not depend on the values), or a file. */
 async function subject({ model, config: sizes = {} }: Case): Promise<{ loss: () => Value; weights: WeightTensors }> {
   if (model.endsWith('.onnx')) {
-    const { inputs } = await summariseOnnx(model);
+    const { inputs } = await summariseOnnxFile(model);
     const normal = inputs.map((v) => v.name).filter((name) => name === 'eps' || name === 'noise');
     return loadOnnx(model, { normal });
   }

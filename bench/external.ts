@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { loadOnnx } from '../src/store/index.ts';
+import { loadOnnx } from '../src/node/index.ts';
 import { externalTensor, FLOAT, modelBytes, node, tensor, value } from '../test/support/proto.ts';
 import { median } from './cases.ts';
 

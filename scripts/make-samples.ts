@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readIdx, writeIdx } from '../src/data/idx.ts';
-import { openData, readFileBytes, writeFileAtomic } from '../src/data/index.ts';
+import { openData, readFileBytes, writeFileAtomic } from '../src/node/index.ts';
 
 const samples = [
   { file: 'fashion-mnist-test-2000-idx3-ubyte.gz', data: 'fashion-mnist:test[0:2000]' },

@@ -7,8 +7,9 @@ import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { launch } from 'puppeteer-core';
+import { readInfo } from '../src/node/index.ts';
 import { presetNamed } from '../src/reproduce/index.ts';
-import { readInfo, readSafetensors, writeSafetensors } from '../src/store/index.ts';
+import { readSafetensors, writeSafetensors } from '../src/store/index.ts';
 
 const target = fileURLToPath(new URL('../docs/results', import.meta.url));
 /** All checkpoints together. */

@@ -4,14 +4,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { memoryDataset, openData } from '../src/data/index.ts';
+import { memoryDataset } from '../src/data/index.ts';
 import { readNpz, writeNpz } from '../src/data/npy.ts';
 import { fitDetectors, formatDetector, parseDetector, scoreTable } from '../src/detectors/file.ts';
 import { DataError, ModelError } from '../src/errors.ts';
 import { openExtractor } from '../src/features/index.ts';
 import { decodeTable, encodeTable } from '../src/features/table-formats.ts';
+import { loadOnnx, openData, summariseOnnxFile } from '../src/node/index.ts';
 import { encode } from '../src/onnx/index.ts';
-import { loadOnnx, summariseOnnx } from '../src/store/index.ts';
 import { readSafetensors, writeSafetensors } from '../src/store/safetensors.ts';
 import { inTemporaryFolder, runCli } from './support/cli.ts';
 import { network, node } from './support/onnx.ts';
@@ -166,7 +166,7 @@ describe('an ONNX model', () => {
       const nodes = names.map((op, i) => protoNode(op, [i === 0 ? 'x' : `y${i - 1}`], [`y${i}`]));
       const parts = { node: nodes, input: [value('x', FLOAT, ['n', 3])], output: [value(`y${l - 1}`, FLOAT)] };
       writeFileSync(path, modelBytes(parts));
-      const summary = await summariseOnnx(path);
+      const summary = await summariseOnnxFile(path);
       expect(Object.entries(summary.operators)).toEqual(names.map((op) => [op, 1]));
       expect(summary.unsupported.map((u) => u.operator)).toEqual(names);
       await expect(loadOnnx(path, {})).rejects.toThrow(/the operator __proto__ is not supported/);

@@ -1,7 +1,7 @@
 // The binary files of CIFAR-10.
 
 import { writeFileSync } from 'node:fs';
-import { openCifar10 } from '../../src/data/cifar.ts';
+import { openCifar10 } from '../../test/support/readers.ts';
 import { checkData, type Format, pixels, type Sample } from './format.ts';
 
 const RECORD = 3073;

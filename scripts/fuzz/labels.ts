@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeIdx } from '../../src/data/idx.ts';
-import { openData } from '../../src/data/open.ts';
+import { openData } from '../../src/node/open.ts';
 import { check, checkData, type Format, pixels } from './format.ts';
 import { insideGzip } from './idx.ts';
 

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { deflateSync, inflateSync } from 'node:zlib';
-import { openMat } from '../../src/data/matlab.ts';
+import { openMat } from '../../test/support/readers.ts';
 import { damage, join2 } from './bytes.ts';
 import { checkData, type Dice, type Format, pixels, type Sample } from './format.ts';
 

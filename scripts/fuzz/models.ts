@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../../src/errors.ts';
 import { architecture, collectSpecs } from '../../src/models/index.ts';
-import { loadModel } from '../../src/store/index.ts';
+import { loadModel } from '../../src/node/index.ts';
 import { writeSafetensors } from '../../src/store/safetensors.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
 import { type SmallName, smallModel, smallSizes } from '../../test/support/models.ts';

@@ -2,8 +2,8 @@
 
 import { writeFileSync } from 'node:fs';
 import { readNpy, writeNpy } from '../../src/data/npy.ts';
-import { openNpy } from '../../src/data/npz.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
+import { openNpy } from '../../test/support/readers.ts';
 import { damage } from './bytes.ts';
 import { check, checkData, type Dice, type Format, noise, pixels, type Sample } from './format.ts';
 

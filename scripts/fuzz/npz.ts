@@ -3,8 +3,8 @@
 import { writeFileSync } from 'node:fs';
 import { unzipSync, zipSync } from 'fflate';
 import { readNpz } from '../../src/data/npy.ts';
-import { openNpz } from '../../src/data/npz.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
+import { openNpz } from '../../test/support/readers.ts';
 import { damage } from './bytes.ts';
 import { check, checkData, type Damaged, type Dice, type Format, type Sample, textOf } from './format.ts';
 import { npyBytes } from './npy.ts';

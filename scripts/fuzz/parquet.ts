@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import { openParquet } from '../../src/data/parquet.ts';
+import { openParquet } from '../../test/support/readers.ts';
 import { damage, join2 } from './bytes.ts';
 import { checkData, type Dice, type Format, type Sample } from './format.ts';
 import { picture } from './pictures.ts';

@@ -3,8 +3,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { firstLine, openPartial, partialTables, readPartial } from '../../src/features/partial.ts';
 import { checkTable } from '../../src/features/table.ts';
+import { firstLine, openPartial, partialTables, readPartial } from '../../src/node/partial.ts';
 import { join2 } from './bytes.ts';
 import { check, type Damaged, type Dice, type Format, type Sample } from './format.ts';
 import { insideJson } from './json.ts';

@@ -1,7 +1,7 @@
 // Encoded pictures, as the files of several formats hold them.
 
 import sharp from 'sharp';
-import { decodeImage } from '../../src/data/images.ts';
+import { decodeImage } from '../../src/node/picture.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
 import { check, type Damaged, isSize, pixels, type Sample, textOf } from './format.ts';
 

@@ -1,7 +1,7 @@
 // Text, in windows of bytes: whatever the bytes are, they are text.
 
 import { writeFileSync } from 'node:fs';
-import { openText } from '../../src/data/text.ts';
+import { openText } from '../../test/support/readers.ts';
 import { checkData, type Format } from './format.ts';
 
 const LENGTH = 16;

@@ -1,7 +1,8 @@
 // WAV recordings of every encoding that is read.
 
 import { writeFileSync } from 'node:fs';
-import { openRecordings, readWav } from '../../src/data/audio.ts';
+import { readWav } from '../../src/data/audio.ts';
+import { openRecordings } from '../../test/support/readers.ts';
 import { join2 } from './bytes.ts';
 import { check, checkData, type Format, noise, pixels, type Sample } from './format.ts';
 

@@ -1,6 +1,6 @@
 // What does the work of a command; how it is called is in usage/.
 
-import type { Claim } from '../data/index.ts';
+import type { Claim } from '../node/index.ts';
 import type { RunOptions, Values } from './options.ts';
 import type { Outputs } from './outputs.ts';
 

@@ -1,7 +1,7 @@
 // fisher-ood data: which known data sets are there, and the files of those that are not.
 
-import { type DownloadProgress, dataDirs, download, downloadable, knownSets, locate } from '../data/index.ts';
 import { DataError, UsageError } from '../errors.ts';
+import { type DownloadProgress, dataDirs, download, downloadable, knownSets, locate } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { type RunOptions, text } from './options.ts';
 import { endProgress, print, progressLine, say, throttled } from './terminal.ts';

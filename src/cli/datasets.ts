@@ -1,17 +1,9 @@
 // A DATA argument in, the data set out: opened, cut, prepared.
 
-import {
-  asPixels,
-  type Dataset,
-  DEFAULT_LENGTH,
-  kernels,
-  openData,
-  type Preparation,
-  prepare,
-  take,
-} from '../data/index.ts';
+import { asPixels, type Dataset, DEFAULT_LENGTH, kernels, type Preparation, prepare, take } from '../data/index.ts';
 import { DataError, UsageError } from '../errors.ts';
 import type { DataKind } from '../models/index.ts';
+import { openData } from '../node/index.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { sayNotes } from './notes.ts';
 import { type RunOptions, text, type Values, whole } from './options.ts';

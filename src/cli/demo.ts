@@ -1,9 +1,9 @@
 // fisher-ood demo: the shipped model and samples in; the table of detectors and an HTML page out.
 
 import { fileURLToPath } from 'node:url';
-import { writeFileAtomic } from '../data/index.ts';
 import { formatResults } from '../eval/index.ts';
 import { fitAndEvaluate } from '../experiment/index.ts';
+import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { openImages } from './datasets.ts';
 import { featureOptions, noiseOf, openFor, openModel } from './models.ts';

@@ -1,11 +1,11 @@
 // fisher-ood eval: a detector, in-distribution data and out-of-distribution sets in; AUROC, AUPR and FPR out.
 
-import { writeFileAtomic } from '../data/index.ts';
 import { sharedWithFit } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
 import { checkSetNames, formatResults } from '../eval/index.ts';
 import { evaluateDetector } from '../experiment/index.ts';
 import { leftOver } from '../features/index.ts';
+import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { openDataset } from './datasets.ts';
 import { featureOptions, modelPlace, openDetector, openFor } from './models.ts';

@@ -1,8 +1,9 @@
 // fisher-ood fit: a model and in-distribution data in, a detector file out.
 
-import { fitDetectors, writeDetector } from '../detectors/index.ts';
+import { fitDetectors } from '../detectors/index.ts';
 import { featuresOf } from '../experiment/index.ts';
 import { leftOver } from '../features/index.ts';
+import { writeDetector } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
 import { droppedLines, summaryOf } from './dropped.ts';

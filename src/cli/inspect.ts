@@ -1,14 +1,13 @@
 // fisher-ood inspect: a model in; its inputs, parameters and how each norm will be computed out.
 
 import { existsSync } from 'node:fs';
-import { readDetector } from '../detectors/index.ts';
 import { ModelError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
 import { normGraph } from '../features/index.ts';
 import { inputsOf, nameOf } from '../graph/index.ts';
 import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
+import { readDetector, summariseOnnxFile } from '../node/index.ts';
 import { sessionCache } from '../runtime/cache.ts';
-import { summariseOnnx } from '../store/index.ts';
 import type { Command } from './command.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
 import { modelRecipe, openModel } from './models.ts';
@@ -95,7 +94,7 @@ async function inspectDetector(path: string, json: boolean): Promise<void> {
 /** Says what an ONNX file holds and what stops it, before the error goes on. */
 async function explain(path: string, json: boolean, error: unknown): Promise<never> {
   if (!(error instanceof ModelError) || !path.endsWith('.onnx') || !existsSync(path)) throw error;
-  const summary = await summariseOnnx(path);
+  const summary = await summariseOnnxFile(path);
   if (json) {
     print(JSON.stringify({ error: error.message, ...summary, folded: summary.folded.map((f) => f.name) }));
     throw error;

@@ -26,7 +26,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     // Whoever reads the output may have enough of it, as `head` has.
     if (error.code === 'EPIPE') process.exit(0);
-    void import('../data/index.ts').then(({ reasonOf }) => {
+    void import('../node/index.ts').then(({ reasonOf }) => {
       say(`fisher-ood: cannot write the result to standard output: ${reasonOf(error, '.')}`);
       process.exit(1);
     });
@@ -96,7 +96,7 @@ async function runCommand(name: string, args: readonly string[]): Promise<void> 
   forgetNotes();
   const command = await usage.load();
   if (!command.writes) return command.run(positionals, values, options);
-  const [{ claimOutputs }, { during }] = await Promise.all([import('./outputs.ts'), import('../data/index.ts')]);
+  const [{ claimOutputs }, { during }] = await Promise.all([import('./outputs.ts'), import('../node/index.ts')]);
   const claim = await claimOutputs(await command.writes(positionals, values), options);
   await during(claim, () => command.run(positionals, values, options, claim));
 }

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, relative, resolve } from 'node:path';
-import { type Claim, claimFiles, claimFolder, pathsOf } from '../data/index.ts';
+import { type Claim, claimFiles, claimFolder, pathsOf } from '../node/index.ts';
 import type { RunOptions } from './options.ts';
 
 export interface Outputs {

@@ -1,8 +1,9 @@
 // fisher-ood sample: a model in, a PNG grid of images drawn from it out.
 
-import { encodePng, imageGrid, writeFileAtomic } from '../data/index.ts';
+import { encodePng, imageGrid } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
 import { drawSamples } from '../experiment/index.ts';
+import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { openBuiltIn } from './models.ts';
 import { positive, required, whole } from './options.ts';

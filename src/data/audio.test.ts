@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import wavefile from 'wavefile';
-import { logMel, openRecordings, readWav } from './audio.ts';
-import { openData } from './open.ts';
+import { openRecordings } from '../../test/support/readers.ts';
+import { openData } from '../node/open.ts';
+import { logMel, readWav } from './audio.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'audio-'));
 afterAll(() => rm(folder, { recursive: true }));

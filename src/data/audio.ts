@@ -4,7 +4,7 @@ import FFT from 'fft.js';
 import wavefile from 'wavefile';
 import { type Dataset, fingerprintOf, memoryDataset } from './dataset.ts';
 import { decodingError } from './decoding.ts';
-import { readFileBytes } from './files.ts';
+import type { EncodedFile } from './source.ts';
 
 /** Samples per second; recordings of another rate are resampled. */
 const sampleRate = 8000;
@@ -17,23 +17,24 @@ const [lowest, highest] = [60, 4000]; // Hz
 const range = 80; // dB
 
 /**
- * Opens .wav files as log-mel spectrograms: 'x' of [1, 32, 32], one example a file. Rows are mel bands from 4000 Hz at the top down to 60 Hz,
+ * Takes .wav files as log-mel spectrograms: 'x' of [1, 32, 32], one example a file. Rows are mel bands from 4000 Hz at the top down to 60 Hz,
  * columns are frames of 256 samples, 160 apart, at 8 kHz; values are decibels below the loudest, −80..0 as 0..255. Channels are
  * averaged; a recording longer than 0.65 s is cut to its middle, a shorter one lies between silence.
  *
  * `notes` is what is known of them already. Throws a DataError that names the file where it cannot be read, is no WAV file or has no samples.
  */
 export async function openRecordings(
-  paths: readonly string[],
+  files: readonly (() => Promise<EncodedFile>)[],
   name: string,
   notes: readonly string[] = [],
 ): Promise<Dataset> {
   const size = bands * frames;
-  const data = new Uint8Array(paths.length * size);
-  for (const [i, path] of paths.entries()) {
-    data.set(logMel(readWav(await readFileBytes(path), path)), i * size);
+  const data = new Uint8Array(files.length * size);
+  for (const [i, load] of files.entries()) {
+    const { bytes, where } = await load();
+    data.set(logMel(readWav(bytes, where)), i * size);
   }
-  const set = memoryDataset(name, paths.length, fingerprintOf('log-mel', `${bands}×${frames}`, data), {
+  const set = memoryDataset(name, files.length, fingerprintOf('log-mel', `${bands}×${frames}`, data), {
     x: { data, shape: [1, bands, frames], pixels: true },
   });
   return { ...set, notes: () => notes };
@@ -46,11 +47,11 @@ const margin = 256;
  * The middle of a WAV file, of at most 0.65 s and a little more, as one channel of 8 kHz. Integers of 8 to 32 bits, floats of 32 or 64, A-law and
  * µ-law.
  */
-export function readWav(bytes: Uint8Array, path: string): Float64Array {
+export function readWav(bytes: Uint8Array, where: string): Float64Array {
   try {
     return decode(middleOf(bytes));
   } catch (error) {
-    throw decodingError(error, path, 'cannot be read as a WAV file');
+    throw decodingError(error, where, 'cannot be read as a WAV file');
   }
 }
 

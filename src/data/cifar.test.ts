@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openCifar10 } from './cifar.ts';
+import { openCifar10 } from '../../test/support/readers.ts';
 
 let folder: string;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 // What every data set looks like to the rest of the program: examples in batches or by index. Readers turn files into a
 // `Source`; `makeDataset` adds the checks and the batching, so that all of them behave alike.
 
-import { createHash } from 'node:crypto';
 import { DataError } from '../errors.ts';
+import { host } from '../host.ts';
 import { type Origin, wholeOf } from './origin.ts';
 import type { Preparation } from './prepare.ts';
 
@@ -193,13 +193,13 @@ export function sizeOf(shape: readonly number[]): number {
 
 /** SHA-256 (hex) of the parts in order; each part's length goes in too, so that moving a boundary changes the hash. */
 export function fingerprintOf(...parts: readonly (string | Uint8Array)[]): string {
-  const hash = createHash('sha256');
+  const hash = host().sha256();
   for (const part of parts) {
     const bytes = typeof part === 'string' ? new TextEncoder().encode(part) : part;
     hash.update(`${bytes.length}:`);
     hash.update(bytes);
   }
-  return hash.digest('hex');
+  return hash.digest();
 }
 
 /** SHA-256 (hex) of an origin: short for any number of runs. */

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { DataError } from '../errors.ts';
+import { openData } from '../node/open.ts';
 import { decodingError } from './decoding.ts';
-import { openData } from './open.ts';
 
 function thrownBy(work: () => unknown): unknown {
   try {

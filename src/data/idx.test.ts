@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openIdx, readIdx, writeIdx } from './idx.ts';
+import { openIdx } from '../../test/support/readers.ts';
+import { readIdx, writeIdx } from './idx.ts';
 
 const shared = new URL('../../../shared/data/', import.meta.url).pathname;
 const samples = new URL('../../samples/', import.meta.url).pathname;

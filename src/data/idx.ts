@@ -2,13 +2,13 @@
 //
 // Layout, all big-endian: 00 00 TYPE RANK, then RANK sizes of 32 bits, then the data. TYPE 8 is unsigned byte.
 
-import { constants, gunzipSync } from 'node:zlib';
 import { gzipSync } from 'fflate';
 import { DataError } from '../errors.ts';
+import { host } from '../host.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
 import { decodingError } from './decoding.ts';
 import { MAX_DEFLATE_RATIO } from './deflate.ts';
-import { readFileBytes } from './files.ts';
+import { type ByteSource, readAll } from './source.ts';
 
 /** The content of an IDX file of unsigned bytes. */
 export interface IdxArray {
@@ -27,14 +27,14 @@ export function readIdx(bytes: Uint8Array, name: string): IdxArray {
   return isGzip(bytes) ? readGzipped(bytes, name) : readPlain(bytes, name);
 }
 
-/** Opens an IDX file of grey images (rank 3: n×h×w) as a data set under the input name 'x', shape [1, h, w]. */
-export async function openIdx(path: string, name: string = path): Promise<Dataset> {
-  return idxDataset(readIdx(await readFileBytes(path), path), name, path);
+/** An IDX file of grey images (rank 3: n×h×w) as a data set under the input name 'x', shape [1, h, w]. */
+export async function openIdx(source: ByteSource, name: string = source.name): Promise<Dataset> {
+  return idxDataset(readIdx(await readAll(source), source.name), name, source.name);
 }
 
 /**
  * The data set of an IDX array of grey images. The fingerprint is of the content, the same for plain and gzipped. `where`
- * (the path) is for messages.
+ * (the file) is for messages.
  */
 export function idxDataset(idx: IdxArray, name: string, where: string = name): Dataset {
   const [n, h, w] = idx.shape;
@@ -79,7 +79,7 @@ function readGzipped(bytes: Uint8Array, name: string): IdxArray {
   // The header first, from a short prefix, so that nothing of the declared size is allocated before it is checked.
   let prefix: Uint8Array;
   try {
-    prefix = gunzipSync(bytes.subarray(0, 4096), { finishFlush: constants.Z_SYNC_FLUSH });
+    prefix = host().inflate(bytes.subarray(0, 4096), { most: 4096 * MAX_DEFLATE_RATIO + 64, cut: true }).bytes;
   } catch (error) {
     throw decodingError(error, name, 'damaged gzip data');
   }
@@ -89,14 +89,10 @@ function readGzipped(bytes: Uint8Array, name: string): IdxArray {
   let plain: Uint8Array;
   let read: number;
   try {
-    // One byte more than expected, to notice trailing ones. `info` adds how much was read: bytes behind the stream are
-    // ignored otherwise. The type declarations do not know of it.
-    const result: unknown = gunzipSync(bytes, { maxOutputLength: offset + size + 1, info: true });
-    const { buffer, engine } = result as { buffer: Uint8Array; engine: { bytesWritten: number } };
-    plain = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-    read = engine.bytesWritten;
+    // One byte more than expected, to notice trailing ones.
+    ({ bytes: plain, read } = host().inflate(bytes, { most: offset + size + 1 }));
   } catch (error) {
-    if (error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
+    if (error instanceof RangeError)
       throw new DataError(`${name}: has more image data than the ${describe(shape)} = ${size} bytes the header says`, {
         cause: error,
       });

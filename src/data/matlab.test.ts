@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { openMat } from './matlab.ts';
-import { openData } from './open.ts';
+import { openMat } from '../../test/support/readers.ts';
+import { openData } from '../node/open.ts';
 
 // Written by SciPy 1.10: savemat(file, {'X': m, 'y': uint8 [[1], [10]]}, do_compression), where m is the transpose (2, 3, 1, 0) of
 // 7 * arange(36) as uint8 [n 2, channels 3, height 3, width 2].

@@ -4,13 +4,13 @@
 // elements: flags with the class, sizes, name, values, the first axis fastest. A compressed element holds another one as zlib data.
 // (MathWorks, MAT-File Format, "Level 5 MAT-File Format")
 
-import { inflateSync } from 'node:zlib';
 import { DataError } from '../errors.ts';
+import { host } from '../host.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
 import { decodingError } from './decoding.ts';
 import { MAX_DEFLATE_RATIO } from './deflate.ts';
-import { readFileBytes } from './files.ts';
+import { type ByteSource, readAll } from './source.ts';
 
 /** Codes of element types. */
 const [UINT8, INT32, UINT32, MATRIX, COMPRESSED] = [2, 5, 6, 14, 15] as const;
@@ -29,13 +29,14 @@ interface Matrix {
 }
 
 /**
- * Opens the images of a .mat file, as SVHN's `train_32x32.mat` has them: the one array of bytes [height, width, channels, n], with 1 or 3
+ * The images of a .mat file, as SVHN's `train_32x32.mat` has them: the one array of bytes [height, width, channels, n], with 1 or 3
  * channels, as 'x' of [channels, height, width]. Other variables, such as labels, are not read.
  *
  * Throws a DataError that names the file for no such array or two of them, another version of the format, and damage.
  */
-export async function openMat(path: string, name: string = path): Promise<Dataset> {
-  const matrices = readMat(await readFileBytes(path), path);
+export async function openMat(source: ByteSource, name: string = source.name): Promise<Dataset> {
+  const path = source.name;
+  const matrices = readMat(await readAll(source), path);
   const images = matrices.filter(({ kind, shape }) => kind === 'uint8' && shape.length === 4);
   const [first] = images;
   if (first?.values === undefined || images.length > 1) {
@@ -112,8 +113,7 @@ function* elements(bytes: Uint8Array, path: string): Generator<Element> {
 function inflate(data: Uint8Array, path: string): Uint8Array {
   try {
     const limit = Math.min(MAX_BYTES, data.length * MAX_DEFLATE_RATIO + 64);
-    const { buffer, byteOffset, length } = inflateSync(data, { maxOutputLength: limit });
-    return new Uint8Array(buffer, byteOffset, length);
+    return host().inflate(data, { most: limit }).bytes;
   } catch (error) {
     throw decodingError(error, path, 'damaged compressed data');
   }

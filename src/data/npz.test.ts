@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openNpy, openNpz } from '../../test/support/readers.ts';
 import { DataError } from '../errors.ts';
 import { type NpyArray, writeNpy, writeNpz } from './npy.ts';
-import { openNpy, openNpz } from './npz.ts';
 
 let folder: string;
 beforeAll(async () => {

@@ -3,27 +3,28 @@
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type Dataset, fingerprintOf, memoryDataset, type StoredArray } from './dataset.ts';
-import { readFileBytes } from './files.ts';
 import { type NpyArray, readNpy, readNpz } from './npy.ts';
+import { type ByteSource, readAll } from './source.ts';
 
 /**
- * Opens an .npz file. Every array [n, ...] is an input by its name (a lone one is `x`, whatever its name): float32, float64
+ * Takes an .npz file. Every array [n, ...] is an input by its name (a lone one is `x`, whatever its name): float32, float64
  * (made float32), uint8 (made float32), or int64, int32. `x` of [n, h, w] is taken as images of one channel; values are taken as
  * they are.
  *
  * Throws a DataError that names the file, and the array, for: no arrays, numbers of examples that disagree, another element
  * type, and values that are not finite (with the example they are in).
  */
-export async function openNpz(path: string, name: string = path): Promise<Dataset> {
-  const arrays = readNpz(await readFileBytes(path), path);
+export async function openNpz(source: ByteSource, name: string = source.name): Promise<Dataset> {
+  const path = source.name;
+  const arrays = readNpz(await readAll(source), path);
   const names = Object.keys(arrays);
   if (names.length === 0) throw new DataError(`${path}: holds no arrays`);
   return arraysDataset(names.length === 1 ? { x: arrays[names[0]!]! } : arrays, name, path);
 }
 
-/** Opens a .npy file: as an .npz file with this one array. */
-export async function openNpy(path: string, name: string = path): Promise<Dataset> {
-  return arraysDataset({ x: readNpy(await readFileBytes(path), path) }, name, path);
+/** Takes a .npy file: as an .npz file with this one array. */
+export async function openNpy(source: ByteSource, name: string = source.name): Promise<Dataset> {
+  return arraysDataset({ x: readNpy(await readAll(source), source.name) }, name, source.name);
 }
 
 function arraysDataset(arrays: Readonly<Record<string, NpyArray>>, name: string, path: string): Dataset {

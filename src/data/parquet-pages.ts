@@ -4,9 +4,9 @@
 // byte in a page header can make it loop for ever or allocate gigabytes. Here every length is compared with what is there
 // first. Layout: github.com/apache/parquet-format (README.md, Encodings.md, src/main/thrift/parquet.thrift).
 
-import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import type { RowGroup } from 'hyparquet';
 import { DataError } from '../errors.ts';
+import { host } from '../host.ts';
 import { crc32 } from './crc32.ts';
 import { decodingError } from './decoding.ts';
 import { type Cursor, readStruct, readVarint, type Struct } from './thrift.ts';
@@ -309,7 +309,7 @@ let compressors: typeof import('hyparquet-compressors').compressors = {};
  * addresses, and a program that reads no such file should also start where there are none.
  */
 export async function loadCodec(codec: string): Promise<void> {
-  if (!['SNAPPY', 'ZSTD', 'LZ4', 'LZ4_RAW'].includes(codec)) return;
+  if (!['SNAPPY', 'ZSTD', 'LZ4', 'LZ4_RAW'].includes(codec) && (codec !== 'BROTLI' || host().unbrotli)) return;
   try {
     ({ compressors } = await import('hyparquet-compressors'));
   } catch (error) {
@@ -323,8 +323,8 @@ type Decompress = (packed: Uint8Array, size: number, where: string) => Uint8Arra
 /** Decompression by codec. Each allocates no more than about `size`. */
 const codecs: Readonly<Record<string, Decompress>> = {
   UNCOMPRESSED: (packed) => packed,
-  GZIP: (packed, size) => gunzipSync(packed, { maxOutputLength: Math.max(1, size) }),
-  BROTLI: (packed, size) => brotliDecompressSync(packed, { maxOutputLength: Math.max(1, size) }),
+  GZIP: (packed, size) => host().inflate(packed, { most: size }).bytes,
+  BROTLI: (packed, size) => host().unbrotli?.(packed, { most: size }) ?? compressors.BROTLI!(packed, size),
   SNAPPY(packed, size, where) {
     // The library hands out what was in its memory before when the content is shorter than asked.
     const cursor: Cursor = { where, bytes: packed, at: 0 };

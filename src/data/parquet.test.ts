@@ -8,8 +8,8 @@ import { compressors } from 'hyparquet-compressors';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openParquet } from '../../test/support/readers.ts';
 import type { Dataset } from './dataset.ts';
-import { openParquet } from './parquet.ts';
 
 const shared = new URL('../../../shared/data/', import.meta.url).pathname;
 

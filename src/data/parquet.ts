@@ -1,39 +1,39 @@
 // Parquet files in the Hugging Face image layout -> data set. A column `image` or `img` is a struct {bytes, path} whose
 // bytes are a PNG, JPEG or WebP picture. Row groups are read one at a time.
 
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type AsyncBuffer, asyncBufferFromFile, type FileMetaData, parquetMetadataAsync } from 'hyparquet';
+import { type FileMetaData, parquetMetadataAsync } from 'hyparquet';
 import { DataError } from '../errors.ts';
+import { host } from '../host.ts';
 import type { Dataset } from './dataset.ts';
-import { pathKind, reasonOf } from './files.ts';
-import { type EncodedImage, type ImageGroup, imageDataset } from './images.ts';
+import { type DecodeImage, type ImageGroup, imageDataset } from './images.ts';
 import { type ChunkPlace, HEAD, loadCodec, placeOf, readByteArrays, TAIL } from './parquet-pages.ts';
+import type { ByteSource, EncodedFile } from './source.ts';
 
 const COLUMNS = ['image', 'img'] as const;
 
 /**
- * Opens a Parquet file of pictures under the input name 'x'. The pictures are checked as they are decoded; all must have
+ * A Parquet file of pictures under the input name 'x'. The pictures are checked as they are decoded; all must have
  * one size and one number of channels. Throws a DataError for a file that is missing, damaged, empty or of another layout.
  */
-export async function openParquet(path: string, name: string = path): Promise<Dataset> {
-  const kind = await pathKind(path);
-  if (kind !== 'file')
-    throw new DataError(`${path}: ${kind === 'folder' ? 'is a folder' : 'no such file'}, expected a Parquet file`);
-  const fingerprint = await hashFile(path);
-  const { file, groups } = await guard(path, 'not a Parquet file, or damaged', async () => {
-    const buffer = await asyncBufferFromFile(path);
-    if (buffer.byteLength < HEAD + TAIL)
-      throw new Error(`it has ${buffer.byteLength} bytes, the smallest Parquet file has ${HEAD + TAIL}`);
+export async function openParquet(
+  source: ByteSource,
+  decode: DecodeImage,
+  name: string = source.name,
+): Promise<Dataset> {
+  const { size, name: path } = source;
+  const fingerprint = await hashOf(source);
+  const groups = await guard(path, 'not a Parquet file, or damaged', async () => {
+    if (size < HEAD + TAIL) throw new Error(`it has ${size} bytes, the smallest Parquet file has ${HEAD + TAIL}`);
+    const file = {
+      byteLength: size,
+      // A copy, as the library takes a whole ArrayBuffer.
+      slice: async (from: number, to = size) => (await source.read(from, to - from)).slice().buffer as ArrayBuffer,
+    };
     // Geographic metadata is none of our business, and parsing it is one more way for a damaged file to fail.
-    const metadata = await parquetMetadataAsync(buffer, { geoparquet: false });
-    return { file: buffer, groups: planGroups(path, buffer.byteLength, metadata) };
+    return planGroups(path, size, await parquetMetadataAsync(file, { geoparquet: false }));
   });
-  const images: ImageGroup[] = groups.map((group) => ({
-    length: group.rows,
-    load: () => loadGroup(path, file, group),
-  }));
-  return imageDataset(name, fingerprint, images, path);
+  const images: ImageGroup[] = groups.map((group) => ({ length: group.rows, load: () => loadGroup(source, group) }));
+  return imageDataset(name, fingerprint, images, { decode, where: path });
 }
 
 /** Where the pictures of a row group lie. */
@@ -105,11 +105,12 @@ function subtreeEnd(schema: FileMetaData['schema'], at: number): number {
   return i;
 }
 
-async function loadGroup(path: string, file: AsyncBuffer, group: GroupPlace): Promise<readonly EncodedImage[]> {
+async function loadGroup(source: ByteSource, group: GroupPlace): Promise<readonly EncodedFile[]> {
+  const path = source.name;
   const { index, firstRow, rows, codec, from, to } = group;
   const { name, maxDefinition } = group.column;
   const where = `${path}: row group ${index}`;
-  const bytes = await guard(path, `row group ${index}`, async () => new Uint8Array(await file.slice(from, to)));
+  const bytes = await guard(path, `row group ${index}`, () => source.read(from, to - from));
   if (bytes.length !== to - from) {
     throw new DataError(`${where}: has ${bytes.length} bytes, the header says ${to - from}; has the file changed?`);
   }
@@ -126,16 +127,17 @@ async function guard<T>(path: string, what: string, work: () => Promise<T>): Pro
     return await work();
   } catch (error) {
     if (error instanceof DataError) throw error;
-    throw new DataError(`${path}: ${what}: ${reasonOf(error, path)}`, { cause: error });
+    throw new DataError(`${path}: ${what}: ${error instanceof Error ? error.message : error}`, { cause: error });
   }
 }
 
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Uint8Array);
-  } catch (error) {
-    throw new DataError(`${path}: cannot read: ${reasonOf(error, path)}`, { cause: error });
+/** Bytes that are hashed at a time. */
+const PIECE = 2 ** 20;
+
+async function hashOf(source: ByteSource): Promise<string> {
+  const hash = host().sha256();
+  for (let at = 0; at < source.size; at += PIECE) {
+    hash.update(await source.read(at, Math.min(PIECE, source.size - at)));
   }
-  return hash.digest('hex');
+  return hash.digest();
 }

@@ -2,8 +2,8 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { openData } from './open.ts';
-import { openText } from './text.ts';
+import { openText } from '../../test/support/readers.ts';
+import { openData } from '../node/open.ts';
 
 let dir: string;
 beforeAll(async () => {

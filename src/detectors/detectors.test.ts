@@ -6,9 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { syntheticTable, tableOf } from '../../test/detectors/tables.ts';
 import { DataError, ModelError, UsageError } from '../errors.ts';
 import type { FeatureTable } from '../features/table.ts';
+import { readDetector, writeDetector } from '../node/detector-files.ts';
 import { calibrate, pValues, threshold, verdicts } from './calibration.ts';
 import { detectorNamed, detectorNames, detectors } from './detectors.ts';
-import { readDetector, writeDetector } from './disk.ts';
 import { type DetectorFile, fitDetectors, formatDetector, overlapsFit, parseDetector, scoreTable } from './file.ts';
 import { explain, fisher, layerNorms } from './normal.ts';
 

@@ -2,7 +2,6 @@ export { calibrate, pValues, threshold, verdicts } from './calibration.ts';
 export type { Chi2Layer, Chi2Params } from './chi2.ts';
 export type { Detector } from './detector.ts';
 export { type DetectorName, type DetectorParams, detectorNamed, detectorNames, detectors } from './detectors.ts';
-export { readDetector, writeDetector } from './disk.ts';
 export {
   type DetectorFile,
   type FitOptions,

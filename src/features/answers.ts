@@ -1,7 +1,6 @@
 // Right answers for a few examples, as an exporter leaves them beside a model; how far a model's losses and norms are from them, out.
 
-import { fingerprintOf, memoryDataset, readFileBytes } from '../data/index.ts';
-import { type NpyArray, readNpz } from '../data/npy.ts';
+import { type EncodedFile, fingerprintOf, memoryDataset, type NpyArray, readNpz } from '../data/index.ts';
 import { DataError } from '../errors.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { shapeText, sizeOf } from '../tensor/shape.ts';
@@ -52,8 +51,9 @@ const PREFIX = 'input.';
  * Reads an .npz of `nll` [n], `sqnorm` [n, L], `names` [L], and inputs [n, ...], each as `input.NAME`; or inputs from a file of their own,
  * each under its name. Throws a DataError for anything missing or of sizes that disagree.
  */
-export async function readAnswers(path: string, inputsPath?: string): Promise<Answers> {
-  const arrays = readNpz(await readFileBytes(path), path);
+export function parseAnswers(file: EncodedFile, inputs?: EncodedFile): Answers {
+  const { where: path } = file;
+  const arrays = readNpz(file.bytes, path);
   const numbers = (key: string, rank: number) => {
     const array = arrays[key];
     if ((array?.dtype !== 'float64' && array?.dtype !== 'float32') || array.shape.length !== rank) {
@@ -69,8 +69,8 @@ export async function readAnswers(path: string, inputsPath?: string): Promise<An
     const shapes = `nll ${shapeText(nll.shape)}, sqnorm ${shapeText(norms.shape)}, names ${shapeText(names.shape)}`;
     throw new DataError(`${path}: has ${shapes}, expected [n], [n, L] and [L]`);
   }
-  const given = inputsPath === undefined ? prefixed(arrays) : readNpz(await readFileBytes(inputsPath), inputsPath);
-  const where = inputsPath ?? path;
+  const given = inputs === undefined ? prefixed(arrays) : readNpz(inputs.bytes, inputs.where);
+  const where = inputs?.where ?? path;
   if (Object.keys(given).length === 0) throw new DataError(`${where}: has no inputs, expected arrays '${PREFIX}NAME'`);
   for (const [key, { shape }] of Object.entries(given)) {
     if (shape[0] !== n) throw new DataError(`${where}: '${key}' is ${shapeText(shape)}, expected ${n} examples`);

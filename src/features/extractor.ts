@@ -195,3 +195,13 @@ function filled(batch: Batch, size: number): Batch {
   });
   return { ...batch, n: size, arrays: Object.fromEntries(arrays) };
 }
+
+/** The examples of shard i of n (1 ≤ i ≤ n): whole groups, all shards together the whole range. */
+export function shardRows(data: Dataset, group: number, shard: number, shards: number): Rows {
+  const groups = Math.floor(data.length / group);
+  const at = (k: number) => Math.floor((k * groups) / shards) * group;
+  if (at(shard - 1) === at(shard)) {
+    throw new DataError(`${data.name}: ${groups} groups do not divide into ${shards} shards`);
+  }
+  return { start: at(shard - 1), end: at(shard) };
+}

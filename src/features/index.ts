@@ -1,9 +1,16 @@
-export { type Answers, type Comparison, compareAnswers, type LayerAnswer, readAnswers } from './answers.ts';
-export { type Extractor, type ExtractorOptions, leftOver, openExtractor, type Rows, wholeGroups } from './extractor.ts';
+export { type Answers, type Comparison, compareAnswers, type LayerAnswer, parseAnswers } from './answers.ts';
+export {
+  type Extractor,
+  type ExtractorOptions,
+  leftOver,
+  openExtractor,
+  type Rows,
+  shardRows,
+  wholeGroups,
+} from './extractor.ts';
 export { asModelTakes, type InputOptions } from './inputs.ts';
 export { type NormGraph, normGraph } from './norms.ts';
 export { withRanges } from './ranges.ts';
-export { type FeatureProgress, type FeatureResult, type FeatureRun, runFeatures, shardRows } from './run.ts';
 export {
   checkTable,
   concatTables,
@@ -18,4 +25,3 @@ export {
   sliceTable,
   whatIsNotFinite,
 } from './table.ts';
-export { readTable, tableFormatOf, writeTable } from './table-files.ts';

@@ -1,6 +1,5 @@
 // A feature table in, the bytes of an .npz, .parquet or .json file out; and back, with everything checked.
 
-import { createHash } from 'node:crypto';
 import { type FileMetaData, parquetMetadataAsync } from 'hyparquet';
 import { ByteWriter, ParquetWriter, parquetWriteBuffer } from 'hyparquet-writer';
 import { z } from 'zod';
@@ -8,6 +7,7 @@ import { decodingError } from '../data/decoding.ts';
 import { type NpyArray, readNpz, writeNpz } from '../data/npy.ts';
 import { loadCodec, placeOf, readDoubles } from '../data/parquet-pages.ts';
 import { DataError } from '../errors.ts';
+import { host } from '../host.ts';
 import {
   checkTable,
   type FeatureTable,
@@ -146,7 +146,7 @@ export async function writeParquet(
 ): Promise<void> {
   checkNames(head.names, name);
   const text = headText(head, rows);
-  const hash = createHash('sha256').update(text);
+  const hash = host().sha256().update(text);
   for await (const { nll } of tables()) hash.update(bytesOf(nll));
   const kvMetadata = [{ key: HEAD_KEY, value: text }];
   const buffer = new ByteWriter();
@@ -172,7 +172,7 @@ export async function writeParquet(
     hash.update(bytesOf(table.sqNorms));
     await writer.write({ columnData: columnsOf(table), rowGroupSize: rowsOf(table) });
   }
-  kvMetadata.push({ key: CHECKSUM_KEY, value: hash.digest('hex') });
+  kvMetadata.push({ key: CHECKSUM_KEY, value: hash.digest() });
   await writer.finish();
   await append(buffer.getBytes());
 }
@@ -274,9 +274,9 @@ async function guard<T>(name: string, work: () => T | Promise<T>): Promise<T> {
 }
 
 function checksum(head: string, ...arrays: readonly Float64Array[]): string {
-  const hash = createHash('sha256').update(head);
+  const hash = host().sha256().update(head);
   for (const array of arrays) hash.update(bytesOf(array));
-  return hash.digest('hex');
+  return hash.digest();
 }
 
 function bytesOf(array: Float64Array): Uint8Array {

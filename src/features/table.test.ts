@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { syntheticTable, tableOf } from '../../test/detectors/tables.ts';
 import { readNpz, writeNpz } from '../data/npy.ts';
 import { DataError } from '../errors.ts';
+import { readTable, writeTable } from '../node/table-files.ts';
 import {
   checkTable,
   concatTables,
@@ -15,7 +16,6 @@ import {
   notFinite,
   sliceTable,
 } from './table.ts';
-import { readTable, writeTable } from './table-files.ts';
 import { decodeTable, encodeTable, type TableFormat, tableFormats } from './table-formats.ts';
 
 const formats = Object.keys(tableFormats) as TableFormat[];

@@ -5,32 +5,23 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import {
-  asPixels,
-  type Dataset,
-  fingerprintOf,
-  openData,
-  prepare,
-  readFileBytes,
-  reasonOf,
-  removeLeftovers,
-  select,
-  take,
-  writeFileAtomic,
-} from '../data/index.ts';
+import { asPixels, type Dataset, fingerprintOf, prepare, select, take } from '../data/index.ts';
 import { DataError, ModelError } from '../errors.ts';
 import type { NamedData } from '../experiment/index.ts';
-import {
-  describeExamples,
-  type FeatureTable,
-  notFinite,
-  openExtractor,
-  readTable,
-  runFeatures,
-  whatIsNotFinite,
-} from '../features/index.ts';
+import { describeExamples, type FeatureTable, notFinite, openExtractor, whatIsNotFinite } from '../features/index.ts';
 import { architecture } from '../models/index.ts';
-import { differences, loadModel, type Model, type ModelInfo, readInfo } from '../store/index.ts';
+import {
+  loadModel,
+  openData,
+  readFileBytes,
+  readInfo,
+  readTable,
+  reasonOf,
+  removeLeftovers,
+  runFeatures,
+  writeFileAtomic,
+} from '../node/index.ts';
+import { differences, type Model, type ModelInfo } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { isTrained, train } from '../train/index.ts';
 import { allModels, type ModelPlan, type Preset } from './plan.ts';

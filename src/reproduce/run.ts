@@ -2,8 +2,8 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { claimFolder, during, writeFileAtomic } from '../data/index.ts';
 import { DataError } from '../errors.ts';
+import { claimFolder, during, writeFileAtomic } from '../node/index.ts';
 import { escapeHtml, pageHtml } from '../report/index.ts';
 import { ablations } from './ablations.ts';
 import { chi2 } from './chi2.ts';

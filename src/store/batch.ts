@@ -1,12 +1,9 @@
 // An ONNX file run with two examples and with each alone: whether the loss of an example depends on the others in its batch. Norms are of
 // single examples, so a file in which examples interact has none.
 
-import { realpathSync } from 'node:fs';
 import { FisherError, ModelError } from '../errors.ts';
 import { drawsNumbers, type FileModel, withOpenBatch } from '../onnx/index.ts';
-import { cacheEntry } from '../runtime/cache.ts';
 import type { FileSession, NumberTensor } from '../runtime/index.ts';
-import { openFile, runtimeVersion } from '../runtime/node.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type MadeInput, makeInputs, openBatch, VARIANTS } from './batch-inputs.ts';
 import type { OnnxOptions } from './onnx.ts';
@@ -26,6 +23,7 @@ export interface BatchOptions {
 }
 
 export interface Comparable {
+  /** Its name, for messages. */
   readonly path: string;
   /** The hash of the model as it is read. */
   readonly hash: string;
@@ -46,18 +44,6 @@ export interface Comparable {
 /** Elements of a value, and of all of them, beyond which a file is not run for this. */
 const TOO_LARGE = [2 ** 26, 2 ** 32] as const;
 
-/** Throws ModelError that names the output in which examples interact. What was found out is kept, so that this is done once for a file. */
-export async function batchLoss(model: Comparable, options: BatchOptions = {}): Promise<BatchLoss> {
-  if (options.cache === undefined) return compare(model, options);
-  const key = new TextEncoder().encode(`batches, version 1, of ${model.hash}`);
-  const entry = cacheEntry(options.cache, key, runtimeVersion, 'json');
-  const kept = await entry.read();
-  if (kept) return JSON.parse(new TextDecoder().decode(kept)) as BatchLoss;
-  const found = await compare(model, options);
-  await entry.put(new TextEncoder().encode(JSON.stringify(found)));
-  return found;
-}
-
 const ONE_BY_ONE = 'the file takes one example at a time';
 
 const unknown = (reason: string): BatchLoss => ({
@@ -65,7 +51,11 @@ const unknown = (reason: string): BatchLoss => ({
   note: `whether examples of a batch interact was not found out: ${reason}`,
 });
 
-async function compare(model: Comparable, options: BatchOptions): Promise<BatchLoss> {
+/** Opens the file as it stands, or these bytes in its place. */
+export type OpenFile = (bytes?: Uint8Array) => Promise<FileSession>;
+
+/** Throws ModelError that names the output in which examples interact. */
+export async function compareBatches(model: Comparable, openFile: OpenFile): Promise<BatchLoss> {
   const inputs = makeInputs(model);
   const batch = openBatch(model.file, model.options);
   if (batch === 1) return { loss: 'each', note: ONE_BY_ONE };
@@ -77,12 +67,7 @@ async function compare(model: Comparable, options: BatchOptions): Promise<BatchL
     return unknown(`the file takes batches of ${batch} and has data beside it`);
   let session: FileSession;
   try {
-    const source = model.external
-      ? realpathSync(model.path)
-      : batch === undefined
-        ? model.bytes
-        : withOpenBatch(model.bytes);
-    session = await openFile(source, options);
+    session = await openFile(batch === undefined ? undefined : withOpenBatch(model.bytes));
   } catch (error) {
     return unknown(`ONNX Runtime does not open the file: ${reasonOf(error)}`);
   }

@@ -1,16 +1,16 @@
+export type { BatchLoss, BatchOptions, Comparable } from './batch.ts';
+export { type ExternalStore, noExternal } from './external.ts';
 export {
   builtInModel,
   checkInfo,
   differences,
-  infoFile,
-  loadModel,
   type Model,
+  type ModelFiles,
   type ModelInfo,
-  readInfo,
+  modelOf,
+  parseInfo,
   type ScoringModel,
-  writeInfo,
-  writeWeights,
-} from './modeldir.ts';
+} from './model.ts';
 export { type Objective, parseObjective } from './objective.ts';
-export { loadOnnx, type OnnxOptions, type OnnxSummary, summariseOnnx } from './onnx.ts';
+export { type OnnxOptions, type OnnxSummary, type OnnxSurroundings, onnxModel, summariseOnnx } from './onnx.ts';
 export { readSafetensors, type Tensors, writeSafetensors } from './safetensors.ts';

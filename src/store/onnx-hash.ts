@@ -1,8 +1,8 @@
 // What identifies an ONNX model: its bytes, its external data and how it is read, whatever way that was written down.
 
-import { createHash } from 'node:crypto';
 import { ModelError } from '../errors.ts';
-import type { ExternalFiles } from './external.ts';
+import { host } from '../host.ts';
+import type { ExternalStore } from './external.ts';
 import type { OnnxOptions } from './onnx.ts';
 
 /**
@@ -11,16 +11,16 @@ import type { OnnxOptions } from './onnx.ts';
  */
 export async function onnxHash(
   bytes: Uint8Array,
-  external: ExternalFiles,
+  external: ExternalStore,
   options: OnnxOptions,
   reading: string,
 ): Promise<string> {
-  const hash = createHash('sha256').update(bytes);
+  const hash = host().sha256().update(bytes);
   for (const file of await external.hashes()) hash.update(JSON.stringify(file));
   return hash
     .update(JSON.stringify(normalForm(options)))
     .update(reading)
-    .digest('hex');
+    .digest();
 }
 
 /** Bytes that are hashed to find out whether an older version made a detector: some ten seconds. */
@@ -32,17 +32,17 @@ const MOST_FORMER = 2 ** 33;
  */
 export function formerHash(
   bytes: Uint8Array,
-  external: ExternalFiles,
+  external: ExternalStore,
   options: OnnxOptions,
   reading: string,
 ): string | undefined {
   if (external.bytesAsOften > MOST_FORMER) return undefined;
-  const hash = createHash('sha256').update(bytes);
+  const hash = host().sha256().update(bytes);
   external.eachAsOften((piece) => hash.update(piece));
   return hash
     .update(JSON.stringify({ ...options, params: options.params?.source }))
     .update(reading)
-    .digest('hex');
+    .digest();
 }
 
 /**

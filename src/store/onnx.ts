@@ -1,6 +1,5 @@
-// An .onnx file on disk in; a model to score with out. External data are read from the file's own folder only.
+// The bytes of an .onnx file in; a model to score with out.
 
-import { readFileBytes } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
 import {
   decode,
@@ -12,22 +11,36 @@ import {
   type ParameterReport,
   parametersOf,
 } from '../onnx/index.ts';
-import { type BatchLoss, batchLoss, type Comparable } from './batch.ts';
+import type { BatchLoss, BatchOptions, Comparable } from './batch.ts';
 import { rangesOf } from './batch-inputs.ts';
-import { ExternalFiles } from './external.ts';
-import type { ScoringModel } from './modeldir.ts';
+import { type ExternalStore, noExternal } from './external.ts';
+import type { ScoringModel } from './model.ts';
 import { type NetworkOptions, networkImport } from './objective.ts';
 import { formerHash, onnxHash } from './onnx-hash.ts';
 
 /** How the file is read: which inputs are what, and how a loss is made of its outputs. */
 export type OnnxOptions = Omit<ImportOptions, 'feed' | 'objective'> & NetworkOptions;
 
-/** Throws ModelError for a file that is damaged, unsupported, or whose loss is not one number per example. */
-export async function loadOnnx(path: string, options: OnnxOptions = {}): Promise<ScoringModel> {
+/** What a file needs of where it lies and of what runs it. */
+export interface OnnxSurroundings {
+  /** Left out: the file must hold all of its tensors itself. */
+  readonly external?: ExternalStore;
+  /** Runs the file as it is, see `ScoringModel.batchLoss`. Left out: whether examples of a batch interact is not found out. */
+  readonly batchLoss?: (model: Comparable, options?: BatchOptions) => Promise<BatchLoss>;
+}
+
+/**
+ * The model in the bytes of an .onnx file; `path` is its name, for messages. Throws ModelError for a file that is damaged, unsupported, or whose
+ * loss is not one number per example.
+ */
+export async function onnxModel(
+  bytes: Uint8Array,
+  path: string,
+  options: OnnxOptions = {},
+  { external = noExternal(path), batchLoss }: OnnxSurroundings = {},
+): Promise<ScoringModel> {
   const odd = Object.entries(options.constants ?? {}).find(([, value]) => !Number.isFinite(value));
   if (odd) throw new ModelError(`${path}: the constant '${odd[0]}' is ${odd[1]}, expected a finite number`);
-  const bytes = await readFileBytes(path);
-  const external = new ExternalFiles(path);
   const file = decode(bytes, path, external);
   const { objective, input, pixels, params, frozen, ...given } = options;
   const network: NetworkOptions = {
@@ -64,10 +77,14 @@ export async function loadOnnx(path: string, options: OnnxOptions = {}): Promise
     formerHash: () => formerHash(bytes, external, options, reading),
     weights: first.weights,
     loss: () => read().loss,
-    batchLoss: (how) => {
-      compared ??= batchLoss(comparable(), how);
-      return compared;
-    },
+    ...(batchLoss
+      ? {
+          batchLoss: (how) => {
+            compared ??= batchLoss(comparable(), how);
+            return compared;
+          },
+        }
+      : {}),
     inputs: first.data,
     parameters: first.parameters,
     about: `ONNX model, opset ${file.opset}`,
@@ -92,8 +109,12 @@ export interface OnnxSummary {
 }
 
 /** Reads what there is to say about a file without importing it. Throws ModelError for a file that is no ONNX model. */
-export async function summariseOnnx(path: string): Promise<OnnxSummary> {
-  const file = decode(await readFileBytes(path), path, new ExternalFiles(path));
+export function summariseOnnx(
+  bytes: Uint8Array,
+  path: string,
+  external: ExternalStore = noExternal(path),
+): OnnxSummary {
+  const file = decode(bytes, path, external);
   const { graph, opset, functions } = file;
   const counts = new Map<string, number>();
   const unsupported: { node: string; operator: string }[] = [];

@@ -4,8 +4,6 @@ import { existsSync } from 'node:fs';
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Dataset } from '../data/dataset.ts';
-import { readFileBytes, reasonOf, writeFileAtomic } from '../data/files.ts';
-import { type Claim, claimFolder, during, modelFiles } from '../data/output.ts';
 import { asPixels } from '../data/transforms.ts';
 import { DataError, ModelError } from '../errors.ts';
 import { Arena, inputsOf, type Value } from '../graph/index.ts';
@@ -18,23 +16,16 @@ import {
   paramScope,
   type Weights,
 } from '../models/index.ts';
+import { readFileBytes, reasonOf, writeFileAtomic } from '../node/files.ts';
+import { infoFile, readInfo, writeInfo, writeWeights } from '../node/index.ts';
+import { type Claim, claimFolder, during, modelFiles } from '../node/output.ts';
 import { bitsPerDim } from '../objectives/index.ts';
 import { encode } from '../onnx/index.ts';
 import { sessionCache } from '../runtime/cache.ts';
 import { feedsFor } from '../runtime/feeds.ts';
 import { checkFits } from '../runtime/limits.ts';
 import { openSession } from '../runtime/node.ts';
-import {
-  checkInfo,
-  differences,
-  infoFile,
-  type ModelInfo,
-  readInfo,
-  readSafetensors,
-  writeInfo,
-  writeSafetensors,
-  writeWeights,
-} from '../store/index.ts';
+import { checkInfo, differences, type ModelInfo, readSafetensors, writeSafetensors } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { adamDefaults, flatten, type Layout, trainingStep, unflatten } from './optimiser.ts';

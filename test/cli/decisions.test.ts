@@ -4,10 +4,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openData } from '../../src/data/index.ts';
 import { writeNpy } from '../../src/data/npy.ts';
-import { openExtractor, readTable, runFeatures } from '../../src/features/index.ts';
-import { loadOnnx } from '../../src/store/index.ts';
+import { openExtractor } from '../../src/features/index.ts';
+import { loadOnnx, openData, readTable, runFeatures } from '../../src/node/index.ts';
 import { RandomStream } from '../../src/tensor/random.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
 import { FLOAT, modelBytes, node, tensor, value } from '../support/proto.ts';

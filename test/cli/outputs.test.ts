@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { claimFile, claimFolder } from '../../src/data/index.ts';
 import { writeNpy, writeNpz } from '../../src/data/npy.ts';
+import { claimFile, claimFolder } from '../../src/node/index.ts';
 import { inTemporaryFolder, runCli, startCli, temporaryFolder } from '../support/cli.ts';
 import { externalTensor, FLOAT, modelBytes, node, value } from '../support/proto.ts';
 

@@ -3,11 +3,12 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { memoryDataset, openData } from '../../src/data/index.ts';
+import { memoryDataset } from '../../src/data/index.ts';
 import { type ExtractorOptions, type FeatureTable, notFinite, openExtractor } from '../../src/features/index.ts';
 import { Arena } from '../../src/graph/index.ts';
+import { loadOnnx, openData } from '../../src/node/index.ts';
 import { add, matmul, mul, reduceSum } from '../../src/ops/index.ts';
-import { loadOnnx, type ScoringModel } from '../../src/store/index.ts';
+import type { ScoringModel } from '../../src/store/index.ts';
 
 /** loss = Σ x w + Σ y v: the squared norms are ‖x‖² and ‖y‖². */
 const model: ScoringModel = {

@@ -4,7 +4,8 @@ import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeIdx } from '../../src/data/idx.ts';
-import { concatTables, readTable } from '../../src/features/index.ts';
+import { concatTables } from '../../src/features/index.ts';
+import { readTable } from '../../src/node/index.ts';
 import { inTemporaryFolder, killWhen, runCli, temporaryFolder } from '../support/cli.ts';
 import { expectSqNorms } from '../support/compare.ts';
 

@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/dataset.ts';
 import { writeNpy } from '../../src/data/npy.ts';
 import { openExtractor } from '../../src/features/index.ts';
-import { loadOnnx, type OnnxOptions, parseObjective } from '../../src/store/index.ts';
+import { loadOnnx } from '../../src/node/index.ts';
+import { type OnnxOptions, parseObjective } from '../../src/store/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
 import {
   BOOL,

@@ -8,7 +8,8 @@ import { memoryDataset } from '../../src/data/index.ts';
 import { readNpz } from '../../src/data/npy.ts';
 import { FisherError } from '../../src/errors.ts';
 import { openExtractor } from '../../src/features/index.ts';
-import { loadOnnx, parseObjective, type ScoringModel } from '../../src/store/index.ts';
+import { loadOnnx } from '../../src/node/index.ts';
+import { parseObjective, type ScoringModel } from '../../src/store/index.ts';
 import { expectSqNorms } from '../support/compare.ts';
 
 const shared = fileURLToPath(new URL('../../../shared/exporters', import.meta.url));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ModelError } from '../../src/errors.ts';
 import { interpret } from '../../src/graph/index.ts';
+import { loadOnnx } from '../../src/node/index.ts';
 import { decode, importModel } from '../../src/onnx/index.ts';
 import {
   AttributeProto_AttributeType,
@@ -12,7 +13,6 @@ import {
   create,
   FunctionProtoSchema,
 } from '../../src/onnx/proto.ts';
-import { loadOnnx } from '../../src/store/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
 import { externalTensor, FLOAT, type GraphParts, modelBytes, node, tensor, value } from '../support/proto.ts';
 

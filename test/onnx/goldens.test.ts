@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
-import { openData, rename, take } from '../../src/data/index.ts';
+import { rename, take } from '../../src/data/index.ts';
 import { readNpz } from '../../src/data/npy.ts';
-import { normGraph, openExtractor, readTable } from '../../src/features/index.ts';
+import { normGraph, openExtractor } from '../../src/features/index.ts';
 import { inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
+import { loadOnnx, openData, readTable } from '../../src/node/index.ts';
 import { feedsFor } from '../../src/runtime/feeds.ts';
-import { loadOnnx } from '../../src/store/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
 import { expectSqNorms } from '../support/compare.ts';
 

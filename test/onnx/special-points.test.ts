@@ -4,11 +4,10 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
-import { openData } from '../../src/data/index.ts';
 import { openExtractor } from '../../src/features/index.ts';
 import { interpret, type Value } from '../../src/graph/index.ts';
+import { loadOnnx, openData } from '../../src/node/index.ts';
 import { reduceSum, reshape } from '../../src/ops/index.ts';
-import { loadOnnx } from '../../src/store/index.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
 import { importNode, type NodeCase, newArena } from '../support/onnx.ts';
 import { runLowered } from '../support/run.ts';

@@ -6,7 +6,7 @@ export const dataUsage: Usage = {
   synopsis: 'list | get NAME...',
   about: 'Lists the known data sets and where they lie; downloads them.',
   details: async () => {
-    const { downloadable } = await import('../../data/known.ts');
+    const { downloadable } = await import('../../node/known.ts');
     return [
       `get knows ${downloadable.join(', ')}. Files go to --data-dir, else to $FISHER_OOD_DATA, else to\n` +
         '~/.cache/fisher-ood/data, and are checked against published checksums. A download that broke off goes on where it was:\n' +

@@ -1,9 +1,9 @@
 // A path in, a feature table out, and back; the file name's extension tells the format.
 
-import { readFileBytes, writeFileAtomic } from '../data/files.ts';
 import { UsageError } from '../errors.ts';
-import { concatTables, type FeatureTable, type StoredTable } from './table.ts';
-import { decodeTable, encodeTable, type TableFormat, tableFormats, writeParquet } from './table-formats.ts';
+import { concatTables, type FeatureTable, type StoredTable } from '../features/table.ts';
+import { decodeTable, encodeTable, type TableFormat, tableFormats, writeParquet } from '../features/table-formats.ts';
+import { readFileBytes, writeFileAtomic } from './files.ts';
 
 /** The format of a path. Throws a UsageError for another extension. Call it before the work, not after. */
 export function tableFormatOf(path: string): TableFormat {

@@ -3,7 +3,9 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, readdir, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { ByteSource, EncodedFile } from '../data/source.ts';
 import { DataError } from '../errors.ts';
+import './host.ts';
 import { systemLock } from './system-lock.ts';
 
 /** What goes into a file: bytes, text as UTF-8, or a function that makes it piece by piece. */
@@ -91,13 +93,56 @@ export async function moveDurably(from: string, to: string): Promise<void> {
  * not be read, or it is larger than Node reads at once (2 GiB).
  */
 export async function readFileBytes(path: string): Promise<Uint8Array> {
-  try {
-    const info = await stat(path);
-    // A pipe or a device may never end; reading one whole could hang or fill the memory.
-    if (!info.isFile() && !info.isDirectory())
-      throw new DataError(`${path}: expected a regular file, found a device or pipe`);
+  return cannotRead(path, async () => {
+    await statFile(path);
     const { buffer, byteOffset, length } = await readFile(path);
     return new Uint8Array(buffer, byteOffset, length); // a Buffer's slice is a view where everybody else's is a copy
+  });
+}
+
+/** A whole file under its path. Throws as `readFileBytes`. */
+export const encodedFile = async (path: string): Promise<EncodedFile> => ({
+  where: path,
+  bytes: await readFileBytes(path),
+});
+
+/** A regular file to be read piece by piece. Throws a DataError as `readFileBytes` does, which also reads it where all of it is asked for. */
+export async function fileSource(path: string): Promise<ByteSource> {
+  const { size } = await cannotRead(path, () => statFile(path));
+  return {
+    name: path,
+    size,
+    read: (offset, length) =>
+      offset === 0 && length === size ? readFileBytes(path) : cannotRead(path, () => readPiece(path, offset, length)),
+  };
+}
+
+async function readPiece(path: string, offset: number, length: number): Promise<Uint8Array> {
+  const handle = await open(path, 'r');
+  try {
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length; ) {
+      const { bytesRead } = await handle.read(bytes, at, length - at, offset + at);
+      if (bytesRead === 0) return bytes.subarray(0, at);
+      at += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A pipe or a device may never end; reading one whole could hang or fill the memory. */
+async function statFile(path: string): Promise<{ readonly size: number }> {
+  const info = await stat(path);
+  if (!info.isFile() && !info.isDirectory())
+    throw new DataError(`${path}: expected a regular file, found a device or pipe`);
+  return info;
+}
+
+async function cannotRead<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(`${path}: cannot read: ${reasonOf(error, dirname(path))}`, { cause: error });

@@ -3,9 +3,9 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { pathKind, reasonOf } from '../data/files.ts';
 import { DataError } from '../errors.ts';
-import { type FeatureTable, headOf, parseAs, parseHead, type TableHead } from './table.ts';
+import { type FeatureTable, headOf, parseAs, parseHead, type TableHead } from '../features/table.ts';
+import { pathKind, reasonOf } from './files.ts';
 
 // One line of JSON, then rows of 2 + L doubles: nll, squared norms, check. A line that is not complete counts as nothing.
 

@@ -1,21 +1,18 @@
 // A DATA argument of the command line to a data set: a file, a folder, or the name of a known set.
 
-import { basename } from 'node:path';
+import { openCifar10 } from '../data/cifar.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { openIdx } from '../data/idx.ts';
+import { withLabels } from '../data/labels.ts';
+import { readData } from '../data/readers.ts';
+import { syntheticDataset } from '../data/synthetic.ts';
+import { take } from '../data/transforms.ts';
 import { DataError } from '../errors.ts';
-import { openRecordings } from './audio.ts';
-import { openCifar10 } from './cifar.ts';
-import type { Dataset } from './dataset.ts';
-import { pathKind } from './files.ts';
+import { fileSource, pathKind, readFileBytes } from './files.ts';
 import { openFolder } from './folder.ts';
-import { openIdx } from './idx.ts';
 import { type DataDirs, findKnown, knownNames, knownSets, locate, samplePath } from './known.ts';
-import { labelPaths, withLabels } from './labels.ts';
-import { openMat } from './matlab.ts';
-import { openNpy, openNpz } from './npz.ts';
-import { openParquet } from './parquet.ts';
-import { syntheticDataset } from './synthetic.ts';
-import { openText } from './text.ts';
-import { take } from './transforms.ts';
+import { labelPaths } from './labels.ts';
+import { decodeImage } from './picture.ts';
 
 /** `dataDir`: where known sets are looked for first. Then: the environment variable FISHER_OOD_DATA, ~/.cache/fisher-ood/data. */
 export interface OpenOptions extends DataDirs {
@@ -51,12 +48,13 @@ export async function openData(spec: string, options: OpenOptions = {}): Promise
   const sample = samplePath(name);
   if (sample !== undefined) {
     if (detail !== undefined) throw new DataError(`${spec}: ${name} has no splits, expected ${name} alone`);
-    return openIdx(sample, name);
+    return openIdx(await fileSource(sample), name);
   }
   if (!Object.hasOwn(knownSets, name)) return openPath(spec, spec, options);
   const split = detail ?? 'test';
   const files = await findKnown(name, split, options);
-  return files.length === 1 ? openPath(files[0]!, `${name}:${split}`, options) : openCifar10(files, `${name}:${split}`);
+  if (files.length === 1) return openPath(files[0]!, `${name}:${split}`, options);
+  return openCifar10(await Promise.all(files.map(fileSource)), `${name}:${split}`);
 }
 
 /** The files or folders that `openData` reads for this; none for sets that are made. */
@@ -78,21 +76,10 @@ export async function pathsOf(spec: string, options: DataDirs = {}): Promise<rea
 async function openLabelled(spec: string, wanted: string, options: OpenOptions): Promise<Dataset> {
   const [name, split = 'test'] = spec.split(':') as [string, string?];
   const [path] = Object.hasOwn(knownSets, name) ? await findKnown(name, split, options) : [spec];
-  return withLabels(await openData(spec, options), path!, wanted);
+  const data = await openData(spec, options);
+  const [where] = labelPaths(path!);
+  return withLabels(data, where === undefined ? undefined : { where, bytes: await readFileBytes(where) }, wanted);
 }
-
-type Open = (path: string, name: string, options: OpenOptions) => Promise<Dataset>;
-
-/** By the end of the file name; for anything else see `openOther`. */
-const formats: readonly (readonly [ending: RegExp, open: Open])[] = [
-  [/\.parquet$/i, openParquet],
-  [/\.npz$/i, openNpz],
-  [/\.npy$/i, openNpy],
-  [/\.mat$/i, openMat],
-  [/\.wav$/i, (path, name) => openRecordings([path], name)],
-  [/\.(txt|text|md)$/i, (path, name, { like }) => openText(path, name, like?.length === 1 ? like[0] : undefined)],
-  [/^(data_batch_\d|test_batch)\.bin$/i, (path, name) => openCifar10([path], name)],
-];
 
 async function openPath(path: string, name: string, options: OpenOptions): Promise<Dataset> {
   const kind = await pathKind(path);
@@ -102,20 +89,5 @@ async function openPath(path: string, name: string, options: OpenOptions): Promi
       `${path}: no such file or folder, and no known data set; known are ${knownNames.join(', ')} (see --data-dir)`,
     );
   }
-  const open = formats.find(([ending]) => ending.test(basename(path)))?.[1] ?? openOther;
-  return open(path, name, options);
-}
-
-/** A file whose name tells nothing: text for those who want sequences, else taken for an idx file, which has no usual ending. */
-async function openOther(path: string, name: string, { like }: OpenOptions): Promise<Dataset> {
-  if (like?.length === 1) return openText(path, name, like[0]);
-  try {
-    return await openIdx(path, name);
-  } catch (error) {
-    // A file that cannot be read at all is not of another format.
-    if (!(error instanceof DataError) || /idx|ubyte/i.test(basename(path)) || / cannot read: /.test(error.message))
-      throw error;
-    const known = '.parquet, .npz, .npy, .mat, .wav and .txt';
-    throw new DataError(`${error.message}. By its name it was taken for an IDX file; other formats end in ${known}`);
-  }
+  return readData(await fileSource(path), { name, like: options.like, decodeImage });
 }

@@ -1,13 +1,10 @@
-// A model directory: model.json (architecture, configuration, data, training) and weights.safetensors.
+// What a model is to everything that scores; a built-in one from its description (model.json) and the bytes of its weights.
 
-import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
-import { readFileBytes, writeFileAtomic } from '../data/files.ts';
-import { kernels, type Preparation } from '../data/index.ts';
+import { type EncodedFile, kernels, type Preparation } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena, type Value } from '../graph/index.ts';
+import { host } from '../host.ts';
 import {
   type Architecture,
   architecture,
@@ -19,7 +16,7 @@ import {
 import type { ParameterReport } from '../onnx/index.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import type { BatchLoss, BatchOptions } from './batch.ts';
-import { readSafetensors, writeSafetensors } from './safetensors.ts';
+import { readSafetensors } from './safetensors.ts';
 
 const sizeSchema = z.tuple([z.int().min(1), z.int().min(1)]).readonly();
 
@@ -83,27 +80,6 @@ export interface Model extends ScoringModel {
   readonly arch: Architecture<unknown>;
 }
 
-export const infoFile = 'model.json';
-const weightsFile = 'weights.safetensors';
-
-export async function writeInfo(dir: string, info: ModelInfo): Promise<void> {
-  await mkdir(dir, { recursive: true });
-  await writeFileAtomic(join(dir, infoFile), `${JSON.stringify(info, null, 2)}\n`);
-}
-
-/** The directory's model.json. Throws ModelError that names the place where it is not as expected. */
-export async function readInfo(dir: string): Promise<ModelInfo> {
-  const path = join(dir, infoFile);
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder().decode(await readFileBytes(path)));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new ModelError(`${path}: not JSON: ${error.message}`);
-    throw error;
-  }
-  return checkInfo(json, path);
-}
-
 /** What a model.json must be. Throws a ModelError that begins with `where` and names the place in it. */
 export function checkInfo(value: unknown, where: string): ModelInfo {
   const parsed = infoSchema.safeParse(value);
@@ -134,22 +110,35 @@ function leaves(value: unknown, path: string): Map<string, string> {
   return new Map(Object.entries(value).flatMap(([key, v]) => [...leaves(v, path === '' ? key : `${path}.${key}`)]));
 }
 
-export async function writeWeights(dir: string, weights: Weights): Promise<void> {
-  await writeFileAtomic(join(dir, weightsFile), writeSafetensors(weights));
+/** The two files of a model, each with its name for messages. */
+export interface ModelFiles {
+  readonly info: EncodedFile;
+  readonly weights: EncodedFile;
+}
+
+/** The description in the text of a model.json. Throws a ModelError that names the place where it is not as expected. */
+export function parseInfo({ bytes, where }: EncodedFile): ModelInfo {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new ModelError(`${where}: not JSON: ${error.message}`);
+    throw error;
+  }
+  return checkInfo(json, where);
 }
 
 /**
- * A directory written by `train`, its weights checked against what the architecture asks for. `scoring`: what the architecture's scorer is
+ * A model that `train` made, its weights checked against what the architecture asks for. `scoring`: what the architecture's scorer is
  * asked for; throws ModelError where there is nothing to choose.
  */
-export async function loadModel(dir: string, scoring: Readonly<Record<string, unknown>> = {}): Promise<Model> {
-  const info = await readInfo(dir);
-  const { arch, config } = inFile(join(dir, infoFile), () => {
+export function modelOf(files: ModelFiles, scoring: Readonly<Record<string, unknown>> = {}): Model {
+  const info = parseInfo(files.info);
+  const { arch, config } = inFile(files.info.where, () => {
     const found = architecture(info.arch);
     return { arch: found, config: found.configure(info.config, info.data) };
   });
-  const path = join(dir, weightsFile);
-  const bytes = await readFileBytes(path);
+  const { bytes, where: path } = files.weights;
   const weights = readSafetensors(bytes, path);
   // While the graph is built: the first layer that the file does not have ends it, however many more the configuration asks for.
   let mismatch: ModelError | undefined;
@@ -161,13 +150,13 @@ export async function loadModel(dir: string, scoring: Readonly<Record<string, un
     throw mismatch;
   };
   try {
-    inFile(join(dir, infoFile), () => collectSpecs((scope) => void arch.loss(config, info.data, scope), check));
+    inFile(files.info.where, () => collectSpecs((scope) => void arch.loss(config, info.data, scope), check));
   } catch (error) {
     throw mismatch ?? error;
   }
   const scorer = scorerOf(arch, config, scoring);
   const identity = JSON.stringify({ arch: info.arch, config, data: info.data, scoring: scorer?.scoring });
-  const hash = createHash('sha256').update(identity).update(bytes).digest('hex');
+  const hash = host().sha256().update(identity).update(bytes).digest();
   return builtInModel({ ...info, config }, weights, hash, scoring);
 }
 

@@ -1,11 +1,12 @@
 // A model and a data set in, a file with the feature table out: resumed where a killed run stopped, whole or not at all.
 
 import { rm } from 'node:fs/promises';
-import { type Claim, claimFile, type Dataset, during, originHash } from '../data/index.ts';
+import { type Dataset, originHash } from '../data/index.ts';
 import { DataError } from '../errors.ts';
-import { type Extractor, type Rows, wholeGroups } from './extractor.ts';
+import { type Extractor, type Rows, wholeGroups } from '../features/extractor.ts';
+import { type FeatureTable, nextExample, notFinite, shortHash, type TableHead } from '../features/table.ts';
+import { type Claim, claimFile, during } from './output.ts';
 import { firstLine, openPartial, type Partial, partialTables, type RunKey, readPartial } from './partial.ts';
-import { type FeatureTable, nextExample, notFinite, shortHash, type TableHead } from './table.ts';
 import { tableFormatOf, writeStored } from './table-files.ts';
 
 export interface FeatureRun {
@@ -114,14 +115,4 @@ function rowsKey({ meta, ...head }: TableHead, { end, ...key }: RunKey): Readonl
   return Object.fromEntries(
     Object.entries(all).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
   );
-}
-
-/** The examples of shard i of n (1 ≤ i ≤ n): whole groups, all shards together the whole range. */
-export function shardRows(data: Dataset, group: number, shard: number, shards: number): Rows {
-  const groups = Math.floor(data.length / group);
-  const at = (k: number) => Math.floor((k * groups) / shards) * group;
-  if (at(shard - 1) === at(shard)) {
-    throw new DataError(`${data.name}: ${groups} groups do not divide into ${shards} shards`);
-  }
-  return { start: at(shard - 1), end: at(shard) };
 }

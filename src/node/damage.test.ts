@@ -11,16 +11,20 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
 import wavefile from 'wavefile';
+import {
+  openCifar10,
+  openIdx,
+  openMat,
+  openNpy,
+  openNpz,
+  openParquet,
+  openRecordings,
+} from '../../test/support/readers.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { readIdx, writeIdx } from '../data/idx.ts';
+import { writeNpy } from '../data/npy.ts';
 import { DataError } from '../errors.ts';
-import { openRecordings } from './audio.ts';
-import { openCifar10 } from './cifar.ts';
-import type { Dataset } from './dataset.ts';
 import { openFolder } from './folder.ts';
-import { openIdx, readIdx, writeIdx } from './idx.ts';
-import { openMat } from './matlab.ts';
-import { writeNpy } from './npy.ts';
-import { openNpy, openNpz } from './npz.ts';
-import { openParquet } from './parquet.ts';
 
 const base = await mkdtemp(join(tmpdir(), 'damage-'));
 afterAll(() => rm(base, { recursive: true }));

@@ -4,11 +4,12 @@ import { createHash } from 'node:crypto';
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { openRecordings } from '../data/audio.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { type ImageGroup, imageDataset } from '../data/images.ts';
 import { DataError } from '../errors.ts';
-import { openRecordings } from './audio.ts';
-import type { Dataset } from './dataset.ts';
-import { pathKind, readFileBytes, reasonOf } from './files.ts';
-import { type ImageGroup, imageDataset } from './images.ts';
+import { encodedFile, pathKind, readFileBytes, reasonOf } from './files.ts';
+import { decodeImage } from './picture.ts';
 
 /** Endings, in lower case. */
 const PICTURES = new Set('.png .jpg .jpeg .jpe .jfif .webp'.split(' '));
@@ -64,14 +65,21 @@ export async function openFolder(path: string, name: string = path): Promise<Dat
   const left = files.filter((file) => !data.has(file) && isOfInterest(file));
   const notes = left.length > 0 ? [leftOut(path, left)] : [];
   if (recordings.length > 0) {
-    const paths = recordings.map((file) => join(path, file));
-    return openRecordings(paths, name, notes);
+    return openRecordings(
+      recordings.map((file) => () => encodedFile(join(path, file))),
+      name,
+      notes,
+    );
   }
   if (pictures.length === 0) {
     const found = left.length > 0 ? `, but ${left.slice(0, NAMED).join(', ')}${left.length > NAMED ? ', …' : ''}` : '';
     throw new DataError(`${path}: holds no ${[...PICTURES].join(', ')} or .wav file${found}`);
   }
-  return imageDataset(name, await hashOf(path, pictures), groupsOf(path, pictures), path, notes);
+  return imageDataset(name, await hashOf(path, pictures), groupsOf(path, pictures), {
+    decode: decodeImage,
+    where: path,
+    notes,
+  });
 }
 
 /** The files, sorted; and one of the folders, if there is any. */
@@ -119,7 +127,7 @@ function groupsOf(path: string, pictures: readonly string[]): ImageGroup[] {
       length: files.length,
       async load() {
         const images = [];
-        for (const where of files) images.push({ where, bytes: await readFileBytes(where) });
+        for (const where of files) images.push(await encodedFile(where));
         return images;
       },
     });

@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { writeIdx } from './idx.ts';
-import { writeNpy, writeNpz } from './npy.ts';
+import { writeIdx } from '../data/idx.ts';
+import { writeNpy, writeNpz } from '../data/npy.ts';
 import { openData } from './open.ts';
 
 const shared = new URL('../../../shared/data/', import.meta.url).pathname;

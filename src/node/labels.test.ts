@@ -2,7 +2,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { writeIdx } from './idx.ts';
+import { writeIdx } from '../data/idx.ts';
 import { openData } from './open.ts';
 
 let dir: string;

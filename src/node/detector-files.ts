@@ -1,7 +1,7 @@
 // A path in, a detector file's content out, and back.
 
-import { readFileBytes, writeFileAtomic } from '../data/files.ts';
-import { type DetectorFile, formatDetector, parseDetector } from './file.ts';
+import { type DetectorFile, formatDetector, parseDetector } from '../detectors/file.ts';
+import { readFileBytes, writeFileAtomic } from './files.ts';
 
 /** Reads a detector. Throws a DataError for a missing or malformed file or an unknown version. */
 export async function readDetector(path: string): Promise<DetectorFile> {

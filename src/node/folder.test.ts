@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { decode as decodePng } from 'fast-png';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { crc32 } from './crc32.ts';
+import { crc32 } from '../data/crc32.ts';
+import { asPixels, take } from '../data/transforms.ts';
 import { openFolder } from './folder.ts';
-import { decodeImage } from './images.ts';
-import { asPixels, take } from './transforms.ts';
+import { decodeImage } from './picture.ts';
 
 let base: string;
 beforeAll(async () => {

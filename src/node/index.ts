@@ -1,0 +1,12 @@
+export { readAnswers } from './answer-files.ts';
+export { readDetector, writeDetector } from './detector-files.ts';
+export { type DownloadProgress, download } from './download.ts';
+export { type FeatureProgress, type FeatureResult, type FeatureRun, runFeatures } from './feature-run.ts';
+export { encodedFile, fileSource, readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
+export { dataDirs, downloadable, knownSets, locate } from './known.ts';
+export { infoFile, loadModel, readInfo, writeInfo, writeWeights } from './model-dir.ts';
+export { loadOnnx, summariseOnnxFile } from './onnx-file.ts';
+export { type OpenOptions, openData, pathsOf } from './open.ts';
+export { type Claim, claimFile, claimFiles, claimFolder, during, removeLeftovers } from './output.ts';
+export { decodeImage } from './picture.ts';
+export { readTable, tableFormatOf, writeTable } from './table-files.ts';
