@@ -181,9 +181,9 @@ describe('openParquet', () => {
     await writeFile(path, 'PAR1 is not all of it PAR1');
     await expect(openParquet(path)).rejects.toThrow(/layout\.parquet: not a Parquet file, or damaged: /);
     await expect(openParquet(join(folder, 'no.parquet'))).rejects.toThrow(
-      /no\.parquet: no such file, expected a Parquet/,
+      /no\.parquet: cannot read: no such file or folder/,
     );
-    await expect(openParquet(folder)).rejects.toThrow(/: is a folder, expected a Parquet file$/);
+    await expect(openParquet(folder)).rejects.toThrow(/: cannot read: it is a folder, expected a file$/);
   });
 });
 

@@ -137,6 +137,7 @@ async function statFile(path: string): Promise<{ readonly size: number }> {
   const info = await stat(path);
   if (!info.isFile() && !info.isDirectory())
     throw new DataError(`${path}: expected a regular file, found a device or pipe`);
+  if (info.isDirectory()) throw new DataError(`${path}: cannot read: ${reasons.EISDIR}`);
   return info;
 }
 
