@@ -1,13 +1,13 @@
 // What a benchmark measures: a model, what is done with it, how many examples at once; and a session that is ready to do it.
 
+import type { Session, TensorData } from '../src/engine/runtime.ts';
 import { normGraph } from '../src/features/index.ts';
 import { Arena, type Graph, type Value } from '../src/graph/index.ts';
 import { countMultiplications, type LowerOptions, lower, type WeightTensors } from '../src/lower/index.ts';
 import { architecture, collectSpecs, initialWeights, paramScope } from '../src/models/index.ts';
 import { loadOnnx, summariseOnnxFile } from '../src/node/index.ts';
+import { openSession } from '../src/node/runtime.ts';
 import { encode } from '../src/onnx/index.ts';
-import { openSession } from '../src/runtime/node.ts';
-import type { Session, TensorData } from '../src/runtime/session.ts';
 import { RandomStream } from '../src/tensor/random.ts';
 import { type Shape, sizeOf } from '../src/tensor/shape.ts';
 import { flatten, trainingStep } from '../src/train/index.ts';

@@ -13,18 +13,25 @@ export {
 } from './detectors/index.ts';
 export { DataError, FisherError, GraphError, ModelError, UsageError } from './errors.ts';
 export { type EvalRow, evaluate, formatResults } from './eval/index.ts';
-export { type Comparison, drawSamples, evaluateDetector, featuresOf, fitAndEvaluate } from './experiment/index.ts';
+export type { Comparison } from './experiment/index.ts';
 export {
   asModelTakes,
   type Extractor,
-  type ExtractorOptions,
   type FeatureTable,
   finiteRows,
   leftOver,
   notFinite,
-  openExtractor,
 } from './features/index.ts';
 export { architecture, architectures } from './models/index.ts';
+export {
+  drawSamples,
+  type ExtractorOptions,
+  evaluateDetector,
+  featuresOf,
+  fitAndEvaluate,
+  openExtractor,
+  train,
+} from './node/defaults.ts';
 export {
   loadModel,
   loadOnnx,
@@ -35,6 +42,6 @@ export {
   writeDetector,
   writeTable,
 } from './node/index.ts';
+export { type NodeRuntimeOptions, nodeRuntime } from './node/runtime.ts';
 export { reportHtml } from './report/index.ts';
 export { type Model, type ModelInfo, type OnnxOptions, parseObjective, type ScoringModel } from './store/index.ts';
-export { train } from './train/index.ts';

@@ -51,8 +51,9 @@ describe('the command line', () => {
       expect(packages).toEqual([]);
       // The command line itself, errors and limits: what does the work of a command is not among them.
       expect(files.filter((file) => !/^cli\/(usage\/|main|options|notes|terminal)/.test(file))).toEqual([
+        'engine/limits.js',
         'errors.js',
-        'runtime/limits.js',
+        'node/machine.js',
       ]);
     },
   );

@@ -2,7 +2,8 @@
 
 import { FisherError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
-import { type Comparison, compareAnswers, type LayerAnswer } from '../features/index.ts';
+import type { Comparison, LayerAnswer } from '../features/index.ts';
+import { compareAnswers } from '../node/defaults.ts';
 import { readAnswers } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { openModel } from './models.ts';

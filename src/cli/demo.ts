@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { formatResults } from '../eval/index.ts';
-import { fitAndEvaluate } from '../experiment/index.ts';
+import { fitAndEvaluate } from '../node/defaults.ts';
 import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { openImages } from './datasets.ts';

@@ -3,8 +3,8 @@
 import { sharedWithFit } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
 import { checkSetNames, formatResults } from '../eval/index.ts';
-import { evaluateDetector } from '../experiment/index.ts';
 import { leftOver } from '../features/index.ts';
+import { evaluateDetector } from '../node/defaults.ts';
 import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { openDataset } from './datasets.ts';

@@ -1,7 +1,8 @@
 // fisher-ood features: a model and data in, a feature table on disk out.
 
 import { UsageError } from '../errors.ts';
-import { leftOver, openExtractor, shardRows } from '../features/index.ts';
+import { leftOver, shardRows } from '../features/index.ts';
+import { openExtractor } from '../node/defaults.ts';
 import { runFeatures, tableFormatOf } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';

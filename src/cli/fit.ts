@@ -1,9 +1,10 @@
 // fisher-ood fit: a model and in-distribution data in, a detector file out.
 
 import { fitDetectors } from '../detectors/index.ts';
-import { featuresOf } from '../experiment/index.ts';
 import { leftOver } from '../features/index.ts';
+import { featuresOf } from '../node/defaults.ts';
 import { writeDetector } from '../node/index.ts';
+import { nodeRuntime } from '../node/runtime.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
@@ -37,7 +38,7 @@ export const fitCommand: Command = {
       return { ...summaryOf(entry), ...(left.length === 0 ? {} : { leftOver: left }) };
     });
     const notes = notesOf(data);
-    const batchLoss = await model.batchLoss?.(); // found out when the features were computed
+    const batchLoss = await model.batchLoss?.({ runtime: nodeRuntime() }); // found out when the features were computed
     if (options.json) {
       const loss = batchLoss ? { batchLoss } : {};
       return print(JSON.stringify({ out, groups: fitted, folded: foldedNames(model), ...notes, ...loss }));

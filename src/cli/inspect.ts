@@ -7,7 +7,7 @@ import { normGraph } from '../features/index.ts';
 import { inputsOf, nameOf } from '../graph/index.ts';
 import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
 import { readDetector, summariseOnnxFile } from '../node/index.ts';
-import { sessionCache } from '../runtime/cache.ts';
+import { nodeRuntime } from '../node/runtime.ts';
 import type { Command } from './command.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
 import { modelRecipe, openModel } from './models.ts';
@@ -21,7 +21,7 @@ export const inspectCommand: Command = {
       return inspectDetector(path!, options.json);
     const group = whole(values, 'group', 1) ?? 1;
     const model = await openModel(path!, values).catch((error: unknown) => explain(path!, options.json, error));
-    const batchLoss = await model.batchLoss?.({ cache: sessionCache() });
+    const batchLoss = await model.batchLoss?.({ runtime: nodeRuntime() });
     const { graph, norms, names } = normGraph(model.loss());
     const costs = describeNorms(graph, norms, group);
     const memory = estimateMemory(graph, group);

@@ -1,8 +1,8 @@
 // The command line: picks the command, turns errors into messages and exit codes (0 done, 1 failed, 2 wrong usage).
 
 import { readFileSync } from 'node:fs';
+import { isOutOfMemory } from '../engine/limits.ts';
 import { FisherError, UsageError } from '../errors.ts';
-import { isOutOfMemory } from '../runtime/limits.ts';
 import { forgetNotes } from './notes.ts';
 import { parse, runOptions } from './options.ts';
 import { print, say } from './terminal.ts';

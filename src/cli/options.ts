@@ -2,7 +2,7 @@
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { UsageError } from '../errors.ts';
-import { mostThreads } from '../runtime/limits.ts';
+import { mostThreads } from '../node/machine.ts';
 import type { Options } from './usage/options.ts';
 
 export type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;

@@ -2,7 +2,7 @@
 
 import { encodePng, imageGrid } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
-import { drawSamples } from '../experiment/index.ts';
+import { drawSamples } from '../node/defaults.ts';
 import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { openBuiltIn } from './models.ts';

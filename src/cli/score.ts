@@ -13,7 +13,8 @@ import {
 } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
-import { type FeatureTable, notFinite, openExtractor, wholeGroups } from '../features/index.ts';
+import { type FeatureTable, notFinite, wholeGroups } from '../features/index.ts';
+import { openExtractor } from '../node/defaults.ts';
 import type { ScoringModel } from '../store/index.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';

@@ -1,12 +1,12 @@
 // What a model's inputs are fed with for given examples: pixels from the data, noise from the seed and each one's index or content.
 
-import { createHash } from 'node:crypto';
 import type { Batch } from '../data/dataset.ts';
 import { ModelError } from '../errors.ts';
 import { type InputKind, nameOf, type Value } from '../graph/index.ts';
+import { host } from '../host.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
-import type { TensorData } from './session.ts';
+import type { TensorData } from './runtime.ts';
 
 /** Shape in which an input is fed: the examples in front, a first axis of size 1 dropped (see graph/record.ts). */
 export function feedShape(shape: Shape, n: number): number[] {
@@ -36,7 +36,7 @@ export function feedsFor(
   }
   const random = inputs.filter((input) => kindOf(input) !== 'data');
   if (random.length === 0) return Object.fromEntries(fed);
-  const draw = 'group' in draws ? byContent(fed, batch.n, draws.group) : byNumber(draws);
+  const draw = 'group' in draws ? byContent(fed, batch.n, draws) : byNumber(draws);
   for (const input of random) {
     const size = sizeOf(input.shape);
     const data = new Float32Array(batch.n * size);
@@ -61,27 +61,30 @@ const byNumber =
   (stream, i) => ({ from: stream, index: draws[i]! });
 
 /** Draw k of a content's own stream for the (k + 1)-th example with this content in its group. */
-function byContent(fed: ReadonlyMap<string, TensorData>, n: number, group: number): Draw {
+function byContent(fed: ReadonlyMap<string, TensorData>, n: number, { group }: ByContent): Draw {
   const inputs = [...fed]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, { data }]) => [name, canonical(data)] as const);
   const seen = new Map<string, number>();
   const found = Array.from({ length: n }, (_, i) => {
     if (i % group === 0) seen.clear();
-    const hash = createHash('sha256');
+    const hash = host().sha256();
     for (const [name, data] of inputs) {
       const stride = data.length / n;
       const { buffer, byteOffset, byteLength } = data.subarray(i * stride, (i + 1) * stride);
       hash.update(`${name}:`).update(new Uint8Array(buffer, byteOffset, byteLength));
     }
-    const digest = hash.digest();
-    const key = digest.toString('latin1', 0, 8);
+    const key = hash.digest().slice(0, 16);
+    const content = [wordOf(key.slice(0, 8)), wordOf(key.slice(8))] as const;
     const index = seen.get(key) ?? 0;
     seen.set(key, index + 1);
-    return { content: [digest.readUInt32LE(0), digest.readUInt32LE(4)] as const, index };
+    return { content, index };
   });
   return (stream, i) => ({ from: stream.of(found[i]!.content), index: found[i]!.index });
 }
+
+/** Four bytes in hexadecimal, the lowest first. */
+const wordOf = (hex: string): number => Number(`0x${hex.match(/../g)!.reverse().join('')}`);
 
 /** The same numbers in one spelling: −0 equals 0. */
 function canonical(data: TensorData['data']): TensorData['data'] {

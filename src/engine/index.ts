@@ -1,1 +1,24 @@
-export type { FileSession, FloatTensor, NumberTensor, Session, SessionOptions, TensorData } from './session.ts';
+export { inRuns, type Run } from './batches.ts';
+export { type ByContent, feedShape, feedsFor } from './feeds.ts';
+export { checkFits, isOutOfMemory } from './limits.ts';
+export {
+  openProgram,
+  openPrograms,
+  type Program,
+  type ProgramOptions,
+  type Programs,
+  runOnce,
+  type Shapes,
+} from './program.ts';
+export type {
+  Feeds,
+  FileSession,
+  Findings,
+  FloatTensor,
+  NumberTensor,
+  Outputs,
+  Runtime,
+  Session,
+  SessionOptions,
+  TensorData,
+} from './runtime.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkFits, isOutOfMemory, machineMemory, mostThreads } from './limits.ts';
+import { machineMemory, mostThreads } from '../node/machine.ts';
+import { checkFits, isOutOfMemory } from './limits.ts';
 
 /** What `work` throws. */
 function thrown(work: () => unknown): unknown {
@@ -14,11 +15,11 @@ function thrown(work: () => unknown): unknown {
 describe('limits of the machine', () => {
   it('are those that a user can act on', () => {
     expect(mostThreads()).toBeGreaterThanOrEqual(64);
-    checkFits(machineMemory() / 2, 'half', '');
-    expect(() => checkFits(2 * machineMemory(), 'a batch of 7', 'take less')).toThrow(
+    checkFits(machineMemory() / 2, machineMemory(), 'half', '');
+    expect(() => checkFits(2 * machineMemory(), machineMemory(), 'a batch of 7', 'take less')).toThrow(
       /^a batch of 7: takes about [\d.]+ [MG]B, the machine has [\d.]+ [MG]B; take less$/,
     );
-    expect(() => checkFits(Infinity, 'it', 'take less')).toThrow(
+    expect(() => checkFits(Infinity, machineMemory(), 'it', 'take less')).toThrow(
       /^it: takes more memory than there is, the machine has/,
     );
   });

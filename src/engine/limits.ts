@@ -1,23 +1,12 @@
-// What this machine has, and what of it may be asked for.
+// What of a machine may be asked for, and how it is told that it was too much.
 
-import { availableParallelism, totalmem } from 'node:os';
 import { ModelError } from '../errors.ts';
 
-/** More threads than this only wait for each other; many more than that cannot be made. */
-export const mostThreads = (): number => Math.max(64, 4 * availableParallelism());
-
-/** Bytes of memory that a process can have: the machine's, or what its container may take. */
-export function machineMemory(): number {
-  const limit = process.constrainedMemory?.() ?? 0; // 0 or beyond all reason where there is none
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-}
-
-/** Throws a ModelError where `what` takes more bytes than the machine has; `remedy` says what would take less. */
-export function checkFits(bytes: number, what: string, remedy: string): void {
-  const most = machineMemory();
-  if (bytes <= most) return;
+/** Throws a ModelError where `what` takes more bytes than there are, `memory`; `remedy` says what would take less. */
+export function checkFits(bytes: number, memory: number, what: string, remedy: string): void {
+  if (bytes <= memory) return;
   throw new ModelError(
-    `${what}: takes ${bytes < 1e15 ? `about ${sizeText(bytes)}` : 'more memory than there is'}, the machine has ${sizeText(most)}; ${remedy}`,
+    `${what}: takes ${bytes < 1e15 ? `about ${sizeText(bytes)}` : 'more memory than there is'}, the machine has ${sizeText(memory)}; ${remedy}`,
   );
 }
 

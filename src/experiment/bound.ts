@@ -1,17 +1,15 @@
 // A model with a bound of many terms and data in; the bound of every example out, all terms summed.
 
 import type { Dataset } from '../data/index.ts';
+import { inRuns, openProgram, type Runtime } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
 import { asModelTakes } from '../features/index.ts';
-import { Arena, inputsOf } from '../graph/index.ts';
-import { lower } from '../lower/index.ts';
+import { Arena } from '../graph/index.ts';
 import { paramScope } from '../models/index.ts';
-import { encode } from '../onnx/index.ts';
-import { feedsFor } from '../runtime/feeds.ts';
-import { openSession } from '../runtime/node.ts';
 import type { Model } from '../store/index.ts';
 
 export interface BoundOptions {
+  readonly runtime: Runtime;
   readonly seed: number;
   /** Examples per run; default up to 64. */
   readonly batch?: number;
@@ -31,27 +29,25 @@ export async function fullBound(model: Model, given: Dataset, options: BoundOpti
   const batch = Math.min(options.batch ?? 64, data.length);
   const arena = new Arena();
   const graph = { arena, outputs: { term: bound.term(paramScope(arena)) } };
-  const inputs = inputsOf(graph);
-  const session = await openSession(encode(lower(graph, { examples: batch, weights })), options);
+  const program = openProgram(graph, { ...options, weights, batch });
   const totals = new Float64Array(data.length);
   const runs = Math.ceil(data.length / batch) * bound.terms;
   try {
-    for (let start = 0, done = 0; start < data.length; start += batch) {
-      const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, data.length - 1)); // the last one fills up
-      const images = await data.gather(indices);
+    let done = 0;
+    for await (const { batch: images, count, indices } of inRuns(data, batch)) {
       for (let k = 0; k < bound.terms; k++) {
         const scalars = Object.entries(bound.scalars(k)).map(
           ([name, value]) => [name, { data: new Float32Array(batch).fill(value), shape: [batch] }] as const,
         );
         const fed = { ...images, arrays: { ...images.arrays, ...Object.fromEntries(scalars) } };
         const draws = indices.map((i) => i * bound.terms + k);
-        const { data: terms } = (await session.run(feedsFor(inputs, fed, draws, options.seed))).term!;
-        for (let i = 0; i < batch && start + i < data.length; i++) totals[start + i]! += terms[i]!;
+        const { data: terms } = (await program.run(program.feeds(fed, draws, options.seed))).term!;
+        for (let i = 0; i < count; i++) totals[images.start + i]! += terms[i]!;
         options.onProgress?.(++done, runs);
       }
     }
   } finally {
-    await session.dispose();
+    await program.dispose();
   }
   return totals;
 }

@@ -2,6 +2,7 @@
 
 import type { Dataset } from '../data/index.ts';
 import { type DetectorFile, fitDetectors } from '../detectors/index.ts';
+import type { Runtime } from '../engine/index.ts';
 import { checkSetNames, type EvalRow, evaluate } from '../eval/index.ts';
 import { type Extractor, type FeatureTable, type NoiseKey, openExtractor } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
@@ -21,6 +22,7 @@ export interface CompareProgress {
 }
 
 export interface FeatureOptions {
+  readonly runtime: Runtime;
   /** Group sizes, one table for each. */
   readonly groups: readonly number[];
   readonly seed: number;

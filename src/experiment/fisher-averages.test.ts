@@ -3,8 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { expectClose } from '../../test/support/compare.ts';
 import { fisherMatrix } from '../analysis/index.ts';
+import { fisherAverages } from '../node/defaults.ts';
 import { RandomStream } from '../tensor/random.ts';
-import { fisherAverages } from './fisher-averages.ts';
 
 describe('fisherAverages', () => {
   // 1,500 weights: two blocks, with a layer across their border, one of a single weight, and weights without a gradient.

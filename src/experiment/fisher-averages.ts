@@ -2,11 +2,9 @@
 // in memory: blocks of it are products that the runtime makes.
 
 import { type FisherMatrix, meanAbsCosine, unitGradients } from '../analysis/index.ts';
+import { openProgram, type Runtime } from '../engine/index.ts';
 import { Arena } from '../graph/index.ts';
-import { lower } from '../lower/index.ts';
-import { encode } from '../onnx/index.ts';
 import { abs, matmul, reduceSum, transpose } from '../ops/index.ts';
-import { openSession } from '../runtime/node.ts';
 
 /** Of `FisherMatrix`, all but the matrix. */
 export type FisherAverages = Omit<FisherMatrix, 'matrix'>;
@@ -21,14 +19,14 @@ const BLOCK = 1024;
 export async function fisherAverages(
   gradients: ArrayLike<number>,
   layers: readonly string[],
-  options: { readonly threads?: number } = {},
+  options: { readonly runtime: Runtime; readonly threads?: number },
 ): Promise<FisherAverages> {
   const { units, ...kept } = unitGradients(gradients, layers);
   const n = units[0]!.length;
   const arena = new Arena();
   const [a, b] = [arena.param('a', [n, BLOCK]), arena.param('b', [n, BLOCK])];
   const graph = { arena, outputs: { sums: reduceSum(abs(matmul(transpose(a), b)), [1]) } };
-  const session = await openSession(encode(lower(graph, { examples: 1, weights: 'inputs' })), options);
+  const program = openProgram(graph, { ...options, weights: 'inputs', batch: 1 });
 
   /** [n, BLOCK] of the weights at these places; zeros, which add nothing, fill it up. */
   const block = (places: readonly number[]) => {
@@ -46,7 +44,7 @@ export async function fisherAverages(
     let sum = 0;
     for (const [i, left] of blocks.entries()) {
       for (const right of blocks.slice(i)) {
-        const { data } = (await session.run({ a: left, b: right })).sums!;
+        const { data } = (await program.run({ a: left, b: right })).sums!;
         const part = data.reduce((s, v) => s + v, 0);
         sum += left === right ? part : 2 * part;
       }
@@ -77,6 +75,6 @@ export async function fisherAverages(
       noiseFloor: meanAbsCosine(n),
     };
   } finally {
-    await session.dispose();
+    await program.dispose();
   }
 }

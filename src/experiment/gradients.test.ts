@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { syntheticDataset } from '../data/index.ts';
-import { openExtractor } from '../features/index.ts';
 import { architecture, collectSpecs, initialWeights } from '../models/index.ts';
+import { openExtractor, weightGradients } from '../node/defaults.ts';
 import { builtInModel } from '../store/index.ts';
-import { weightGradients } from './gradients.ts';
 
 const arch = architecture('vae');
 const shape = [1, 8, 8];

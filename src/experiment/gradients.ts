@@ -2,18 +2,16 @@
 
 import { gradients } from '../autodiff/index.ts';
 import type { Dataset } from '../data/index.ts';
+import { inRuns, openProgram, type Runtime } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
 import { asModelTakes, withRanges } from '../features/index.ts';
-import { inputsOf, nameOf, paramsOf, type Value } from '../graph/index.ts';
-import { lower } from '../lower/index.ts';
-import { encode } from '../onnx/index.ts';
-import { feedsFor } from '../runtime/feeds.ts';
-import { openSession } from '../runtime/node.ts';
+import { nameOf, paramsOf, type Value } from '../graph/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 
 export interface GradientOptions {
+  readonly runtime: Runtime;
   /** Parameter tensors, drawn at random where there are more. */
   readonly layers: number;
   /** Weights of each of these, drawn at random where there are more. */
@@ -39,7 +37,7 @@ export async function weightGradients(
   options: GradientOptions,
 ): Promise<WeightGradients> {
   const data = asModelTakes(model, given);
-  await model.batchLoss?.();
+  await model.batchLoss?.(options);
   const loss = model.loss();
   const params = paramsOf({ arena: loss.arena, outputs: { loss } });
   const found = gradients(loss, params);
@@ -53,15 +51,16 @@ export async function weightGradients(
   const outputs = Object.fromEntries(chosen.map(({ gradient }, k): [string, Value] => [`g${k}`, gradient]));
   const { graph, check } = withRanges({ arena: loss.arena, outputs });
   const batch = Math.min(options.batch ?? 16, data.length);
-  const session = await openSession(encode(lower(graph, { examples: batch, weights: model.weights })), options);
+  const { runtime, threads } = options;
+  const program = openProgram(graph, { runtime, threads, weights: model.weights, batch });
   const layers = chosen.flatMap(({ name, picks }) => picks.map(() => name));
   const out = new Float64Array(data.length * layers.length);
   try {
-    for (let start = 0; start < data.length; start += batch) {
-      const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, data.length - 1)); // the last one fills up
-      const results = await session.run(feedsFor(inputsOf(graph), await data.gather(indices), indices, options.seed));
-      check(results, Math.min(batch, data.length - start), data.name, start);
-      for (let i = 0; i < batch && start + i < data.length; i++) {
+    for await (const { batch: examples, count, indices } of inRuns(data, batch)) {
+      const { start } = examples;
+      const results = await program.run(program.feeds(examples, indices, options.seed));
+      check(results, count, data.name, start);
+      for (let i = 0; i < count; i++) {
         let column = (start + i) * layers.length;
         chosen.forEach(({ gradient, picks }, k) => {
           const values = results[`g${k}`]!.data;
@@ -70,10 +69,10 @@ export async function weightGradients(
           for (const pick of picks) out[column++] = values[row + pick]!;
         });
       }
-      options.onProgress?.(Math.min(start + batch, data.length), data.length);
+      options.onProgress?.(start + count, data.length);
     }
   } finally {
-    await session.dispose();
+    await program.dispose();
   }
   return { layers, gradients: out };
 }

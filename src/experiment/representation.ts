@@ -1,13 +1,10 @@
 // A model behind another representation of its data, y = T(x): the same gradients, another likelihood.
 
-import type { Batch, Dataset } from '../data/index.ts';
+import type { Dataset } from '../data/index.ts';
+import { inRuns, openProgram, type Runtime } from '../engine/index.ts';
 import { DataError, ModelError } from '../errors.ts';
 import { asModelTakes, type FeatureTable, normGraph } from '../features/index.ts';
 import { inputsOf } from '../graph/index.ts';
-import { lower } from '../lower/index.ts';
-import { encode } from '../onnx/index.ts';
-import { feedsFor } from '../runtime/feeds.ts';
-import { openSession } from '../runtime/node.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
@@ -144,27 +141,26 @@ export async function underRepresentation(
   model: ScoringModel,
   given: Dataset,
   representation: Representation,
-  options: { readonly seed: number; readonly batch?: number; readonly threads?: number },
+  options: { readonly runtime: Runtime; readonly seed: number; readonly batch?: number; readonly threads?: number },
 ): Promise<FeatureTable> {
   const data = asModelTakes(model, given);
   const { graph, names, sizes } = normGraph(model.loss());
-  const inputs = inputsOf(graph);
   const size = sizeOf(data.shapes.x!);
-  const noise = inputs.find(({ source }) => source.kind === 'input' && source.from === 'uniform');
+  const noise = inputsOf(graph).find(({ source }) => source.kind === 'input' && source.from === 'uniform');
   if (noise === undefined || noise.source.kind !== 'input' || sizeOf(noise.shape) !== size) {
     throw new ModelError('the model does not dequantise its data: there is no density to change the representation of');
   }
   const noiseName = noise.source.name;
   const batch = Math.min(options.batch ?? 50, data.length);
-  const session = await openSession(encode(lower(graph, { examples: batch, weights: model.weights })), options);
+  const { runtime, threads } = options;
+  const program = openProgram(graph, { runtime, threads, weights: model.weights, batch });
   const nll = new Float64Array(data.length);
   const sqNorms = new Float64Array(data.length * names.length);
   const [z, y, back] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
   try {
-    for (let start = 0; start < data.length; start += batch) {
-      const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, data.length - 1)); // the last one fills up
-      const found: Batch = await data.gather(indices);
-      const feeds = feedsFor(inputs, found, indices, options.seed);
+    for await (const { batch: found, count, indices } of inRuns(data, batch)) {
+      const { start } = found;
+      const feeds = program.feeds(found, indices, options.seed);
       const u = feeds[noiseName]!.data as Float32Array;
       const x = Float32Array.from(found.arrays.x!.data as Float32Array);
       const logDets = indices.map((_, i) => {
@@ -178,8 +174,8 @@ export async function underRepresentation(
         }
         return logDet;
       });
-      const outputs = await session.run({ ...feeds, x: { data: x, shape: found.arrays.x!.shape } });
-      for (let i = 0; i < batch && start + i < data.length; i++) {
+      const outputs = await program.run({ ...feeds, x: { data: x, shape: found.arrays.x!.shape } });
+      for (let i = 0; i < count; i++) {
         nll[start + i] = outputs.nll!.data[i]! + logDets[i]!;
         for (let j = 0; j < names.length; j++) {
           sqNorms[(start + i) * names.length + j] = outputs.sqnorm!.data[i * names.length + j]!;
@@ -187,7 +183,7 @@ export async function underRepresentation(
       }
     }
   } finally {
-    await session.dispose();
+    await program.dispose();
   }
   return {
     names,

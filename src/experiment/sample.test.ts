@@ -4,11 +4,11 @@ import { smallModel } from '../../test/support/models.ts';
 import { syntheticDataset } from '../data/index.ts';
 import type { Value } from '../graph/index.ts';
 import { collectSpecs, initialWeights } from '../models/index.ts';
+import { drawSamples, fullBound } from '../node/defaults.ts';
 import { alphaBars, stepKlWeight } from '../objectives/index.ts';
 import { add, concat, minimum, mul, reduceMean, relu, split, sqrt, sub } from '../ops/index.ts';
 import { builtInModel } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
-import { drawSamples, fullBound } from './index.ts';
 
 const ddpm = smallModel('ddpm');
 

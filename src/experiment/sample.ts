@@ -1,19 +1,16 @@
 // A built-in model in, images drawn from it out, by one run of a graph or by many.
 
+import { checkFits, feedsFor, openProgram, type Program, type Runtime } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
-import { Arena, inputsOf, nameOf } from '../graph/index.ts';
-import { lower } from '../lower/index.ts';
+import { Arena, nameOf } from '../graph/index.ts';
 import { paramScope } from '../models/index.ts';
-import { encode } from '../onnx/index.ts';
-import { feedsFor } from '../runtime/feeds.ts';
-import { checkFits } from '../runtime/limits.ts';
-import { openSession } from '../runtime/node.ts';
 import type { Model } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { checkWhole } from '../tensor/whole.ts';
 
 export interface SampleOptions {
+  readonly runtime: Runtime;
   readonly n: number;
   readonly seed: number;
   /** Scales the standard deviation of the latents; 1 draws from the model. */
@@ -40,7 +37,7 @@ export interface Image {
 export async function drawSamples(model: Model, options: SampleOptions): Promise<readonly Image[]> {
   const n = checkWhole(options.n, 'the number of samples', 1);
   checkWhole(options.seed, 'the seed', 0);
-  checkFits(4 * n * sizeOf(model.info.data), `${n} samples`, 'draw fewer');
+  checkFits(4 * n * sizeOf(model.info.data), options.runtime.memory, `${n} samples`, 'draw fewer');
   const batch = Math.min(n, 64);
   const { draw, dispose } = await (model.arch.iterativeSampler ? iterative : direct)(model, options, batch);
   const size = sizeOf(model.info.data);
@@ -81,14 +78,14 @@ async function direct({ arch, info, weights }: Model, options: SampleOptions, ba
   const { temperature = 1, pixelNoise = false } = options;
   const x = arch.sample(info.config, info.data, paramScope(arena), weights, { temperature, pixelNoise });
   const graph = { arena, outputs: { x } };
-  const session = await openSession(encode(lower(graph, { examples: batch, weights })), options);
+  const { runtime, threads } = options;
+  const program = openProgram(graph, { runtime, threads, weights, batch });
   return {
     draw: async (start) => {
       const draws = Array.from({ length: batch }, (_, i) => start + i);
-      return (await session.run(feedsFor(inputsOf(graph), { start, n: batch, arrays: {} }, draws, options.seed))).x!
-        .data;
+      return (await program.run(program.feeds({ start, n: batch, arrays: {} }, draws, options.seed))).x!.data;
     },
-    dispose: () => session.dispose(),
+    dispose: () => program.dispose(),
   };
 }
 
@@ -101,11 +98,11 @@ async function iterative({ arch, info, weights }: Model, options: SampleOptions,
   const step = { arena: stepArena, outputs: { next: sampler.step(paramScope(stepArena), options.temperature ?? 1) } };
   const endArena = new Arena();
   const end = { arena: endArena, outputs: { x: sampler.pixels(endArena.input('state', [1, ...info.data])) } };
-  const [stepping, ending] = [
-    await openSession(encode(lower(step, { examples: batch, weights })), options),
-    await openSession(encode(lower(end, { examples: batch, weights })), options),
+  const { runtime, threads } = options;
+  const [stepping, ending] = [step, end].map((graph) => openProgram(graph, { runtime, threads, weights, batch })) as [
+    Program,
+    Program,
   ];
-  const [inputs, endInputs] = [inputsOf(step), inputsOf(end)];
   const size = sizeOf(info.data);
   const initial = new RandomStream(options.seed, 'state');
   const filled = (value: number) => ({ data: new Float32Array(batch).fill(value), shape: [batch] });
@@ -116,7 +113,7 @@ async function iterative({ arch, info, weights }: Model, options: SampleOptions,
       if (sampler.start === 'normal') {
         for (const [i, k] of numbers.entries()) initial.normal(k, state.subarray(i * size, (i + 1) * size));
       }
-      const feeds = (from: typeof inputs, data: Float32Array, step: number) => {
+      const feeds = ({ inputs: from }: Program, data: Float32Array, step: number) => {
         const scalars = Object.entries(sampler.scalars(step)).map(([name, value]) => [name, filled(value)] as const);
         const arrays = { ...Object.fromEntries(scalars), state: { data, shape: [batch, ...info.data] } };
         const draws = numbers.map((k) => k * sampler.steps + step); // no two steps of two images have the same noise
@@ -129,8 +126,8 @@ async function iterative({ arch, info, weights }: Model, options: SampleOptions,
         };
       };
       let at: Float32Array = state;
-      for (let k = 0; k < sampler.steps; k++) at = (await stepping.run(feeds(inputs, at, k))).next!.data;
-      return (await ending.run(feeds(endInputs, at, 0))).x!.data;
+      for (let k = 0; k < sampler.steps; k++) at = (await stepping.run(feeds(stepping, at, k))).next!.data;
+      return (await ending.run(feeds(ending, at, 0))).x!.data;
     },
     dispose: async () => {
       await stepping.dispose();

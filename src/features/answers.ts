@@ -1,6 +1,7 @@
 // Right answers for a few examples, as an exporter leaves them beside a model; how far a model's losses and norms are from them, out.
 
 import { type EncodedFile, fingerprintOf, memoryDataset, type NpyArray, readNpz } from '../data/index.ts';
+import type { Runtime } from '../engine/index.ts';
 import { DataError } from '../errors.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { shapeText, sizeOf } from '../tensor/shape.ts';
@@ -82,7 +83,7 @@ export function parseAnswers(file: EncodedFile, inputs?: EncodedFile): Answers {
 export async function compareAnswers(
   model: ScoringModel,
   answers: Answers,
-  options: { readonly threads?: number } = {},
+  options: { readonly runtime: Runtime; readonly threads?: number },
 ): Promise<Comparison> {
   const n = answers.nll.length;
   const extractor = await openExtractor(model, { ...options, batch: n, prepared: true });

@@ -1,15 +1,10 @@
 // A model and a data set in; the negative log-likelihood and the layer-wise squared gradient norms of every group out.
 
-import type { Batch, Dataset } from '../data/index.ts';
+import type { Dataset } from '../data/index.ts';
 import { indexIn } from '../data/index.ts';
+import { inRuns, openPrograms, type Runtime } from '../engine/index.ts';
 import { DataError, FisherError, ModelError } from '../errors.ts';
-import { inputsOf } from '../graph/index.ts';
-import { chooseBatch, estimateMemory, lower, type PlanChoice } from '../lower/index.ts';
-import { encode } from '../onnx/index.ts';
-import { sessionCache } from '../runtime/cache.ts';
-import { feedsFor } from '../runtime/feeds.ts';
-import { checkFits } from '../runtime/limits.ts';
-import { openSession } from '../runtime/node.ts';
+import type { PlanChoice } from '../lower/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { asModelTakes, type InputOptions } from './inputs.ts';
@@ -19,9 +14,14 @@ import { rescueOf } from './rescue.ts';
 import { concatTables, type FeatureTable, type NoiseKey, type TableHead } from './table.ts';
 
 export interface ExtractorOptions extends InputOptions {
+  /** What runs the graphs. */
+  readonly runtime: Runtime;
   /** Examples per group, B. Default 1. */
   readonly group?: number;
-  /** Examples per run, rounded down to whole groups. Default: up to 64, from a memory estimate. */
+  /**
+   * Examples per run, rounded down to whole groups; the last run of a set is filled up. Default: up to 64, from a memory estimate, and fewer for
+   * sets of fewer: a single example runs alone.
+   */
   readonly batch?: number;
   /** Bytes that a run may take, for the choice of the batch. Default: 1 GiB. */
   readonly memory?: number;
@@ -35,8 +35,6 @@ export interface ExtractorOptions extends InputOptions {
   readonly noise?: NoiseKey | 'place';
   readonly threads?: number;
   readonly plan?: PlanChoice;
-  /** Folder of the runtime's optimised graphs; default: `sessionCache()`. */
-  readonly cache?: string;
 }
 
 /** Examples start .. end − 1 of a data set; what does not fill a group at the end is left out: `leftOver` tells which these are. */
@@ -47,10 +45,9 @@ export interface Rows {
 
 export interface Extractor {
   readonly group: number;
-  /** Hash of the model. */
-  readonly model: string;
+  readonly modelHash: string;
   readonly seed: number;
-  /** Examples per run. */
+  /** Examples per run at most. */
   readonly batch: number;
   readonly names: readonly string[];
   readonly plan: PlanChoice;
@@ -66,27 +63,27 @@ export interface Extractor {
   dispose(): Promise<void>;
 }
 
-/** Lowers the model's norms for batches of one size and opens a session for them. */
-export async function openExtractor(model: ScoringModel, options: ExtractorOptions = {}): Promise<Extractor> {
-  const { seed = 0, noise = 'content', plan = 'auto', cache = sessionCache() } = options;
+/**
+ * Compiles the model's norms; sessions are opened by the first table of each size of batch. Throws a ModelError for a model without norms, or
+ * one of whose examples not one fits into the machine.
+ */
+export async function openExtractor(model: ScoringModel, options: ExtractorOptions): Promise<Extractor> {
+  const { runtime, seed = 0, noise = 'content', plan = 'auto', memory, threads } = options;
   const group = checkWhole(options.group ?? 1, 'the group size', 1);
   checkWhole(seed, 'the seed', 0);
-  await model.batchLoss?.({ cache, ...(options.threads === undefined ? {} : { threads: options.threads }) });
-  const { graph: norms, names, sizes } = normGraph(model.loss());
-  const { graph, check } = withRanges(norms);
-  const estimate = estimateMemory(graph, group, plan);
-  const batch =
-    options.batch === undefined
-      ? chooseBatch(estimate, group, options.memory)
-      : Math.max(1, Math.floor(checkWhole(options.batch, 'the batch size', 1) / group)) * group;
-  const needed = estimate.fixed + batch * estimate.perExample;
-  checkFits(needed, `a batch of ${batch} examples`, 'a smaller batch or group takes less');
-  const inputs = inputsOf(graph);
-  const bytes = encode(lower(graph, { examples: batch, group, weights: model.weights, plan }));
-  const sessionOptions = { ...(options.threads === undefined ? {} : { threads: options.threads }), cache };
-  const session = await openSession(bytes, sessionOptions).catch((error: unknown) => cannotRun(model, error));
+  await model.batchLoss?.({ runtime, threads });
   const { weights } = model;
-  const rescue = rescueOf({ ...sessionOptions, group, memory: options.memory, weights, loss: () => model.loss() });
+  const how = { runtime, weights, memory, threads, group, keep: true };
+  const programs = openPrograms(
+    () => {
+      const { graph: norms, names, sizes } = normGraph(model.loss());
+      return { ...withRanges(norms), names, sizes };
+    },
+    { ...how, plan, batch: options.batch },
+  );
+  const { batch, compiled } = programs.at(model.inputs);
+  const { names, sizes } = compiled;
+  const rescue = rescueOf({ ...how, loss: () => model.loss() });
   const factor = model.dims === undefined ? {} : { bitsPerDimFactor: 1 / (model.dims * Math.LN2) };
 
   const taken = new WeakMap<Dataset, Dataset>();
@@ -110,29 +107,29 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   async function* tables(given: Dataset, rows: Rows = {}): AsyncIterable<FeatureTable> {
     const data = ready(given);
     const { start, end } = wholeGroups(data, group, rows);
+    const program = programs.at(model.inputs);
+    // By the length of the whole set, so that parts of it, and runs that go on where others were stopped, have the same rows to the bit.
+    const size = options.batch === undefined ? program.sizeFor(data.length) : batch;
+    await program.open(size).catch((error: unknown) => cannotRun(model, error));
     const indexOf = noise === 'index' ? indexIn(data.origin) : (i: number) => i;
-    for await (const found of data.batches(batch, { start, end })) {
-      const draws =
-        noise === 'content'
-          ? { group }
-          : Array.from({ length: batch }, (_, i) => indexOf(found.start + Math.min(i, found.n - 1)));
-      const feeds = feedsFor(inputs, filled(found, batch), draws, seed);
-      const outputs = await session.run(feeds);
-      check(outputs, found.n, data.name, found.start);
-      const n = found.n / group;
+    for await (const { batch: found, count, indices } of inRuns(data, size, { start, end })) {
+      const feeds = program.feeds(found, noise === 'content' ? { group } : indices.map(indexOf), seed);
+      const outputs = await program.run(feeds, size);
+      program.compiled.check(outputs, count, data.name, found.start);
+      const n = count / group;
       const table: FeatureTable = {
         ...head(given, found.start),
         nll: Float64Array.from(outputs.nll!.data.subarray(0, n)),
         sqNorms: Float64Array.from(outputs.sqnorm!.data.subarray(0, n * names.length)),
       };
-      await rescue.mend(table, feeds);
+      await rescue.mend(table, feeds, model.inputs);
       yield table;
     }
   }
 
   return {
     group,
-    model: model.hash,
+    modelHash: model.hash,
     seed,
     batch,
     names,
@@ -150,7 +147,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
     },
     dispose: async () => {
       await rescue.dispose();
-      await session.dispose();
+      await programs.dispose();
     },
   };
 }
@@ -180,20 +177,6 @@ export function wholeGroups(data: Dataset, group: number, rows: Rows): { start: 
 export function leftOver(data: Dataset, group: number, rows: Rows = {}): number[] {
   const { start = 0, end = data.length } = rows;
   return Array.from({ length: (end - start) % group }, (_, k) => end - ((end - start) % group) + k);
-}
-
-/** The batch with its last example repeated up to `size`: a session takes batches of one size. */
-function filled(batch: Batch, size: number): Batch {
-  if (batch.n === size) return batch;
-  const arrays = Object.entries(batch.arrays).map(([name, { data, shape }]) => {
-    const stride = data.length / batch.n;
-    const make = data.constructor as new (length: number) => typeof data;
-    const grown = new make(size * stride);
-    grown.set(data as never);
-    for (let i = batch.n; i < size; i++) grown.copyWithin(i * stride, (batch.n - 1) * stride, batch.n * stride);
-    return [name, { data: grown, shape: [size, ...shape.slice(1)] }] as const;
-  });
-  return { ...batch, n: size, arrays: Object.fromEntries(arrays) };
 }
 
 /** The examples of shard i of n (1 ≤ i ≤ n): whole groups, all shards together the whole range. */

@@ -1,9 +1,9 @@
 // A graph in which places in tables and classes are computed or come from data; what tells, after each run, whether they were there.
 
+import type { FloatTensor } from '../engine/index.ts';
 import { DataError } from '../errors.ts';
 import { type Graph, nameOf, type Requirement, reachable, requirementsOf } from '../graph/index.ts';
 import { abs, concat, neg, reduceMax, reshape, round, sub, toFloat } from '../ops/index.ts';
-import type { FloatTensor } from '../runtime/index.ts';
 
 const OUTPUT = 'ranges';
 

@@ -1,11 +1,9 @@
 // Results of a run that left the range of float32 in; the same from a second session, whose losses are scaled, out.
 
+import { type Feeds, openPrograms, type ProgramOptions, type Shapes, type TensorData } from '../engine/index.ts';
 import type { Value } from '../graph/index.ts';
-import { estimateMemory, lower, type WeightTensors } from '../lower/index.ts';
-import { encode } from '../onnx/index.ts';
+import { estimateMemory } from '../lower/index.ts';
 import { mul } from '../ops/index.ts';
-import { openSession } from '../runtime/node.ts';
-import type { Session, SessionOptions, TensorData } from '../runtime/session.ts';
 import { normGraph } from './norms.ts';
 
 // A squared norm is 0 or infinite in float32 long before the gradient itself is: from 2^-75 down and 2^64 up. A gradient is linear in the loss,
@@ -18,22 +16,17 @@ const TOO_SMALL = 2 ** -80;
 
 const SCALE = 'fisher-ood: scale of the loss';
 
-type Feeds = Readonly<Record<string, TensorData>>;
-
 /** [m] and [m, L] of one run, in double precision; changed in place. */
 export interface RunResults {
   readonly nll: Float64Array;
   readonly sqNorms: Float64Array;
 }
 
-export interface RescueOptions extends SessionOptions {
+export interface RescueOptions extends Pick<ProgramOptions, 'runtime' | 'weights' | 'memory' | 'threads' | 'keep'> {
   /** Examples per group. */
   readonly group: number;
-  /** Bytes that a run may take; default 1 GiB. */
-  readonly memory?: number | undefined;
-  readonly weights: WeightTensors;
   /** The loss of one example, over a fresh arena. */
-  readonly loss: () => Value;
+  readonly loss: (shapes: Shapes) => Value;
 }
 
 export interface Rescue {
@@ -41,7 +34,7 @@ export interface Rescue {
    * Puts right what the run with these feeds could not represent: squared norms that are infinite, NaN or below 2^-80, sums of losses that are
    * infinite. What is not finite even then (the gradient itself, or what leads to it, overflows) becomes NaN.
    */
-  mend(results: RunResults, feeds: Feeds): Promise<void>;
+  mend(results: RunResults, feeds: Feeds, shapes: Shapes): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -54,22 +47,32 @@ const MOST_EXAMPLES = 8;
  */
 const PLAN = 'direct';
 
-/** Opens its session when it is needed first: most models never do. */
+/** Opens its sessions when they are needed first: most models never do. */
 export function rescueOf(options: RescueOptions): Rescue {
-  const { group } = options;
-  let opened: Promise<Scaled> | undefined;
+  const { group, memory = 2 ** 30, loss, ...more } = options;
+  const programs = openPrograms(
+    (shapes) => {
+      const plain = loss(shapes);
+      const scale = plain.arena.input(SCALE, plain.shape);
+      const { graph } = normGraph(mul(plain, scale));
+      const fitting = Math.min(MOST_EXAMPLES, memory / estimateMemory(graph, group, PLAN).perExample);
+      return { graph, groups: Math.max(1, Math.floor(fitting / group)) };
+    },
+    { ...more, group, plan: PLAN },
+  );
 
   /** The results of some groups with their losses scaled, [rows] and [rows, L]. */
-  const scaled = async (feeds: Feeds, rows: readonly number[], factor: number): Promise<RunResults> => {
-    opened ??= openScaled(options);
-    const { session, groups } = await opened;
+  const scaled = async (feeds: Feeds, rows: readonly number[], factor: number, shapes: Shapes): Promise<RunResults> => {
+    const program = programs.at(shapes);
+    const { groups } = program.compiled;
+    const examples = groups * group;
     const nll: number[] = [];
     const sqNorms: number[] = [];
     for (let from = 0; from < rows.length; from += groups) {
       const these = Array.from({ length: groups }, (_, k) => rows[Math.min(from + k, rows.length - 1)]!);
       const picked = Object.entries(feeds).map(([name, feed]) => [name, rowsOf(feed, these, group)] as const);
-      const scale = { data: new Float32Array(groups * group).fill(factor), shape: [groups * group] };
-      const found = await session.run({ ...Object.fromEntries(picked), [SCALE]: scale });
+      const scale = { data: new Float32Array(examples).fill(factor), shape: [examples] };
+      const found = await program.run({ ...Object.fromEntries(picked), [SCALE]: scale }, examples);
       const n = Math.min(groups, rows.length - from);
       const l = found.sqnorm!.data.length / groups;
       nll.push(...found.nll!.data.subarray(0, n));
@@ -79,7 +82,7 @@ export function rescueOf(options: RescueOptions): Rescue {
   };
 
   return {
-    async mend({ nll, sqNorms }, feeds) {
+    async mend({ nll, sqNorms }, feeds, shapes) {
       const l = sqNorms.length / nll.length;
       const rowsWith = (wanted: (row: number) => boolean) => [...nll.keys()].filter(wanted);
       const some = (row: number, wanted: (f: number) => boolean) =>
@@ -88,7 +91,7 @@ export function rescueOf(options: RescueOptions): Rescue {
       /** Takes what is found in place of what is `wanted` of it. */
       const again = async (rows: readonly number[], factor: number, wanted: (f: number) => boolean) => {
         if (rows.length === 0) return;
-        const found = await scaled(feeds, rows, factor);
+        const found = await scaled(feeds, rows, factor, shapes);
         for (const [k, row] of rows.entries()) {
           const sum = found.nll[k]! / factor;
           if (!finite(nll[row]!) && finite(sum)) nll[row] = sum;
@@ -111,9 +114,7 @@ export function rescueOf(options: RescueOptions): Rescue {
         for (const [k, v] of values.entries()) if (!finite(v)) values[k] = Number.NaN;
     },
 
-    async dispose() {
-      await (await opened)?.session.dispose();
-    },
+    dispose: () => programs.dispose(),
   };
 }
 
@@ -125,21 +126,4 @@ function rowsOf({ data, shape }: TensorData, groups: readonly number[], group: n
   const picked = new (data.constructor as new (length: number) => TensorData['data'])(groups.length * size);
   for (const [k, row] of groups.entries()) picked.set(data.subarray(row * size, (row + 1) * size) as never, k * size);
   return { data: picked, shape: [groups.length * group, ...shape.slice(1)] };
-}
-
-interface Scaled {
-  readonly session: Session;
-  /** Groups per run. */
-  readonly groups: number;
-}
-
-async function openScaled(options: RescueOptions): Promise<Scaled> {
-  const { loss, group, weights, memory = 2 ** 30, ...more } = options;
-  const plain = loss();
-  const scale = plain.arena.input(SCALE, plain.shape);
-  const { graph } = normGraph(mul(plain, scale));
-  const fitting = Math.min(MOST_EXAMPLES, memory / estimateMemory(graph, group, PLAN).perExample);
-  const groups = Math.max(1, Math.floor(fitting / group));
-  const bytes = encode(lower(graph, { examples: groups * group, group, weights, plan: PLAN }));
-  return { session: await openSession(bytes, more), groups };
 }

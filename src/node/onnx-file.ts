@@ -1,13 +1,14 @@
 // An .onnx file on disk in; a model to score with out. External data are read from the file's own folder only.
 
+import { realpathSync } from 'node:fs';
 import { type OnnxOptions, type OnnxSummary, onnxModel, type ScoringModel, summariseOnnx } from '../store/index.ts';
-import { batchLoss } from './batch-loss.ts';
 import { ExternalFiles } from './external.ts';
 import { readFileBytes } from './files.ts';
 
 /** See `onnxModel`. Throws a DataError also for a file that cannot be read. */
 export async function loadOnnx(path: string, options: OnnxOptions = {}): Promise<ScoringModel> {
-  return onnxModel(await readFileBytes(path), path, options, { external: new ExternalFiles(path), batchLoss });
+  const bytes = await readFileBytes(path);
+  return onnxModel(bytes, path, options, { external: new ExternalFiles(path), place: realpathSync(path) });
 }
 
 /** See `summariseOnnx`. Throws a DataError also for a file that cannot be read. */

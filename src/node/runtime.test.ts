@@ -7,8 +7,8 @@ import { Arena, type Value } from '../graph/index.ts';
 import { lower } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
 import { add, mul } from '../ops/index.ts';
-import { cacheEntry } from './cache.ts';
-import { openSession } from './node.ts';
+import { openSession } from './runtime.ts';
+import { cacheEntry } from './session-cache.ts';
 
 let dir: string;
 beforeEach(async () => {

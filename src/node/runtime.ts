@@ -1,19 +1,67 @@
-// Sessions on onnxruntime-node. With web.ts the only files that import a runtime.
+// The runtime of Node: sessions on onnxruntime-node, graphs that it has optimised kept on disk. The only file that imports it.
 
+import './host.ts';
 import { cpus } from 'node:os';
 import { Float16Array } from '@petamoriken/float16';
 import * as ort from 'onnxruntime-node';
+import type {
+  FileSession,
+  Findings,
+  FloatTensor,
+  NumberTensor,
+  Runtime,
+  Session,
+  SessionOptions,
+  TensorData,
+} from '../engine/index.ts';
+import { isOutOfMemory } from '../engine/limits.ts';
 import { FisherError, ModelError, UsageError } from '../errors.ts';
 import { signature } from '../onnx/index.ts';
 import { checkWhole } from '../tensor/whole.ts';
-import { cacheEntry } from './cache.ts';
-import { isOutOfMemory, mostThreads } from './limits.ts';
-import type { FileSession, FloatTensor, NumberTensor, Session, SessionOptions, TensorData } from './session.ts';
+import { machineMemory, mostThreads } from './machine.ts';
+import { cacheEntry, sessionCache } from './session-cache.ts';
 
 /** Opens faster than this are not worth keeping. */
 const WORTH_KEEPING = 200; // ms
 
-export const runtimeVersion = `onnxruntime ${ort.env.versions.node}`;
+const version = `onnxruntime ${ort.env.versions.node}`;
+
+export interface NodeRuntimeOptions {
+  /** Folder of optimised graphs and findings; default: `sessionCache()`. Empty: nothing is kept. */
+  readonly cache?: string | undefined;
+  /** For sessions that are not told otherwise; default: as many as the machine has cores. */
+  readonly threads?: number | undefined;
+}
+
+/** ONNX Runtime on this machine's processor. */
+export function nodeRuntime(given: NodeRuntimeOptions = {}): Runtime {
+  const { threads } = given;
+  const cache = (given.cache ?? sessionCache()) || undefined;
+  return {
+    memory: machineMemory(),
+    open: (model, { keep = false, ...options } = {}) =>
+      openSession(model, { threads: options.threads ?? threads, cache: keep ? cache : undefined }),
+    openFile: (model, options) => openFile(model, { threads: options?.threads ?? threads }),
+    findings: cache === undefined ? undefined : findingsIn(cache),
+  };
+}
+
+function findingsIn(cache: string): Findings {
+  const entry = (key: string) => cacheEntry(cache, new TextEncoder().encode(key), version, 'json');
+  return {
+    read: async (key) => {
+      const found = await entry(key).read();
+      return found && new TextDecoder().decode(found);
+    },
+    write: (key, text) => entry(key).put(new TextEncoder().encode(text)),
+  };
+}
+
+interface OpenOptions {
+  readonly threads?: number | undefined;
+  /** A folder in which optimised graphs are kept, so that the same one opens faster the next time; see `sessionCache`. */
+  readonly cache?: string | undefined;
+}
 
 /**
  * Opens a session for an ONNX model on the CPU. Throws a UsageError for threads that cannot be, a ModelError where the memory does not suffice.
@@ -21,7 +69,7 @@ export const runtimeVersion = `onnxruntime ${ort.env.versions.node}`;
  * The runtime aborts the whole process when a worker thread ends (`terminate`, or `process.exit` in it) while one of its sessions runs: we open
  * sessions in the thread that calls us, and start none; a caller's worker should `dispose`, which waits for what runs, before it ends.
  */
-export async function openSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
+export async function openSession(model: Uint8Array, options: OpenOptions = {}): Promise<Session> {
   const session = await inMemory(() =>
     options.cache === undefined ? create(model, options) : cached(model, options.cache, options),
   );
@@ -56,7 +104,7 @@ async function inMemory<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /** Opens a file of any making: its bytes, or its path where it has data beside it. Throws FisherError, in the runtime's words, where that does not go. */
-export async function openFile(
+async function openFile(
   model: Uint8Array | string,
   options: Pick<SessionOptions, 'threads'> = {},
 ): Promise<FileSession> {
@@ -128,7 +176,7 @@ function toNumbers(name: string, t: ort.Tensor | undefined): NumberTensor {
 
 async function create(
   model: Uint8Array | string,
-  options: SessionOptions,
+  options: OpenOptions,
   more: ort.InferenceSession.SessionOptions = {},
 ) {
   if (options.threads !== undefined) checkWhole(options.threads, 'the number of threads', 1, mostThreads());
@@ -144,8 +192,8 @@ async function create(
   });
 }
 
-async function cached(model: Uint8Array, dir: string, options: SessionOptions): Promise<ort.InferenceSession> {
-  const entry = cacheEntry(dir, model, runtimeVersion);
+async function cached(model: Uint8Array, dir: string, options: OpenOptions): Promise<ort.InferenceSession> {
+  const entry = cacheEntry(dir, model, version);
   const optimised = await entry.read();
   if (optimised) {
     const kept = await create(optimised, options, { graphOptimizationLevel: 'disabled' }).catch(() => undefined);

@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { cacheEntry, sessionCache } from './cache.ts';
+import { cacheEntry, sessionCache } from './session-cache.ts';
 
 let dir: string;
 beforeEach(async () => {

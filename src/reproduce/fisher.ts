@@ -2,7 +2,7 @@
 
 import { fisherMatrix, randomSigns } from '../analysis/index.ts';
 import { fingerprintOf, memoryDataset } from '../data/index.ts';
-import { drawSamples, fisherAverages, weightGradients } from '../experiment/index.ts';
+import { drawSamples, fisherAverages, weightGradients } from '../node/defaults.ts';
 import { heatMap } from '../report/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';

@@ -3,8 +3,9 @@
 import { quantile } from '../analysis/index.ts';
 import { type DetectorName, fitDetectors, scoreTable } from '../detectors/index.ts';
 import { auroc } from '../eval/index.ts';
-import { lastBitMoved, type Representation, representations, underRepresentation } from '../experiment/index.ts';
+import { lastBitMoved, type Representation, representations } from '../experiment/index.ts';
 import type { FeatureTable } from '../features/index.ts';
+import { underRepresentation } from '../node/defaults.ts';
 import { table } from './html.ts';
 import type { Lab } from './lab.ts';
 import { mean, type Outcome, three } from './outcome.ts';

@@ -8,8 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { asPixels, type Dataset, fingerprintOf, prepare, select, take } from '../data/index.ts';
 import { DataError, ModelError } from '../errors.ts';
 import type { NamedData } from '../experiment/index.ts';
-import { describeExamples, type FeatureTable, notFinite, openExtractor, whatIsNotFinite } from '../features/index.ts';
+import { describeExamples, type FeatureTable, notFinite, whatIsNotFinite } from '../features/index.ts';
 import { architecture } from '../models/index.ts';
+import { openExtractor, train } from '../node/defaults.ts';
 import {
   loadModel,
   openData,
@@ -23,7 +24,7 @@ import {
 } from '../node/index.ts';
 import { differences, type Model, type ModelInfo } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
-import { isTrained, train } from '../train/index.ts';
+import { isTrained } from '../train/index.ts';
 import { allModels, type ModelPlan, type Preset } from './plan.ts';
 
 export interface LabOptions {

@@ -2,8 +2,8 @@
 
 import type { Histogram } from '../analysis/index.ts';
 import { take } from '../data/index.ts';
-import { fullBound } from '../experiment/index.ts';
 import type { FeatureTable } from '../features/index.ts';
+import { fullBound } from '../node/defaults.ts';
 import { binsOfSets, setHistograms } from '../report/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { evaluated, type How, tablesOf } from './evaluation.ts';

@@ -1,8 +1,8 @@
 // The inputs of an ONNX file in; made-up examples of them out, such as the file may expect, to run it with.
 
+import type { NumberTensor } from '../engine/index.ts';
 import { type Graph, nameOf, reachable, requirementsOf } from '../graph/index.ts';
 import type { FileInput, FileModel } from '../onnx/index.ts';
-import type { NumberTensor } from '../runtime/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { OnnxOptions } from './onnx.ts';

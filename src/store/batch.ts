@@ -1,9 +1,9 @@
 // An ONNX file run with two examples and with each alone: whether the loss of an example depends on the others in its batch. Norms are of
 // single examples, so a file in which examples interact has none.
 
+import type { FileSession, NumberTensor, Runtime } from '../engine/index.ts';
 import { FisherError, ModelError } from '../errors.ts';
 import { drawsNumbers, type FileModel, withOpenBatch } from '../onnx/index.ts';
-import type { FileSession, NumberTensor } from '../runtime/index.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type MadeInput, makeInputs, openBatch, VARIANTS } from './batch-inputs.ts';
 import type { OnnxOptions } from './onnx.ts';
@@ -17,9 +17,9 @@ export interface BatchLoss {
 }
 
 export interface BatchOptions {
-  /** Folder in which what was found out is kept, see `sessionCache`. */
-  readonly cache?: string | undefined;
-  readonly threads?: number;
+  /** Runs the file, and keeps what was found out. */
+  readonly runtime: Runtime;
+  readonly threads?: number | undefined;
 }
 
 export interface Comparable {
@@ -28,6 +28,8 @@ export interface Comparable {
   /** The hash of the model as it is read. */
   readonly hash: string;
   readonly bytes: Uint8Array;
+  /** What the runtime opens: the bytes, or a path where there are data beside it. */
+  readonly source: Uint8Array | string;
   /** Whether the file has data beside it. */
   readonly external: boolean;
   readonly file: FileModel;
@@ -44,6 +46,17 @@ export interface Comparable {
 /** Elements of a value, and of all of them, beyond which a file is not run for this. */
 const TOO_LARGE = [2 ** 26, 2 ** 32] as const;
 
+/** Throws ModelError that names the output in which examples interact. What was found out is kept, so that this is done once for a file. */
+export async function batchLoss(model: Comparable, options: BatchOptions): Promise<BatchLoss> {
+  const { findings } = options.runtime;
+  const key = `batches, version 1, of ${model.hash}`;
+  const kept = await findings?.read(key);
+  if (kept !== undefined) return JSON.parse(kept) as BatchLoss;
+  const found = await compare(model, options);
+  await findings?.write(key, JSON.stringify(found));
+  return found;
+}
+
 const ONE_BY_ONE = 'the file takes one example at a time';
 
 const unknown = (reason: string): BatchLoss => ({
@@ -51,11 +64,7 @@ const unknown = (reason: string): BatchLoss => ({
   note: `whether examples of a batch interact was not found out: ${reason}`,
 });
 
-/** Opens the file as it stands, or these bytes in its place. */
-export type OpenFile = (bytes?: Uint8Array) => Promise<FileSession>;
-
-/** Throws ModelError that names the output in which examples interact. */
-export async function compareBatches(model: Comparable, openFile: OpenFile): Promise<BatchLoss> {
+async function compare(model: Comparable, options: BatchOptions): Promise<BatchLoss> {
   const inputs = makeInputs(model);
   const batch = openBatch(model.file, model.options);
   if (batch === 1) return { loss: 'each', note: ONE_BY_ONE };
@@ -67,7 +76,8 @@ export async function compareBatches(model: Comparable, openFile: OpenFile): Pro
     return unknown(`the file takes batches of ${batch} and has data beside it`);
   let session: FileSession;
   try {
-    session = await openFile(batch === undefined ? undefined : withOpenBatch(model.bytes));
+    const source = batch === undefined ? model.source : withOpenBatch(model.bytes);
+    session = await options.runtime.openFile(source, { threads: options.threads });
   } catch (error) {
     return unknown(`ONNX Runtime does not open the file: ${reasonOf(error)}`);
   }

@@ -56,7 +56,7 @@ export interface ScoringModel {
   /**
    * What one run gives for a batch, where that is not known beforehand: of a file of any making. Throws ModelError where examples interact.
    */
-  batchLoss?(options?: BatchOptions): Promise<BatchLoss>;
+  batchLoss?(options: BatchOptions): Promise<BatchLoss>;
   /** One line for people. */
   readonly about: string;
   readonly weights: Weights;

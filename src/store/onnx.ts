@@ -11,7 +11,7 @@ import {
   type ParameterReport,
   parametersOf,
 } from '../onnx/index.ts';
-import type { BatchLoss, BatchOptions, Comparable } from './batch.ts';
+import { type BatchLoss, batchLoss, type Comparable } from './batch.ts';
 import { rangesOf } from './batch-inputs.ts';
 import { type ExternalStore, noExternal } from './external.ts';
 import type { ScoringModel } from './model.ts';
@@ -21,12 +21,12 @@ import { formerHash, onnxHash } from './onnx-hash.ts';
 /** How the file is read: which inputs are what, and how a loss is made of its outputs. */
 export type OnnxOptions = Omit<ImportOptions, 'feed' | 'objective'> & NetworkOptions;
 
-/** What a file needs of where it lies and of what runs it. */
+/** What a file needs of where it lies. */
 export interface OnnxSurroundings {
   /** Left out: the file must hold all of its tensors itself. */
   readonly external?: ExternalStore;
-  /** Runs the file as it is, see `ScoringModel.batchLoss`. Left out: whether examples of a batch interact is not found out. */
-  readonly batchLoss?: (model: Comparable, options?: BatchOptions) => Promise<BatchLoss>;
+  /** Where a runtime finds the file with its external data; to be given where there are any. */
+  readonly place?: string;
 }
 
 /**
@@ -37,7 +37,7 @@ export async function onnxModel(
   bytes: Uint8Array,
   path: string,
   options: OnnxOptions = {},
-  { external = noExternal(path), batchLoss }: OnnxSurroundings = {},
+  { external = noExternal(path), place = path }: OnnxSurroundings = {},
 ): Promise<ScoringModel> {
   const odd = Object.entries(options.constants ?? {}).find(([, value]) => !Number.isFinite(value));
   if (odd) throw new ModelError(`${path}: the constant '${odd[0]}' is ${odd[1]}, expected a finite number`);
@@ -65,6 +65,7 @@ export async function onnxModel(
     hash,
     bytes,
     external: external.any,
+    source: external.any ? place : bytes,
     file,
     options,
     ranges: rangesOf({ arena: first.loss.arena, outputs: { loss: first.loss } }),
@@ -77,14 +78,10 @@ export async function onnxModel(
     formerHash: () => formerHash(bytes, external, options, reading),
     weights: first.weights,
     loss: () => read().loss,
-    ...(batchLoss
-      ? {
-          batchLoss: (how) => {
-            compared ??= batchLoss(comparable(), how);
-            return compared;
-          },
-        }
-      : {}),
+    batchLoss: (how) => {
+      compared ??= batchLoss(comparable(), how);
+      return compared;
+    },
     inputs: first.data,
     parameters: first.parameters,
     about: `ONNX model, opset ${file.opset}`,

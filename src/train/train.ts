@@ -5,9 +5,9 @@ import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Dataset } from '../data/dataset.ts';
 import { asPixels } from '../data/transforms.ts';
+import { openProgram, type Runtime, runOnce } from '../engine/index.ts';
 import { DataError, ModelError } from '../errors.ts';
-import { Arena, inputsOf, type Value } from '../graph/index.ts';
-import { estimateMemory, lower } from '../lower/index.ts';
+import { Arena, type Value } from '../graph/index.ts';
 import {
   type Architecture,
   dataInitScope,
@@ -20,11 +20,6 @@ import { readFileBytes, reasonOf, writeFileAtomic } from '../node/files.ts';
 import { infoFile, readInfo, writeInfo, writeWeights } from '../node/index.ts';
 import { type Claim, claimFolder, during, modelFiles } from '../node/output.ts';
 import { bitsPerDim } from '../objectives/index.ts';
-import { encode } from '../onnx/index.ts';
-import { sessionCache } from '../runtime/cache.ts';
-import { feedsFor } from '../runtime/feeds.ts';
-import { checkFits } from '../runtime/limits.ts';
-import { openSession } from '../runtime/node.ts';
 import { checkInfo, differences, type ModelInfo, readSafetensors, writeSafetensors } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -44,6 +39,7 @@ export interface Progress {
 }
 
 export interface TrainOptions {
+  readonly runtime: Runtime;
   readonly info: ModelInfo;
   readonly arch: Architecture<unknown>;
   /** Examples of the shape info.data under 'x', of raw pixels or bytes 0..255, which is checked where they are read. The last examples (5 %, at most 1,000) are held out for validation. */
@@ -100,17 +96,12 @@ async function trainClaimed(given: TrainOptions): Promise<Progress | undefined> 
     ...adamDefaults,
     average: ema !== undefined,
   });
-  const estimate = estimateMemory(graph, batch);
-  checkFits(estimate.fixed + batch * estimate.perExample, `steps of ${batch} examples`, 'a smaller batch takes less');
+  const { runtime, threads } = options;
+  const program = openProgram(graph, { runtime, threads, weights: 'inputs', batch, group: batch, keep: true });
   let state =
     (await readCheckpoint(dir, layout, specs, ema !== undefined)) ??
     (await initialState(options, layout, specs, length));
   await trimLog(dir, state.step);
-  const session = await openSession(encode(lower(graph, { examples: batch, group: batch, weights: 'inputs' })), {
-    ...options,
-    cache: sessionCache(),
-  });
-  const inputs = inputsOf(graph);
   const buffers = Object.fromEntries(
     specs.filter((s) => !s.trainable).map(({ name }) => [name, state.weights[name]!] as const),
   );
@@ -134,8 +125,8 @@ async function trainClaimed(given: TrainOptions): Promise<Progress | undefined> 
       const indices = permutation.subarray(first, first + batch);
       const draws = Array.from(indices, (i) => epoch * data.length + i);
       const scalar = (x: number) => ({ data: Float32Array.of(x), shape: [] });
-      const outputs = await session.run({
-        ...feedsFor(inputs, await data.gather(indices), draws, seed),
+      const outputs = await program.run({
+        ...program.feeds(await data.gather(indices), draws, seed),
         ...buffers,
         theta: { data: state.theta, shape: [layout.size] },
         m: { data: state.m, shape: [layout.size] },
@@ -171,7 +162,7 @@ async function trainClaimed(given: TrainOptions): Promise<Progress | undefined> 
       }
     }
   } finally {
-    await session.dispose();
+    await program.dispose();
   }
   const weights = unflatten(layout, state.mean ?? state.theta, state.weights);
   await writeWeights(dir, Object.fromEntries(specs.map(({ name }) => [name, weights[name]!])));
@@ -233,15 +224,13 @@ async function validate(options: TrainOptions, weights: Weights, start: number):
   const arena = new Arena();
   const { nll } = arch.loss(info.config, info.data, paramScope(arena));
   const graph = { arena, outputs: { nll } };
-  const session = await openSession(encode(lower(graph, { examples: n, weights })), options);
-  try {
-    const indices = Array.from({ length: n }, (_, i) => start + i);
-    const feeds = feedsFor(inputsOf(graph), await data.gather(indices), indices, info.training.seed);
-    const values = (await session.run(feeds)).nll!.data;
-    return values.reduce((s, x) => s + x, 0) / n;
-  } finally {
-    await session.dispose();
-  }
+  const indices = Array.from({ length: n }, (_, i) => start + i);
+  const examples = await data.gather(indices);
+  const { runtime, threads } = options;
+  const { seed } = info.training;
+  const how = { runtime, threads, weights, batch: n };
+  const values = (await runOnce(graph, how, (program) => program.feeds(examples, indices, seed))).nll!.data;
+  return values.reduce((s, x) => s + x, 0) / n;
 }
 
 /** Random weights; those that start from data (actnorm) are found by one pass over a batch of 256 of the first epoch. */
@@ -260,10 +249,11 @@ async function initialState(
   arch.loss(info.config, info.data, dataInitScope(arena, n, found));
   if (found.size > 0) {
     const graph = { arena, outputs: Object.fromEntries([...found].map(([name, v]) => [`${name}:init`, v])) };
-    const session = await openSession(encode(lower(graph, { examples: n, group: n, weights })), options);
     const indices = new RandomStream(seed, 'order').permutation(0, length).subarray(0, n);
-    const outputs = await session.run(feedsFor(inputsOf(graph), await data.gather(indices), indices, seed));
-    await session.dispose();
+    const examples = await data.gather(indices);
+    const { runtime, threads } = options;
+    const how = { runtime, threads, weights, batch: n, group: n };
+    const outputs = await runOnce(graph, how, (program) => program.feeds(examples, indices, seed));
     const fromData = [...found.keys()].map(
       (name) => [name, { shape: weights[name]!.shape, data: outputs[`${name}:init`]!.data }] as const,
     );

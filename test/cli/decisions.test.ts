@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeNpy } from '../../src/data/npy.ts';
-import { openExtractor } from '../../src/features/index.ts';
+import { openExtractor } from '../../src/node/defaults.ts';
 import { loadOnnx, openData, readTable, runFeatures } from '../../src/node/index.ts';
 import { RandomStream } from '../../src/tensor/random.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';

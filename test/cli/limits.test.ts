@@ -7,11 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { syntheticDataset } from '../../src/data/index.ts';
 import { writeNpy } from '../../src/data/npy.ts';
-import { drawSamples } from '../../src/experiment/index.ts';
-import { openExtractor } from '../../src/features/index.ts';
 import { architecture } from '../../src/models/index.ts';
+import { drawSamples, openExtractor, train } from '../../src/node/defaults.ts';
 import { openData, readInfo } from '../../src/node/index.ts';
-import { train } from '../../src/train/index.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
 import { smallModel } from '../support/models.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/index.ts';
 import { ModelError } from '../../src/errors.ts';
-import { openExtractor } from '../../src/features/index.ts';
+import { openExtractor } from '../../src/node/defaults.ts';
 import { loadOnnx } from '../../src/node/index.ts';
 import { decode, importModel, NEWEST_OPSET } from '../../src/onnx/index.ts';
 import { create, FunctionProtoSchema, OperatorSetIdProtoSchema } from '../../src/onnx/proto.ts';

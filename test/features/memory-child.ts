@@ -2,8 +2,8 @@
 
 import { normGraph } from '../../src/features/index.ts';
 import { lower } from '../../src/lower/index.ts';
+import { openSession } from '../../src/node/runtime.ts';
 import { encode } from '../../src/onnx/index.ts';
-import { openSession } from '../../src/runtime/node.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
 import { defaultModel, type SmallName } from '../support/models.ts';
 

@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { type Dataset, memoryDataset, select, syntheticDataset, take } from '../../src/data/index.ts';
-import { type ExtractorOptions, type FeatureTable, openExtractor } from '../../src/features/index.ts';
+import type { FeatureTable } from '../../src/features/index.ts';
+import { type ExtractorOptions, openExtractor } from '../../src/node/defaults.ts';
 import { type SmallName, smallModel } from '../support/models.ts';
 
 // Dequantised, sampled from a posterior, noised at a step.

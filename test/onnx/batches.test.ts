@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/dataset.ts';
 import { writeNpy } from '../../src/data/npy.ts';
-import { openExtractor } from '../../src/features/index.ts';
+import { openExtractor } from '../../src/node/defaults.ts';
 import { loadOnnx } from '../../src/node/index.ts';
+import { nodeRuntime } from '../../src/node/runtime.ts';
 import { type OnnxOptions, parseObjective } from '../../src/store/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
 import {
@@ -64,7 +65,7 @@ async function batchOf(bytes: Uint8Array, options: OnnxOptions = {}) {
   return inTemporaryFolder(async (dir) => {
     await writeFile(join(dir, 'm.onnx'), bytes);
     const model = await loadOnnx(join(dir, 'm.onnx'), options);
-    return model.batchLoss!();
+    return model.batchLoss!({ runtime: nodeRuntime() });
   });
 }
 
@@ -341,7 +342,7 @@ describe('one number for a batch', () => {
       await writeFile(at('each.onnx'), bytesOf({ node: total('h') }));
       const note = `output 'y' is the ${kind} of a batch; it is taken of every example alone`;
       const model = await loadOnnx(at('m.onnx'));
-      expect(await model.batchLoss!()).toEqual({ loss: kind, note });
+      expect(await model.batchLoss!({ runtime: nodeRuntime() })).toEqual({ loss: kind, note });
       const data = memoryDataset('x', 5, 'made here', { x: { data: randomData('x', 20), shape: [4] } });
       const tables = [];
       for (const file of ['m.onnx', 'each.onnx']) {
@@ -454,9 +455,11 @@ describe('a file with data beside it', () => {
         });
       for (const path of [join(dir, 'home', 'm.onnx'), join(dir, 'link.onnx')]) {
         await writeFile(join(dir, 'home', 'm.onnx'), bytes(...total('h')));
-        expect(await (await loadOnnx(path)).batchLoss!()).toEqual({ loss: 'each' });
+        expect(await (await loadOnnx(path)).batchLoss!({ runtime: nodeRuntime() })).toEqual({ loss: 'each' });
         await writeFile(join(dir, 'home', 'm.onnx'), bytes(node('Softmax', ['h'], ['s'], { axis: 0 }), ...total('s')));
-        await expect((await loadOnnx(path)).batchLoss!()).rejects.toThrow(/depends on the others in its batch/);
+        await expect((await loadOnnx(path)).batchLoss!({ runtime: nodeRuntime() })).rejects.toThrow(
+          /depends on the others in its batch/,
+        );
       }
     });
   });
@@ -468,13 +471,15 @@ describe('what was found out', () => {
       const [path, cache] = [join(dir, 'm.onnx'), join(dir, 'cache')];
       await writeFile(path, bytesOf(losses('ReduceMean')));
       const began = performance.now();
-      const first = await (await loadOnnx(path)).batchLoss!({ cache });
+      const first = await (await loadOnnx(path)).batchLoss!({ runtime: nodeRuntime({ cache }) });
       const middle = performance.now();
-      expect(await (await loadOnnx(path)).batchLoss!({ cache })).toEqual(first);
+      expect(await (await loadOnnx(path)).batchLoss!({ runtime: nodeRuntime({ cache }) })).toEqual(first);
       expect(performance.now() - middle).toBeLessThan(middle - began + 1000);
       await writeFile(path, bytesOf(interacting['softmax over the batch']!));
       for (let k = 0; k < 2; k++)
-        await expect((await loadOnnx(path)).batchLoss!({ cache })).rejects.toThrow(/interact|depends/);
+        await expect((await loadOnnx(path)).batchLoss!({ runtime: nodeRuntime({ cache }) })).rejects.toThrow(
+          /interact|depends/,
+        );
     });
   });
 });

@@ -3,8 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { normGraph } from '../../src/features/index.ts';
 import { interpret } from '../../src/graph/index.ts';
+import { openSession } from '../../src/node/runtime.ts';
 import { decode, importModel } from '../../src/onnx/index.ts';
-import { openSession } from '../../src/runtime/node.ts';
 import { expectSqNorms } from '../support/compare.ts';
 import { BOOL, FLOAT, graph, INT64, modelBytes, node, tensor, value } from '../support/proto.ts';
 import { finiteDifferences, randomData, runLowered } from '../support/run.ts';

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/index.ts';
 import { readNpz } from '../../src/data/npy.ts';
 import { FisherError } from '../../src/errors.ts';
-import { openExtractor } from '../../src/features/index.ts';
+import { openExtractor } from '../../src/node/defaults.ts';
 import { loadOnnx } from '../../src/node/index.ts';
 import { parseObjective, type ScoringModel } from '../../src/store/index.ts';
 import { expectSqNorms } from '../support/compare.ts';

@@ -7,10 +7,11 @@ import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
 import { rename, take } from '../../src/data/index.ts';
 import { readNpz } from '../../src/data/npy.ts';
-import { normGraph, openExtractor } from '../../src/features/index.ts';
+import { feedsFor } from '../../src/engine/feeds.ts';
+import { normGraph } from '../../src/features/index.ts';
 import { inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
+import { openExtractor } from '../../src/node/defaults.ts';
 import { loadOnnx, openData, readTable } from '../../src/node/index.ts';
-import { feedsFor } from '../../src/runtime/feeds.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
 import { expectSqNorms } from '../support/compare.ts';
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/dataset.ts';
-import { openExtractor } from '../../src/features/index.ts';
+import { openExtractor } from '../../src/node/defaults.ts';
 import { causalLmNll } from '../../src/objectives/index.ts';
 import { decode, importModel } from '../../src/onnx/index.ts';
 import type { ScoringModel } from '../../src/store/index.ts';

@@ -3,9 +3,9 @@
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
 import { Arena, interpret, type Value } from '../../src/graph/index.ts';
+import { openSession } from '../../src/node/runtime.ts';
 import { NodeContext, operators } from '../../src/onnx/index.ts';
 import { add, constantData, mul, reduceSum } from '../../src/ops/index.ts';
-import { openSession } from '../../src/runtime/node.ts';
 import { type Shape, sizeOf } from '../../src/tensor/shape.ts';
 import { expectClose } from '../support/compare.ts';
 import { FLOAT, modelBytes, node, tensor, value } from '../support/proto.ts';

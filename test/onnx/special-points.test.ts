@@ -4,8 +4,8 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
-import { openExtractor } from '../../src/features/index.ts';
 import { interpret, type Value } from '../../src/graph/index.ts';
+import { openExtractor } from '../../src/node/defaults.ts';
 import { loadOnnx, openData } from '../../src/node/index.ts';
 import { reduceSum, reshape } from '../../src/ops/index.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';

@@ -1,9 +1,9 @@
 // ONNX models of one node: bytes for ONNX Runtime, and the same node as values of our graph.
 
 import { Arena, interpret, type Value } from '../../src/graph/index.ts';
+import { openSession } from '../../src/node/runtime.ts';
 import { NodeContext, type OnnxModel, type OnnxNode, type OnnxTensor, operators } from '../../src/onnx/index.ts';
 import { constantData } from '../../src/ops/index.ts';
-import { openSession } from '../../src/runtime/node.ts';
 import { type Shape, sizeOf } from '../../src/tensor/shape.ts';
 import { type Attr, FLOAT, modelBytes, node as protoNode, tensor, value } from './proto.ts';
 import { randomData } from './run.ts';

@@ -1,10 +1,10 @@
 // Runs graphs on ONNX Runtime and on the float64 interpreter with the same numbers, so that tests can compare them.
 
+import type { FloatTensor } from '../../src/engine/runtime.ts';
 import { type Graph, inputsOf, interpret, nameOf, paramsOf, type Value } from '../../src/graph/index.ts';
 import { type LowerOptions, lower, type WeightTensors } from '../../src/lower/index.ts';
+import { openSession } from '../../src/node/runtime.ts';
 import { encode } from '../../src/onnx/index.ts';
-import { openSession } from '../../src/runtime/node.ts';
-import type { FloatTensor } from '../../src/runtime/session.ts';
 import { RandomStream } from '../../src/tensor/random.ts';
 import { sameShape, shapeText, sizeOf } from '../../src/tensor/shape.ts';
 
