@@ -1,15 +1,23 @@
-// A per-example loss as a graph in; the graph of its value and of every parameter's squared gradient norm out.
+// A per-example loss as a graph in; several numbers for each parameter tensor, all of the same gradient, as one graph out.
 
 import { gradients } from '../autodiff/index.ts';
 import { GraphError } from '../errors.ts';
-import { type Graph, nameOf, paramsOf, type Value } from '../graph/index.ts';
-import { concat, groupSum, reshape, sqNorm } from '../ops/index.ts';
+import { type Graph, nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
+import { add, concat, groupSum, inner, neg, reshape, sqNorm, weightedSqNorm } from '../ops/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 
+/** What is computed of the gradient of each parameter tensor θ_j beside its squared norm; each an output [L] of the graph. */
+export interface Views {
+  /** `radial`: ⟨θ_j, ∇_j ℓ⟩, how the loss changes as the tensor is scaled. */
+  readonly radial?: boolean;
+  /** `fisher`: Σ_k w_k (∇_j ℓ)_k², the squared norm in a diagonal metric. Its weights are a parameter named by `metricName`. */
+  readonly fisher?: boolean;
+}
+
 export interface NormGraph {
-  /** Outputs `nll` [], and `sqnorm` [L]: of the loss summed over each group. */
+  /** Outputs `nll` [], `sqnorm` [L] and those of the views, of the loss summed over each group. */
   readonly graph: Graph;
-  /** The L parameters, in the order of `sqnorm`. */
+  /** The L parameters, in the order of the outputs. */
   readonly names: readonly string[];
   /** Number of elements of each. */
   readonly sizes: readonly number[];
@@ -17,21 +25,134 @@ export interface NormGraph {
   readonly norms: readonly Value[];
 }
 
-/** f_j = ‖∇_{θ_j} Σ_b loss(x_b)‖² for every learned parameter θ_j that receives a gradient from `loss` (METHOD: layer-wise norms). */
+/** The name under which the graph takes the weights of a parameter's metric, of the parameter's shape. */
+export const metricName = (param: string): string => `metric of ${param}`;
+
+/** Squared norms and views of the gradient of `loss` in every learned parameter that receives one. */
 export function normGraph(
   loss: Value,
+  views: Views = {},
   wanted: readonly Value[] = paramsOf({ arena: loss.arena, outputs: { loss } }),
 ): NormGraph {
-  const found = gradients(loss, wanted);
-  const params = wanted.filter((_, j) => found[j]);
-  if (params.length === 0)
+  const { arena } = loss;
+  const uses = views.radial ? usesOf(loss, wanted) : new Map<Value, readonly Use[]>();
+  const read = [...new Set([...uses.values()].flat().map(({ result }) => result))];
+  const found = gradients(loss, [...wanted, ...read]);
+  const cotangents = new Map(read.map((v, k) => [v, found[wanted.length + k]!]));
+  const learned = wanted.flatMap((param, j) => {
+    const gradient = found[j];
+    return gradient ? [{ param, gradient }] : [];
+  });
+  if (learned.length === 0) {
     throw new GraphError('the loss depends smoothly on no parameter: there is no gradient to measure');
-  const learned = found.flatMap((g) => (g ? [g] : []));
-  const norms = earliestLast(learned, sqNorm);
-  const parts = earliestLast(learned, (_, j) => reshape(norms[j]!, [1]));
-  const sqnorm = concat(parts, 0);
-  const graph = { arena: loss.arena, outputs: { nll: groupSum(loss), sqnorm } };
-  return { graph, names: params.map(nameOf), sizes: params.map((p) => sizeOf(p.shape)), norms };
+  }
+
+  const of = (make: (param: Value, gradient: Value) => Value) => {
+    const values = earliestLast(learned, ({ param, gradient }) => make(param, gradient));
+    const parts = earliestLast(learned, (_, j) => reshape(values[j]!, [1]));
+    return { values, output: concat(parts, 0) };
+  };
+  const norms = of((_, gradient) => sqNorm(gradient));
+  const outputs: Record<string, Value> = { nll: groupSum(loss), sqnorm: norms.output };
+  if (views.fisher) {
+    outputs.fisher = of((param, gradient) =>
+      weighted(gradient, arena.param(metricName(nameOf(param)), param.shape, { trainable: false })),
+    ).output;
+  }
+  if (views.radial) {
+    outputs.radial = of((param, gradient) => radial(param, gradient, uses.get(param) ?? [], cotangents)).output;
+  }
+  return {
+    graph: { arena, outputs },
+    names: learned.map(({ param }) => nameOf(param)),
+    sizes: learned.map(({ param }) => sizeOf(param.shape)),
+    norms: norms.values,
+  };
+}
+
+/** An op of the forward pass whose result is linear in a parameter, but for what is added to it. */
+interface Use {
+  readonly result: Value;
+  /** What is added: a bias. */
+  readonly added: Value | undefined;
+}
+
+/**
+ * Where a parameter, as it is or transposed and reshaped, is an operand of bilinear ops and of nothing else, these ops: then
+ * ⟨θ, ∇ℓ⟩ = Σ ⟨what they make of θ, its cotangent⟩, which needs no gradient of θ. Only where that is fewer products than θ has elements.
+ */
+function usesOf(loss: Value, params: readonly Value[]): Map<Value, readonly Use[]> {
+  const readers = new Map<Value, Value[]>();
+  for (const v of reachable([loss])) {
+    if (v.source.kind !== 'node') continue;
+    for (const x of new Set(v.source.inputs)) readers.set(x, [...(readers.get(x) ?? []), v]);
+  }
+  const found = new Map<Value, readonly Use[]>();
+  for (const param of params) {
+    const uses = usesOfOne(param, readers);
+    if (uses && uses.reduce((sum, { result }) => sum + sizeOf(result.shape), 0) < sizeOf(param.shape)) {
+      found.set(param, uses);
+    }
+  }
+  return found;
+}
+
+function usesOfOne(v: Value, readers: ReadonlyMap<Value, readonly Value[]>): Use[] | undefined {
+  const uses: Use[] = [];
+  for (const result of readers.get(v) ?? []) {
+    if (result.source.kind !== 'node') return undefined;
+    const { op, inputs } = result.source;
+    const places = inputs.filter((x) => x === v).length;
+    if (op.isometric) {
+      const more = usesOfOne(result, readers);
+      if (!more) return undefined;
+      uses.push(...more);
+    } else if (op.bilinear && places === 1 && inputs[2] !== v && result.lead === 'example') {
+      uses.push({ result, added: inputs[2] });
+    } else return undefined;
+  }
+  return uses;
+}
+
+/** ⟨θ, ∇ℓ⟩, summed over the group. */
+function radial(param: Value, gradient: Value, uses: readonly Use[], cotangents: ReadonlyMap<Value, Value>): Value {
+  if (uses.length === 0) {
+    const [g, theta] = withoutIsometries(gradient, param);
+    return inner(g, theta);
+  }
+  const parts = uses.map(({ result, added }) => {
+    const cotangent = cotangents.get(result)!;
+    const whole = groupSum(inner(result, cotangent));
+    if (!added) return whole;
+    const share = gradientOfAdded(result, cotangent);
+    return add(whole, neg(added.lead === 'none' ? inner(groupSum(share), added) : groupSum(inner(share, added))));
+  });
+  return parts.reduce(add);
+}
+
+/** The cotangent of the third operand. */
+function gradientOfAdded(result: Value, cotangent: Value): Value {
+  if (result.source.kind !== 'node') throw new Error('a bilinear result that is no op');
+  return result.source.op.gradient!(cotangent, result.source, result, [false, false, true])[2]!;
+}
+
+/** Σ w g², summed over the elements. */
+function weighted(gradient: Value, weights: Value): Value {
+  const [g, w] = withoutIsometries(gradient, weights);
+  return weightedSqNorm(g, w);
+}
+
+/**
+ * A gradient that was only transposed and reshaped, before that, and `other` (of the gradient's shape, without lead) put into the same order:
+ * an isometry's adjoint is its inverse.
+ */
+function withoutIsometries(gradient: Value, other: Value): [Value, Value] {
+  let [g, v] = [gradient, other];
+  while (g.source.kind === 'node' && g.source.op.isometric) {
+    v = g.source.op.gradient!(v, g.source, g, [true])[0]!;
+    g = g.source.inputs[0]!;
+  }
+  return [g, v];
 }
 
 /**
@@ -39,9 +160,12 @@ export function normGraph(
  * outputs (ONNX Runtime does) begin with what was made last; so a norm is computed as soon as its gradient's factors are there, and
  * these are freed, where they would otherwise all wait for the end of the backward pass.
  */
-function earliestLast(gradients: readonly Value[], make: (gradient: Value, index: number) => Value): Value[] {
+function earliestLast<T extends { readonly gradient: Value }>(
+  all: readonly T[],
+  make: (one: T, index: number) => Value,
+): Value[] {
   const made = new Map<number, Value>();
-  const indices = [...gradients.keys()].sort((a, b) => gradients[b]!.id - gradients[a]!.id);
-  for (const j of indices) made.set(j, make(gradients[j]!, j));
-  return gradients.map((_, j) => made.get(j)!);
+  const indices = [...all.keys()].sort((a, b) => all[b]!.gradient.id - all[a]!.gradient.id);
+  for (const j of indices) made.set(j, make(all[j]!, j));
+  return all.map((_, j) => made.get(j)!);
 }

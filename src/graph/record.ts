@@ -30,6 +30,12 @@ export interface OpRecord {
   /** The result's squared norm equals the (only) operand's: a permutation of its elements. */
   readonly isometric?: boolean;
 
+  /**
+   * The result is linear in each of its first two operands alone; a third, where there is one, is added to it. So for an operand w that is a
+   * parameter, ⟨w, ∂ℓ/∂w⟩ can be read from the result and its cotangent.
+   */
+  readonly bilinear?: boolean;
+
   /** Multiplications that make the result of one example, where they are what takes the time: of convolutions and matrix products. */
   readonly multiplications?: (node: NodeSource, y: Value) => number;
 
@@ -58,6 +64,8 @@ export interface Contraction {
   factors(ctx: Lowering, inputs: readonly Lowered[]): { readonly x: Factor; readonly y: Factor };
   /** From the products [m, count, i, o] to the result with lead 'group' (m of them). */
   finish(ctx: Lowering, product: string, m: number): Lowered;
+  /** The other way round: a value of the result's shape without lead as [count, i, o]. */
+  arrange(ctx: Lowering, value: string): string;
 }
 
 /** One side of a contraction, in the layout that was cheaper to make: a matrix product takes either. */

@@ -3,11 +3,11 @@
 import { GraphError, ModelError } from '../errors.ts';
 import type { Contraction, Factor, Graph, Lowered, Value } from '../graph/index.ts';
 import type { OnnxModel, OnnxValue } from '../onnx/index.ts';
-import { gramMatrix, joinGroups, outerProduct } from '../ops/contraction.ts';
-import { sumOfSquares, sumOverGroups } from '../ops/group.ts';
+import { gramMatrix, joinGroups } from '../ops/contraction.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { OnnxBuilder, onnxDTypes } from './context.ts';
 import { type GroupedProduct, makePlan, type PlanChoice } from './plan.ts';
+import { groupedProduct, Products } from './products.ts';
 
 /** Weights by parameter name, row-major float32. */
 export type WeightTensors = Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
@@ -32,12 +32,14 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
   const plan = makePlan(graph, ctx.group, options.plan);
   const done = new Map<Value, Lowered>();
   const get = (v: Value) => done.get(v)!;
+  const products = new Products(ctx, plan);
 
   for (const v of plan.order) {
     const norm = plan.norms.get(v);
     const sum = plan.sums.get(v);
     if (norm) {
-      done.set(v, lowerNorm(ctx, norm, norm.gram, norm.node.inputs.map(get)));
+      const inputs = norm.node.inputs.map(get);
+      done.set(v, norm.gram ? gramNorm(ctx, norm, inputs) : products.norm(norm, inputs, norm.other && get(norm.other)));
     } else if (sum) {
       const product = groupedProduct(ctx, sum, sum.node.inputs.map(get));
       done.set(v, sum.contraction.finish(ctx, product, ctx.leadSize('group')));
@@ -91,41 +93,10 @@ function lowerValue(
   }
 }
 
-/** XᵀY [m, count, i, o], summed over each group's examples. With `anyOrder` [m, count, o, i] will do where that is faster. */
-function groupedProduct(
-  ctx: OnnxBuilder,
-  grouped: GroupedProduct,
-  inputs: readonly Lowered[],
-  anyOrder = false,
-): string {
-  const { contraction: c } = grouped;
-  // The narrower factor on the left: ONNX Runtime's products are up to 1.5 times as fast with few rows as with few columns.
-  const flip = anyOrder && c.i > c.o;
-  const product = (x: Factor, y: Factor) => (flip ? outerProduct(ctx, y, x) : outerProduct(ctx, x, y));
-  const { x, y } = c.factors(ctx, inputs);
-  const toMove = (x.positionsLast ? c.i : 0) + (y.positionsLast ? c.o : 0);
-  if (ctx.group > 1 && c.i * c.o < c.p * toMove) {
-    // Adding up the examples' products moves less memory than bringing their positions together.
-    const size = c.count * c.i * c.o;
-    const each = ctx.reshape(product(x, y), [ctx.examples, c.count, c.i, c.o], [ctx.examples, size]);
-    const order = flip ? [c.o, c.i] : [c.i, c.o];
-    return ctx.reshape(
-      sumOverGroups(ctx, each, size),
-      [ctx.leadSize('group'), size],
-      [ctx.leadSize('group'), c.count, ...order],
-    );
-  }
-  return product(joinGroups(ctx, x, c.count, c.p, c.i), joinGroups(ctx, y, c.count, c.p, c.o));
-}
-
-/** ‖XᵀY‖² from the product, in whatever order its elements are; or as ⟨X·Xᵀ, Y·Yᵀ⟩, for a single position ‖x‖²·‖y‖². */
-function lowerNorm(ctx: OnnxBuilder, grouped: GroupedProduct, gram: boolean, inputs: readonly Lowered[]): Lowered {
+/** ‖XᵀY‖² as ⟨X·Xᵀ, Y·Yᵀ⟩, for a single position ‖x‖²·‖y‖². */
+function gramNorm(ctx: OnnxBuilder, grouped: GroupedProduct, inputs: readonly Lowered[]): Lowered {
   const { contraction: c } = grouped;
   const m = ctx.leadSize('group');
-  if (!gram) {
-    const product = groupedProduct(ctx, grouped, inputs, true);
-    return sumOfSquares(ctx, product, { shape: [c.count, c.i, c.o], lead: 'group' });
-  }
   const p = ctx.group * c.p;
   const [x, y] = c.gram ? c.gram.lower(ctx, inputs) : gramMatrices(ctx, c, inputs);
   const product = ctx.emit('Mul', [x, y]); // [m, count, p, p]

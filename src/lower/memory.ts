@@ -3,7 +3,7 @@
 import { ModelError } from '../errors.ts';
 import { type Graph, reachable, type Value } from '../graph/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { makePlan, type PlanChoice } from './plan.ts';
+import { makePlan, operandsOf, type PlanChoice } from './plan.ts';
 
 export interface MemoryEstimate {
   /** Bytes for each example of a batch, at the moment when most values are alive. */
@@ -21,11 +21,7 @@ const overhead = 1.25;
 /** Walks the values in the order in which the runtime makes them; each lives until its last reader is done. */
 export function estimateMemory(graph: Graph, group = 1, choice: PlanChoice = 'auto'): MemoryEstimate {
   const plan = makePlan(graph, group, choice);
-  const readsOf = (v: Value): readonly Value[] => {
-    const product = plan.norms.get(v) ?? plan.sums.get(v);
-    if (product) return product.node.inputs;
-    return v.source.kind === 'node' ? v.source.inputs : [];
-  };
+  const readsOf = (v: Value) => operandsOf(v, plan);
   const outputs = Object.values(graph.outputs);
   const order = executionOrder(outputs, readsOf);
   const lastRead = new Map<Value, number>();

@@ -1,9 +1,10 @@
 // How each squared norm of a weight gradient is computed: from the gradient, or from the two Gram matrices of its
 // factors without the gradient ever existing. Also finds where a group's sum can join the product that makes it.
 
-import type { Contraction, Graph, NodeSource, Value } from '../graph/index.ts';
+import type { Contraction, Graph, NodeSource, OpRecord, Value } from '../graph/index.ts';
 import { reachable } from '../graph/index.ts';
 import { groupOps } from '../ops/group.ts';
+import { innerOps } from '../ops/inner.ts';
 import { sizeOf } from '../tensor/shape.ts';
 
 export type PlanChoice = 'auto' | 'direct' | 'gram';
@@ -15,11 +16,22 @@ export interface GroupedProduct {
   readonly contraction: Contraction;
 }
 
+/** The squared norm of such a gradient, its inner product with a value without lead, or its squared norm with such weights. */
+export interface PlannedNorm extends GroupedProduct {
+  readonly kind: 'square' | 'inner' | 'weighted';
+  /** The gradient's value, which need not be made itself. */
+  readonly sum: Value;
+  /** From the Gram matrices of the two factors. */
+  readonly gram: boolean;
+  /** The other operand. */
+  readonly other?: Value;
+}
+
 export interface Plan {
   /** GroupSum values that are made as one product over the group's positions. */
   readonly sums: ReadonlyMap<Value, GroupedProduct>;
-  /** SqNorm values that are made from Gram matrices, or from the product before it is put into the weight's shape. */
-  readonly norms: ReadonlyMap<Value, GroupedProduct & { readonly gram: boolean }>;
+  /** Scalars that are made from the product before it is put into the weight's shape, or without it. */
+  readonly norms: ReadonlyMap<Value, PlannedNorm>;
   /** What has to be lowered, operands before results. */
   readonly order: readonly Value[];
 }
@@ -34,21 +46,39 @@ function gramCost({ p, i, o, gram }: Contraction, group: number): number {
   return gram ? gram.cost(group) : (p * group) ** 2 * (i + o + 1);
 }
 
+const withOther = new Map<OpRecord, 'inner' | 'weighted'>([
+  [innerOps.Inner, 'inner'],
+  [innerOps.WeightedSqNorm, 'weighted'],
+]);
+
 export function makePlan(graph: Graph, group: number, choice: PlanChoice = 'auto'): Plan {
   const all = reachable(Object.values(graph.outputs));
   const sums = new Map<Value, GroupedProduct>();
-  const norms = new Map<Value, GroupedProduct & { readonly gram: boolean }>();
+  const norms = new Map<Value, PlannedNorm>();
+  const made = new Set<Value>(); // sums whose product is there anyway
   for (const v of all) {
     const grouped = groupedProduct(v);
     if (grouped) sums.set(v, grouped);
   }
   for (const v of all) {
+    if (v.source.kind !== 'node') continue;
+    const kind = withOther.get(v.source.op);
+    if (!kind) continue;
+    const [a, b] = v.source.inputs as [Value, Value];
+    const [sum, other] = kind === 'inner' && a.lead === 'none' ? [b, a] : [a, b];
+    const grouped = sums.get(sum);
+    if (!grouped || other.lead !== 'none') continue;
+    norms.set(v, { ...grouped, kind, sum, other, gram: false });
+    made.add(sum);
+  }
+  for (const v of all) {
     if (v.source.kind !== 'node' || v.source.op !== groupOps.SqNorm) continue;
-    const grouped = sums.get(throughIsometries(v.source.inputs[0]!));
+    const sum = throughIsometries(v.source.inputs[0]!);
+    const grouped = sums.get(sum);
     if (!grouped) continue;
     const { contraction: c } = grouped;
-    const gram = choice === 'auto' ? gramCost(c, group) < directCost(c, group) : choice === 'gram';
-    norms.set(v, { ...grouped, gram });
+    const cheaper = !made.has(sum) && gramCost(c, group) < directCost(c, group);
+    norms.set(v, { ...grouped, kind: 'square', sum, gram: choice === 'auto' ? cheaper : choice === 'gram' });
   }
   return { sums, norms, order: needed(graph, sums, norms) };
 }
@@ -112,15 +142,21 @@ function throughIsometries(v: Value): Value {
   return x;
 }
 
+/** What has to be there for a planned value to be made. */
+export function operandsOf(v: Value, { norms, sums }: Pick<Plan, 'norms' | 'sums'>): readonly Value[] {
+  const norm = norms.get(v);
+  const grouped = norm ?? sums.get(v);
+  if (grouped) return norm?.other ? [...grouped.node.inputs, norm.other] : grouped.node.inputs;
+  return v.source.kind === 'node' ? v.source.inputs : [];
+}
+
 function needed(graph: Graph, sums: Plan['sums'], norms: Plan['norms']): Value[] {
   const seen = new Set<Value>();
   const stack = Object.values(graph.outputs);
   for (let v = stack.pop(); v; v = stack.pop()) {
     if (seen.has(v)) continue;
     seen.add(v);
-    const grouped = norms.get(v) ?? sums.get(v);
-    if (grouped) stack.push(...grouped.node.inputs);
-    else if (v.source.kind === 'node') stack.push(...v.source.inputs);
+    stack.push(...operandsOf(v, { norms, sums }));
   }
   return [...seen].sort((a, b) => a.id - b.id);
 }

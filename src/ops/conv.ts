@@ -100,6 +100,7 @@ function visit(a: ConvAttrs, x: Shape, w: Shape, y: Shape, f: (xi: number, wi: n
 export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpRecord> = {
   Conv: {
     name: 'Conv',
+    bilinear: true,
     type: ([x, w, bias], attrs) => {
       const shape = check('Conv', attrsOf(attrs), x!.shape, w!.shape);
       if (bias && !sameShape(bias.shape, [shape[1]!])) {
@@ -150,6 +151,7 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
   // dY [b, cOut, ...out], w -> dX of `shape`. Read forwards it is a transposed convolution.
   ConvInputGrad: {
     name: 'ConvInputGrad',
+    bilinear: true,
     type: ([dY, w], attrs) => {
       check('ConvTranspose', attrsOf(attrs), attrs.shape as Shape, w!.shape, dY!.shape);
       return { shape: attrs.shape as Shape, dtype: 'float' };
@@ -388,6 +390,21 @@ function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType) {
       return lead === 'none'
         ? { name: ctx.reshape(name, dims, dW.shape), ...typeOf(dW), lead }
         : ctx.stored(name, dims, dW, lead);
+    },
+    /** [g · cOut, cIn, taps] -> [g, cIn, taps of x, cOut, taps of y] -> [g, i, o]. */
+    arrange(ctx: Lowering, value: string): string {
+      const open = ctx.reshape(value, dW.shape, [g, perOut, perIn, ...kernel]);
+      const taps = (y: boolean) => kernel.flatMap((_, s) => (onY[s] === y ? [3 + s] : []));
+      const [onX, onDY] = [taps(false), taps(true)];
+      const perm = [0, 2, ...onX, 1, ...onDY];
+      const dims = [g, perOut, perIn, ...kernel];
+      const [i, o] = [perIn * sizeOf(xTaps.kernel), perOut * sizeOf(yTaps.kernel)];
+      const name = ctx.emit('Transpose', [open], { perm });
+      return ctx.reshape(
+        name,
+        perm.map((a) => dims[a]!),
+        [g, i, o],
+      );
     },
   };
 }

@@ -3,6 +3,7 @@
 import { convOps } from './conv.ts';
 import { elementwiseOps } from './elementwise.ts';
 import { groupOps } from './group.ts';
+import { innerOps } from './inner.ts';
 import { kinkOps } from './kinks.ts';
 import { linearOps } from './linear.ts';
 import { logSigmoidOps } from './log-sigmoid.ts';
@@ -27,6 +28,7 @@ export const ops = {
   ...normaliseOps,
   ...resampleOps,
   ...groupOps,
+  ...innerOps,
 };
 
 export type { Operand } from './apply.ts';
@@ -69,6 +71,7 @@ export {
   where,
 } from './elementwise.ts';
 export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
+export { inner, weightedSqNorm } from './inner.ts';
 export { clamp, firstMaximum, negativePart, root, squareRoot } from './kinks.ts';
 export { matmul, outerSum } from './linear.ts';
 export { cutLogSigmoid, logSigmoid, softplusInTails } from './log-sigmoid.ts';

@@ -12,6 +12,7 @@ export const linearOps = {
   // [..., p, k] × [..., k, o] -> [..., p, o]; the axes before broadcast.
   MatMul: {
     name: 'MatMul',
+    bilinear: true,
     type: ([a, b]) => {
       const [sa, sb] = [a!.shape, b!.shape];
       const batch = broadcastTwo(sa.slice(0, -2), sb.slice(0, -2));
@@ -110,6 +111,7 @@ export const linearOps = {
           y: factor(ctx, y!, p, o),
         }),
         finish: (ctx, product, m) => ctx.stored(product, [m, 1, i, o], z, 'group'),
+        arrange: (ctx, value) => ctx.reshape(value, z.shape, [1, i, o]),
       };
     },
   },

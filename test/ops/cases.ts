@@ -258,4 +258,6 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   GroupSum: unary((x) => x),
   GroupRepeat: unary((x) => x),
   SqNorm: unary(o.sqNorm),
+  Inner: shape.map((s) => ({ operands: [s, s], build: ([a, b]) => o.inner(a!, b!) })),
+  WeightedSqNorm: shape.map((s) => ({ operands: [s, s], build: ([a, w]) => o.weightedSqNorm(a!, w!) })),
 };

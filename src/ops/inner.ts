@@ -1,0 +1,68 @@
+// Inner products: of two values, and of the squares of one with weights.
+
+import { GraphError } from '../errors.ts';
+import type { Lowered, Lowering, OpRecord, Value } from '../graph/index.ts';
+import { ndarray } from '../tensor/ndarray.ts';
+import { sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
+import { apply } from './apply.ts';
+import { mul } from './elementwise.ts';
+import { expand } from './reduce.ts';
+
+export const innerOps = {
+  // Σ a·b, a scalar.
+  Inner: {
+    name: 'Inner',
+    type: (inputs) => scalarOf('Inner', inputs),
+    evaluate: ([a, b], _attrs, out) => ndarray(out.shape, [a!.data.reduce((sum, x, k) => sum + x * b!.data[k]!, 0)]),
+    gradient: (dY, node) => {
+      const [a, b] = node.inputs as [Value, Value];
+      const dAll = expand(dY, a.shape);
+      return [mul(dAll, b), mul(dAll, a)];
+    },
+    lower: (ctx, [a, b]) => lowerInner(ctx, a!, b!),
+  },
+
+  // Σ w·a², a scalar.
+  WeightedSqNorm: {
+    name: 'WeightedSqNorm',
+    type: (inputs) => scalarOf('WeightedSqNorm', inputs),
+    evaluate: ([a, w], _attrs, out) =>
+      ndarray(out.shape, [a!.data.reduce((sum, x, k) => sum + w!.data[k]! * x * x, 0)]),
+    gradient: (dY, node) => {
+      const [a, w] = node.inputs as [Value, Value];
+      return [mul(expand(mul(dY, 2), a.shape), mul(a, w)), mul(expand(dY, a.shape), mul(a, a))];
+    },
+    lower: (ctx, [a, w]) => lowerInner(ctx, { ...a!, name: ctx.emit('Mul', [a!.name, a!.name]) }, w!),
+  },
+} satisfies Record<string, OpRecord>;
+
+function scalarOf(name: string, [a, b]: readonly { shape: readonly number[] }[]) {
+  if (!sameShape(a!.shape, b!.shape))
+    throw new GraphError(`${name}: ${shapeText(a!.shape)} and ${shapeText(b!.shape)}`);
+  return { shape: [], dtype: 'float' } as const;
+}
+
+/** Where one side does not vary, a product of the other as a matrix with it as a column; the runtime's sums are slower. */
+function lowerInner(ctx: Lowering, a: Lowered, b: Lowered): Lowered {
+  const size = sizeOf(a.shape);
+  const lead = a.lead === 'none' ? b.lead : a.lead;
+  const n = ctx.leadSize(lead);
+  const done = (name: string): Lowered => ({
+    name: ctx.reshape(name, [n, 1], lead === 'none' ? [] : [n]),
+    shape: [],
+    dtype: 'float',
+    lead,
+  });
+  const flat = (x: Lowered) => ctx.reshape(x.name, ctx.storage(x.shape, x.lead), [ctx.leadSize(x.lead), size]);
+  if (b.lead !== 'none' && a.lead !== 'none') {
+    return done(ctx.emit('ReduceSum', [ctx.emit('Mul', [flat(a), flat(b)]), ctx.ints([1])], { keepdims: 1 }));
+  }
+  const [rows, column] = a.lead === 'none' ? [b, a] : [a, b];
+  return done(ctx.emit('MatMul', [flat(rows), ctx.reshape(column.name, column.shape, [size, 1])]));
+}
+
+/** Σ a·b of two values of one shape. */
+export const inner = (a: Value, b: Value): Value => apply(innerOps.Inner, [a, b]);
+
+/** Σ w·a² of two values of one shape. */
+export const weightedSqNorm = (a: Value, w: Value): Value => apply(innerOps.WeightedSqNorm, [a, w]);
