@@ -6,6 +6,7 @@ import { groupOps } from './group.ts';
 import { innerOps } from './inner.ts';
 import { kinkOps } from './kinks.ts';
 import { linearOps } from './linear.ts';
+import { logErfcOps } from './log-erfc.ts';
 import { logSigmoidOps } from './log-sigmoid.ts';
 import { normaliseOps } from './normalise.ts';
 import { reduceOps } from './reduce.ts';
@@ -19,6 +20,7 @@ export const ops = {
   ...elementwiseOps,
   ...kinkOps,
   ...logSigmoidOps,
+  ...logErfcOps,
   ...trigonometryOps,
   ...reduceOps,
   ...shapeOps,
@@ -74,8 +76,9 @@ export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
 export { inner, weightedSqNorm } from './inner.ts';
 export { clamp, firstMaximum, negativePart, root, squareRoot } from './kinks.ts';
 export { matmul, outerSum } from './linear.ts';
-export { cutLogSigmoid, logSigmoid, softplusInTails } from './log-sigmoid.ts';
-export { logarithm } from './logarithm.ts';
+export { logErfc } from './log-erfc.ts';
+export { cutLogSigmoid, logComplement, logSigmoid, softplusInTails } from './log-sigmoid.ts';
+export { logarithm, logitOf, softmaxOf } from './logarithm.ts';
 export { inverseStd, normalise } from './normalise.ts';
 export { expand, logSumExp, reduceFirstMax, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
 export { blockSum, repeatEach } from './resample.ts';

@@ -1,16 +1,16 @@
-// log σ(x) and what is made of it, right far from 0 too: a sigmoid that is rounded to 0 or 1 has no logarithm and no gradient left.
-// ONNX Runtime's Sigmoid is 0 below about -18.
+// log σ(x), log (1 − eˣ) and what is made of them, right far from 0 too: a probability that is rounded to 0 or 1 has no logarithm and no
+// gradient left. ONNX Runtime's Sigmoid is 0 below about -18.
 
 import type { OpRecord, Value } from '../graph/index.ts';
 import { apply } from './apply.ts';
-import { elementwise, exp, greater, minimum, mul, neg, sub, where } from './elementwise.ts';
+import { elementwise, exp, greater, less, minimum, mul, neg, sub, where } from './elementwise.ts';
 
 const logSigma = (x: number): number => Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x)));
 
 /** Where F.binary_cross_entropy cuts logarithms off, and the least p (1 − p) that its gradient is divided by. */
 const LEAST = { log: -100, variance: 1e-12 };
 
-export const logSigmoidOps: Record<'LogSigmoid' | 'CutLogSigmoid', OpRecord> = {
+export const logSigmoidOps: Record<'LogSigmoid' | 'CutLogSigmoid' | 'LogComplement', OpRecord> = {
   // The gradient is σ(-x), e to log σ(x) - x.
   LogSigmoid: elementwise('LogSigmoid', 1, {
     f: logSigma,
@@ -31,10 +31,23 @@ export const logSigmoidOps: Record<'LogSigmoid' | 'CutLogSigmoid', OpRecord> = {
       return ctx.emit('Max', [y, ctx.float(LEAST.log)]);
     },
   }),
+  // log (1 − eˣ), the complement of a probability's logarithm; from 0 on there is none. As 2 t / (1 + t) for t = tanh(−x / 2), which keeps all
+  // digits near 0. The gradient is −e to x − y.
+  LogComplement: elementwise('LogComplement', 1, {
+    f: (x) => (x < 0 ? Math.log(-Math.expm1(x)) : -Infinity),
+    d: (dY, [x], y) => [where(less(x!, 0), neg(mul(dY, exp(sub(x!, y)))), 0)],
+    emit: (ctx, [x]) => {
+      const t = ctx.emit('Relu', [ctx.emit('Tanh', [ctx.emit('Mul', [x!, ctx.float(-0.5)])])]);
+      return ctx.emit('Log', [ctx.emit('Div', [ctx.emit('Add', [t, t]), ctx.emit('Add', [t, ctx.float(1)])])]);
+    },
+  }),
 };
 
 /** log σ(x). */
 export const logSigmoid = (x: Value): Value => apply(logSigmoidOps.LogSigmoid, [x]);
+
+/** log (1 − eˣ). */
+export const logComplement = (x: Value): Value => apply(logSigmoidOps.LogComplement, [x]);
 
 /** log(1 + eˣ), with a gradient that is right far below 0. */
 export const softplusInTails = (x: Value): Value => neg(logSigmoid(neg(x)));

@@ -15,6 +15,7 @@ import {
 import { apply, uniformValue } from './apply.ts';
 import { div, elementwiseOps, equal, exp, mul, sub, toFloat } from './elementwise.ts';
 import { reshape, storageAxis } from './shape.ts';
+import { softmax } from './softmax.ts';
 
 interface ReduceAttrs extends Attrs {
   readonly axes: readonly number[];
@@ -94,7 +95,12 @@ export const reduceOps: Record<'ReduceSum' | 'ReduceMax' | 'ReduceFirstMax' | 'R
       'ReduceLogSumExp',
       -Infinity,
       (t, x) => (t === x ? x + Math.LN2 : Math.max(t, x) + Math.log1p(Math.exp(-Math.abs(t - x)))),
-      (dY, node, y) => [mul(dY, exp(sub(node.inputs[0]!, y)))],
+      (dY, node, y) => {
+        const x = node.inputs[0]!;
+        const wide = axesOf(node.attrs).filter((a) => x.shape[a] !== 1);
+        // Of one axis as its softmax, which keeps digits that a large y has lost.
+        return [mul(dY, wide.length === 1 ? softmax(x, wide[0]!) : exp(sub(x, y)))];
+      },
     ),
     Expand: {
       name: 'Expand',

@@ -12,7 +12,7 @@ const LOGITS = [-95, -60, -25, -19, -3, 0.5, 4, 17, 26, 61];
 
 /** z = x · w; the nodes make `each`, [n, 10], from z and the bits y; the loss is its sum. d loss / dw is x · d loss / dz for x = 1. */
 function model(nodes: ReturnType<typeof node>[]): Uint8Array {
-  const numbers = { one: 1, minus: -100, tiny: 1e-8, half: 0.5 };
+  const numbers = { one: 1, two: 2, minus: -100, tiny: 1e-8, least: 1e-30, half: 0.5 };
   return modelBytes(
     {
       input: [value('x', FLOAT, ['n', 1]), value('y', FLOAT, ['n', 10])],
@@ -141,6 +141,110 @@ const forms: Record<string, [Uint8Array, Of]> = {
     exact,
   ],
 };
+
+const cutLow: Of = (z, y) => {
+  const least = Math.log(Math.fround(1e-30));
+  const [logP, logQ] = [-softplus(-z), -softplus(z)];
+  const part = (l: number, d: number) => (l > least ? d : 0);
+  return [
+    -y * Math.max(logP, least) - (1 - y) * Math.max(logQ, least),
+    -y * part(logP, sigma(-z)) + (1 - y) * part(logQ, sigma(z)),
+  ];
+};
+
+/** log p and log q of p and q = 1 − p as `nodes` make them of z. */
+const ofProbabilities = (nodes: ReturnType<typeof node>[]) =>
+  bernoulli([...nodes, node('Log', ['prob'], ['log_p']), node('Log', ['rest'], ['log_q'])], 'log_p', 'log_q');
+
+Object.assign(forms, {
+  'log (1 / (1 + e⁻ᶻ))': [
+    ofProbabilities([
+      node('Neg', ['z'], ['minus_z']),
+      node('Exp', ['minus_z'], ['e']),
+      node('Add', ['one', 'e'], ['below']),
+      node('Div', ['one', 'below'], ['prob']),
+      node('Sub', ['one', 'prob'], ['rest']),
+    ]),
+    exact,
+  ],
+  'log (eᶻ / (1 + eᶻ)), with a reciprocal': [
+    ofProbabilities([
+      node('Exp', ['z'], ['e']),
+      node('Add', ['e', 'one'], ['below']),
+      node('Div', ['e', 'below'], ['prob']),
+      node('Reciprocal', ['below'], ['rest']),
+    ]),
+    exact,
+  ],
+  'log (½ (1 ± tanh (z / 2)))': [
+    ofProbabilities([
+      node('Mul', ['half', 'z'], ['angle']),
+      node('Tanh', ['angle'], ['t']),
+      node('Add', ['one', 't'], ['above']),
+      node('Mul', ['half', 'above'], ['prob']),
+      node('Sub', ['one', 'prob'], ['rest']),
+    ]),
+    exact,
+  ],
+  'log of pᵞ (1 − p)¹⁻ᵞ': [
+    model([
+      node('Sigmoid', ['z'], ['p']),
+      node('Sub', ['one', 'p'], ['q']),
+      node('Pow', ['p', 'y'], ['a']),
+      node('Pow', ['q', 'not_y'], ['b']),
+      node('Mul', ['a', 'b'], ['likelihood']),
+      node('Log', ['likelihood'], ['log']),
+      node('Neg', ['log'], ['each']),
+    ]),
+    exact,
+  ],
+  'log of y p + (1 − y) (1 − p)': [
+    model([
+      node('Sigmoid', ['z'], ['p']),
+      node('Sub', ['one', 'p'], ['q']),
+      node('Mul', ['y', 'p'], ['a']),
+      node('Mul', ['not_y', 'q'], ['b']),
+      node('Add', ['a', 'b'], ['likelihood']),
+      node('Log', ['likelihood'], ['log']),
+      node('Neg', ['log'], ['each']),
+    ]),
+    exact,
+  ],
+  'log of probabilities joined and repeated': [
+    ofProbabilities([
+      node('Sub', ['one', 'p'], ['q']),
+      node('Concat', ['p', 'q'], ['both'], { axis: 1 }),
+      node('Split', ['both'], ['prob', 'rest'], { axis: 1 }),
+    ]),
+    exact,
+  ],
+  'log of the larger of p and a small number': [
+    ofProbabilities([
+      node('Sub', ['one', 'p'], ['q']),
+      node('Max', ['p', 'least'], ['prob']),
+      node('Max', ['least', 'q'], ['rest']),
+    ]),
+    cutLow,
+  ],
+  'log of p cut off by Clip': [
+    ofProbabilities([
+      node('Sub', ['one', 'p'], ['q']),
+      node('Clip', ['p', 'least', 'one'], ['prob']),
+      node('Clip', ['q', 'least'], ['rest']),
+    ]),
+    cutLow,
+  ],
+  'log (1 + eᶻ) − y z': [
+    model([
+      node('Exp', ['z'], ['e']),
+      node('Add', ['one', 'e'], ['sum']),
+      node('Log', ['sum'], ['s']),
+      node('Mul', ['y', 'z'], ['m']),
+      node('Sub', ['s', 'm'], ['each']),
+    ]),
+    exact,
+  ],
+} satisfies typeof forms);
 
 /** Each logit with both bits; in the third example every bit is what the logit says, so that all gradients are small. */
 const BITS = [LOGITS.map(() => 0), LOGITS.map(() => 1), LOGITS.map((z) => Number(z > 0))];

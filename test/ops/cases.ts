@@ -168,6 +168,8 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   FirstMax: binary(o.firstMaximum),
   LogSigmoid: unary(o.logSigmoid),
   CutLogSigmoid: unary((x) => o.cutLogSigmoid(o.logSigmoid(x), -100)!),
+  LogComplement: unary((x) => o.logComplement(o.sub(-0.01, o.square(x)))),
+  LogErfc: unary((x) => o.logErfc(o.mul(3, x))),
   NegativePart: unary(o.negativePart),
   Root: unary(o.root, true),
   Tanh: unary(o.tanh),

@@ -26,12 +26,14 @@ import {
   intDiv,
   less,
   logarithm,
+  logitOf,
   maximum,
   minimum,
   mul,
   neg,
   negativePart,
   not,
+  type Operand,
   power,
   relu,
   remainder,
@@ -41,6 +43,8 @@ import {
   sign,
   sin,
   sinh,
+  softmax,
+  softmaxOf,
   softplus,
   softplusInTails,
   squareRoot,
@@ -83,7 +87,19 @@ function larger(a: Value, b: Value): Value {
 
 function divide(ctx: NodeContext): Value {
   const [a, b] = [ctx.in(0), ctx.in(1)];
-  return a.dtype === 'int' ? intDiv(a, b) : div(a, b);
+  return a.dtype === 'int' ? intDiv(a, b) : quotient(a, b);
+}
+
+/** a / b; where sigmoids and softmaxes are written as exponentials, which float32 does not hold, they are what is meant. */
+function quotient(a: Operand, b: Value): Value {
+  const rows = typeof a === 'number' ? undefined : softmaxOf(a, b);
+  if (rows) return softmax(rows.z, rows.axis);
+  // The runtime's sigmoid has few right digits far below 0, and 1 / σ(z) is 1 + e^(−z).
+  const below = logitOf(b);
+  if (below) return mul(a, add(1, exp(neg(below))));
+  const y = div(a, b);
+  const z = logitOf(y);
+  return z ? sigmoid(z) : y;
 }
 
 /** The remainder has the divisor's sign; with `fmod` the dividend's. */
@@ -283,7 +299,7 @@ export const elementwiseOperators = {
   Exp: unary(exp),
   Log: unary(logarithm),
   Sqrt: unary(squareRoot),
-  Reciprocal: unary((x) => div(1, x)),
+  Reciprocal: unary((x) => quotient(1, x)),
   Sin: unary(sin),
   Cos: unary(cos),
   Tan: unary(tan),

@@ -1,0 +1,133 @@
+// Sums of exponentials as lists of terms, and their logarithms: for log (Σ weight · e^l), where float32 may hold none of the exponentials.
+
+import type { Value } from '../graph/index.ts';
+import { broadcastTwo } from '../tensor/shape.ts';
+import { uniformValue } from './apply.ts';
+import {
+  add,
+  detach,
+  div,
+  elementwiseOps,
+  equal,
+  exp,
+  greater,
+  log,
+  maximum,
+  mul,
+  neg,
+  not,
+  sub,
+  toFloat,
+  where,
+} from './elementwise.ts';
+import { clamp } from './kinks.ts';
+import { softplusInTails } from './log-sigmoid.ts';
+import { logOf } from './logarithm.ts';
+import { expand, logSumExp, reduceMax, reduceOps, reduceSum } from './reduce.ts';
+
+const map = <T, R>(x: T | undefined, f: (x: T) => R): R | undefined => (x === undefined ? undefined : f(x));
+
+/** weight · e^log, the weight 1 where there is none. No gradient is wanted of a weight: the parameters have no part in it. */
+export interface Term {
+  readonly weight?: Value;
+  readonly log: Value;
+  /** Whether the logarithm is one that float32 could not take of the number itself. */
+  readonly better: boolean;
+}
+
+/** x as a sum of terms. */
+export function termsOf(x: Value): readonly Term[] | undefined {
+  const u = uniformValue(x);
+  const zero = x.arena.constant(0);
+  if (u !== undefined && u > 0) return [{ log: x.arena.constant(Math.log(u)), better: false }];
+  if (x.source.kind !== 'node') return fixed(x) ? [{ weight: x, log: zero, better: false }] : undefined;
+  const { op, inputs, attrs } = x.source;
+  const [a, b, c] = inputs as [Value, Value, Value];
+  if (op === elementwiseOps.Add) return plus(termsOf(a), termsOf(b));
+  if (op === elementwiseOps.Sub)
+    return plus(
+      termsOf(a),
+      map(termsOf(b), (terms) => terms.map(negative)),
+    );
+  if (op === elementwiseOps.Mul) {
+    const terms = timesTerms(factor(a, logOf(a)), factor(b, logOf(b)));
+    if (terms) return terms;
+    const [some, other] = fixed(a) ? [b, a] : [a, b];
+    return fixed(other) ? map(termsOf(some), (list) => list.map((t) => weighed(t, other))) : undefined;
+  }
+  if (op === elementwiseOps.Div && fixed(b)) {
+    return map(termsOf(a), (list) => list.map((t) => ({ ...t, weight: div(t.weight ?? 1, b) })));
+  }
+  if (op === elementwiseOps.Where) {
+    const one = (v: Value, taken: Value) =>
+      uniformValue(v) === 0 ? [] : map(termsOf(v), (list) => list.map((t) => weighed(t, toFloat(taken))));
+    return plus(one(b, a), one(c, not(a)));
+  }
+  if (op === reduceOps.ReduceSum) {
+    const found = map(termsOf(a), (terms) => ofTerms(terms, attrs.axes as readonly number[]));
+    return found && [{ log: found, better: true }];
+  }
+  if (fixed(x)) return [{ weight: x, log: zero, better: false }];
+  const l = logOf(x);
+  return l && [{ log: l, better: true }];
+}
+
+const plus = (a: readonly Term[] | undefined, b: readonly Term[] | undefined) => a && b && [...a, ...b];
+const negative = (t: Term): Term => ({ ...t, weight: t.weight ? neg(t.weight) : t.log.arena.constant(-1) });
+const weighed = (t: Term, by: Value): Term => ({ ...t, weight: t.weight ? mul(t.weight, by) : by });
+
+export const factor = (x: Value, l: Value | undefined): Term | undefined =>
+  l ? { log: l, better: true } : fixed(x) ? { weight: x, log: x.arena.constant(0), better: false } : undefined;
+
+export function timesTerms(a: Term | undefined, b: Term | undefined): readonly Term[] | undefined {
+  if (!a || !b || !(a.better || b.better)) return undefined;
+  const weight = a.weight && b.weight ? mul(a.weight, b.weight) : (a.weight ?? b.weight);
+  return [{ ...(weight ? { weight } : {}), log: add(a.log, b.log), better: true }];
+}
+
+const fixedOnes = new WeakMap<Value, boolean>();
+
+/** Whether the parameters have no part in x that a gradient would go through. */
+function fixed(x: Value): boolean {
+  const before = fixedOnes.get(x);
+  if (before !== undefined) return before;
+  const { source } = x;
+  const cuts = x.dtype !== 'float' || (source.kind === 'node' && source.op === elementwiseOps.Detach);
+  const y =
+    cuts || (source.kind === 'node' ? source.inputs.every(fixed) : source.kind !== 'param' || !source.trainable);
+  fixedOnes.set(x, y);
+  return y;
+}
+
+/** log Σ weight · e^log over the terms, and over axes of each: by the largest of those that weigh anything, so that none is lost. */
+export function ofTerms(terms: readonly Term[] | undefined, axes: readonly number[] = []): Value | undefined {
+  if (!terms?.some((t) => t.better)) return undefined;
+  const [first, second] = terms;
+  if (terms.length === 1 && !first!.weight) return axes.length > 0 ? logSumExp(first!.log, axes, true) : first!.log;
+  if (terms.length === 2 && axes.length === 0 && !first!.weight && !second!.weight) {
+    const [number, other] = [first!, second!].sort((a, b) => Number(a.better) - Number(b.better)) as [Term, Term];
+    if (uniformValue(number.log) === 0) return softplusInTails(other.log);
+  }
+  const shape = terms
+    .flatMap((t) => [t.log.shape, t.weight?.shape ?? []])
+    .reduce<readonly number[] | undefined>((s, next) => s && broadcastTwo(s, next), []);
+  if (!shape) return undefined;
+  const full = terms.map((t) => ({ log: expand(t.log, shape), weight: t.weight && expand(t.weight, shape) }));
+  const counted = full.map(({ log: l, weight }) => ({ l, weight, open: weight && not(equal(weight, 0)) }));
+  const over = (v: Value) => (axes.length > 0 ? reduceMax(v, axes, true) : v);
+  const largest = counted.map(({ l, open }) => over(open ? where(open, l, LOWEST) : l)).reduce((a, b) => maximum(a, b));
+  const most = detach(clamp(largest, LOWEST, -LOWEST));
+  const parts = counted.map(({ l, weight, open }) => {
+    const e = exp(open ? where(open, sub(l, most), 0) : sub(l, most));
+    const part = weight ? mul(weight, e) : e;
+    return axes.length > 0 ? reduceSum(part, axes, true) : part;
+  });
+  const sum = parts.reduce((a, b) => add(a, b));
+  // Nothing that weighs anything: the logarithm of 0, through which no gradient goes.
+  if (!counted.some(({ weight }) => weight)) return add(most, log(sum));
+  const some = greater(sum, 0);
+  return where(some, add(most, log(where(some, sum, 1))), -Infinity);
+}
+
+/** Far below every logarithm of a number. */
+const LOWEST = -1e30;
