@@ -74,7 +74,7 @@ export {
 } from './elementwise.ts';
 export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
 export { inner, weightedSqNorm } from './inner.ts';
-export { clamp, firstMaximum, negativePart, root, squareRoot } from './kinks.ts';
+export { clamp, firstMaximum, fractionalPower, negativePart, root, squareRoot } from './kinks.ts';
 export { matmul, outerSum } from './linear.ts';
 export { logErfc } from './log-erfc.ts';
 export { cutLogSigmoid, logComplement, logSigmoid, softplusInTails } from './log-sigmoid.ts';

@@ -8,10 +8,12 @@ import {
   div,
   elementwise,
   elementwiseOps,
+  equal,
   greater,
   less,
   mul,
   not,
+  power,
   sqrt,
   step,
   sub,
@@ -86,14 +88,27 @@ export const root = (x: Value): Value => apply(kinkOps.Root, [x]);
 /** √x; as a norm where x is written as a sum of squares. The slope of any other root is infinite at 0. */
 export const squareRoot = (x: Value): Value => (isSumOfSquares(x) ? root(x) : sqrt(x));
 
-/** Whether x is made of products v · v by sums, rearrangements and constant factors alone: a variance, a squared norm. */
+/** x to a constant exponent below 1, which norms of other orders end with: as a norm where x is written as a sum of powers. */
+export function fractionalPower(x: Value, exponent: number): Value {
+  if (exponent === 0.5) return squareRoot(x);
+  if (!(exponent > 0 && exponent < 1 && isSumOfSquares(x))) return power(x, exponent);
+  const none = equal(x, 0);
+  return where(none, 0, power(where(none, 1, x), exponent));
+}
+
+/** Whether x is made of products v · v and powers of |v| by sums, rearrangements and constant factors alone: a variance, a squared norm. */
 function isSumOfSquares(x: Value): boolean {
   if (x.source.kind !== 'node') return false;
   const { op, inputs } = x.source;
   const [a, b] = inputs as [Value, Value];
   const constant = (v: Value) => v.source.kind === 'constant' || uniformValue(v) !== undefined;
   if (op === elementwiseOps.Mul) {
-    return a === b || (constant(b) && isSumOfSquares(a)) || (constant(a) && isSumOfSquares(b));
+    if (a === b || (constant(b) && isSumOfSquares(a)) || (constant(a) && isSumOfSquares(b))) return true;
+    return isAbsolute(a) && isSumOfSquares(b); // |v|³
+  }
+  if (op === elementwiseOps.Pow) {
+    const exponent = uniformValue(b) ?? 0;
+    return exponent > 1 && (isAbsolute(a) || exponent % 2 === 0);
   }
   if (op === elementwiseOps.Div) return constant(b) && isSumOfSquares(a);
   if (op === elementwiseOps.Add) return isSumOfSquares(a) && isSumOfSquares(b);
@@ -106,3 +121,5 @@ function isSumOfSquares(x: Value): boolean {
   ];
   return rearranging.includes(op) && isSumOfSquares(a);
 }
+
+const isAbsolute = (x: Value): boolean => x.source.kind === 'node' && x.source.op === elementwiseOps.Abs;

@@ -224,6 +224,19 @@ describe('the gradient of zero rows as exporters write them', () => {
     expectNumbers(d, [0, 0], 0);
   });
 
+  it('of norms of other orders and of roots as powers: 0', () => {
+    for (const order of [2, 3, 2.5, 4]) {
+      const d = chain(
+        (x, node) => {
+          const powers = node('Pow', [node('Abs', [x]), x.arena.constant(order)]);
+          return node('Pow', [node('ReduceSum', [powers]), x.arena.constant(1 / order)]);
+        },
+        [0, 0],
+      );
+      expectNumbers(d, [0, 0], 0);
+    }
+  });
+
   it('of normalize: that of a division by its ε', () => {
     const d = chain(
       (x, node) => {

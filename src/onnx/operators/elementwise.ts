@@ -22,6 +22,7 @@ import {
   exp,
   expand,
   floor,
+  fractionalPower,
   greater,
   intDiv,
   less,
@@ -115,7 +116,11 @@ function modulo(ctx: NodeContext): Value {
 /** Whole numbers stay whole: their powers are products. */
 function raised(ctx: NodeContext): Value {
   const [a, b] = [ctx.in(0), ctx.in(1)];
-  if (a.dtype === 'float') return power(a, toFloat(b));
+  if (a.dtype === 'float') {
+    const [exponent, shape] = [uniformValue(b), broadcastTwo(a.shape, b.shape)];
+    if (exponent === undefined || !shape || !sameShape(shape, a.shape)) return power(a, toFloat(b));
+    return fractionalPower(a, exponent);
+  }
   ctx.refuseWrapping();
   const [base, exponent] = [ctx.importer.known(a), ctx.importer.known(b)];
   if (base && exponent) {
