@@ -2,7 +2,14 @@
 
 import type { Batch } from '../data/dataset.ts';
 import { type Graph, inputsOf, type Value } from '../graph/index.ts';
-import { chooseBatch, estimateMemory, lower, type PlanChoice, type WeightTensors } from '../lower/index.ts';
+import {
+  chooseBatch,
+  estimateMemory,
+  lower,
+  outputNamed,
+  type PlanChoice,
+  type WeightTensors,
+} from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
 import { type Shape, shapeText } from '../tensor/shape.ts';
 import { checkWhole } from '../tensor/whole.ts';
@@ -102,6 +109,10 @@ export async function runOnce(
   }
 }
 
+/** Outputs by the names that they have in the graph. */
+const byOutput = (found: Outputs): Outputs =>
+  Object.fromEntries(Object.entries(found).map(([name, t]) => [outputNamed(name), t]));
+
 const keyOf = (shapes: Shapes): string =>
   Object.entries(shapes)
     .map(([name, shape]) => `${name} ${shapeText(shape)}`)
@@ -139,7 +150,7 @@ function programOf<C extends Compiled>(
     batch,
     sizeFor: (n) => Math.min(batch, group * 2 ** Math.ceil(Math.log2(Math.max(1, Math.floor(n / group))))),
     feeds: (found, draws, seed) => feedsFor(inputs, found, draws, seed),
-    run: (feeds, examples = batch) => use(examples, (session) => session.run(feeds)),
+    run: (feeds, examples = batch) => use(examples, async (session) => byOutput(await session.run(feeds))),
     open: (examples = batch) => use(examples, async () => undefined),
   };
 }

@@ -1,7 +1,7 @@
 // Results of a run that left the range of float32 in; the same from a second session, whose losses are scaled, out.
 
 import { type Feeds, openPrograms, type ProgramOptions, type Shapes, type TensorData } from '../engine/index.ts';
-import type { Value } from '../graph/index.ts';
+import { nameOf, type Value } from '../graph/index.ts';
 import { estimateMemory } from '../lower/index.ts';
 import { mul } from '../ops/index.ts';
 import { normGraph } from './norms.ts';
@@ -53,10 +53,10 @@ export function rescueOf(options: RescueOptions): Rescue {
   const programs = openPrograms(
     (shapes) => {
       const plain = loss(shapes);
-      const scale = plain.arena.input(SCALE, plain.shape);
+      const scale = plain.arena.input(plain.arena.free(SCALE), plain.shape);
       const { graph } = normGraph(mul(plain, scale));
       const fitting = Math.min(MOST_EXAMPLES, memory / estimateMemory(graph, group, PLAN).perExample);
-      return { graph, groups: Math.max(1, Math.floor(fitting / group)) };
+      return { graph, groups: Math.max(1, Math.floor(fitting / group)), input: nameOf(scale) };
     },
     { ...more, group, plan: PLAN },
   );
@@ -64,7 +64,7 @@ export function rescueOf(options: RescueOptions): Rescue {
   /** The results of some groups with their losses scaled, [rows] and [rows, L]. */
   const scaled = async (feeds: Feeds, rows: readonly number[], factor: number, shapes: Shapes): Promise<RunResults> => {
     const program = programs.at(shapes);
-    const { groups } = program.compiled;
+    const { groups, input } = program.compiled;
     const examples = groups * group;
     const nll: number[] = [];
     const sqNorms: number[] = [];
@@ -72,7 +72,7 @@ export function rescueOf(options: RescueOptions): Rescue {
       const these = Array.from({ length: groups }, (_, k) => rows[Math.min(from + k, rows.length - 1)]!);
       const picked = Object.entries(feeds).map(([name, feed]) => [name, rowsOf(feed, these, group)] as const);
       const scale = { data: new Float32Array(examples).fill(factor), shape: [examples] };
-      const found = await program.run({ ...Object.fromEntries(picked), [SCALE]: scale }, examples);
+      const found = await program.run({ ...Object.fromEntries(picked), [input]: scale }, examples);
       const n = Math.min(groups, rows.length - from);
       const l = found.sqnorm!.data.length / groups;
       nll.push(...found.nll!.data.subarray(0, n));

@@ -108,6 +108,13 @@ export class Arena {
     if (this.#steps > most) throw new GraphError(`computing constants takes more than ${most} steps in all`);
   }
 
+  /** The name, or one made of it, that no input and no parameter has. */
+  free(name: string): string {
+    let found = name;
+    for (let k = 2; this.#names.has(found); k++) found = `${name}#${k}`;
+    return found;
+  }
+
   /** An input of the shape of one example. Names are unique among inputs and parameters. */
   input(name: string, shape: Shape, from: InputKind = 'data', dtype: DType = 'float'): Value {
     return this.#named(name, { shape, dtype }, 'example', { kind: 'input', name, from });

@@ -7,8 +7,11 @@ import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 
 export const onnxDTypes = { float: 'float', int: 'int64', bool: 'bool' } satisfies Record<DType, OnnxDType>;
 
-/** How names that we give start: a model's parameter may well be called c0, or nll. */
+/** How names that we give start: a model's parameter may well be called c0, or nll. An input that starts so, too, makes them start with more of it. */
 const OWN = '~';
+
+/** The output that a name in a lowered graph stands for: another one where an input has its name. */
+export const outputNamed = (name: string): string => name.replace(/^~+/u, '');
 
 export class OnnxBuilder implements Lowering {
   readonly examples: number;
@@ -19,20 +22,23 @@ export class OnnxBuilder implements Lowering {
   readonly #known = new Map<string, string>();
   /** Results of Reshape: what they were before, in which dimensions. */
   readonly #reshaped = new Map<string, { readonly name: string; readonly dims: Shape }>();
+  /** What the inputs are called, which are fed under these names. */
+  readonly #taken: ReadonlySet<string>;
   #count = 0;
 
-  constructor(examples: number, group: number) {
+  constructor(examples: number, group: number, taken: ReadonlySet<string>) {
     if (!Number.isInteger(examples) || examples < 1) throw new GraphError(`a batch of ${examples} examples`);
     if (!Number.isInteger(group) || group < 1 || examples % group !== 0) {
       throw new GraphError(`a batch of ${examples} examples does not divide into groups of ${group}`);
     }
     this.examples = examples;
     this.group = group;
+    this.#taken = taken;
   }
 
   emit(op: string, inputs: readonly string[], attrs: Readonly<Record<string, OnnxAttr>> = {}): string {
     return this.#once(`${op} ${inputs.join()} ${JSON.stringify(attrs)}`, () => {
-      const output = `${OWN}v${this.#count++}`;
+      const output = this.#free(`${OWN}v${this.#count++}`);
       this.#nodes.push({ op, inputs, output, attrs });
       return output;
     });
@@ -60,7 +66,7 @@ export class OnnxBuilder implements Lowering {
 
   /** A named tensor of weights. */
   weight(given: string, dims: Shape, data: Float32Array): string {
-    const name = `${OWN}w ${given}`; // neither one of ours nor that of an output
+    const name = this.#free(`${OWN}w ${given}`); // neither one of ours nor that of an output
     this.#initializers.push({ name, dims, dtype: 'float', data });
     return name;
   }
@@ -70,9 +76,17 @@ export class OnnxBuilder implements Lowering {
     return name;
   }
 
-  /** Names an output. Each is a node of its own, so one value may be two outputs and an input may be an output. */
-  output(name: string, source: string): void {
-    this.#nodes.push({ op: 'Identity', inputs: [source], output: name, attrs: {} });
+  /** Names an output, otherwise where an input has the name. Each is a node of its own, so one value may be two outputs and an input may be an output. */
+  output(wanted: string, source: string): string {
+    const output = this.#free(wanted);
+    this.#nodes.push({ op: 'Identity', inputs: [source], output, attrs: {} });
+    return output;
+  }
+
+  #free(wanted: string): string {
+    let name = wanted;
+    while (this.#taken.has(name)) name = `${OWN}${name}`;
+    return name;
   }
 
   leadSize(lead: Lead): number {
@@ -151,7 +165,7 @@ export class OnnxBuilder implements Lowering {
 
   #constant(dtype: OnnxDType, dims: Shape, data: OnnxTensor['data']): string {
     const make = () => {
-      const name = `${OWN}c${this.#count++}`;
+      const name = this.#free(`${OWN}c${this.#count++}`);
       this.#initializers.push({ name, dims, dtype, data });
       return name;
     };

@@ -1,7 +1,16 @@
 // Graph over one example in, ONNX graph over n examples in groups of B out.
 
 import { GraphError, ModelError } from '../errors.ts';
-import type { Contraction, Factor, Graph, Lowered, Value } from '../graph/index.ts';
+import {
+  type Contraction,
+  type Factor,
+  type Graph,
+  inputsOf,
+  type Lowered,
+  nameOf,
+  paramsOf,
+  type Value,
+} from '../graph/index.ts';
 import type { OnnxModel, OnnxValue } from '../onnx/index.ts';
 import { gramMatrix, joinGroups } from '../ops/contraction.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
@@ -28,7 +37,8 @@ export interface LowerOptions {
  * Outputs come with a leading axis of n or m = n / B by their lead, and likewise; outputs without lead come as they are.
  */
 export function lower(graph: Graph, options: LowerOptions): OnnxModel {
-  const ctx = new OnnxBuilder(options.examples, options.group ?? 1);
+  const fed = [...inputsOf(graph), ...(options.weights === 'inputs' ? paramsOf(graph, { all: true }) : [])];
+  const ctx = new OnnxBuilder(options.examples, options.group ?? 1, new Set(fed.map(nameOf)));
   const plan = makePlan(graph, ctx.group, options.plan);
   const done = new Map<Value, Lowered>();
   const get = (v: Value) => done.get(v)!;
@@ -54,8 +64,7 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
       lowered.lead === v.lead
         ? lowered.name
         : ctx.reshape(ctx.expanded(lowered, v.lead), [ctx.leadSize(v.lead), ...v.shape], dims);
-    ctx.output(name, source);
-    return { name, dims, dtype: onnxDTypes[v.dtype] };
+    return { name: ctx.output(name, source), dims, dtype: onnxDTypes[v.dtype] };
   });
   return ctx.model(outputs);
 }

@@ -59,8 +59,6 @@ export class Walk implements Importer {
   /** Constants that have been found to be whole numbers. */
   readonly #checked = new Set<Value>();
   #nodes = 0;
-  /** How many inputs were made for nodes that draw, by name: a loop's body comes by more than once. */
-  readonly #draws = new Map<string, number>();
   /** How many functions, branches and bodies are being inlined. */
   #depth = 0;
   /** The values by name where the present node stands. */
@@ -299,9 +297,7 @@ export class Walk implements Importer {
   }
 
   draw(name: string, shape: Shape, from: 'normal' | 'uniform'): Value {
-    const count = (this.#draws.get(name) ?? 0) + 1;
-    this.#draws.set(name, count);
-    return this.arena.input(count === 1 ? name : `${name}#${count}`, shape, from);
+    return this.arena.input(this.arena.free(name), shape, from);
   }
 
   known(v: Value): Float64Array | undefined {
