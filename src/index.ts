@@ -1,10 +1,25 @@
 // What most programs need, from one import. Everything else is under `fisher-ood/<folder>`.
 
-export { type Dataset, type Preparation, pad, prepare, syntheticDataset, take } from './data/index.ts';
 export {
+  type Dataset,
+  defineReader,
+  fingerprintOf,
+  memoryDataset,
+  type Preparation,
+  pad,
+  prepare,
+  readAll,
+  syntheticDataset,
+  take,
+} from './data/index.ts';
+export {
+  type Detector,
   type DetectorFile,
+  defineDetector,
   explain,
   fitDetectors,
+  isolationForest,
+  oneClassSvm,
   type Scored,
   scoreTable,
   sharedWithFit,

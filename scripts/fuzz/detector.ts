@@ -1,6 +1,8 @@
 // Detector files, and what they score.
 
-import { fitDetectors, formatDetector, parseDetector, scoreTable } from '../../src/detectors/file.ts';
+import { fitDetectors } from '../../src/detectors/fit.ts';
+import { formatDetector, parseDetector } from '../../src/detectors/format.ts';
+import { scoreTable } from '../../src/detectors/score.ts';
 import { check, type Damaged, type Format, type Sample } from './format.ts';
 import { insideJson } from './json.ts';
 import { table } from './tables.ts';

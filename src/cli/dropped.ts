@@ -1,6 +1,6 @@
 // The detectors of one group size in; what they were fitted on, which layers each of them does not look at, and why, out.
 
-import type { DroppedLayer, FittedGroup } from '../detectors/index.ts';
+import { type DroppedLayer, detectorNames, type FittedGroup } from '../detectors/index.ts';
 
 /** Layers left out, by detector; no key where there are none. */
 interface Dropped {
@@ -8,9 +8,10 @@ interface Dropped {
 }
 
 function droppedIn({ detectors }: FittedGroup): Dropped {
-  const found = Object.entries(detectors).flatMap(([name, { params }]) =>
-    'dropped' in params && params.dropped.length > 0 ? [[name, params.dropped] as const] : [],
-  );
+  const found = detectorNames.flatMap((name) => {
+    const params = detectors[name]?.params;
+    return params && 'dropped' in params && params.dropped.length > 0 ? [[name, params.dropped] as const] : [];
+  });
   return found.length === 0 ? {} : { dropped: Object.fromEntries(found) };
 }
 

@@ -12,7 +12,7 @@ export { type NpyArray, readNpz } from './npy.ts';
 export { indexIn, type Origin, type Run, shared, sliceOf, unionOf } from './origin.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';
 export { isPreparation, type Preparation, prepare } from './prepare.ts';
-export { type Reader, type ReaderOptions, readData, readers } from './readers.ts';
+export { defineReader, type Reader, type ReaderOptions, readData, readers } from './readers.ts';
 export { type Kernel, kernels } from './resample.ts';
 export { type ByteSource, bytesSource, type EncodedFile, readAll } from './source.ts';
 export { syntheticDataset } from './synthetic.ts';

@@ -1,6 +1,6 @@
 // A file's bytes in, a data set out, by the reader that its name asks for.
 
-import { DataError } from '../errors.ts';
+import { DataError, UsageError } from '../errors.ts';
 import { openRecordings } from './audio.ts';
 import { openCifar10 } from './cifar.ts';
 import type { Dataset } from './dataset.ts';
@@ -29,6 +29,16 @@ export interface Reader {
   readonly names: RegExp;
   /** Throws a DataError that names the file, what was found and what was expected, for whatever is wrong with it. */
   open(source: ByteSource, options: ReaderOptions): Promise<Dataset>;
+}
+
+/**
+ * A reader of your own, to be given to `readData` or `openData` (`readers`); it comes before ours. Throws a UsageError for a pattern with the flag
+ * g or y, which would begin where it last ended.
+ */
+export function defineReader(reader: Reader): Reader {
+  const { names, format } = reader;
+  if (names.global || names.sticky) throw new UsageError(`reader '${format}': the pattern ${names} has a flag g or y`);
+  return reader;
 }
 
 /** In the order in which they are asked; what none of them knows is taken for an idx file, which has no usual ending. */

@@ -16,7 +16,12 @@ export const FOLDS = 5;
  * part back would waste data. The cross-fit scores are honest, if anything a little too high, as their fits saw a fifth less:
  * p-values err on the safe side. Throws a DataError for fewer than five groups.
  */
-export function calibrate<P>(detector: Detector<P>, params: P, table: FeatureTable, seed: number): number[] {
+export function calibrate<P extends object>(
+  detector: Detector<P>,
+  params: P,
+  table: FeatureTable,
+  seed: number,
+): number[] {
   const n = rowsOf(table);
   if (n < FOLDS) {
     throw new DataError(`${table.meta.data}: has ${n} groups of ${table.group} to fit on, expected at least ${FOLDS}`);

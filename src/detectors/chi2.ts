@@ -42,6 +42,7 @@ export interface Chi2Params {
  *     (k/2) log u − u/2 − (k/2) log 2 − log Γ(k/2)
  */
 export const chi2: Detector<Chi2Params> = {
+  name: 'chi2',
   about: 'negative log-density of the log squared gradient norms, scaled χ² per layer',
   needsDims: true,
   params: z.strictObject({

@@ -9,8 +9,11 @@ import type { FeatureTable } from '../features/table.ts';
 import { readDetector, writeDetector } from '../node/detector-files.ts';
 import { calibrate, pValues, threshold, verdicts } from './calibration.ts';
 import { detectorNamed, detectorNames, detectors } from './detectors.ts';
-import { type DetectorFile, fitDetectors, formatDetector, overlapsFit, parseDetector, scoreTable } from './file.ts';
+import { fitDetectors } from './fit.ts';
+import type { DetectorFile } from './fitted.ts';
+import { formatDetector, parseDetector } from './format.ts';
 import { explain, fisher, layerNorms } from './normal.ts';
+import { overlapsFit, scoreTable } from './score.ts';
 
 const E = Math.E;
 

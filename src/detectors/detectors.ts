@@ -22,6 +22,9 @@ export interface DetectorParams {
 
 export type DetectorName = keyof DetectorParams;
 
+/** One of ours by its name, or a detector itself: one of ours with options, or one of your own. */
+export type DetectorChoice = DetectorName | Detector<object>;
+
 /** In the order of reports: the method, the baselines, the variants. */
 export const detectors: { readonly [K in DetectorName]: Detector<DetectorParams[K]> } = {
   'layer-norms': layerNorms,
@@ -30,8 +33,8 @@ export const detectors: { readonly [K in DetectorName]: Detector<DetectorParams[
   'total-norm': totalNorm,
   chi2,
   fisher,
-  'one-class-svm': oneClassSvm,
-  'isolation-forest': isolationForest,
+  'one-class-svm': oneClassSvm(),
+  'isolation-forest': isolationForest(),
 };
 
 export const detectorNames = Object.keys(detectors) as readonly DetectorName[];
@@ -40,4 +43,16 @@ export const detectorNames = Object.keys(detectors) as readonly DetectorName[];
 export function detectorNamed(name: string): DetectorName {
   if (Object.hasOwn(detectors, name)) return name as DetectorName;
   throw new UsageError(`no detector is named '${name}', expected one of ${detectorNames.join(', ')}`);
+}
+
+/** The detectors themselves: ours in the order of `detectorNames`, then those of others. Throws a UsageError where two have one name. */
+export function resolved(choice: readonly DetectorChoice[]): readonly Detector<object>[] {
+  const all = choice.map((one): Detector<object> => (typeof one === 'string' ? detectors[detectorNamed(one)] : one));
+  const twice = all.find(({ name }, i) => all.findIndex((other) => other.name === name) < i);
+  if (twice) throw new UsageError(`two detectors are named '${twice.name}', expected a name of its own for each`);
+  const place = ({ name }: Detector<object>) => {
+    const at = (detectorNames as readonly string[]).indexOf(name);
+    return at < 0 ? detectorNames.length : at;
+  };
+  return all.toSorted((a, b) => place(a) - place(b));
 }

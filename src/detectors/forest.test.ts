@@ -35,7 +35,7 @@ describe('isolation-forest', () => {
       trees: [tree, { layer: [-1], at: [8] }],
     };
     const c = meanPathLength;
-    const scores = isolationForest.score(
+    const scores = isolationForest().score(
       params,
       tableOf([
         [1, E ** -1],
@@ -49,7 +49,7 @@ describe('isolation-forest', () => {
   });
 
   it('has trees that cut their rows down to one, or to the depth limit', () => {
-    const { trees, sample } = isolationForest.fit(syntheticTable({ n: 400, layers: 5 }));
+    const { trees, sample } = isolationForest().fit(syntheticTable({ n: 400, layers: 5 }));
     expect(trees).toHaveLength(TREES);
     expect(sample).toBe(SAMPLE);
     for (const { layer, at } of trees) {
@@ -79,8 +79,8 @@ describe('isolation-forest', () => {
     let sums = [0, 0, 0];
     const seeds = 40;
     for (let seed = 0; seed < seeds; seed++) {
-      const params = isolationForest.fit({ ...fit, meta: { ...fit.meta, seed } });
-      const scores = isolationForest.score(params, fit);
+      const params = isolationForest().fit({ ...fit, meta: { ...fit.meta, seed } });
+      const scores = isolationForest().score(params, fit);
       sums = sums.map((sum, i) => sum - Math.log2(scores[i]!) * params.meanPath);
     }
     // 4,000 trees: a standard deviation of 0.43/√4000 = 0.007; four of those.
@@ -95,7 +95,7 @@ describe('isolation-forest', () => {
     const sqNorms = table.sqNorms.slice();
     for (let j = 0; j < 4; j++) sqNorms[17 * 4 + j] = Math.exp(j + 8);
     const planted = { ...table, sqNorms };
-    const scores = isolationForest.score(isolationForest.fit(planted), planted);
+    const scores = isolationForest().score(isolationForest().fit(planted), planted);
     expect(scores.indexOf(Math.max(...scores))).toBe(17);
     expect(scores[17]).toBeGreaterThan(0.7);
     expect(scores.filter((s) => Math.abs(s - 0.5) < 0.1).length).toBeGreaterThan(280);
@@ -105,8 +105,8 @@ describe('isolation-forest', () => {
     // Independent layers, many of them: rows differ least, and so chance splits matter most.
     const [fit, fresh] = [syntheticTable({ n: 300, layers: 100 }), syntheticTable({ n: 300, layers: 100, seed: 1 })];
     const averages = Array.from({ length: 12 }, (_, seed) => {
-      const params = isolationForest.fit({ ...fit, meta: { ...fit.meta, seed } });
-      const scores = isolationForest.score(params, fresh);
+      const params = isolationForest().fit({ ...fit, meta: { ...fit.meta, seed } });
+      const scores = isolationForest().score(params, fresh);
       const mean = scores.reduce((sum, s) => sum + s, 0) / 300;
       return { mean, sd: Math.sqrt(scores.reduce((sum, s) => sum + (s - mean) ** 2, 0) / 300) };
     });
@@ -117,14 +117,14 @@ describe('isolation-forest', () => {
 
   it('depends on the seed alone', () => {
     const table = syntheticTable({ n: 300 });
-    expect(isolationForest.fit(table)).toEqual(isolationForest.fit(table));
-    const other = isolationForest.fit({ ...table, meta: { ...table.meta, seed: 8 } });
-    expect(other.trees).not.toEqual(isolationForest.fit(table).trees);
+    expect(isolationForest().fit(table)).toEqual(isolationForest().fit(table));
+    const other = isolationForest().fit({ ...table, meta: { ...table.meta, seed: 8 } });
+    expect(other.trees).not.toEqual(isolationForest().fit(table).trees);
   });
 
   it('reads only whole trees from a file', () => {
     const accepts = (layer: number[], at: number[], sample = 3) =>
-      isolationForest.params.safeParse({ layers, dropped: [], sample, meanPath: 1, trees: [{ layer, at }] }).success;
+      isolationForest().params.safeParse({ layers, dropped: [], sample, meanPath: 1, trees: [{ layer, at }] }).success;
     expect(accepts([0, -1, -1], [0.5, 1, 2])).toBe(true);
     expect([
       accepts([0, -1], [0.5, 3]), // a subtree is missing

@@ -3,12 +3,20 @@
 import { z } from 'zod';
 import { type FeatureTable, rowsOf } from '../features/table.ts';
 import { RandomStream } from '../tensor/random.ts';
+import { checkWhole } from '../tensor/whole.ts';
 import type { Detector } from './detector.ts';
 import { explain, fitNormal, type NormalParams, normalShape } from './normal.ts';
 
 /** Trees of the forest and rows each is grown on, as in the paper. */
 export const TREES = 100;
 export const SAMPLE = 256;
+
+export interface ForestOptions {
+  /** How many, from 1; default 100. */
+  readonly trees?: number;
+  /** Rows that each is grown on, from 2; default 256, as in the paper. */
+  readonly sample?: number;
+}
 
 /** A binary tree, its nodes in preorder: a node, its left subtree, its right subtree. */
 export interface IsolationTree {
@@ -28,7 +36,7 @@ export interface ForestParams extends NormalParams {
 }
 
 /**
- * Isolation forest (Liu, Ting, Zhou, "Isolation forest", ICDM 2008): 100 trees, each grown on 256 rows drawn without replacement by the
+ * Isolation forest (Liu, Ting, Zhou, "Isolation forest", ICDM 2008): 100 trees unless told otherwise, each grown on 256 rows drawn without replacement by the
  * table's seed, that split a random layer at a random place until a row is alone or ⌈log₂ ψ⌉ splits deep.
  *
  *     score(x) = 2^(−mean path length of x / mean path length of the fit rows)
@@ -38,23 +46,30 @@ export interface ForestParams extends NormalParams {
  * lie above or below that expectation: a fifth of the scores' spread with 268 layers, by which the folds of `calibrate` would disagree.
  * Standardising the norms changes nothing here (a random split of a range scales with the range); the logarithm does.
  */
-export const isolationForest: Detector<ForestParams> = {
-  about: 'isolation forest on the log squared gradient norms',
-  needsDims: false,
-  params: z
-    .strictObject({
-      ...normalShape,
-      sample: z.int().min(2),
-      meanPath: z.number().min(0.99), // no path is shorter than 1, rounding aside
-      trees: z.array(z.strictObject({ layer: z.array(z.int().min(-1)), at: z.array(z.number()) })).min(1),
-    })
-    .refine(
-      (p) => p.trees.every((tree) => isTree(tree, p.layers.length, p.sample)),
-      'Invalid input: expected trees in preorder over the layers, their leaves holding the sample',
-    ),
-  fit,
-  score,
-};
+export function isolationForest({ trees = TREES, sample = SAMPLE }: ForestOptions = {}): Detector<ForestParams> {
+  const options = {
+    trees: checkWhole(trees, 'isolation-forest: trees', 1),
+    sample: checkWhole(sample, 'isolation-forest: sample', 2),
+  };
+  return {
+    name: 'isolation-forest',
+    about: 'isolation forest on the log squared gradient norms',
+    needsDims: false,
+    params: z
+      .strictObject({
+        ...normalShape,
+        sample: z.int().min(2),
+        meanPath: z.number().min(0.99), // no path is shorter than 1, rounding aside
+        trees: z.array(z.strictObject({ layer: z.array(z.int().min(-1)), at: z.array(z.number()) })).min(1),
+      })
+      .refine(
+        (p) => p.trees.every((tree) => isTree(tree, p.layers.length, p.sample)),
+        'Invalid input: expected trees in preorder over the layers, their leaves holding the sample',
+      ),
+    fit: (table, like) => fitForest(table, options, like),
+    score,
+  };
+}
 
 /**
  * c(m): the mean path length of an unsuccessful search in a random binary search tree of m rows, 2 H(m−1) − 2 (m−1)/m with
@@ -66,14 +81,14 @@ export function meanPathLength(m: number): number {
   return 2 * harmonic - (2 * (m - 1)) / m;
 }
 
-function fit(table: FeatureTable, like?: ForestParams): ForestParams {
+function fitForest(table: FeatureTable, options: Required<ForestOptions>, like?: ForestParams): ForestParams {
   const { layers, dropped } = fitNormal(table, like);
   const { zScores } = explain({ layers, dropped }, table);
   const n = rowsOf(table);
-  const sample = Math.min(SAMPLE, n);
+  const sample = Math.min(options.sample, n);
   const rows = new RandomStream(table.meta.seed, 'isolation-forest rows');
   const splits = new RandomStream(table.meta.seed, 'isolation-forest splits');
-  const trees = Array.from({ length: TREES }, (_, t) =>
+  const trees = Array.from({ length: options.trees }, (_, t) =>
     growTree(zScores, layers.length, rows.permutation(t, n).subarray(0, sample), splits, t),
   );
   const paths = pathLengths(trees, sample, zScores, layers.length);

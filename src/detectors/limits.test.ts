@@ -9,7 +9,10 @@ import { type FeatureTable, finiteRows } from '../features/table.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { verdicts } from './calibration.ts';
 import { detectorNames } from './detectors.ts';
-import { type DetectorFile, fitDetectors, formatDetector, parseDetector, scoreTable, sharedWithFit } from './file.ts';
+import { fitDetectors } from './fit.ts';
+import type { DetectorFile } from './fitted.ts';
+import { formatDetector, parseDetector } from './format.ts';
+import { scoreTable, sharedWithFit } from './score.ts';
 
 /** Numbers at which arithmetic or a reader may trip. */
 const extremes = [0, -0, 5e-324, 1e-320, 1e-308, 1e-160, 1e-40, 1e40, 1e154, 1e160, 1e300, 1e308, Number.MAX_VALUE];
@@ -106,9 +109,10 @@ describe('a zero norm', () => {
     return { ...table, sqNorms: logs.map((z, k) => (k % 2 === 1 && k < 2 * zeros ? 0 : Math.exp(z))) };
   };
   const layersOf = (file: DetectorFile) =>
-    Object.entries(file.groups[0]!.detectors).flatMap(([name, { params }]) =>
-      'layers' in params ? [[name, params.layers.length, params.dropped.length] as const] : [],
-    );
+    detectorNames.flatMap((name) => {
+      const params = file.groups[0]!.detectors[name]?.params;
+      return params && 'layers' in params ? [[name, params.layers.length, params.dropped.length] as const] : [];
+    });
 
   it('in some fit groups costs no detector a layer', () => {
     for (const zeros of [0, 1, 30]) {
@@ -163,9 +167,8 @@ describe('a fit set of nearly equal rows', () => {
     const noise = new Float64Array(40);
     new RandomStream(0, 'rounding').normal(0, noise);
     const fit = tableOf(Array.from(noise, (z) => row(Math.exp(2e-6 * z)))); // above what counts as constant
-    for (const { params } of Object.values(fitDetectors([fit], { detectors: ['layer-norms'] }).groups[0]!.detectors)) {
-      expect('layers' in params && params.layers.map((l) => 'sd' in l && l.sd)).toEqual([1e-5, 1e-5, 1e-5]);
-    }
+    const [group] = fitDetectors([fit], { detectors: ['layer-norms'] }).groups;
+    expect(group!.detectors['layer-norms']!.params.layers.map(({ sd }) => sd)).toEqual([1e-5, 1e-5, 1e-5]);
   });
 });
 

@@ -64,6 +64,7 @@ const normalSchema = z.strictObject(normalShape);
  * Layers whose norm is zero in most of the fit set, or has no spread there, are dropped and listed.
  */
 export const layerNorms: Detector<NormalParams> = {
+  name: 'layer-norms',
   about: 'negative log-density of the log squared gradient norms, normal and independent per layer',
   needsDims: false,
   params: normalSchema,
@@ -80,6 +81,7 @@ export const layerNorms: Detector<NormalParams> = {
  * normal. Computed with log Φ, since p itself underflows from |z| = 38 on.
  */
 export const fisher: Detector<NormalParams> = {
+  name: 'fisher',
   about: "Fisher's method on two-sided p-values of the log squared gradient norms",
   needsDims: false,
   params: normalSchema,

@@ -16,6 +16,7 @@ const noParams: z.ZodType<NoParams> = z.strictObject({}) as z.ZodType<NoParams>;
 
 /** Score = nll: the less likely, the more out of distribution. */
 export const likelihood: Detector<NoParams> = {
+  name: 'likelihood',
   about: 'negative log-likelihood',
   needsDims: false,
   params: noParams,
@@ -25,6 +26,7 @@ export const likelihood: Detector<NoParams> = {
 
 /** Score = |nll − mean nll of the fit groups|. (Nalisnick et al. 2019, "Detecting out-of-distribution inputs … typicality") */
 export const typicality: Detector<TypicalityParams> = {
+  name: 'typicality',
   about: 'distance of the negative log-likelihood from its mean over the fit set',
   needsDims: false,
   params: z.strictObject({ meanNll: z.number() }),
@@ -34,6 +36,7 @@ export const typicality: Detector<TypicalityParams> = {
 
 /** Score = Σ_j f_j, the squared norm of the whole gradient. Layers of large scale drown the others; that is its point. */
 export const totalNorm: Detector<NoParams> = {
+  name: 'total-norm',
   about: 'squared norm of the gradient over all parameters',
   needsDims: false,
   params: noParams,

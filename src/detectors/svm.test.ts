@@ -106,8 +106,8 @@ describe('one-class-svm', () => {
   const table = syntheticTable({ n: 300, layers: 6 });
 
   it('scores log ρ − log Σ α_i K(x_i, x), positive for at most ν of the fit rows', () => {
-    const params = oneClassSvm.fit(table);
-    const scores = oneClassSvm.score(params, table);
+    const params = oneClassSvm().fit(table);
+    const scores = oneClassSvm().score(params, table);
     for (const i of [0, 1, 299]) {
       const z = params.layers.map(({ mean, sd }, j) => (Math.log(table.sqNorms[i * 6 + j]!) - mean) / sd);
       const f = params.vectors.reduce((sum, vector, m) => {
@@ -126,24 +126,24 @@ describe('one-class-svm', () => {
   });
 
   it('rises with the distance from the fit rows, also where the kernel underflows', () => {
-    const params = oneClassSvm.fit(table);
+    const params = oneClassSvm().fit(table);
     const shifts = [0, 1, 3, 10, 100, 200];
     const scores = shifts.map(
-      (s) => oneClassSvm.score(params, tableOf([[0, 1, 2, 3, 4, 5].map((j) => Math.exp(j + s))]))[0]!,
+      (s) => oneClassSvm().score(params, tableOf([[0, 1, 2, 3, 4, 5].map((j) => Math.exp(j + s))]))[0]!,
     );
     expect(scores).toEqual(scores.toSorted((a, b) => a - b));
     expect(new Set(scores).size).toBe(shifts.length);
     expect(scores[0]).toBeLessThan(0);
     expect(scores[1]).toBeLessThan(scores[2]!);
     expect(scores[2]).toBeGreaterThan(0);
-    const [zero, bright] = oneClassSvm.score(params, tableOf([[0, 0, 0, 0, 0, 0], new Array(6).fill(1e300)]));
+    const [zero, bright] = oneClassSvm().score(params, tableOf([[0, 0, 0, 0, 0, 0], new Array(6).fill(1e300)]));
     expect(Number.isFinite(zero)).toBe(true);
     expect(Number.isFinite(bright)).toBe(true);
   });
 
   it('does not depend on the units of a layer, on the order of layers, or on layers without spread', () => {
     const other = syntheticTable({ n: 50, layers: 6, seed: 4 });
-    const plain = oneClassSvm.score(oneClassSvm.fit(table), other);
+    const plain = oneClassSvm().score(oneClassSvm().fit(table), other);
     const changes: ((t: FeatureTable) => FeatureTable)[] = [
       (t) => ({ ...t, sqNorms: t.sqNorms.map((f, k) => (k % 6 === 1 ? f * 1024 : f)) }),
       (t) => ({ ...t, sqNorms: t.sqNorms.map((_, k) => t.sqNorms[k - (k % 6) + ((k + 1) % 6)]!) }),
@@ -156,9 +156,9 @@ describe('one-class-svm', () => {
       }),
     ];
     for (const change of changes) {
-      const params = oneClassSvm.fit(change(table));
+      const params = oneClassSvm().fit(change(table));
       expect(params.layers).toHaveLength(6);
-      const scores = oneClassSvm.score(params, change(other));
+      const scores = oneClassSvm().score(params, change(other));
       // Rounding to three decimals may fall differently; the solver stops within its tolerance.
       for (const [i, score] of plain.entries()) expect(Math.abs(scores[i]! - score)).toBeLessThan(0.01);
     }
@@ -166,23 +166,23 @@ describe('one-class-svm', () => {
 
   it('stands rows that are all alike, and uses a random part of many', () => {
     const alike = tableOf([...new Array(19).fill([1, 1]), [Math.E, Math.E]]);
-    const [usual, odd] = oneClassSvm.score(
-      oneClassSvm.fit(alike),
+    const [usual, odd] = oneClassSvm().score(
+      oneClassSvm().fit(alike),
       tableOf([
         [1, 1],
         [Math.E, Math.E],
       ]),
     );
     expect(usual).toBeLessThan(odd!);
-    const same = oneClassSvm.fit(tableOf(new Array(4).fill([1])), {
-      ...oneClassSvm.fit(tableOf([[1], [2]])),
+    const same = oneClassSvm().fit(tableOf(new Array(4).fill([1])), {
+      ...oneClassSvm().fit(tableOf([[1], [2]])),
       layers: [{ name: 'a.0', mean: 0, sd: 1 }],
     });
     expect(same.gamma).toBe(1);
-    expect(oneClassSvm.score(same, tableOf([[1]]))[0]).toBeCloseTo(0, 10);
-    const many = oneClassSvm.fit(syntheticTable({ n: MOST_ROWS + 500, layers: 2 }));
+    expect(oneClassSvm().score(same, tableOf([[1]]))[0]).toBeCloseTo(0, 10);
+    const many = oneClassSvm().fit(syntheticTable({ n: MOST_ROWS + 500, layers: 2 }));
     expect(many.vectors.length / MOST_ROWS).toBeGreaterThanOrEqual(NU);
     expect(many.vectors.length / MOST_ROWS).toBeLessThan(NU + 0.02);
-    expect(oneClassSvm.fit(syntheticTable({ n: MOST_ROWS + 500, layers: 2 }))).toEqual(many);
+    expect(oneClassSvm().fit(syntheticTable({ n: MOST_ROWS + 500, layers: 2 }))).toEqual(many);
   });
 });

@@ -1,8 +1,10 @@
 // Squared norms in; scores of a one-class support vector machine on the standardised log norms out.
 
 import { z } from 'zod';
+import { UsageError } from '../errors.ts';
 import { type FeatureTable, rowsOf } from '../features/table.ts';
 import { RandomStream } from '../tensor/random.ts';
+import { checkWhole } from '../tensor/whole.ts';
 import type { Detector } from './detector.ts';
 import { explain, fitNormal, type NormalParams, normalShape } from './normal.ts';
 import { solveOneClass } from './smo.ts';
@@ -15,6 +17,13 @@ const LEAST_VARIANCE = 0.5;
 const MOST_Z = 1e10;
 /** Fit rows used at most: a kernel matrix of 32 MB. */
 export const MOST_ROWS = 2000;
+
+export interface SvmOptions {
+  /** ν, in (0, 1); default 0.1. */
+  readonly nu?: number;
+  /** Fit rows used at most, from 2; default 2,000. */
+  readonly mostRows?: number;
+}
 
 /** The layers give the standardisation z_j = (log f_j − μ_j) / σ_j. */
 export interface SvmParams extends NormalParams {
@@ -29,7 +38,7 @@ export interface SvmParams extends NormalParams {
 }
 
 /**
- * One-class support vector machine (Schölkopf et al. 2001) on standardised log norms, with ν = 0.1 and a Gaussian kernel of width
+ * One-class support vector machine (Schölkopf et al. 2001) on standardised log norms, with ν = 0.1 unless told otherwise, and a Gaussian kernel of width
  * gamma = 1 / (L · variance of z), which scikit-learn calls 'scale'. The workshop paper has it on standardised norms; their
  * logarithm is what the other detectors find close to normal, and keeps a few heavy tails from setting the scale.
  *
@@ -38,45 +47,50 @@ export interface SvmParams extends NormalParams {
  * is positive exactly where the machine's f(x) = Σ_i α_i K(x_i, x) − ρ is negative and falls as f rises; but where the kernel
  * underflows, and f is −ρ for everything, it still tells far from farther.
  *
- * Of more than 2,000 fit rows, 2,000 chosen at random by the table's seed are used: time and memory grow with their square, and
- * the file with their number.
+ * Of more than 2,000 fit rows (`mostRows`), 2,000 chosen at random by the table's seed are used: time and memory grow with their square, and
+ * the file with their number. Throws a UsageError for options out of range.
  */
-export const oneClassSvm: Detector<SvmParams> = {
-  about: 'one-class support vector machine on the standardised log squared gradient norms',
-  needsDims: false,
-  params: z
-    .strictObject({
-      ...normalShape,
-      gamma: z.number().positive({ abort: true }).max(1e3),
-      rho: z.number().positive({ abort: true }).max(1.001),
-      coefficients: z.array(z.number().positive({ abort: true }).max(1.001)).min(1),
-      vectors: z.array(z.array(z.number().min(-MOST_Z).max(MOST_Z))).min(1),
-    })
-    .refine((p) => p.vectors.length === p.coefficients.length, 'Invalid input: expected one coefficient per vector')
-    .refine((p) => p.vectors.every((v) => v.length === p.layers.length), 'Invalid input: expected vectors [layers]'),
-  fit,
-  score,
-};
+export function oneClassSvm({ nu = NU, mostRows = MOST_ROWS }: SvmOptions = {}): Detector<SvmParams> {
+  if (!(nu > 0 && nu < 1)) throw new UsageError(`one-class-svm: nu is ${nu}, expected between 0 and 1`);
+  const options = { nu, mostRows: checkWhole(mostRows, 'one-class-svm: mostRows', 2) };
+  return {
+    name: 'one-class-svm',
+    about: 'one-class support vector machine on the standardised log squared gradient norms',
+    needsDims: false,
+    params: z
+      .strictObject({
+        ...normalShape,
+        gamma: z.number().positive({ abort: true }).max(1e3),
+        rho: z.number().positive({ abort: true }).max(1.001),
+        coefficients: z.array(z.number().positive({ abort: true }).max(1.001)).min(1),
+        vectors: z.array(z.array(z.number().min(-MOST_Z).max(MOST_Z))).min(1),
+      })
+      .refine((p) => p.vectors.length === p.coefficients.length, 'Invalid input: expected one coefficient per vector')
+      .refine((p) => p.vectors.every((v) => v.length === p.layers.length), 'Invalid input: expected vectors [layers]'),
+    fit: (table, like) => fitSvm(table, options, like),
+    score,
+  };
+}
 
-function fit(table: FeatureTable, like?: SvmParams): SvmParams {
+function fitSvm(table: FeatureTable, { nu, mostRows }: Required<SvmOptions>, like?: SvmParams): SvmParams {
   const { layers, dropped } = fitNormal(table, like);
   const l = layers.length;
   const zScores = explain({ layers, dropped }, table).zScores.map((value) => Math.round(value * 1000) / 1000);
   const chosen = new RandomStream(table.meta.seed, 'one-class-svm').permutation(table.group, rowsOf(table));
-  const rows = Array.from(chosen.subarray(0, MOST_ROWS), (i) => zScores.subarray(i * l, (i + 1) * l));
+  const rows = Array.from(chosen.subarray(0, mostRows), (i) => zScores.subarray(i * l, (i + 1) * l));
   const n = rows.length;
   // Standardised rows have a variance near 1. Only a part of a fit set (a fold of nearly equal rows, whose layers keep the scale of the whole)
   // may have less, or none; a kernel as narrow as these rows would tell rounding from rounding.
   const found = variance(rows);
   const gamma = 1 / (l * (found < LEAST_VARIANCE ? 1 : found));
-  const { alpha, rho } = solveOneClass(gaussianKernel(rows, gamma), n, NU);
+  const { alpha, rho } = solveOneClass(gaussianKernel(rows, gamma), n, nu);
   const support = [...alpha.keys()].filter((i) => alpha[i]! > 0);
   return {
     layers,
     dropped,
     gamma,
-    rho: rho / (NU * n),
-    coefficients: support.map((i) => alpha[i]! / (NU * n)),
+    rho: rho / (nu * n),
+    coefficients: support.map((i) => alpha[i]! / (nu * n)),
     vectors: support.map((i) => Array.from(rows[i]!)),
   };
 }

@@ -1,7 +1,7 @@
 // A detector file, features of in-distribution inputs and of every out-of-distribution set in; one row of figures for every
 // (group size, set, detector) out.
 
-import { type DetectorFile, type DetectorName, type Scored, scoreTable } from '../detectors/index.ts';
+import { type DetectorChoice, type DetectorFile, type Scored, scoreTable } from '../detectors/index.ts';
 import { DataError } from '../errors.ts';
 import { type FeatureTable, finiteRows } from '../features/table.ts';
 import { aurocInterval, type BootstrapOptions } from './bootstrap.ts';
@@ -23,7 +23,8 @@ export interface Metrics {
 
 /** A row of results, keys in the order of the `--json` output. */
 export interface EvalRow extends Metrics {
-  readonly detector: DetectorName;
+  /** Its name. */
+  readonly detector: string;
   /** B */
   readonly group: number;
   /** Name of the out-of-distribution set. */
@@ -43,6 +44,11 @@ export function measure(inScores: ArrayLike<number>, oodScores: ArrayLike<number
     nIn: ranking.nIn,
     nOod: ranking.nOod,
   };
+}
+
+export interface EvalOptions extends BootstrapOptions {
+  /** See `scoreTable`: left out, all of ours that are fitted. */
+  readonly detectors?: readonly DetectorChoice[];
 }
 
 /** An out-of-distribution set: its name in the results and its features, one table per group size. */
@@ -81,7 +87,7 @@ export function evaluate(
   file: DetectorFile,
   inTables: readonly FeatureTable[],
   oodSets: readonly OodSet[],
-  options: BootstrapOptions,
+  options: EvalOptions,
 ): EvalRow[] {
   if (inTables.length === 0) throw new DataError('no in-distribution features, expected one table per group size');
   if (oodSets.length === 0) throw new DataError('no out-of-distribution sets, expected at least 1');
@@ -89,9 +95,9 @@ export function evaluate(
   return inTables.flatMap((inTable) => {
     const { group } = inTable;
     tableOfGroup('in-distribution', inTables, group); // refuses two tables of one size
-    const inScored = scoreTable(file, finiteOf('in-distribution', inTable));
+    const inScored = scoreTable(file, finiteOf('in-distribution', inTable), options.detectors);
     return oodSets.flatMap(({ name, tables }) => {
-      const oodScored = scoreTable(file, finiteOf(name, tableOfGroup(name, tables, group)));
+      const oodScored = scoreTable(file, finiteOf(name, tableOfGroup(name, tables, group)), options.detectors);
       return inScored.map((scored, k): EvalRow => {
         const { auroc, aurocLow, aurocHigh, aupr, fpr95, nIn, nOod } = measure(
           scored.scores,

@@ -1,11 +1,16 @@
 // A path in, a detector file's content out, and back.
 
-import { type DetectorFile, formatDetector, parseDetector } from '../detectors/file.ts';
+import type { Detector } from '../detectors/detector.ts';
+import type { DetectorFile } from '../detectors/fitted.ts';
+import { formatDetector, parseDetector } from '../detectors/format.ts';
 import { readFileBytes, writeFileAtomic } from './files.ts';
 
-/** Reads a detector. Throws a DataError for a missing or malformed file or an unknown version. */
-export async function readDetector(path: string): Promise<DetectorFile> {
-  return parseDetector(new TextDecoder().decode(await readFileBytes(path)), path);
+/**
+ * Reads a detector; `others` are detectors of your own that it may hold. Throws a DataError for a missing or malformed file or an unknown
+ * version.
+ */
+export async function readDetector(path: string, others: readonly Detector<object>[] = []): Promise<DetectorFile> {
+  return parseDetector(new TextDecoder().decode(await readFileBytes(path)), path, others);
 }
 
 /** Writes a detector; the file appears whole or not at all. Throws a DataError when it cannot. */

@@ -4,7 +4,7 @@ import { openCifar10 } from '../data/cifar.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { openIdx } from '../data/idx.ts';
 import { withLabels } from '../data/labels.ts';
-import { readData } from '../data/readers.ts';
+import { type Reader, readData } from '../data/readers.ts';
 import { syntheticDataset } from '../data/synthetic.ts';
 import { take } from '../data/transforms.ts';
 import { DataError } from '../errors.ts';
@@ -18,6 +18,8 @@ import { decodeImage } from './picture.ts';
 export interface OpenOptions extends DataDirs {
   /** Shape of an example where the data leave the choice: of synthetic sets (default [1, 28, 28]), [bytes] of text (default [128]). */
   readonly like?: readonly number[];
+  /** Readers of other formats, see `defineReader`; asked before ours. */
+  readonly readers?: readonly Reader[];
   /** Seed of the synthetic sets; default 0. */
   readonly seed?: number;
 }
@@ -89,5 +91,5 @@ async function openPath(path: string, name: string, options: OpenOptions): Promi
       `${path}: no such file or folder, and no known data set; known are ${knownNames.join(', ')} (see --data-dir)`,
     );
   }
-  return readData(await fileSource(path), { name, like: options.like, decodeImage });
+  return readData(await fileSource(path), { name, like: options.like, decodeImage }, options.readers);
 }
