@@ -22,7 +22,13 @@ describe('examples/node', () => {
   it('has a detector of its own, which is fitted, kept, read again and evaluated', { timeout: 120_000 }, () =>
     inTemporaryFolder(async (dir) => {
       const out = join(dir, 'd.json');
-      const { stdout, stderr } = run('own-detector.ts', 'models/glow-fashion-mnist', 'sample/fashion-mnist', 'sample/mnist', out);
+      const { stdout, stderr } = run(
+        'own-detector.ts',
+        'models/glow-fashion-mnist',
+        'sample/fashion-mnist',
+        'sample/mnist',
+        out,
+      );
       expect(stdout, stderr).toMatch(/^layer-norms: AUROC 0\.\d+\nnearest: AUROC 0\.[6-9]\d+\n$/);
     }),
   );
