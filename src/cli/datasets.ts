@@ -13,14 +13,15 @@ export function limited(data: Dataset, limit: number | undefined): Dataset {
   return limit === undefined || limit >= data.length ? data : take(data, 0, limit);
 }
 
+/** What of the options decides how data are opened. */
+type OpenChoices = Pick<RunOptions, 'dataDir' | 'seed' | 'choices'>;
+
 /** Opens a DATA argument. `like`: shape of an example where the data leave the choice, see `OpenOptions`. */
-export async function openDataset(
-  spec: string,
-  options: Pick<RunOptions, 'dataDir' | 'seed'>,
-  like?: readonly number[],
-): Promise<Dataset> {
+export async function openDataset(spec: string, options: OpenChoices, like?: readonly number[]): Promise<Dataset> {
+  const { pixels: _, ...choices } = options.choices;
   const data = await openData(spec, {
     seed: options.seed,
+    ...choices,
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
     ...(like === undefined ? {} : { like }),
   });
@@ -65,21 +66,17 @@ function size(values: Values, name: string): [height: number, width: number] | u
 }
 
 /** A DATA argument that must hold images, prepared. */
-export async function openImages(
-  spec: string,
-  options: Pick<RunOptions, 'dataDir' | 'seed'>,
-  preparation: Preparation = {},
-): Promise<Dataset> {
+export async function openImages(spec: string, options: OpenChoices, preparation: Preparation = {}): Promise<Dataset> {
   const data = await openDataset(spec, options);
   if (data.shapes.x?.length !== 3) throw new DataError(`${spec}: holds no images`);
-  return prepare(asPixels(data), preparation);
+  return prepare(asPixels(data, { range: options.choices.pixels }), preparation);
 }
 
 /** A DATA argument that must hold what an architecture takes: images prepared, or text in windows of `length` bytes. */
 export async function openExamples(
   kind: DataKind,
   spec: string,
-  options: Pick<RunOptions, 'dataDir' | 'seed'>,
+  options: OpenChoices,
   { length, ...preparation }: Preparation & { readonly length?: number | undefined },
 ): Promise<Dataset> {
   if (kind === 'images') {

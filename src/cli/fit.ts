@@ -8,7 +8,7 @@ import { nodeRuntime } from '../node/runtime.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
-import { featureOptions, modelRecipe, noiseOf, openFor, openModel, placeFrom } from './models.ts';
+import { featureOptions, isBuiltIn, modelRecipe, noiseOf, openFor, openModel, placeFrom } from './models.ts';
 import { oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
 import { required, whole, wholes } from './options.ts';
@@ -29,7 +29,7 @@ export const fitCommand: Command = {
     endProgress();
     const odd = tables!.flatMap((table) => oddOf(table));
     sayOdd(odd);
-    const recipe = { model: placeFrom(out, path!), ...modelRecipe(values) };
+    const recipe = { model: placeFrom(out, path!), ...modelRecipe(values, isBuiltIn(model)) };
     const detector = fitDetectors(tables!, { recipe, leaveOut: values['skip-not-finite'] === true });
     await writeDetector(out, detector);
     const fitted = detector.groups.map((entry) => {

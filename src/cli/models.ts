@@ -12,7 +12,7 @@ import { loadModel, loadOnnx, readDetector } from '../node/index.ts';
 import { type Model, parseObjective, type ScoringModel } from '../store/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { openDataset, preparationOf } from './datasets.ts';
-import { extractorOptions, type RunOptions, text, texts, type Values, whole } from './options.ts';
+import { extractorOptions, pixelRange, type RunOptions, text, texts, type Values, whole } from './options.ts';
 import { pace, progressLine, throttled } from './terminal.ts';
 import { modelOptions, scoringOptions } from './usage/options.ts';
 
@@ -27,10 +27,14 @@ export function noiseOf(values: Values): NoiseKey {
 /** What of a command line a detector file keeps, so that `score` and `eval` read the model in the same way. */
 type Recipe = Readonly<Record<string, unknown>>;
 
-/** The values of `modelOptions` that were given. */
-export function modelRecipe(values: Values): Recipe {
-  return Object.fromEntries(Object.keys(modelOptions).flatMap((name) => (values[name] ? [[name, values[name]]] : [])));
+/** The values of `modelOptions` that were given; `builtIn`: without those that then say what the data are like. */
+export function modelRecipe(values: Values, builtIn = false): Recipe {
+  const names = Object.keys(modelOptions).filter((name) => !builtIn || !ofData.has(name));
+  return Object.fromEntries(names.flatMap((name) => (values[name] ? [[name, values[name]]] : [])));
 }
+
+/** Options that say of an ONNX file what it takes and, where a built-in model is asked, what the data are like. */
+const ofData: ReadonlySet<string> = new Set(['pixels']);
 
 /** A model to score with: a directory or an .onnx file. `several`: inputs besides --input may come from data too. */
 export async function openModel(
@@ -40,7 +44,8 @@ export async function openModel(
 ): Promise<ScoringModel> {
   if (!existsSync(path)) throw new ModelError(`${path}: no such model directory or .onnx file`);
   if (statSync(path).isDirectory()) {
-    const foreign = Object.keys(modelRecipe(values)).find((name) => !Object.hasOwn(scoringOptions, name));
+    const isForeign = (name: string) => !Object.hasOwn(scoringOptions, name) && !ofData.has(name);
+    const foreign = Object.keys(modelRecipe(values)).find(isForeign);
     if (foreign !== undefined) throw new UsageError(`--${foreign} is for .onnx models, ${path} is a model directory`);
     return loadModel(path, parseScoring(values));
   }
@@ -52,11 +57,11 @@ export async function openModel(
   const stopGradient = texts(values, 'stop-gradient');
   const input = text(values, 'input');
   const objective = text(values, 'objective');
-  const pixels = text(values, 'pixels');
+  const pixels = pixelRange(values);
   const model = await loadOnnx(path, {
     ...(input === undefined ? {} : { input }),
     ...(objective === undefined ? {} : { objective: parseObjective(objective) }),
-    ...(pixels === undefined ? {} : { pixels: parseRange(pixels) }),
+    ...(pixels === undefined ? {} : { pixels }),
     normal: texts(values, 'normal'),
     uniform: texts(values, 'uniform'),
     constants: Object.fromEntries(texts(values, 'constant').map(parseConstant)),
@@ -110,14 +115,6 @@ function parseScoring(values: Values): Readonly<Record<string, unknown>> {
   };
 }
 
-function parseRange(range: string): [number, number] {
-  const [low, high, ...more] = range.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
-  if (low === undefined || high === undefined || more.length > 0 || !(low < high) || !Number.isFinite(high - low)) {
-    throw new UsageError(`--pixels is '${range}', expected two numbers such as -1,1`);
-  }
-  return [low, high];
-}
-
 function parseRegex(option: string, source: string): RegExp {
   try {
     return new RegExp(source, 'u');
@@ -135,8 +132,11 @@ export async function openFor(
 ): Promise<Dataset> {
   const [shape] = Object.values(model.inputs) as [Shape, ...Shape[]];
   const opened = await openDataset(spec, options, shape.length === 1 ? shape : (like ?? shape)); // text: windows as long as the model's
-  return asModelTakes(model, opened);
+  return asModelTakes(model, opened, isBuiltIn(model) ? { pixels: options.choices.pixels } : {});
 }
+
+/** Whether it is of a directory that `train` wrote. */
+export const isBuiltIn = (model: ScoringModel): boolean => 'arch' in model;
 
 /** A detector file and the model it was fitted with: of --model, or where the file says it is. */
 export async function openDetector(
@@ -152,6 +152,10 @@ export async function openDetector(
     );
   }
   const model = await openModel(place, recipe);
+  const own = isBuiltIn(model) ? undefined : [...ofData].find((name) => text(values, name) !== undefined);
+  if (own !== undefined) {
+    throw new UsageError(`--${own} is kept by ${path}, which was fitted with an .onnx model, and cannot be given here`);
+  }
   if (model.hash === detector.model) return { detector, model };
   // Fitted by an older version, which gave the same model another hash.
   if (model.formerHash?.() === detector.model) return { detector: { ...detector, model: model.hash }, model };

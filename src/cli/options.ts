@@ -1,6 +1,7 @@
 // The options of a command: parsed by node:util, and checked.
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import type { Background } from '../data/index.ts';
 import { UsageError } from '../errors.ts';
 import { mostThreads } from '../node/machine.ts';
 import type { Options } from './usage/options.ts';
@@ -118,6 +119,15 @@ export interface RunOptions {
   readonly memory: number | undefined;
   readonly threads: number | undefined;
   readonly dataDir: string | undefined;
+  readonly choices: DataChoices;
+}
+
+/** The values of `dataOptions`: what is said of the data, whatever the model. */
+export interface DataChoices {
+  /** What transparent pictures are put on. */
+  readonly background: Background | undefined;
+  /** What the data have in place of 0 and 255; of ONNX models, what these take. */
+  readonly pixels: readonly [low: number, high: number] | undefined;
 }
 
 export function runOptions(values: Values): RunOptions {
@@ -128,7 +138,29 @@ export function runOptions(values: Values): RunOptions {
     memory: bytes(values, 'memory'),
     threads: whole(values, 'threads', 1, mostThreads()),
     dataDir: text(values, 'data-dir'),
+    choices: { background: background(values), pixels: pixelRange(values) },
   };
+}
+
+function background(values: Values): Background | undefined {
+  const value = text(values, 'background');
+  if (value === undefined) return undefined;
+  const levels = { white: 255, black: 0 }[value] ?? (/^\d{1,3}$/.test(value) ? Number(value) : Number.NaN);
+  if (levels <= 255) return [levels, levels, levels];
+  const [, ...parts] = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(value) ?? [];
+  if (parts.length === 3) return parts.map((part) => Number.parseInt(part, 16)) as [number, number, number];
+  throw new UsageError(`--background is '${value}', expected white, black, a grey level 0..255 or #rrggbb`);
+}
+
+/** `--pixels LOW,HIGH`. */
+export function pixelRange(values: Values): [low: number, high: number] | undefined {
+  const range = text(values, 'pixels');
+  if (range === undefined) return undefined;
+  const [low, high, ...more] = range.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (low === undefined || high === undefined || more.length > 0 || !(low < high) || !Number.isFinite(high - low)) {
+    throw new UsageError(`--pixels is '${range}', expected two numbers such as -1,1`);
+  }
+  return [low, high];
 }
 
 /** What of the options an extractor takes, besides its group and seed. */

@@ -45,6 +45,8 @@ export interface Dataset {
   readonly origin: Origin;
   /** Whether 'x' holds pixels, values 0..255 as 8-bit pictures have them; other numbers may mean anything. */
   readonly pixels: boolean;
+  /** Whether `asPixels` holds 'x' to 0..255 already; it then judges nothing twice. Slices and what is made of the images keep it. */
+  readonly judged?: boolean;
   /** What `prepare` has done to the images; slices and selections keep it. Left out: nothing, or not known. */
   readonly prepared?: Preparation;
   /**
@@ -71,6 +73,7 @@ export interface Source {
   readonly origin?: Origin;
   /** See `Dataset`; false where it is left out. */
   readonly pixels?: boolean;
+  readonly judged?: boolean | undefined;
   readonly prepared?: Preparation | undefined;
   readonly notes?: () => readonly string[];
   /** Examples start..end-1, with 0 <= start < end <= length. */
@@ -81,7 +84,7 @@ export interface Source {
 
 /** A Dataset over a Source. Throws a DataError when the source has no examples. */
 export function makeDataset(source: Source): Dataset {
-  const { name, length, shapes, fingerprint, pixels = false, prepared, notes = () => [] } = source;
+  const { name, length, shapes, fingerprint, pixels = false, judged, prepared, notes = () => [] } = source;
   const origin = source.origin ?? wholeOf(fingerprint, length);
   if (length === 0) throw new DataError(`${name}: holds no examples`);
 
@@ -105,7 +108,7 @@ export function makeDataset(source: Source): Dataset {
     return { start: 0, n: indices.length, arrays: await source.pick(indices) };
   }
 
-  const known = prepared === undefined ? {} : { prepared };
+  const known = { ...(prepared === undefined ? {} : { prepared }), ...(judged === undefined ? {} : { judged }) };
   return { name, length, shapes, fingerprint, origin, pixels, ...known, notes, batches, gather };
 }
 

@@ -2,6 +2,7 @@
 
 import { DataError } from '../errors.ts';
 import { type DataArray, type Dataset, makeDataset } from './dataset.ts';
+import { wholeOf } from './origin.ts';
 import type { EncodedFile } from './source.ts';
 
 /** A run of consecutive pictures that are loaded together: a row group, or some files of a folder. */
@@ -30,11 +31,19 @@ export type Unlike = keyof typeof unlikes;
 
 /**
  * Decodes one PNG, JPEG or WebP picture: grey stays one channel, colour becomes RGB, a fully opaque alpha channel is
- * dropped; colour profiles and EXIF data change nothing. Throws a DataError naming the picture when it is damaged, of another format, transparent, animated, of more
+ * dropped; colour profiles and EXIF data change nothing. Throws a DataError naming the picture when it is damaged, of another format, transparent
+ * (unless the decoder was given what to put it on), animated, of more
  * than 8 bits a channel (which would have to be rounded), larger than 2^24 pixels or not of the `expected` shape (which is
  * checked before the pixels are decoded).
  */
-export type DecodeImage = (image: EncodedFile, expected?: DecodedImage['shape']) => Promise<DecodedImage>;
+export interface DecodeImage {
+  (image: EncodedFile, expected?: DecodedImage['shape']): Promise<DecodedImage>;
+  /** What it does to pictures where a plain decoder refuses them; goes into fingerprints. */
+  readonly done?: string;
+}
+
+/** What transparent pixels are put on: red, green, blue, 0..255. */
+export type Background = readonly [red: number, green: number, blue: number];
 
 /** Decoding runs in a thread pool; more than this many at once only costs memory. */
 const CONCURRENT = 16;
@@ -112,7 +121,8 @@ export async function imageDataset(
   return makeDataset({
     name,
     length,
-    fingerprint,
+    fingerprint: decode.done === undefined ? fingerprint : `${fingerprint} ${decode.done}`,
+    origin: wholeOf(fingerprint, length),
     shapes: { x: shape },
     pixels: true,
     notes: () => [

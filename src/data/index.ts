@@ -7,9 +7,10 @@ export {
   originHash,
   type Range,
 } from './dataset.ts';
-export type { DecodedImage, DecodeImage } from './images.ts';
+export type { Background, DecodedImage, DecodeImage } from './images.ts';
 export { type NpyArray, readNpz } from './npy.ts';
 export { indexIn, type Origin, type Run, shared, sliceOf, unionOf } from './origin.ts';
+export { asPixels, type PixelOptions } from './pixels.ts';
 export { encodePng, imageGrid, type PixelImage } from './png.ts';
 export { isPreparation, type Preparation, prepare } from './prepare.ts';
 export { defineReader, type Reader, type ReaderOptions, readData, readers } from './readers.ts';
@@ -17,4 +18,4 @@ export { type Kernel, kernels } from './resample.ts';
 export { type ByteSource, bytesSource, type EncodedFile, readAll } from './source.ts';
 export { syntheticDataset } from './synthetic.ts';
 export { DEFAULT_LENGTH } from './text.ts';
-export { asPixels, pad, rename, select, take } from './transforms.ts';
+export { pad, rename, select, take } from './transforms.ts';

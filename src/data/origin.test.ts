@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { originHash } from './dataset.ts';
 import { indexIn, type Origin, pickOf, shared, sliceOf, wholeOf } from './origin.ts';
+import { asPixels } from './pixels.ts';
 import { prepare } from './prepare.ts';
 import { syntheticDataset } from './synthetic.ts';
-import { asPixels, pad, rename, select, take } from './transforms.ts';
+import { pad, rename, select, take } from './transforms.ts';
 
 const indicesOf = (origin: Origin, length: number) => Array.from({ length }, (_, i) => indexIn(origin)(i));
 

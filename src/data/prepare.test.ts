@@ -2,9 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { memoryDataset } from './dataset.ts';
+import { asPixels } from './pixels.ts';
 import { prepare } from './prepare.ts';
 import { kernels } from './resample.ts';
-import { asPixels } from './transforms.ts';
 
 const images = (shape: readonly number[], values: readonly number[]) =>
   memoryDataset('images', values.length / shape.reduce((a, b) => a * b, 1), 'hash', {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { DataError } from '../errors.ts';
 import { type Dataset, memoryDataset } from './dataset.ts';
 import { syntheticDataset } from './synthetic.ts';
-import { asPixels, pad, rename, take } from './transforms.ts';
+import { pad, rename, take } from './transforms.ts';
 
 const noise = (length: number, shape: readonly number[]) => syntheticDataset('noise', { length, shape, seed: 3 });
 
@@ -98,39 +98,5 @@ describe('rename', () => {
     expect(data.shapes).toEqual({ image: [1, 2, 2] });
     expect((await data.gather([2])).arrays.image).toEqual((await noise(3, [1, 2, 2]).gather([2])).arrays.x);
     for await (const { arrays } of data.batches(2)) expect(Object.keys(arrays)).toEqual(['image']);
-  });
-});
-
-describe('asPixels', () => {
-  const of = (...values: number[]) =>
-    asPixels(memoryDataset('d', values.length, 'f', { x: { data: Float32Array.from(values), shape: [1] } }));
-
-  it('refuses images with their channels last, and takes others for what they say', () => {
-    expect(() => asPixels(noise(2, [32, 32, 3]))).toThrowErrorMatchingInlineSnapshot(
-      `[DataError: noise:2: images are [32,32,3], channels last it seems, expected [channels, height, width]; transpose them]`,
-    );
-    for (const shape of [[3, 5, 3], [1, 4, 1], [3, 32, 32], [3]]) {
-      expect(asPixels(noise(2, shape)).shapes.x).toEqual(shape);
-    }
-  });
-
-  it('lets raw pixels through, also dark and fractional ones', async () => {
-    for (const values of [
-      [0, 255, 3],
-      [0, 1, 1],
-      [0.5, 200],
-    ]) {
-      expect([...(await read(of(...values), 4))]).toEqual(values);
-    }
-  });
-
-  it.each([
-    [[1, -0.5], /d: example 1 holds -0.5, expected pixels 0..255/],
-    [[3, 7, 256], /example 2 holds 256/],
-    [[3, Number.NaN], /example 1 holds NaN/],
-    [[0, 0.25, 1], /values from 0 to 1, expected pixels 0..255; multiply them by 255/],
-  ] as const)('refuses %j', async (values, message) => {
-    await expect(read(of(...values), 8)).rejects.toThrow(message);
-    await expect(of(...values).gather([...values.keys()])).rejects.toThrow(DataError);
   });
 });

@@ -17,6 +17,7 @@ export function take(data: Dataset, start: number, end: number): Dataset {
     length: end - start,
     shapes: data.shapes,
     pixels: data.pixels,
+    judged: data.judged,
     prepared: data.prepared,
     notes: data.notes,
     fingerprint: `${data.fingerprint}[${start}:${end}]`,
@@ -33,6 +34,7 @@ export function select(data: Dataset, indices: Uint32Array, what: string, key = 
     length: indices.length,
     shapes: data.shapes,
     pixels: data.pixels,
+    judged: data.judged,
     prepared: data.prepared,
     notes: data.notes,
     fingerprint: data.fingerprint + key,
@@ -88,6 +90,7 @@ export function mapExamples(
     length: data.length,
     shapes,
     pixels: data.pixels,
+    judged: data.judged,
     prepared: what === '' ? data.prepared : undefined,
     notes: data.notes,
     fingerprint: what === '' ? data.fingerprint : `${data.fingerprint} ${what}`,
@@ -105,48 +108,4 @@ export function rename(data: Dataset, from: string, to: string): Dataset {
   const renamed = <T>(entries: Readonly<Record<string, T>>): Record<string, T> =>
     Object.fromEntries(Object.entries(entries).map(([name, value]) => [name === from ? to : name, value]));
   return mapExamples(data, renamed(data.shapes), '', renamed);
-}
-
-/**
- * The same images with every value checked where it is read: raw pixels are within 0..255, and not scaled to 0..1, which would
- * pass for nearly black images. Throws a DataError that names the example, and one for images with their channels last.
- */
-export function asPixels(data: Dataset): Dataset {
-  const [c, , last] = data.shapes.x?.length === 3 ? data.shapes.x : [];
-  const isCount = (channels: number | undefined) => channels === 1 || channels === 3;
-  if (isCount(last) && !isCount(c)) {
-    throw new DataError(
-      `${data.name}: images are ${shapeText(data.shapes.x!)}, channels last it seems, expected [channels, height, width]; transpose them`,
-    );
-  }
-  const checked = (arrays: Readonly<Record<string, DataArray>>, indexOf: (i: number) => number) => {
-    const { data: values, shape } = arrays.x!;
-    const stride = values.length / shape[0]!;
-    let largest = 0;
-    let whole = true;
-    for (let i = 0; i < values.length; i++) {
-      const v = Number(values[i]);
-      if (!(v >= 0 && v <= 255)) {
-        throw new DataError(
-          `${data.name}: example ${indexOf(Math.floor(i / stride))} holds ${v}, expected pixels 0..255`,
-        );
-      }
-      if (v > largest) largest = v;
-      if (!Number.isInteger(v)) whole = false;
-    }
-    if (largest <= 1 && !whole) {
-      throw new DataError(`${data.name}: holds values from 0 to 1, expected pixels 0..255; multiply them by 255`);
-    }
-    return arrays;
-  };
-  return makeDataset({
-    ...data,
-    pixels: true,
-    read: async (start, end) => {
-      for await (const batch of data.batches(end - start, { start, end }))
-        return checked(batch.arrays, (i) => start + i);
-      throw new DataError(`${data.name}: ended before example ${end}`);
-    },
-    pick: async (indices) => checked((await data.gather(indices)).arrays, (i) => indices[i]!),
-  });
 }

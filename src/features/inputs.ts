@@ -15,6 +15,8 @@ export interface InputOptions {
    * which the middle 32×32 is cut, are other pixels, and nothing would tell.
    */
   readonly prepared?: boolean;
+  /** What the data have in place of 0 and 255, for models that take raw pixels; see `asPixels`. */
+  readonly pixels?: readonly [low: number, high: number] | undefined;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface InputOptions {
  * do not fit after all.
  */
 export function asModelTakes(model: Takes, data: Dataset, options: InputOptions = {}): Dataset {
-  const raw = options.prepared === true ? data : prepared(model, data);
+  const raw = options.prepared === true ? data : prepared(model, data, options);
   const names = Object.keys(model.inputs);
   const [only, ...more] = Object.keys(raw.shapes);
   const named = names.length === 1 && more.length === 0 && only !== names[0] ? rename(raw, only!, names[0]!) : raw;
@@ -31,7 +33,7 @@ export function asModelTakes(model: Takes, data: Dataset, options: InputOptions 
   return named;
 }
 
-function prepared(model: Takes, data: Dataset): Dataset {
+function prepared(model: Takes, data: Dataset, { pixels: range }: InputOptions): Dataset {
   const wanted = model.preparation ?? {};
   if (data.prepared !== undefined) {
     if (textOf(data.prepared) === textOf(wanted)) return data;
@@ -39,9 +41,15 @@ function prepared(model: Takes, data: Dataset): Dataset {
       `${data.name}: was prepared by ${textOf(data.prepared)}, the model wants ${textOf(wanted)}: give the data as they were read, or say that nothing is to be done to them (prepared: true)`,
     );
   }
-  const checked = model.pixels && data.shapes.x ? asPixels(data) : data;
+  const checked = model.pixels && data.shapes.x ? asPixels(data, { range, advice: adviceFor(model) }) : data;
   return isPreparation(wanted) ? prepare(checked, wanted) : checked;
 }
+
+/** What to type where data seem to have pixels 0..1. A foreign model that takes raw pixels does so by `--pixels`. */
+const adviceFor = (model: Takes): string | undefined =>
+  'arch' in model
+    ? undefined
+    : 'multiply them by 255, or leave out --pixels where the model takes the numbers as they are';
 
 /** The steps in the order in which they are taken: 'resize 40×40, crop 32×32'. */
 function textOf({ channels, resize, filter, crop, pad }: Preparation): string {

@@ -5,7 +5,8 @@ import { decode as decodePng } from 'fast-png';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crc32 } from '../data/crc32.ts';
-import { asPixels, take } from '../data/transforms.ts';
+import { asPixels } from '../data/pixels.ts';
+import { take } from '../data/transforms.ts';
 import { openFolder } from './folder.ts';
 import { decodeImage } from './picture.ts';
 
@@ -221,7 +222,7 @@ describe('decodeImage', () => {
     };
     for (const [kind, bytes] of Object.entries(pictures)) {
       await expect(decodeImage({ bytes, where }), kind).rejects.toThrow(
-        /^f\.png: is transparent at row \d, column \d \(alpha 0\), expected opaque pixels$/,
+        /^f\.png: is transparent at row \d, column \d \(alpha 0\), expected opaque pixels; say what to put it on with --background white, /,
       );
     }
     // Where no pixel has that colour, nothing is transparent.

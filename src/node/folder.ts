@@ -37,7 +37,7 @@ const NAMED = 3;
  * notes say how many, but for hidden files that are no pictures or recordings. Throws a DataError when there is none, both, one of a format we do
  * not read, or a sub-folder or a link to one: which of its pictures belong to the set is not ours to guess.
  */
-export async function openFolder(path: string, name: string = path): Promise<Dataset> {
+export async function openFolder(path: string, name: string = path, decode = decodeImage): Promise<Dataset> {
   const { files, folder } = await list(path);
   if (folder !== undefined) {
     throw new DataError(
@@ -76,7 +76,7 @@ export async function openFolder(path: string, name: string = path): Promise<Dat
     throw new DataError(`${path}: holds no ${[...PICTURES].join(', ')} or .wav file${found}`);
   }
   return imageDataset(name, await hashOf(path, pictures), groupsOf(path, pictures), {
-    decode: decodeImage,
+    decode,
     where: path,
     notes,
   });

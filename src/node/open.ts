@@ -3,6 +3,7 @@
 import { openCifar10 } from '../data/cifar.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { openIdx } from '../data/idx.ts';
+import type { Background } from '../data/images.ts';
 import { withLabels } from '../data/labels.ts';
 import { type Reader, readData } from '../data/readers.ts';
 import { syntheticDataset } from '../data/synthetic.ts';
@@ -12,7 +13,7 @@ import { fileSource, pathKind, readFileBytes } from './files.ts';
 import { openFolder } from './folder.ts';
 import { type DataDirs, findKnown, knownNames, knownSets, locate, samplePath } from './known.ts';
 import { labelPaths } from './labels.ts';
-import { decodeImage } from './picture.ts';
+import { decodeImage, decodeOn } from './picture.ts';
 
 /** `dataDir`: where known sets are looked for first. Then: the environment variable FISHER_OOD_DATA, ~/.cache/fisher-ood/data. */
 export interface OpenOptions extends DataDirs {
@@ -20,6 +21,8 @@ export interface OpenOptions extends DataDirs {
   readonly like?: readonly number[];
   /** Readers of other formats, see `defineReader`; asked before ours. */
   readonly readers?: readonly Reader[];
+  /** What transparent pictures are put on; they are refused where it is left out. */
+  readonly background?: Background | undefined;
   /** Seed of the synthetic sets; default 0. */
   readonly seed?: number;
 }
@@ -85,11 +88,13 @@ async function openLabelled(spec: string, wanted: string, options: OpenOptions):
 
 async function openPath(path: string, name: string, options: OpenOptions): Promise<Dataset> {
   const kind = await pathKind(path);
-  if (kind === 'folder') return openFolder(path, name);
+  const { like, background } = options;
+  const decode = background ? decodeOn(background) : decodeImage;
+  if (kind === 'folder') return openFolder(path, name, decode);
   if (kind === 'nothing') {
     throw new DataError(
       `${path}: no such file or folder, and no known data set; known are ${knownNames.join(', ')} (see --data-dir)`,
     );
   }
-  return readData(await fileSource(path), { name, like: options.like, decodeImage }, options.readers);
+  return readData(await fileSource(path), { name, like, decodeImage: decode }, options.readers);
 }

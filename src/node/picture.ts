@@ -2,11 +2,24 @@
 
 import sharp from 'sharp';
 import { decodingError } from '../data/decoding.ts';
-import { type DecodedImage, type DecodeImage, MAX_PIXELS, type Unlike } from '../data/images.ts';
+import { type Background, type DecodedImage, type DecodeImage, MAX_PIXELS, type Unlike } from '../data/images.ts';
+import type { EncodedFile } from '../data/source.ts';
 import { DataError } from '../errors.ts';
 
 /** See `DecodeImage`. */
-export const decodeImage: DecodeImage = async ({ bytes, where }, expected) => {
+export const decodeImage: DecodeImage = (image, expected) => decode(image, expected, undefined);
+
+/** The same, with transparent pictures put on `background`. */
+export function decodeOn(background: Background): DecodeImage {
+  const own = (image: EncodedFile, expected?: DecodedImage['shape']) => decode(image, expected, background);
+  return Object.assign(own, { done: `on ${background}` });
+}
+
+async function decode(
+  { bytes, where }: EncodedFile,
+  expected: DecodedImage['shape'] | undefined,
+  background: Background | undefined,
+): Promise<DecodedImage> {
   if (!isPicture(bytes)) {
     const found = [...bytes.subarray(0, 4)].map((b) => b.toString(16).padStart(2, '0')).join(' ');
     const start = bytes.length === 0 ? 'is empty' : `starts with ${found}`;
@@ -26,13 +39,16 @@ export const decodeImage: DecodeImage = async ({ bytes, where }, expected) => {
       throw new DataError(`${where}: is ${describe(shape)}, expected ${describe(expected)} like the first image`);
     }
     // Looked at by itself: it is dropped where grey is asked for, and a transparent colour of a palette or of grey is no channel.
-    if (meta.hasAlpha) {
-      const alpha = await sharp(bytes, options).extractChannel('alpha').raw().toBuffer();
-      const at = alpha.findIndex((value) => value !== 255);
-      if (at >= 0) {
-        const place = `row ${Math.floor(at / meta.width)}, column ${at % meta.width}`;
-        throw new DataError(`${where}: is transparent at ${place} (alpha ${alpha[at]}), expected opaque pixels`);
-      }
+    const alpha = meta.hasAlpha ? await sharp(bytes, options).extractChannel('alpha').raw().toBuffer() : undefined;
+    const at = alpha?.findIndex((value) => value !== 255) ?? -1;
+    if (at >= 0 && background === undefined) {
+      const place = `row ${Math.floor(at / meta.width)}, column ${at % meta.width}`;
+      throw new DataError(
+        `${where}: is transparent at ${place} (alpha ${alpha![at]}), expected opaque pixels; say what to put it on with --background white, black or another colour`,
+      );
+    }
+    if (at >= 0 && grey && new Set(background).size > 1) {
+      throw new DataError(`${where}: is grey, and cannot be put on the colour ${background}; give a grey background`);
     }
     // The library turns grey into RGB unless told not to.
     const { data, info } = await picture
@@ -42,11 +58,21 @@ export const decodeImage: DecodeImage = async ({ bytes, where }, expected) => {
     const unlike: Unlike[] = [];
     if ((meta.orientation ?? 1) > 1) unlike.push('turned');
     if (meta.icc && !isSrgb(meta.icc)) unlike.push('profiled');
-    return { shape, data: toPlanes(data, info, shape, where), unlike };
+    const planes = toPlanes(data, info, shape, where);
+    return { shape, data: at >= 0 ? composed(planes, alpha!, background!) : planes, unlike };
   } catch (error) {
     throw decodingError(error, where, 'damaged picture');
   }
-};
+}
+
+/** Colours [c, h, w] put on a background by their opacity [h, w], rounded as Pillow's `Image.paste` rounds. */
+function composed(planes: Uint8Array, alpha: Uint8Array, background: Background): Uint8Array {
+  const size = alpha.length;
+  return planes.map((value, i) => {
+    const opacity = alpha[i % size]!;
+    return Math.round((value * opacity + background[Math.floor(i / size)]! * (255 - opacity)) / 255);
+  });
+}
 
 /** How many frames an animated PNG says it has, which the decoder does not tell; 1 of any other picture. */
 function framesOfPng(bytes: Uint8Array): number {

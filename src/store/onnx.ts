@@ -83,6 +83,7 @@ export async function onnxModel(
       return compared;
     },
     inputs: first.data,
+    ...(pixels ? { pixels: true } : {}),
     parameters: first.parameters,
     about: `ONNX model, opset ${file.opset}`,
   };

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Dataset } from '../data/dataset.ts';
-import { asPixels } from '../data/transforms.ts';
+import { asPixels } from '../data/pixels.ts';
 import { openProgram, type Runtime, runOnce } from '../engine/index.ts';
 import { DataError, ModelError } from '../errors.ts';
 import { Arena, type Value } from '../graph/index.ts';

@@ -1,5 +1,6 @@
 // fisher-ood eval: how it is called.
 
+import { dataOptions, pixelOption } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const evalUsage: Usage = {
@@ -16,6 +17,8 @@ export const evalUsage: Usage = {
     ood: { type: 'string', multiple: true, value: 'NAME=DATA', about: 'out-of-distribution inputs; may be repeated' },
     group: { type: 'string', value: 'B,…', about: 'group sizes (default: all that are fitted)' },
     report: { type: 'string', value: 'FILE', about: 'write an HTML page with the figures' },
+    ...dataOptions,
+    ...pixelOption,
     model: { type: 'string', value: 'MODEL', about: 'the model, if it is no longer where the detector says' },
   },
   positionals: 1,

@@ -1,6 +1,6 @@
 // fisher-ood features: how it is called.
 
-import { modelOptions, noiseOptions } from './options.ts';
+import { dataOptions, modelOptions, noiseOptions } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const featuresUsage: Usage = {
@@ -25,6 +25,7 @@ export const featuresUsage: Usage = {
     },
     shard: { type: 'string', value: 'i/n', about: 'only the i-th of n parts of the data' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
+    ...dataOptions,
     ...noiseOptions,
     ...modelOptions,
   },

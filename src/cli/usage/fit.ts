@@ -1,6 +1,6 @@
 // fisher-ood fit: how it is called.
 
-import { modelOptions, noiseOptions } from './options.ts';
+import { dataOptions, modelOptions, noiseOptions } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const fitUsage: Usage = {
@@ -24,6 +24,7 @@ export const fitUsage: Usage = {
       type: 'boolean',
       about: 'leave out inputs whose norms are not finite, in place of refusing them',
     },
+    ...dataOptions,
     ...noiseOptions,
     ...modelOptions,
   },

@@ -21,6 +21,20 @@ export const commonOptions: Options = {
   help: { type: 'boolean', about: 'this text' },
 };
 
+/** What is said of the data, whatever the model. */
+export const dataOptions: Options = {
+  background: {
+    type: 'string',
+    value: 'COLOUR',
+    about: 'what transparent pictures are put on: white, black, 0..255 or #rrggbb (default: they are refused)',
+  },
+};
+
+/** Of commands whose model is built in, or in a detector file. */
+export const pixelOption: Options = {
+  pixels: { type: 'string', value: 'LOW,HIGH', about: 'what the data have in place of 0,255 (built-in models)' },
+};
+
 /** What is done to images before a model sees them. */
 export const imageOptions: Options = {
   channels: { type: 'string', value: '1|3', about: 'convert images to grey or to RGB, first of all' },
@@ -63,7 +77,11 @@ export const modelOptions: Options = {
     value: 'KIND:…',
     about: 'ONNX: makes the loss: flow, elbo, causal-lm, denoise:t=T,schedule=linear,predicts=noise',
   },
-  pixels: { type: 'string', value: 'LOW,HIGH', about: 'ONNX: the range that pixels 0..255 are mapped to' },
+  pixels: {
+    type: 'string',
+    value: 'LOW,HIGH',
+    about: 'ONNX: the range that pixels 0..255 are mapped to; built-in models: what the data have in place of 0,255',
+  },
   normal: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn from a standard normal' },
   uniform: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn uniformly from [0, 1)' },
   constant: { type: 'string', multiple: true, value: 'NAME=X', about: 'ONNX: an input that has one value for all' },

@@ -1,5 +1,6 @@
 // fisher-ood score: how it is called.
 
+import { dataOptions, pixelOption } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const scoreUsage: Usage = {
@@ -21,6 +22,8 @@ export const scoreUsage: Usage = {
     group: { type: 'string', value: 'B', about: 'judge groups of B inputs from one source together (default 1)' },
     fpr: { type: 'string', value: 'X', about: 'false-positive rate of the verdict (default 0.05)' },
     top: { type: 'string', value: 'N', about: 'how many of the most surprising inputs to list (default 10)' },
+    ...dataOptions,
+    ...pixelOption,
     model: { type: 'string', value: 'MODEL', about: 'the model, if it is no longer where the detector says' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
   },

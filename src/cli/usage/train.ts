@@ -1,7 +1,7 @@
 // fisher-ood train: how it is called.
 
 import type { Architecture } from '../../models/index.ts';
-import { imageOptions } from './options.ts';
+import { dataOptions, imageOptions, pixelOption } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const trainUsage: Usage = {
@@ -28,6 +28,8 @@ export const trainUsage: Usage = {
       about: 'what to learn, images, recordings or text: a file, a folder, or a known set as NAME:split',
     },
     out: { type: 'string', value: 'DIR', about: 'the model directory' },
+    ...dataOptions,
+    ...pixelOption,
     ...imageOptions,
     length: { type: 'string', value: 'N', about: 'cut text into windows of N bytes (default 128)' },
     config: { type: 'string', value: 'JSON', about: "the architecture's sizes; what is left out has defaults" },
