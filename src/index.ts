@@ -45,7 +45,6 @@ export {
   featuresOf,
   fitAndEvaluate,
   openExtractor,
-  train,
 } from './node/defaults.ts';
 export {
   loadModel,
@@ -54,6 +53,7 @@ export {
   readDetector,
   readTable,
   runFeatures,
+  train,
   writeDetector,
   writeTable,
 } from './node/index.ts';

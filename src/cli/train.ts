@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { architecture, architectures } from '../models/index.ts';
-import { train } from '../node/defaults.ts';
+import { train } from '../node/index.ts';
 import type { ModelInfo } from '../store/index.ts';
 import { checkpointFile, type Progress } from '../train/index.ts';
 import type { Command } from './command.ts';

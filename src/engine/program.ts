@@ -36,6 +36,8 @@ export interface ProgramOptions {
   readonly keep?: boolean | undefined;
   /** Sessions that are open at once, at most: one for each size of batch and each shape of the inputs that was asked for. Default 8. */
   readonly sessions?: number | undefined;
+  /** What a run does, for the message that it does not fit into the memory. Default: 'a batch'. */
+  readonly runs?: string | undefined;
 }
 
 /** One graph, for examples of one shape. */
@@ -133,8 +135,9 @@ function programOf<C extends Compiled>(
       ? chooseBatch(estimate, group, memory)
       : Math.max(1, Math.floor(checkWhole(options.batch, 'the batch size', 1) / group)) * group;
   const needed = estimate.fixed + batch * estimate.perExample;
-  const remedy = options.group === undefined ? 'a smaller batch takes less' : 'a smaller batch or group takes less';
-  checkFits(needed, runtime.memory, `a batch of ${batch} examples`, remedy);
+  const remedy = group === batch ? 'a smaller batch takes less' : 'a smaller batch or group takes less';
+  checkFits(needed, runtime.memory, `${options.runs ?? 'a batch'} of ${batch} examples`, remedy);
+  if (threads !== undefined) checkWhole(threads, 'the number of threads', 1, runtime.mostThreads);
   const inputs = inputsOf(graph);
 
   const open = (examples: number) => async () =>

@@ -52,6 +52,8 @@ export interface Findings {
 export interface Runtime {
   /** Bytes of memory that a run can have at most; Infinity where that is not known. */
   readonly memory: number;
+  /** Threads that a session can be opened with at most. */
+  readonly mostThreads: number;
   /** Opens a session for a graph of our own making. Throws a ModelError where the memory does not suffice. */
   open(model: Uint8Array, options?: SessionOptions): Promise<Session>;
   /** Opens a file of any making: its bytes, or its path where it has data beside it. Throws FisherError, in the runtime's words, where that does not go. */

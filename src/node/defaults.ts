@@ -6,7 +6,6 @@ import type { Runtime } from '../engine/index.ts';
 import * as experiment from '../experiment/index.ts';
 import * as features from '../features/index.ts';
 import type { Model, ScoringModel } from '../store/index.ts';
-import * as training from '../train/index.ts';
 import { type NodeRuntimeOptions, nodeRuntime } from './runtime.ts';
 
 /** The options of something that runs graphs, the runtime left to choose. */
@@ -35,10 +34,6 @@ export const compareAnswers = (
   answers: features.Answers,
   options: OnNode<Parameters<typeof features.compareAnswers>[2]> = {},
 ): Promise<features.Comparison> => features.compareAnswers(model, answers, withRuntime(options));
-
-/** See `train/`. */
-export const train = (options: OnNode<training.TrainOptions>): Promise<training.Progress | undefined> =>
-  training.train(withRuntime(options));
 
 /** See `experiment/`. */
 export const featuresOf = (

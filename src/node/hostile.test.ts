@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { inTemporaryFolder } from '../../test/support/cli.ts';
 import { type SmallName, smallModel, smallSizes } from '../../test/support/models.ts';
 import { ModelError } from '../errors.ts';
-import { loadModel, writeInfo, writeWeights } from './index.ts';
+import { writeSafetensors } from '../store/index.ts';
+import { folderStore, loadModel } from './index.ts';
 
 type Json = { [key: string]: Json | number | string };
 
@@ -33,8 +34,8 @@ describe.each(Object.keys(smallSizes) as SmallName[])('a model.json of %s', (nam
   it.each([1e9, 2 ** 31, 2 ** 53 - 1, 1000])('with a size of %d is read or refused at once', async (size) => {
     await inTemporaryFolder(async (dir) => {
       const { info, weights } = smallModel(name);
-      await writeInfo(dir, info);
-      await writeWeights(dir, weights);
+      await folderStore(dir).write('model.json', JSON.stringify(info));
+      await folderStore(dir).write('weights.safetensors', writeSafetensors(weights));
       await loadModel(dir);
       for (const { where, text } of enlarged(JSON.parse(JSON.stringify(info)), size)) {
         await writeFile(join(dir, 'model.json'), text);

@@ -4,6 +4,7 @@ import type { Stats } from 'node:fs';
 import { mkdir, realpath, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { DataError, UsageError } from '../errors.ts';
+import { modelFiles } from '../train/store.ts';
 import { codeOf, pathKind, reasonOf, removeAbandoned, resolveTarget } from './files.ts';
 import { fileLock, folderLock, type Lock, lock, removeAbandonedLocks } from './lock.ts';
 
@@ -11,9 +12,6 @@ import { fileLock, folderLock, type Lock, lock, removeAbandonedLocks } from './l
 export interface Claim {
   release(): Promise<void>;
 }
-
-/** What a folder of a trained model holds; `train` writes no others. */
-export const modelFiles = ['model.json', 'weights.safetensors', 'checkpoint.safetensors', 'train.log.jsonl'] as const;
 
 /** Files that no reader of a folder takes for a part of its data: such an output may lie there. */
 const OUTPUTS = new Set(['.json', '.npz', '.parquet', '.html', '.svg']);

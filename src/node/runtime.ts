@@ -3,7 +3,7 @@
 import './host.ts';
 import { cpus } from 'node:os';
 import { Float16Array } from '@petamoriken/float16';
-import * as ort from 'onnxruntime-node';
+import type * as Ort from 'onnxruntime-node';
 import type {
   FileSession,
   Findings,
@@ -24,7 +24,10 @@ import { cacheEntry, sessionCache } from './session-cache.ts';
 /** Opens faster than this are not worth keeping. */
 const WORTH_KEEPING = 200; // ms
 
-const version = `onnxruntime ${ort.env.versions.node}`;
+/** Large, so it is loaded when something is run first. */
+const load = (): Promise<typeof Ort> => import('onnxruntime-node');
+
+const versionOf = ({ env }: typeof Ort): string => `onnxruntime ${env.versions.node}`;
 
 export interface NodeRuntimeOptions {
   /** Folder of optimised graphs and findings; default: `sessionCache()`. Empty: nothing is kept. */
@@ -39,6 +42,7 @@ export function nodeRuntime(given: NodeRuntimeOptions = {}): Runtime {
   const cache = (given.cache ?? sessionCache()) || undefined;
   return {
     memory: machineMemory(),
+    mostThreads: mostThreads(),
     open: (model, { keep = false, ...options } = {}) =>
       openSession(model, { threads: options.threads ?? threads, cache: keep ? cache : undefined }),
     openFile: (model, options) => openFile(model, { threads: options?.threads ?? threads }),
@@ -47,13 +51,14 @@ export function nodeRuntime(given: NodeRuntimeOptions = {}): Runtime {
 }
 
 function findingsIn(cache: string): Findings {
-  const entry = (key: string) => cacheEntry(cache, new TextEncoder().encode(key), version, 'json');
+  const entry = async (key: string) =>
+    cacheEntry(cache, new TextEncoder().encode(key), versionOf(await load()), 'json');
   return {
     read: async (key) => {
-      const found = await entry(key).read();
+      const found = await (await entry(key)).read();
       return found && new TextDecoder().decode(found);
     },
-    write: (key, text) => entry(key).put(new TextEncoder().encode(text)),
+    write: async (key, text) => (await entry(key)).put(new TextEncoder().encode(text)),
   };
 }
 
@@ -70,6 +75,7 @@ interface OpenOptions {
  * sessions in the thread that calls us, and start none; a caller's worker should `dispose`, which waits for what runs, before it ends.
  */
 export async function openSession(model: Uint8Array, options: OpenOptions = {}): Promise<Session> {
+  const ort = await load();
   const session = await inMemory(() =>
     options.cache === undefined ? create(model, options) : cached(model, options.cache, options),
   );
@@ -78,7 +84,7 @@ export async function openSession(model: Uint8Array, options: OpenOptions = {}):
   return {
     run: async (feeds) => {
       if (disposed) throw new UsageError('the session was disposed of, open another one');
-      const tensors = Object.fromEntries(session.inputNames.map((name) => [name, toTensor(name, feeds[name])]));
+      const tensors = Object.fromEntries(session.inputNames.map((name) => [name, toTensor(ort, name, feeds[name])]));
       const run = inMemory(() => session.run(tensors));
       running.add(run);
       const results = await run.finally(() => running.delete(run));
@@ -109,13 +115,14 @@ async function openFile(
   options: Pick<SessionOptions, 'threads'> = {},
 ): Promise<FileSession> {
   // As it is: to optimise it would take longer than to run it a few times.
+  const ort = await load();
   const session = await said(create(model, options, { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 }));
   return {
     async run(feeds, outputs) {
       const tensors = session.inputMetadata.map((v) => {
         const fed = feeds[v.name];
         if (!fed || !v.isTensor) throw new FisherError(`input '${v.name}' was not given`);
-        return [v.name, toType(v.type, fed)] as const;
+        return [v.name, toType(ort, v.type, fed)] as const;
       });
       const results = await said(session.run(Object.fromEntries(tensors), outputs));
       return Object.fromEntries(outputs.map((name) => [name, toNumbers(name, results[name])]));
@@ -137,7 +144,7 @@ async function said<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-function toType(type: ort.Tensor.Type, { data, shape }: NumberTensor): ort.Tensor {
+function toType(ort: typeof Ort, type: Ort.Tensor.Type, { data, shape }: NumberTensor): Ort.Tensor {
   const make =
     typeof type === 'string' && Object.hasOwn(arrays, type) ? arrays[type as keyof typeof arrays] : undefined;
   if (!make) throw new FisherError(`inputs of the type ${type} cannot be made`);
@@ -160,7 +167,7 @@ const arrays = {
   bool: (x) => Uint8Array.from(x),
 } satisfies Record<string, (x: Float64Array) => ArrayLike<number | bigint>>;
 
-function toNumbers(name: string, t: ort.Tensor | undefined): NumberTensor {
+function toNumbers(name: string, t: Ort.Tensor | undefined): NumberTensor {
   if (!t || typeof t.type !== 'string' || t.type === 'string')
     throw new FisherError(`output '${name}' is no tensor of numbers`);
   const data =
@@ -177,9 +184,10 @@ function toNumbers(name: string, t: ort.Tensor | undefined): NumberTensor {
 async function create(
   model: Uint8Array | string,
   options: OpenOptions,
-  more: ort.InferenceSession.SessionOptions = {},
+  more: Ort.InferenceSession.SessionOptions = {},
 ) {
   if (options.threads !== undefined) checkWhole(options.threads, 'the number of threads', 1, mostThreads());
+  const ort = await load();
   return ort.InferenceSession.create(model as string, {
     executionProviders: ['cpu'],
     intraOpNumThreads: options.threads ?? cpus().length,
@@ -192,8 +200,8 @@ async function create(
   });
 }
 
-async function cached(model: Uint8Array, dir: string, options: OpenOptions): Promise<ort.InferenceSession> {
-  const entry = cacheEntry(dir, model, version);
+async function cached(model: Uint8Array, dir: string, options: OpenOptions): Promise<Ort.InferenceSession> {
+  const entry = cacheEntry(dir, model, versionOf(await load()));
   const optimised = await entry.read();
   if (optimised) {
     const kept = await create(optimised, options, { graphOptimizationLevel: 'disabled' }).catch(() => undefined);
@@ -201,7 +209,7 @@ async function cached(model: Uint8Array, dir: string, options: OpenOptions): Pro
     await kept?.release();
     await entry.drop();
   }
-  let session: ort.InferenceSession | undefined;
+  let session: Ort.InferenceSession | undefined;
   await entry.fill(async (path) => {
     const began = performance.now();
     let saved = path !== undefined;
@@ -218,22 +226,22 @@ async function cached(model: Uint8Array, dir: string, options: OpenOptions): Pro
 }
 
 /** What a session takes and gives, in the words of `signature`. */
-function interfaceOf(session: ort.InferenceSession): string[] {
-  const describe = (v: ort.InferenceSession.ValueMetadata) =>
+function interfaceOf(session: Ort.InferenceSession): string[] {
+  const describe = (v: Ort.InferenceSession.ValueMetadata) =>
     v.isTensor ? `${v.name} ${v.type} ${v.shape.join()}` : `${v.name}, which is no tensor`;
   return [...session.inputMetadata.map(describe), '→', ...session.outputMetadata.map(describe)];
 }
 
 const sameText = (a: readonly string[], b: readonly string[]) => a.join('\n') === b.join('\n');
 
-function toTensor(name: string, t: TensorData | undefined): ort.Tensor {
+function toTensor(ort: typeof Ort, name: string, t: TensorData | undefined): Ort.Tensor {
   if (!t) throw new FisherError(`input '${name}' was not given`);
   if (t.data instanceof Float32Array) return new ort.Tensor('float32', t.data, [...t.shape]);
   if (t.data instanceof BigInt64Array) return new ort.Tensor('int64', t.data, [...t.shape]);
   return new ort.Tensor('bool', t.data, [...t.shape]);
 }
 
-function fromTensor(name: string, t: ort.Tensor | undefined): FloatTensor {
+function fromTensor(name: string, t: Ort.Tensor | undefined): FloatTensor {
   if (!t || !(t.data instanceof Float32Array))
     throw new FisherError(`output '${name}' is ${t?.type ?? 'missing'}, not float32`);
   return { data: t.data, shape: t.dims };

@@ -10,8 +10,9 @@ import { DataError, ModelError } from '../errors.ts';
 import type { NamedData } from '../experiment/index.ts';
 import { describeExamples, type FeatureTable, notFinite, whatIsNotFinite } from '../features/index.ts';
 import { architecture } from '../models/index.ts';
-import { openExtractor, train } from '../node/defaults.ts';
+import { openExtractor } from '../node/defaults.ts';
 import {
+  isTrained,
   loadModel,
   openData,
   readFileBytes,
@@ -20,11 +21,11 @@ import {
   reasonOf,
   removeLeftovers,
   runFeatures,
+  train,
   writeFileAtomic,
 } from '../node/index.ts';
 import { differences, type Model, type ModelInfo } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
-import { isTrained } from '../train/index.ts';
 import { allModels, type ModelPlan, type Preset } from './plan.ts';
 
 export interface LabOptions {
@@ -118,7 +119,7 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
     const own = join(out, 'models', plan.id);
     const changed = `${own}-${keyOf(info)}`; // where the preset has changed since, the model of before stays where it is
     for (const dir of [own, changed, shipped(plan.id)]) {
-      if (isTrained(dir) && (await isOf(dir, info))) return dir;
+      if ((await isTrained(dir)) && (await isOf(dir, info))) return dir;
     }
     const dir = existsSync(join(own, 'model.json')) && !(await isOf(own, info)) ? changed : own;
     await train({

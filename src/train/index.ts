@@ -1,2 +1,13 @@
 export { type AdamOptions, adamDefaults, flatten, trainingStep } from './optimiser.ts';
-export { checkpointFile, isTrained, type Progress, type TrainOptions, train } from './train.ts';
+export {
+  checkpointFile,
+  infoFile,
+  isTrained,
+  logFile,
+  type ModelFile,
+  memoryStore,
+  modelFiles,
+  type Store,
+  weightsFile,
+} from './store.ts';
+export { type Progress, type TrainOptions, train } from './train.ts';

@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { syntheticDataset } from '../../src/data/index.ts';
 import { writeNpy } from '../../src/data/npy.ts';
 import { architecture } from '../../src/models/index.ts';
-import { drawSamples, openExtractor, train } from '../../src/node/defaults.ts';
+import { drawSamples, openExtractor } from '../../src/node/defaults.ts';
 import { openData, readInfo } from '../../src/node/index.ts';
+import { train } from '../../src/node/training.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
 import { smallModel } from '../support/models.ts';
 

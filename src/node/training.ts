@@ -1,0 +1,50 @@
+// A training run in a folder: the folder is claimed, and its files are the run's store.
+
+import { existsSync } from 'node:fs';
+import { appendFile, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Runtime } from '../engine/index.ts';
+import { DataError } from '../errors.ts';
+import * as training from '../train/index.ts';
+import { encodedFile, reasonOf, writeFileAtomic } from './files.ts';
+import { type Claim, claimFolder, during } from './output.ts';
+import { nodeRuntime } from './runtime.ts';
+
+/** The files of a folder, each written whole or not at all. Throws a DataError where that does not go. */
+export function folderStore(dir: string): training.Store {
+  const at = (file: string) => join(dir, file);
+  return {
+    name: dir,
+    read: async (file) => (existsSync(at(file)) ? encodedFile(at(file)) : undefined),
+    has: async (file) => existsSync(at(file)),
+    write: async (file, bytes) => {
+      await mkdir(dir, { recursive: true });
+      await writeFileAtomic(at(file), bytes);
+    },
+    append: (file, text) =>
+      appendFile(at(file), text).catch((error: unknown) => {
+        throw new DataError(`${at(file)}: cannot add a line: ${reasonOf(error, dir)}`, { cause: error });
+      }),
+    remove: (file) => rm(at(file), { force: true }),
+  };
+}
+
+export interface TrainOptions extends Omit<training.TrainOptions, 'store' | 'runtime'> {
+  readonly dir: string;
+  /** Of `dir`, where it was claimed before, see `claimFolder`. Left out: it is claimed here. */
+  readonly claim?: Claim;
+  /** Default: `nodeRuntime()`. */
+  readonly runtime?: Runtime;
+}
+
+/**
+ * Trains in a folder, see `train/`. Throws a ModelError where it holds something else, a DataError where it cannot be written to or another
+ * process trains in it.
+ */
+export async function train({ dir, claim, ...given }: TrainOptions): Promise<training.Progress | undefined> {
+  const options = { runtime: nodeRuntime(), ...given, store: folderStore(dir) };
+  return claim ? training.train(options) : during(await claimFolder(dir), () => training.train(options));
+}
+
+/** Whether a run in `dir` came to its end. */
+export const isTrained = (dir: string): Promise<boolean> => training.isTrained(folderStore(dir));
