@@ -135,7 +135,10 @@ function programOf<C extends Compiled>(
       ? chooseBatch(estimate, group, memory)
       : Math.max(1, Math.floor(checkWhole(options.batch, 'the batch size', 1) / group)) * group;
   const needed = estimate.fixed + batch * estimate.perExample;
-  const remedy = group === batch ? 'a smaller batch takes less' : 'a smaller batch or group takes less';
+  const remedy =
+    options.group === undefined || options.group === options.batch
+      ? 'a smaller batch takes less'
+      : 'a smaller batch or group takes less';
   checkFits(needed, runtime.memory, `${options.runs ?? 'a batch'} of ${batch} examples`, remedy);
   if (threads !== undefined) checkWhole(threads, 'the number of threads', 1, runtime.mostThreads);
   const inputs = inputsOf(graph);
