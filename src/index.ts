@@ -28,7 +28,6 @@ export {
 } from './detectors/index.ts';
 export { DataError, FisherError, GraphError, ModelError, UsageError } from './errors.ts';
 export { type EvalRow, evaluate, formatResults } from './eval/index.ts';
-export type { Comparison } from './experiment/index.ts';
 export {
   asModelTakes,
   type Extractor,
@@ -59,4 +58,5 @@ export {
 } from './node/index.ts';
 export { type NodeRuntimeOptions, nodeRuntime } from './node/runtime.ts';
 export { reportHtml } from './report/index.ts';
+export type { Comparison } from './scoring/index.ts';
 export { type Model, type ModelInfo, type OnnxOptions, parseObjective, type ScoringModel } from './store/index.ts';

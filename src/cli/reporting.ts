@@ -1,9 +1,9 @@
 // A comparison in, what the HTML report shows of it out.
 
 import { scoreTable } from '../detectors/index.ts';
-import type { Comparison, SetFeatures } from '../experiment/index.ts';
 import { finiteRows } from '../features/index.ts';
 import type { ImageTile, ReportContent, ReportSet } from '../report/index.ts';
+import type { Comparison, SetFeatures } from '../scoring/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 

@@ -3,6 +3,7 @@
 import { UsageError } from '../errors.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { aurocOf, type Ranking } from './metrics.ts';
+import { quantile } from './quantile.ts';
 
 export interface BootstrapOptions {
   readonly seed: number;
@@ -70,13 +71,4 @@ class CountSampler {
     for (let i = 0; i < n; i++) this.#counts[this.#valueOf[Math.floor(uniforms[i]! * n)]!]!++;
     return this.#counts;
   }
-}
-
-/** Linear interpolation between order statistics (type 7 of Hyndman and Fan 1996). `ascending` is not empty. */
-export function quantile(ascending: Float64Array, q: number): number {
-  const position = q * (ascending.length - 1);
-  const below = Math.floor(position);
-  const low = ascending[below]!;
-  const high = ascending[Math.min(below + 1, ascending.length - 1)]!;
-  return low + (high - low) * (position - below);
 }

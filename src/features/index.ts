@@ -1,4 +1,5 @@
 export { type Answers, type Comparison, compareAnswers, type LayerAnswer, parseAnswers } from './answers.ts';
+export { type BoundOptions, fullBound } from './bound.ts';
 export {
   type Extractor,
   type ExtractorOptions,
@@ -8,6 +9,7 @@ export {
   shardRows,
   wholeGroups,
 } from './extractor.ts';
+export { type GradientOptions, type WeightGradients, weightGradients } from './gradients.ts';
 export { asModelTakes, type InputOptions } from './inputs.ts';
 export { type NormGraph, normGraph } from './norms.ts';
 export { withRanges } from './ranges.ts';

@@ -5,8 +5,8 @@ import type { Value } from '../graph/index.ts';
 import { dequantise } from '../objectives/index.ts';
 import { add, conv, equal, mul, reduceSum, relu, sigmoid, slice, split, sub, tanh, toFloat } from '../ops/index.ts';
 import type { Shape } from '../tensor/shape.ts';
+import type { IterativeSampler } from './architecture.ts';
 import { conv2d, fanIn } from './layers.ts';
-import type { IterativeSampler } from './model.ts';
 import type { PixelDistribution } from './pixels.ts';
 import type { Scope } from './scope.ts';
 

@@ -38,9 +38,9 @@ import {
   transpose,
 } from '../ops/index.ts';
 import type { Shape } from '../tensor/shape.ts';
+import type { Architecture } from './architecture.ts';
 import { parseConfig, positive, requireDivisible } from './configure.ts';
 import { conv2d, groupNorm, linear } from './layers.ts';
-import type { Architecture } from './model.ts';
 import type { Scope } from './scope.ts';
 import { shared } from './scopes.ts';
 
@@ -96,7 +96,7 @@ export const ddpm: Architecture<DdpmConfig> = {
     const x0 = scaled(scope.arena.input('x', [1, ...data]));
     const noise = scope.arena.input('noise', x0.shape, 'normal');
     const predicted = unet(config, scope, noised(x0, noise, level), embedding);
-    return { nll: denoisingLoss(predicted, x0, noise, level, { predicts: 'noise', norm: config.norm }), parts: {} };
+    return { nll: denoisingLoss(predicted, x0, noise, level, { predicts: 'noise', norm: config.norm }) };
   },
 
   /** By the denoising loss summed over chosen steps, each with the mean over its noise samples, or by the bound. Default: step 1. */

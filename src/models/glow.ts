@@ -30,10 +30,10 @@ import {
 } from '../ops/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
+import type { Architecture, Weights } from './architecture.ts';
 import { depth, parseConfig, positive, requireDivisible } from './configure.ts';
 import { conv2d, perChannel } from './layers.ts';
 import { diagonal, identity, inverse, matrix, multiply, plu, randomRotation } from './linalg.ts';
-import type { Architecture, Weights } from './model.ts';
 import type { Init, Scope } from './scope.ts';
 
 const schema = z.strictObject({ levels: depth(3), steps: depth(8), hidden: positive(64) });
@@ -58,7 +58,7 @@ export const glow: Architecture<GlowConfig> = {
     const prior = sum(latents.map((l) => gaussianLogDensity(l.z, l.mean, l.logStd)));
     // log p(y) = log p(z) + log |det ∂z/∂y|
     const nll = sub(quantisationNats(sizeOf(data)), add(prior, logDet));
-    return { nll, parts: { prior: neg(prior), volume: neg(logDet) } };
+    return { nll };
   },
 
   sample(config, data, scope, weights, { temperature }) {

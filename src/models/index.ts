@@ -1,16 +1,14 @@
 // The built-in architectures by name, and what it takes to build their graphs.
 
 import { ModelError } from '../errors.ts';
+import type { Architecture } from './architecture.ts';
 import { ddpm } from './ddpm.ts';
 import { glow } from './glow.ts';
-import type { Architecture } from './model.ts';
 import { pixelcnn } from './pixelcnn.ts';
 import { pixelvae } from './pixelvae.ts';
 import { transformer } from './transformer.ts';
 import { vae } from './vae.ts';
 
-export { type DdpmConfig, ddpm } from './ddpm.ts';
-export { type GlowConfig, glow } from './glow.ts';
 export type {
   Architecture,
   DataKind,
@@ -20,7 +18,9 @@ export type {
   Sampling,
   Scorer,
   Weights,
-} from './model.ts';
+} from './architecture.ts';
+export { type DdpmConfig, ddpm } from './ddpm.ts';
+export { type GlowConfig, glow } from './glow.ts';
 export { type PixelCnnConfig, pixelcnn } from './pixelcnn.ts';
 export { type PixelVaeConfig, pixelvae } from './pixelvae.ts';
 export type { DataInit, Init, ParamSpec, Scope } from './scope.ts';

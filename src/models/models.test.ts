@@ -41,7 +41,7 @@ function build(name: ArchitectureName) {
   const model = architecture(name);
   const config = model.configure(input, data);
   const arena = new Arena();
-  const { nll, parts } = model.loss(config, data, paramScope(arena));
+  const { nll } = model.loss(config, data, paramScope(arena));
   const specs = collectSpecs((scope) => model.loss(config, data, scope));
   const weights = Object.entries(initialWeights(specs, 1)).map(([key, w]) => {
     const trainable = specs.find((s) => s.name === key)!.trainable;
@@ -54,7 +54,7 @@ function build(name: ArchitectureName) {
   new RandomStream(5, 'u').uniform(0, u);
   const noise = randomData('noise', size);
   const bindings = { ...Object.fromEntries(weights), x, u, eps: randomData('eps', 2), noise };
-  return { model, config, data, arena, nll, parts, specs, bindings };
+  return { model, config, data, arena, nll, specs, bindings };
 }
 
 /** The last step of a sampler and its pixels, in one graph. */
@@ -63,7 +63,7 @@ function iterated(sampler: IterativeSampler, scope: Scope): Value {
 }
 
 describe.each(Object.keys(SMALL) as ArchitectureName[])('%s', (name) => {
-  const { model, config, data, arena, nll, parts, specs, bindings } = build(name);
+  const { model, config, data, arena, nll, specs, bindings } = build(name);
 
   it('has the gradient of its nll in every parameter', () => {
     const params = paramsOf({ arena, outputs: { nll } });
@@ -92,10 +92,10 @@ describe.each(Object.keys(SMALL) as ArchitectureName[])('%s', (name) => {
     expectClose(interpret({ arena, outputs: { g: g! } }, bindings).g!.data, expected, 1e-5, nameOf(p), scale);
   });
 
-  it('has a scalar nll, finite for black, white and noisy images, and so are its parts', () => {
+  it('has a scalar nll, finite for black, white and noisy images', () => {
     expect(nll).toMatchObject({ shape: [], lead: 'example' });
     for (const x of [0, 255, 128].map((v) => new Float64Array(sizeOf(data)).fill(v))) {
-      const values = interpret({ arena, outputs: { nll, ...parts } }, { ...bindings, x });
+      const values = interpret({ arena, outputs: { nll } }, { ...bindings, x });
       for (const v of Object.values(values)) expect(Number.isFinite(v.data[0])).toBe(true);
     }
   });

@@ -5,9 +5,9 @@ import { z } from 'zod';
 import { ModelError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
 import { neg, reduceSum } from '../ops/index.ts';
+import type { Architecture } from './architecture.ts';
 import { causalFeatures, LEAST_SIZE, pixelOutputs, rasterSampler } from './causal.ts';
 import { components, depth, parseConfig, positive, requireDivisible } from './configure.ts';
-import type { Architecture } from './model.ts';
 import { logisticMixturePixels, type PixelDistribution, softmaxPixels } from './pixels.ts';
 import type { Scope } from './scope.ts';
 
@@ -40,7 +40,7 @@ export const pixelcnn: Architecture<PixelCnnConfig> = {
 
   loss(config, data, scope) {
     const x = scope.arena.input('x', [1, ...data]);
-    return { nll: neg(reduceSum(pixelLogProbs(config, scope, x))), parts: {} };
+    return { nll: neg(reduceSum(pixelLogProbs(config, scope, x))) };
   },
 
   /** One pixel per step, from the top left, each by a pass over the whole image. */

@@ -5,9 +5,9 @@ import { z } from 'zod';
 import type { Value } from '../graph/index.ts';
 import { dequantise } from '../objectives/index.ts';
 import { add, neg, reduceSum, reshape } from '../ops/index.ts';
+import type { Architecture } from './architecture.ts';
 import { causalFeatures, pixelOutputs, rasterSampler } from './causal.ts';
 import { components, depth, parseConfig, positive, requireDivisible } from './configure.ts';
-import type { Architecture } from './model.ts';
 import { logisticMixturePixels } from './pixels.ts';
 import type { Scope } from './scope.ts';
 import { decoderFeatures, drawLatent, encoder, posteriorKl } from './vae.ts';
@@ -39,7 +39,7 @@ export const pixelvae: Architecture<PixelVaeConfig> = {
     // -log P(x) <= KL(q(z | x) ‖ N(0, I)) - E_q Σ log P(pixel | those before it, z)
     const kl = posteriorKl(posterior);
     const reconstruction = neg(reduceSum(pixelLogProbs(config, data, scope, x, drawLatent(posterior))));
-    return { nll: add(kl, reconstruction), parts: { kl, reconstruction } };
+    return { nll: add(kl, reconstruction) };
   },
 
   iterativeSampler(config, data) {

@@ -20,9 +20,9 @@ import {
   transpose,
   zeroPad,
 } from '../ops/index.ts';
+import type { Architecture } from './architecture.ts';
 import { depth, parseConfig, positive } from './configure.ts';
 import { fanIn, layerNorm, linear } from './layers.ts';
-import type { Architecture } from './model.ts';
 import type { Init, Scope } from './scope.ts';
 
 const schema = z.strictObject({ layers: depth(4), width: positive(128), heads: positive(4) });
@@ -53,7 +53,7 @@ export const transformer: Architecture<TransformerConfig> = {
 
   /** All bytes count, the first one too: over the length of the data, nats are bits per byte · ln 2. */
   loss(config, data, scope) {
-    return { nll: neg(reduceSum(byteLogProbs(config, scope, scope.arena.input('x', [1, ...data])))), parts: {} };
+    return { nll: neg(reduceSum(byteLogProbs(config, scope, scope.arena.input('x', [1, ...data])))) };
   },
 
   /** One byte per step, each by a pass over the whole sequence. */

@@ -5,9 +5,9 @@ import { z } from 'zod';
 import type { Value } from '../graph/index.ts';
 import { dequantise, discretisedLogistic, toPixels } from '../objectives/index.ts';
 import { add, exp, log, mul, neg, reduceSum, relu, reshape, square, sub } from '../ops/index.ts';
+import type { Architecture } from './architecture.ts';
 import { parseConfig, positive, requireDivisible } from './configure.ts';
 import { conv2d, linear, perChannel, upsample2d } from './layers.ts';
-import type { Architecture } from './model.ts';
 import type { Scope } from './scope.ts';
 
 const schema = z.strictObject({ latent: positive(32), hidden: positive(32) });
@@ -39,7 +39,7 @@ export const vae: Architecture<VaeConfig> = {
     // -log P(x) <= KL(q(z | x) ‖ N(0, I)) - E_q log P(x | z)
     const kl = posteriorKl(posterior);
     const reconstruction = neg(reduceSum(discretisedLogistic(x, mean, perChannel(logScale))));
-    return { nll: add(kl, reconstruction), parts: { kl, reconstruction } };
+    return { nll: add(kl, reconstruction) };
   },
 
   /** The mean image of each latent, or with pixel noise pixels by the inverse of the logistic's distribution function. */

@@ -3,8 +3,10 @@
 import type { Dataset } from '../data/index.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import type { Runtime } from '../engine/index.ts';
-import * as experiment from '../experiment/index.ts';
+import * as evaluation from '../eval/index.ts';
 import * as features from '../features/index.ts';
+import * as samples from '../models/sample.ts';
+import * as scoring from '../scoring/index.ts';
 import type { Model, ScoringModel } from '../store/index.ts';
 import { type NodeRuntimeOptions, nodeRuntime } from './runtime.ts';
 
@@ -20,7 +22,7 @@ const withRuntime = <O extends { readonly runtime?: Runtime }>(options: O): O & 
 });
 
 export type ExtractorOptions = OnNode<features.ExtractorOptions> & Pick<NodeRuntimeOptions, 'cache'>;
-export type FeatureOptions = OnNode<experiment.FeatureOptions>;
+export type FeatureOptions = OnNode<scoring.FeatureOptions>;
 
 /** See `features/`. */
 export const openExtractor = (
@@ -35,62 +37,51 @@ export const compareAnswers = (
   options: OnNode<Parameters<typeof features.compareAnswers>[2]> = {},
 ): Promise<features.Comparison> => features.compareAnswers(model, answers, withRuntime(options));
 
-/** See `experiment/`. */
+/** See `scoring/`. */
 export const featuresOf = (
   model: ScoringModel,
-  sets: readonly experiment.NamedData[],
+  sets: readonly scoring.NamedData[],
   options: FeatureOptions,
-): ReturnType<typeof experiment.featuresOf> => experiment.featuresOf(model, sets, withRuntime(options));
+): ReturnType<typeof scoring.featuresOf> => scoring.featuresOf(model, sets, withRuntime(options));
 
-/** See `experiment/`. */
+/** See `scoring/`. */
 export const evaluateDetector = (
   model: ScoringModel,
   detector: DetectorFile,
-  inSet: experiment.NamedData,
-  oodSets: readonly experiment.NamedData[],
+  inSet: scoring.NamedData,
+  oodSets: readonly scoring.NamedData[],
   options: FeatureOptions,
-): Promise<experiment.Comparison> => experiment.evaluateDetector(model, detector, inSet, oodSets, withRuntime(options));
+): Promise<scoring.Comparison> => scoring.evaluateDetector(model, detector, inSet, oodSets, withRuntime(options));
 
-/** See `experiment/`. */
+/** See `scoring/`. */
 export const fitAndEvaluate = (
   model: ScoringModel,
-  fitSet: experiment.NamedData,
-  inSet: experiment.NamedData,
-  oodSets: readonly experiment.NamedData[],
+  fitSet: scoring.NamedData,
+  inSet: scoring.NamedData,
+  oodSets: readonly scoring.NamedData[],
   options: FeatureOptions,
-): Promise<experiment.Comparison> => experiment.fitAndEvaluate(model, fitSet, inSet, oodSets, withRuntime(options));
+): Promise<scoring.Comparison> => scoring.fitAndEvaluate(model, fitSet, inSet, oodSets, withRuntime(options));
 
-/** See `experiment/`. */
+/** See `models/`. */
 export const drawSamples = (
-  model: Model,
-  options: OnNode<experiment.SampleOptions>,
-): Promise<readonly experiment.Image[]> => experiment.drawSamples(model, withRuntime(options));
+  model: samples.Sampled,
+  options: OnNode<samples.SampleOptions>,
+): Promise<readonly samples.Image[]> => samples.drawSamples(model, withRuntime(options));
 
-/** See `experiment/`. */
-export const fullBound = (
-  model: Model,
-  data: Dataset,
-  options: OnNode<experiment.BoundOptions>,
-): Promise<Float64Array> => experiment.fullBound(model, data, withRuntime(options));
+/** See `features/`. */
+export const fullBound = (model: Model, data: Dataset, options: OnNode<features.BoundOptions>): Promise<Float64Array> =>
+  features.fullBound(model, data, withRuntime(options));
 
-/** See `experiment/`. */
+/** See `features/`. */
 export const weightGradients = (
   model: ScoringModel,
   data: Dataset,
-  options: OnNode<experiment.GradientOptions>,
-): Promise<experiment.WeightGradients> => experiment.weightGradients(model, data, withRuntime(options));
+  options: OnNode<features.GradientOptions>,
+): Promise<features.WeightGradients> => features.weightGradients(model, data, withRuntime(options));
 
-/** See `experiment/`. */
+/** See `eval/`. */
 export const fisherAverages = (
   gradients: ArrayLike<number>,
   layers: readonly string[],
-  options: OnNode<Parameters<typeof experiment.fisherAverages>[2]> = {},
-): Promise<experiment.FisherAverages> => experiment.fisherAverages(gradients, layers, withRuntime(options));
-
-/** See `experiment/`. */
-export const underRepresentation = (
-  model: ScoringModel,
-  data: Dataset,
-  representation: experiment.Representation,
-  options: OnNode<Parameters<typeof experiment.underRepresentation>[3]>,
-): Promise<features.FeatureTable> => experiment.underRepresentation(model, data, representation, withRuntime(options));
+  options: OnNode<Parameters<typeof evaluation.fisherAverages>[2]> = {},
+): Promise<evaluation.FisherAverages> => evaluation.fisherAverages(gradients, layers, withRuntime(options));

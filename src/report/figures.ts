@@ -2,9 +2,9 @@
 
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import { type Histogram, histogram } from '../analysis/index.ts';
 import type { NormalLayer } from '../detectors/index.ts';
 import type { RocPoint } from '../eval/index.ts';
+import { type Histogram, histogram } from '../eval/index.ts';
 
 const { document } = parseHTML('<!doctype html><html><body></body></html>');
 

@@ -3,7 +3,7 @@
 import { decode } from 'fast-png';
 import { parseHTML } from 'linkedom';
 import { describe, expect, it } from 'vitest';
-import { compareFits } from '../analysis/index.ts';
+import { compareFits } from '../eval/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { lookOf } from './frame.ts';
 import { heatMap } from './heat-map.ts';

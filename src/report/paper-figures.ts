@@ -1,7 +1,7 @@
 // Plain numbers in, SVG text out: the figures of the paper's experiments. Each has a title, labelled axes and a key.
 
 import * as Plot from '@observablehq/plot';
-import { cdfOf, histogram, type LayerFits, qqPoints } from '../analysis/index.ts';
+import { cdfOf, histogram, type LayerFits, qqPoints } from '../eval/index.ts';
 import { binsOf, centred, draw, sharedHistogram } from './figures.ts';
 import { framed, type KeyItem, lookOf } from './frame.ts';
 

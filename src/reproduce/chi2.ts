@@ -1,6 +1,6 @@
 // Experiment 4: the distribution of layer norms.
 
-import { compareFits, type LayerFits } from '../analysis/index.ts';
+import { compareFits, type LayerFits } from '../eval/index.ts';
 import type { FeatureTable } from '../features/index.ts';
 import { distributionFigure, escapeHtml } from '../report/index.ts';
 import { tablesOf } from './evaluation.ts';

@@ -1,6 +1,6 @@
 // Experiment 5: norms of different layers carry different information.
 
-import { type Autocorrelation, autocorrelation, layerCorrelation } from '../analysis/index.ts';
+import { type Autocorrelation, autocorrelation, layerCorrelation } from '../eval/index.ts';
 import { heatMap, lineChart } from '../report/index.ts';
 import { tablesOf } from './evaluation.ts';
 import { table } from './html.ts';

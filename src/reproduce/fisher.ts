@@ -1,7 +1,7 @@
 // Experiment 3: the Fisher information matrix is nearly diagonal.
 
-import { fisherMatrix, randomSigns } from '../analysis/index.ts';
 import { fingerprintOf, memoryDataset } from '../data/index.ts';
+import { fisherMatrix, randomSigns } from '../eval/index.ts';
 import { drawSamples, fisherAverages, weightGradients } from '../node/defaults.ts';
 import { heatMap } from '../report/index.ts';
 import { RandomStream } from '../tensor/random.ts';

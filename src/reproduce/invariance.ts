@@ -1,15 +1,15 @@
 // Experiment 6: another representation of the data moves the likelihood, not the norms.
 
-import { quantile } from '../analysis/index.ts';
 import { type DetectorName, fitDetectors, scoreTable } from '../detectors/index.ts';
-import { auroc } from '../eval/index.ts';
-import { lastBitMoved, type Representation, representations } from '../experiment/index.ts';
+import { auroc, quantile } from '../eval/index.ts';
+
 import type { FeatureTable } from '../features/index.ts';
-import { underRepresentation } from '../node/defaults.ts';
+import { nodeRuntime } from '../node/runtime.ts';
 import { table } from './html.ts';
 import type { Lab } from './lab.ts';
 import { mean, type Outcome, three } from './outcome.ts';
 import type { ModelPlan } from './plan.ts';
+import { lastBitMoved, type Representation, representations, underRepresentation } from './representation.ts';
 
 interface Invariance {
   readonly model: string;
@@ -112,7 +112,13 @@ async function measured(lab: Lab, plan: ModelPlan): Promise<Invariance[]> {
       lab.progress(`${plan.id} behind another representation: ${representation.name}`);
       const tables: FeatureTable[] = [];
       for (const { data } of [fit, test, other]) {
-        tables.push(await underRepresentation(model, data, representation, { seed: lab.seed, ...lab.threads }));
+        tables.push(
+          await underRepresentation(model, data, representation, {
+            runtime: nodeRuntime(),
+            seed: lab.seed,
+            ...lab.threads,
+          }),
+        );
       }
       base ??= tables;
       out.push(compared(plan, other.name, representation, tables, base));

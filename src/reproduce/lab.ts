@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asPixels, type Dataset, fingerprintOf, prepare, select, take } from '../data/index.ts';
 import { DataError, ModelError } from '../errors.ts';
-import type { NamedData } from '../experiment/index.ts';
 import { describeExamples, type FeatureTable, notFinite, whatIsNotFinite } from '../features/index.ts';
 import { architecture } from '../models/index.ts';
 import { openExtractor } from '../node/defaults.ts';
@@ -24,6 +23,7 @@ import {
   train,
   writeFileAtomic,
 } from '../node/index.ts';
+import type { NamedData } from '../scoring/index.ts';
 import { differences, type Model, type ModelInfo } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { allModels, type ModelPlan, type Preset } from './plan.ts';

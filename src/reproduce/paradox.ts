@@ -1,7 +1,7 @@
 // Experiment 1: models give higher likelihood to data they were never trained on.
 
-import type { Histogram } from '../analysis/index.ts';
 import { take } from '../data/index.ts';
+import type { Histogram } from '../eval/index.ts';
 import type { FeatureTable } from '../features/index.ts';
 import { fullBound } from '../node/defaults.ts';
 import { binsOfSets, setHistograms } from '../report/index.ts';

@@ -1,7 +1,7 @@
 // Experiment 2: the paper's main tables. And experiment 8, the same for text and audio.
 
-import { type DetectorSummary, type ResultRow, type Summary, summarise } from '../analysis/index.ts';
 import type { EvalRow } from '../eval/index.ts';
+import { type DetectorSummary, type ResultRow, type Summary, summarise } from '../eval/index.ts';
 import { evaluated } from './evaluation.ts';
 import { type Cell, table } from './html.ts';
 import { isNatural, type Lab } from './lab.ts';

@@ -11,12 +11,12 @@ import { Arena, inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/in
 import { lower } from '../../src/lower/index.ts';
 import { paramScope } from '../../src/models/index.ts';
 import { loadModel } from '../../src/node/index.ts';
-import { openSession } from '../../src/node/runtime.ts';
+import { nodeRuntime, openSession } from '../../src/node/runtime.ts';
 import { train } from '../../src/node/training.ts';
 import { encode } from '../../src/onnx/index.ts';
 import { readSafetensors } from '../../src/store/index.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
-import { adamDefaults, trainingStep } from '../../src/train/index.ts';
+import { adamDefaults, memoryStore, modelFiles, train as trainIn, trainingStep } from '../../src/train/index.ts';
 import { inTemporaryFolder, killWhen, runCli } from '../support/cli.ts';
 import { expectClose } from '../support/compare.ts';
 import { smallModel } from '../support/models.ts';
@@ -155,6 +155,37 @@ describe('train', () => {
       expect(bits).toHaveLength(45);
       expect(bits.at(-1)!).toBeLessThan(bits[0]! - 0.2);
       expect((await loadModel(join(folder, 'm'))).info.arch).toBe('glow');
+    });
+  });
+
+  it('keeps the same in memory as in a folder, and goes on there', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const { info, arch } = smallModel('glow');
+      const data = syntheticDataset('noise', { length: 40, shape: info.data, seed: 1 });
+      const training = { ...info.training, steps: 4, batch: 4, learningRate: 1e-3 };
+      const options = {
+        runtime: nodeRuntime(),
+        info: { ...info, training },
+        arch,
+        data,
+        checkpointEvery: 2,
+        threads: 1,
+      };
+      const store = memoryStore();
+      const onProgress = ({ step }: { step: number }) => {
+        if (step === 4) throw new Error('stopped');
+      };
+      await expect(trainIn({ ...options, store, onProgress })).rejects.toThrow('stopped');
+      expect(await store.has('checkpoint.safetensors')).toBe(true);
+      await trainIn({ ...options, store });
+      await expect(trainIn({ ...options, store })).rejects.toThrow('memory: training is finished');
+      const dir = join(folder, 'm');
+      await train({ ...options, dir });
+      for (const file of modelFiles) {
+        const found = await store.read(file);
+        if (!existsSync(join(dir, file))) expect(found).toBeUndefined();
+        else expect(Buffer.from(found!.bytes).equals(readFileSync(join(dir, file))), file).toBe(true);
+      }
     });
   });
 

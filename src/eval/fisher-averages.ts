@@ -1,10 +1,10 @@
 // Gradients of a model's samples in; the average entries of the normalised Fisher matrix of tens of thousands of weights out, which are never all
 // in memory: blocks of it are products that the runtime makes.
 
-import { type FisherMatrix, meanAbsCosine, unitGradients } from '../analysis/index.ts';
 import { openProgram, type Runtime } from '../engine/index.ts';
 import { Arena } from '../graph/index.ts';
 import { abs, matmul, reduceSum, transpose } from '../ops/index.ts';
+import { type FisherMatrix, meanAbsCosine, unitGradients } from './fisher.ts';
 
 /** Of `FisherMatrix`, all but the matrix. */
 export type FisherAverages = Omit<FisherMatrix, 'matrix'>;

@@ -1,6 +1,7 @@
 // Several samples in; histograms over shared bins out.
 
 import { DataError } from '../errors.ts';
+import { quantile } from './quantile.ts';
 
 export interface Histogram {
   /** [bins + 1] ascending, evenly spaced. */
@@ -56,11 +57,4 @@ export function histogram(
     return { below: share((v) => v < low), above: share((v) => v > high) };
   });
   return { edges, shares, outside };
-}
-
-/** The p-quantile of an ascending list, linear between order statistics (type 7 of Hyndman and Fan 1996). */
-export function quantile(ascending: ArrayLike<number>, p: number): number {
-  const at = (ascending.length - 1) * p;
-  const below = ascending[Math.floor(at)]!;
-  return below + (at - Math.floor(at)) * (ascending[Math.ceil(at)]! - below);
 }

@@ -2,9 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { expectClose } from '../../test/support/compare.ts';
-import { fisherMatrix } from '../analysis/index.ts';
 import { fisherAverages } from '../node/defaults.ts';
 import { RandomStream } from '../tensor/random.ts';
+import { fisherMatrix } from './fisher.ts';
 
 describe('fisherAverages', () => {
   // 1,500 weights: two blocks, with a layer across their border, one of a single weight, and weights without a gradient.

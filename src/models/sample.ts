@@ -3,11 +3,19 @@
 import { checkFits, feedsFor, openProgram, type Program, type Runtime } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena, nameOf } from '../graph/index.ts';
-import { paramScope } from '../models/index.ts';
-import type { Model } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
-import { sizeOf } from '../tensor/shape.ts';
+import { type Shape, sizeOf } from '../tensor/shape.ts';
 import { checkWhole } from '../tensor/whole.ts';
+import type { Architecture, Weights } from './architecture.ts';
+import { paramScope } from './scopes.ts';
+
+/** A model of a built-in architecture. */
+export interface Sampled {
+  readonly arch: Architecture<unknown>;
+  /** The architecture's configuration, and the shape of an image. */
+  readonly info: { readonly config: unknown; readonly data: Shape; readonly arch: string };
+  readonly weights: Weights;
+}
 
 export interface SampleOptions {
   readonly runtime: Runtime;
@@ -34,7 +42,7 @@ export interface Image {
  * The first n samples whose values are numbers; the k-th draw depends on the seed and k alone. The inverse of a flow that is not trained long
  * overflows for some latents; these are passed over. Values are clamped to 0..255. Throws a ModelError where most draws fail.
  */
-export async function drawSamples(model: Model, options: SampleOptions): Promise<readonly Image[]> {
+export async function drawSamples(model: Sampled, options: SampleOptions): Promise<readonly Image[]> {
   const n = checkWhole(options.n, 'the number of samples', 1);
   checkWhole(options.seed, 'the seed', 0);
   checkFits(4 * n * sizeOf(model.info.data), options.runtime.memory, `${n} samples`, 'draw fewer');
@@ -70,7 +78,7 @@ interface Drawing {
   dispose(): Promise<void>;
 }
 
-async function direct({ arch, info, weights }: Model, options: SampleOptions, batch: number): Promise<Drawing> {
+async function direct({ arch, info, weights }: Sampled, options: SampleOptions, batch: number): Promise<Drawing> {
   if (!arch.sample) throw new ModelError(`${info.arch} has no sampler`);
   if (options.steps !== undefined)
     throw new ModelError(`${info.arch} samples in one run, not in ${options.steps} steps`);
@@ -89,7 +97,7 @@ async function direct({ arch, info, weights }: Model, options: SampleOptions, ba
   };
 }
 
-async function iterative({ arch, info, weights }: Model, options: SampleOptions, batch: number): Promise<Drawing> {
+async function iterative({ arch, info, weights }: Sampled, options: SampleOptions, batch: number): Promise<Drawing> {
   const sampler = arch.iterativeSampler!(info.config, info.data, options.steps);
   if (options.steps !== undefined && sampler.steps !== options.steps) {
     throw new ModelError(`${info.arch} samples in ${sampler.steps} steps, not in ${options.steps}`);

@@ -4,11 +4,12 @@ import { gradients } from '../autodiff/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { inRuns, openProgram, type Runtime } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
-import { asModelTakes, withRanges } from '../features/index.ts';
 import { nameOf, paramsOf, type Value } from '../graph/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
+import { asModelTakes } from './inputs.ts';
+import { withRanges } from './ranges.ts';
 
 export interface GradientOptions {
   readonly runtime: Runtime;

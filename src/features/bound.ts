@@ -3,10 +3,10 @@
 import type { Dataset } from '../data/index.ts';
 import { inRuns, openProgram, type Runtime } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
-import { asModelTakes } from '../features/index.ts';
 import { Arena } from '../graph/index.ts';
 import { paramScope } from '../models/index.ts';
 import type { Model } from '../store/index.ts';
+import { asModelTakes } from './inputs.ts';
 
 export interface BoundOptions {
   readonly runtime: Runtime;

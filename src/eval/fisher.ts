@@ -67,7 +67,7 @@ export function unitGradients(gradients: ArrayLike<number>, layers: readonly str
 /**
  * F = (1/n) Σ_i s(x_i) s(x_i)ᵀ over model samples x_i, normalised to F_ab / √(F_aa F_bb) (Dauncey et al. 2024, the figure on the Fisher
  * matrix). Not centred: at the model's own samples the gradient of the log-likelihood has mean zero. `gradients` is [n, d]
- * row-major, `layers` [d] names each weight's layer. Costs n d² / 2 multiplications and 8 d² bytes; `fisherAverages` of `experiment/` has the
+ * row-major, `layers` [d] names each weight's layer. Costs n d² / 2 multiplications and 8 d² bytes; `fisherAverages` has the
  * averages of many weights sooner.
  *
  * Throws a DataError for sizes that do not agree, a value that is not finite, or weights that are all zero in every sample.

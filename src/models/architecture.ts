@@ -4,10 +4,9 @@ import type { Value } from '../graph/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Scope } from './scope.ts';
 
-/** The per-example negative log-likelihood (or a bound) in nats, [], and named parts of it for the training log. */
+/** The per-example negative log-likelihood (or a bound) in nats, []. */
 export interface Loss {
   readonly nll: Value;
-  readonly parts: Readonly<Record<string, Value>>;
 }
 
 /** Weights by parameter name: row-major float32, with shapes. */

@@ -1,0 +1,10 @@
+export {
+  type CompareProgress,
+  type Comparison,
+  evaluateDetector,
+  type FeatureOptions,
+  featuresOf,
+  fitAndEvaluate,
+  type NamedData,
+  type SetFeatures,
+} from './compare.ts';
