@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { launch } from 'puppeteer-core';
 import { readInfo } from '../src/node/index.ts';
-import { presetNamed } from '../src/reproduce/index.ts';
+import { presetNamed } from '../src/paper/index.ts';
 import { readSafetensors, writeSafetensors } from '../src/store/index.ts';
 
 const target = fileURLToPath(new URL('../docs/results', import.meta.url));

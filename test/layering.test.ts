@@ -24,7 +24,7 @@ const order = [
   'scoring',
   'node',
   'report',
-  'reproduce',
+  'paper',
   'cli',
 ];
 

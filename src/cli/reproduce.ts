@@ -1,6 +1,6 @@
 // fisher-ood reproduce: a preset in; the paper's tables and figures out.
 
-import { presetNamed } from '../reproduce/presets.ts';
+import { presetNamed } from '../paper/presets.ts';
 import type { Command } from './command.ts';
 import { required } from './options.ts';
 import { endProgress, print, progressLine, say, throttled } from './terminal.ts';
@@ -11,7 +11,7 @@ export const reproduceCommand: Command = {
     const preset = presetNamed(name);
     const out = required(values, 'out');
     const began = performance.now();
-    const { reproduce } = await import('../reproduce/run.ts'); // with all that draws figures, see `figures`
+    const { reproduce } = await import('../paper/run.ts'); // with all that draws figures, see `figures`
     const { report, results, outcomes, missing } = await reproduce(preset, {
       out,
       seed: options.seed,

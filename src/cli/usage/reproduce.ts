@@ -9,7 +9,7 @@ export const reproduceUsage: Usage = {
   about:
     'Reproduces the paper: trains its models, runs its experiments, writes one report with all tables and figures.',
   details: async () => {
-    const { presets } = await import('../../reproduce/presets.ts');
+    const { presets } = await import('../../paper/presets.ts');
     return [
       `PRESET is\n${Object.values(presets)
         .map(({ name, about }) => `  ${name.padEnd(6)} ${about}${name === defaultPreset ? ' (the default)' : ''}`)

@@ -1,12 +1,12 @@
 // Experiment 2: the paper's main tables. And experiment 8, the same for text and audio.
 
-import type { EvalRow } from '../eval/index.ts';
-import { type DetectorSummary, type ResultRow, type Summary, summarise } from '../eval/index.ts';
-import { evaluated } from './evaluation.ts';
-import { type Cell, table } from './html.ts';
-import { isNatural, type Lab } from './lab.ts';
-import { listed, type Outcome, three } from './outcome.ts';
-import type { ModelPlan } from './plan.ts';
+import type { EvalRow } from '../../eval/index.ts';
+import { type DetectorSummary, type ResultRow, type Summary, summarise } from '../../eval/index.ts';
+import { evaluated } from '../evaluation.ts';
+import { type Cell, table } from '../html.ts';
+import { isNatural, type Lab } from '../lab.ts';
+import type { ModelPlan } from '../plan.ts';
+import { listed, type Outcome, three } from '../words.ts';
 
 type Row = ResultRow & EvalRow & { readonly natural: boolean };
 

@@ -1,14 +1,14 @@
 // Experiment 6: another representation of the data moves the likelihood, not the norms.
 
-import { type DetectorName, fitDetectors, scoreTable } from '../detectors/index.ts';
-import { auroc, quantile } from '../eval/index.ts';
+import { type DetectorName, fitDetectors, scoreTable } from '../../detectors/index.ts';
+import { auroc, quantile } from '../../eval/index.ts';
 
-import type { FeatureTable } from '../features/index.ts';
-import { nodeRuntime } from '../node/runtime.ts';
-import { table } from './html.ts';
-import type { Lab } from './lab.ts';
-import { mean, type Outcome, three } from './outcome.ts';
-import type { ModelPlan } from './plan.ts';
+import type { FeatureTable } from '../../features/index.ts';
+import { nodeRuntime } from '../../node/runtime.ts';
+import { table } from '../html.ts';
+import type { Lab } from '../lab.ts';
+import type { ModelPlan } from '../plan.ts';
+import { mean, type Outcome, three } from '../words.ts';
 import { lastBitMoved, type Representation, representations, underRepresentation } from './representation.ts';
 
 interface Invariance {

@@ -5,16 +5,16 @@ import { join } from 'node:path';
 import { DataError } from '../errors.ts';
 import { claimFolder, during, writeFileAtomic } from '../node/index.ts';
 import { escapeHtml, pageHtml } from '../report/index.ts';
-import { ablations } from './ablations.ts';
-import { chi2 } from './chi2.ts';
-import { correlation } from './correlation.ts';
-import { fisher } from './fisher.ts';
-import { invariance } from './invariance.ts';
+import { ablations } from './ablations/measure.ts';
+import { chi2 } from './chi2/measure.ts';
+import { correlation } from './correlation/measure.ts';
+import { fisher } from './fisher/measure.ts';
+import { invariance } from './invariance/measure.ts';
 import { type Lab, type LabOptions, openLab } from './lab.ts';
-import type { Outcome } from './outcome.ts';
-import { paradox } from './paradox.ts';
+import { paradox } from './paradox/measure.ts';
 import type { Preset } from './plan.ts';
-import { beyondImages, mainTables } from './tables.ts';
+import { beyondImages, mainTables } from './tables/measure.ts';
+import type { Outcome } from './words.ts';
 
 export interface Reproduction {
   readonly report: string;

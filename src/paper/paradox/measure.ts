@@ -1,16 +1,16 @@
 // Experiment 1: models give higher likelihood to data they were never trained on.
 
-import { take } from '../data/index.ts';
-import type { Histogram } from '../eval/index.ts';
-import type { FeatureTable } from '../features/index.ts';
-import { fullBound } from '../node/defaults.ts';
-import { binsOfSets, setHistograms } from '../report/index.ts';
-import { sizeOf } from '../tensor/shape.ts';
-import { evaluated, type How, tablesOf } from './evaluation.ts';
-import { table } from './html.ts';
-import { isNatural, type Lab } from './lab.ts';
-import { counted, listed, mean, type Outcome, three } from './outcome.ts';
-import type { ModelPlan } from './plan.ts';
+import { take } from '../../data/index.ts';
+import type { Histogram } from '../../eval/index.ts';
+import type { FeatureTable } from '../../features/index.ts';
+import { fullBound } from '../../node/defaults.ts';
+import { binsOfSets, setHistograms } from '../../report/index.ts';
+import { sizeOf } from '../../tensor/shape.ts';
+import { evaluated, type How, tablesOf } from '../evaluation.ts';
+import { table } from '../html.ts';
+import { isNatural, type Lab } from '../lab.ts';
+import type { ModelPlan } from '../plan.ts';
+import { counted, listed, mean, type Outcome, three } from '../words.ts';
 
 interface Likelihoods {
   readonly model: string;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import puppeteer from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Preset, presets } from '../../src/reproduce/index.ts';
+import { type Preset, presets } from '../../src/paper/index.ts';
 import { killWhen, runCli, temporaryFolder } from '../support/cli.ts';
 
 const folder = temporaryFolder();

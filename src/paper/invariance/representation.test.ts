@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RandomStream } from '../tensor/random.ts';
+import { RandomStream } from '../../tensor/random.ts';
 import { representations } from './representation.ts';
 
 /** log |det| of a small square matrix, by elimination with pivots. */

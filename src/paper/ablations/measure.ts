@@ -1,14 +1,14 @@
 // Experiment 7: what the result depends on.
 
-import { fitDetectors } from '../detectors/index.ts';
-import { evaluate } from '../eval/index.ts';
-import { sliceTable } from '../features/index.ts';
-import { figure, type LinePoint, lineChart } from '../report/index.ts';
-import { evaluated, type How, tablesOf } from './evaluation.ts';
-import { table } from './html.ts';
-import { isNatural, type Lab } from './lab.ts';
-import { counted, listed, mean, type Outcome, three } from './outcome.ts';
-import type { ModelPlan } from './plan.ts';
+import { fitDetectors } from '../../detectors/index.ts';
+import { evaluate } from '../../eval/index.ts';
+import { sliceTable } from '../../features/index.ts';
+import { figure, type LinePoint, lineChart } from '../../report/index.ts';
+import { evaluated, type How, tablesOf } from '../evaluation.ts';
+import { table } from '../html.ts';
+import { isNatural, type Lab } from '../lab.ts';
+import type { ModelPlan } from '../plan.ts';
+import { counted, listed, mean, type Outcome, three } from '../words.ts';
 
 const detectorsShown = ['layer-norms', 'typicality'] as const;
 type Shown = (typeof detectorsShown)[number];

@@ -1,13 +1,13 @@
 // A model behind another representation of its data, y = T(x): the same gradients, another likelihood.
 
-import type { Dataset } from '../data/index.ts';
-import { inRuns, openProgram, type Runtime } from '../engine/index.ts';
-import { DataError, ModelError } from '../errors.ts';
-import { asModelTakes, type FeatureTable, normGraph } from '../features/index.ts';
-import { inputsOf } from '../graph/index.ts';
-import type { ScoringModel } from '../store/index.ts';
-import { RandomStream } from '../tensor/random.ts';
-import { type Shape, sizeOf } from '../tensor/shape.ts';
+import type { Dataset } from '../../data/index.ts';
+import { inRuns, openProgram, type Runtime } from '../../engine/index.ts';
+import { DataError, ModelError } from '../../errors.ts';
+import { asModelTakes, type FeatureTable, normGraph } from '../../features/index.ts';
+import { inputsOf } from '../../graph/index.ts';
+import type { ScoringModel } from '../../store/index.ts';
+import { RandomStream } from '../../tensor/random.ts';
+import { type Shape, sizeOf } from '../../tensor/shape.ts';
 
 /** An invertible map of dequantised images z in (0, 256), channels first, and back. */
 export interface Representation {

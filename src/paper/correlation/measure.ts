@@ -1,11 +1,11 @@
 // Experiment 5: norms of different layers carry different information.
 
-import { type Autocorrelation, autocorrelation, layerCorrelation } from '../eval/index.ts';
-import { heatMap, lineChart } from '../report/index.ts';
-import { tablesOf } from './evaluation.ts';
-import { table } from './html.ts';
-import type { Lab } from './lab.ts';
-import { counted, mean, type Outcome } from './outcome.ts';
+import { type Autocorrelation, autocorrelation, layerCorrelation } from '../../eval/index.ts';
+import { heatMap, lineChart } from '../../report/index.ts';
+import { tablesOf } from '../evaluation.ts';
+import { table } from '../html.ts';
+import type { Lab } from '../lab.ts';
+import { counted, mean, type Outcome } from '../words.ts';
 
 const MOST_LAGS = 20;
 

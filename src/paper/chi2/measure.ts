@@ -1,12 +1,12 @@
 // Experiment 4: the distribution of layer norms.
 
-import { compareFits, type LayerFits } from '../eval/index.ts';
-import type { FeatureTable } from '../features/index.ts';
-import { distributionFigure, escapeHtml } from '../report/index.ts';
-import { tablesOf } from './evaluation.ts';
-import { table } from './html.ts';
-import type { Lab } from './lab.ts';
-import { counted, type Outcome } from './outcome.ts';
+import { compareFits, type LayerFits } from '../../eval/index.ts';
+import type { FeatureTable } from '../../features/index.ts';
+import { distributionFigure, escapeHtml } from '../../report/index.ts';
+import { tablesOf } from '../evaluation.ts';
+import { table } from '../html.ts';
+import type { Lab } from '../lab.ts';
+import { counted, type Outcome } from '../words.ts';
 
 interface Layer {
   readonly name: string;

@@ -1,15 +1,15 @@
 // Experiment 3: the Fisher information matrix is nearly diagonal.
 
-import { fingerprintOf, memoryDataset } from '../data/index.ts';
-import { fisherMatrix, randomSigns } from '../eval/index.ts';
-import { drawSamples, fisherAverages, weightGradients } from '../node/defaults.ts';
-import { heatMap } from '../report/index.ts';
-import { RandomStream } from '../tensor/random.ts';
-import { sizeOf } from '../tensor/shape.ts';
-import { table } from './html.ts';
-import type { Lab } from './lab.ts';
-import { listed, mean, type Outcome } from './outcome.ts';
-import type { ModelPlan } from './plan.ts';
+import { fingerprintOf, memoryDataset } from '../../data/index.ts';
+import { fisherMatrix, randomSigns } from '../../eval/index.ts';
+import { drawSamples, fisherAverages, weightGradients } from '../../node/defaults.ts';
+import { heatMap } from '../../report/index.ts';
+import { RandomStream } from '../../tensor/random.ts';
+import { sizeOf } from '../../tensor/shape.ts';
+import { table } from '../html.ts';
+import type { Lab } from '../lab.ts';
+import type { ModelPlan } from '../plan.ts';
+import { listed, mean, type Outcome } from '../words.ts';
 
 /** The heat map shows so many layers and weights of each. */
 const MAP_LAYERS = 8;
