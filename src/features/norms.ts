@@ -10,7 +10,7 @@ import { sizeOf } from '../tensor/shape.ts';
 export interface Views {
   /** `radial`: ⟨θ_j, ∇_j ℓ⟩, how the loss changes as the tensor is scaled. */
   readonly radial?: boolean;
-  /** `fisher`: Σ_k w_k (∇_j ℓ)_k², the squared norm in a diagonal metric. Its weights are a parameter named by `metricName`. */
+  /** `fisher`: Σ_k w_k (∇_j ℓ)_k², the squared norm in a diagonal metric. The roots of its weights are a parameter named by `metricName`. */
   readonly fisher?: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface NormGraph {
   readonly norms: readonly Value[];
 }
 
-/** The name under which the graph takes the weights of a parameter's metric, of the parameter's shape. */
+/** The name under which the graph takes the roots of the weights of a parameter's metric, of the parameter's shape. */
 export const metricName = (param: string): string => `metric of ${param}`;
 
 /** Squared norms and views of the gradient of `loss` in every learned parameter that receives one. */
@@ -137,9 +137,9 @@ function gradientOfAdded(result: Value, cotangent: Value): Value {
 }
 
 /** Σ w g², summed over the elements. */
-function weighted(gradient: Value, weights: Value): Value {
-  const [g, w] = withoutIsometries(gradient, weights);
-  return weightedSqNorm(g, w);
+function weighted(gradient: Value, roots: Value): Value {
+  const [g, r] = withoutIsometries(gradient, roots);
+  return weightedSqNorm(g, r);
 }
 
 /**

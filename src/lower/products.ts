@@ -12,7 +12,6 @@ export class Products {
   /** Gradients of which more than one scalar is wanted. */
   readonly #shared: ReadonlySet<Value>;
   readonly #made = new Map<Value, string>();
-  readonly #squares = new Map<Value, string>();
 
   constructor(ctx: OnnxBuilder, plan: Plan) {
     this.#ctx = ctx;
@@ -21,29 +20,24 @@ export class Products {
     this.#shared = new Set([...counts].flatMap(([sum, count]) => (count > 1 ? [sum] : [])));
   }
 
-  /** ‖XᵀY‖², ⟨XᵀY, other⟩ or Σ other·(XᵀY)², from the product in whatever order its elements are. */
+  /** ‖XᵀY‖², ⟨XᵀY, other⟩ or ‖other·XᵀY‖², from the product in whatever order its elements are. */
   norm(planned: PlannedNorm, inputs: readonly Lowered[], other?: Lowered): Lowered {
-    const { contraction: c, kind, sum } = planned;
+    const { contraction: c, kind } = planned;
     const ctx = this.#ctx;
-    const m = ctx.leadSize('group');
-    const size = c.count * c.i * c.o;
-    if (kind === 'square') {
-      const product = this.#product(planned, inputs);
-      return sumOfSquares(ctx, product, { shape: [c.count, c.i, c.o], lead: 'group' });
-    }
-    const order = isFlipped(planned) ? [c.o, c.i] : [c.i, c.o];
-    const flat = (name: string) => ctx.reshape(name, [m, c.count, ...order], [m, size]);
     const product = this.#product(planned, inputs);
-    let rows = flat(product);
-    if (kind === 'weighted') {
-      rows = this.#squares.get(sum) ?? ctx.emit('Mul', [rows, rows]);
-      this.#squares.set(sum, rows);
-    }
+    const whole = { shape: [c.count, c.i, c.o], lead: 'group' } as const;
+    if (kind === 'square') return sumOfSquares(ctx, product, whole);
+    const flipped = isFlipped(planned);
     const arranged = c.arrange(ctx, other!.name);
-    const turned = isFlipped(planned) ? ctx.emit('Transpose', [arranged], { perm: [0, 2, 1] }) : arranged;
-    const column = ctx.reshape(turned, [c.count, ...order], [size, 1]);
-    const name = ctx.reshape(ctx.emit('MatMul', [rows, column]), [m, 1], [m]);
-    return { name, shape: [], dtype: 'float', lead: 'group' };
+    const like = flipped ? ctx.emit('Transpose', [arranged], { perm: [0, 2, 1] }) : arranged;
+    const order = [c.count, ...(flipped ? [c.o, c.i] : [c.i, c.o])];
+    if (kind === 'weighted') {
+      return sumOfSquares(ctx, ctx.emit('Mul', [product, ctx.reshape(like, order, [1, ...order])]), whole);
+    }
+    const [m, size] = [ctx.leadSize('group'), c.count * c.i * c.o];
+    const rows = ctx.reshape(product, [m, ...order], [m, size]);
+    const name = ctx.emit('MatMul', [rows, ctx.reshape(like, order, [size, 1])]);
+    return { name: ctx.reshape(name, [m, 1], [m]), shape: [], dtype: 'float', lead: 'group' };
   }
 
   #product(planned: PlannedNorm, inputs: readonly Lowered[]): string {

@@ -1,4 +1,4 @@
-// Inner products: of two values, and of the squares of one with weights.
+// Inner products of two values, and squared norms of one in a diagonal metric.
 
 import { GraphError } from '../errors.ts';
 import type { Lowered, Lowering, OpRecord, Value } from '../graph/index.ts';
@@ -6,6 +6,7 @@ import { ndarray } from '../tensor/ndarray.ts';
 import { sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
 import { mul } from './elementwise.ts';
+import { sumOfSquares } from './group.ts';
 import { expand } from './reduce.ts';
 
 export const innerOps = {
@@ -22,17 +23,21 @@ export const innerOps = {
     lower: (ctx, [a, b]) => lowerInner(ctx, a!, b!),
   },
 
-  // Σ w·a², a scalar.
+  // Σ (r·a)², a scalar: the roots of the weights keep small numbers from being squared before they are weighed.
   WeightedSqNorm: {
     name: 'WeightedSqNorm',
     type: (inputs) => scalarOf('WeightedSqNorm', inputs),
-    evaluate: ([a, w], _attrs, out) =>
-      ndarray(out.shape, [a!.data.reduce((sum, x, k) => sum + w!.data[k]! * x * x, 0)]),
+    evaluate: ([a, r], _attrs, out) =>
+      ndarray(out.shape, [a!.data.reduce((sum, x, k) => sum + (r!.data[k]! * x) ** 2, 0)]),
     gradient: (dY, node) => {
-      const [a, w] = node.inputs as [Value, Value];
-      return [mul(expand(mul(dY, 2), a.shape), mul(a, w)), mul(expand(dY, a.shape), mul(a, a))];
+      const [a, r] = node.inputs as [Value, Value];
+      const dAll = mul(expand(mul(dY, 2), a.shape), mul(a, r));
+      return [mul(dAll, r), mul(dAll, a)];
     },
-    lower: (ctx, [a, w]) => lowerInner(ctx, { ...a!, name: ctx.emit('Mul', [a!.name, a!.name]) }, w!),
+    lower: (ctx, [a, r], node) => {
+      const { names, lead } = ctx.aligned([a!, r!], node.inputs[0]!.shape);
+      return sumOfSquares(ctx, ctx.emit('Mul', names), { shape: a!.shape, lead });
+    },
   },
 } satisfies Record<string, OpRecord>;
 
@@ -64,5 +69,5 @@ function lowerInner(ctx: Lowering, a: Lowered, b: Lowered): Lowered {
 /** Σ a·b of two values of one shape. */
 export const inner = (a: Value, b: Value): Value => apply(innerOps.Inner, [a, b]);
 
-/** Σ w·a² of two values of one shape. */
-export const weightedSqNorm = (a: Value, w: Value): Value => apply(innerOps.WeightedSqNorm, [a, w]);
+/** Σ (r·a)² of two values of one shape: the squared norm of a where r² are the weights. */
+export const weightedSqNorm = (a: Value, r: Value): Value => apply(innerOps.WeightedSqNorm, [a, r]);

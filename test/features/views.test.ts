@@ -69,7 +69,7 @@ describe.each(Object.keys(smallSizes) as SmallName[])('views of the gradients of
       );
       expectSqNorms(
         row('fisher'),
-        sums.map((s, j) => sum(s.map((v, k) => v * v * metrics[metricName(views.names[j]!)]!.data[k]!))),
+        sums.map((s, j) => sum(s.map((v, k) => (v * metrics[metricName(views.names[j]!)]!.data[k]!) ** 2))),
         views.names,
       );
       for (const [j, key] of views.names.entries()) {

@@ -261,5 +261,5 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   GroupRepeat: unary((x) => x),
   SqNorm: unary(o.sqNorm),
   Inner: shape.map((s) => ({ operands: [s, s], build: ([a, b]) => o.inner(a!, b!) })),
-  WeightedSqNorm: shape.map((s) => ({ operands: [s, s], build: ([a, w]) => o.weightedSqNorm(a!, w!) })),
+  WeightedSqNorm: shape.map((s) => ({ operands: [s, s], build: ([a, r]) => o.weightedSqNorm(a!, r!) })),
 };
