@@ -18,6 +18,8 @@ import {
   rowsOf,
   type StoredTable,
   type TableHead,
+  type View,
+  viewNames,
 } from './table.ts';
 
 /** How one format writes and reads. `name` is the file's, for messages; `decode` throws a DataError for whatever is wrong. */
@@ -49,11 +51,13 @@ export async function decodeTable(bytes: Uint8Array, format: TableFormat, name: 
 // np.load(f)['sqnorm'] without allow_pickle.
 
 function encodeNpz(table: FeatureTable): Uint8Array {
-  const { names, dims, nll, sqNorms, group, meta } = table;
+  const { names, dims, nll, sqNorms, views = {}, group, meta } = table;
   const n = rowsOf(table);
+  const matrix = (data: Float64Array) => ({ dtype: 'float64', shape: [n, names.length], data }) as const;
   return writeNpz({
     nll: { dtype: 'float64', shape: [n], data: nll },
-    sqnorm: { dtype: 'float64', shape: [n, names.length], data: sqNorms },
+    sqnorm: matrix(sqNorms),
+    ...Object.fromEntries(Object.entries(views).map(([view, data]) => [view, matrix(data)])),
     names: { dtype: 'string', shape: [names.length], data: names },
     ...(dims === undefined
       ? {}
@@ -64,32 +68,40 @@ function encodeNpz(table: FeatureTable): Uint8Array {
 
 async function decodeNpz(bytes: Uint8Array, name: string): Promise<FeatureTable> {
   const arrays = readNpz(bytes, name);
-  const known = ['nll', 'sqnorm', 'names', 'dims', 'meta'];
+  const known = ['nll', 'sqnorm', ...viewNames, 'names', 'dims', 'meta'];
+  const optional: readonly string[] = ['dims', ...viewNames];
   for (const key of known) {
-    if (key !== 'dims' && !Object.hasOwn(arrays, key)) {
+    if (!optional.includes(key) && !Object.hasOwn(arrays, key)) {
       const found = Object.keys(arrays).join(', ') || 'none';
-      throw new DataError(`${name}: has no array '${key}' (found: ${found}), expected ${known.join(', ')}`);
+      const needed = known.filter((other) => !optional.includes(other)).join(', ');
+      throw new DataError(`${name}: has no array '${key}' (found: ${found}), expected ${needed}`);
     }
   }
   const extra = Object.keys(arrays).find((key) => !known.includes(key));
   if (extra !== undefined) throw new DataError(`${name}: has an array '${extra}', expected only ${known.join(', ')}`);
   const nll = floats(arrays.nll!, 1, `${name}: array 'nll'`);
-  const sqnorm = floats(arrays.sqnorm!, 2, `${name}: array 'sqnorm'`);
   const names = strings(arrays.names!, 1, `${name}: array 'names'`);
   const n = nll.shape[0]!;
-  const [rows, columns] = sqnorm.shape as [number, number];
-  if (rows !== n || columns !== names.length) {
+  const matrix = (key: string) => {
+    const { data, shape } = floats(arrays[key]!, 2, `${name}: array '${key}'`);
+    const [rows, columns] = shape as [number, number];
+    if (rows === n && columns === names.length) return data;
     const expected = `[${n}, ${names.length}] (nll × names)`;
-    throw new DataError(`${name}: array 'sqnorm' has shape [${rows}, ${columns}], expected ${expected}`);
-  }
+    throw new DataError(`${name}: array '${key}' has shape [${rows}, ${columns}], expected ${expected}`);
+  };
+  const views = viewNames.filter((view) => Object.hasOwn(arrays, view)).map((view) => [view, matrix(view)] as const);
   const { group, ...meta } = asObject(
     parseJson(strings(arrays.meta!, 0, `${name}: array 'meta'`)[0]!, `${name}: array 'meta'`),
     `${name}: array 'meta'`,
   );
   const dims = Object.hasOwn(arrays, 'dims') ? integers(arrays.dims!, `${name}: array 'dims'`) : undefined;
   const head = parseHead({ names, group, meta, ...(dims === undefined ? {} : { dims }) }, name);
-  return { ...head, nll: nll.data, sqNorms: sqnorm.data };
+  return { ...head, nll: nll.data, sqNorms: matrix('sqnorm'), ...withViews(views) };
 }
+
+/** Nothing where there are none. */
+const withViews = (views: readonly (readonly [View, Float64Array])[]): Pick<FeatureTable, 'views'> =>
+  views.length === 0 ? {} : { views: Object.fromEntries(views) };
 
 function floats(array: NpyArray, rank: number, where: string): { data: Float64Array; shape: readonly number[] } {
   if (array.shape.length !== rank || (array.dtype !== 'float64' && array.dtype !== 'float32')) {
@@ -114,7 +126,8 @@ function describe(array: NpyArray): string {
   return `${array.dtype} [${array.shape.join(', ')}]`;
 }
 
-// .parquet: a column `nll` and one column of doubles per layer under the layer's own name, the head as JSON in the key-value
+// .parquet: a column `nll` and one column of doubles per layer under the layer's own name, then one of `radial NAME` per layer for the view of
+// that name, if it is there, and so on; the head as JSON in the key-value
 // metadata. Columns rather than one LIST column, because that is what Parquet is for: `SELECT corr("conv1.weight",
 // "conv2.weight")` and `df.describe()` work as they are, and a reader may fetch only the layers it wants.
 
@@ -123,28 +136,28 @@ const HEAD_KEY = 'fisher-ood';
 const CHECKSUM_KEY = 'fisher-ood.sha256';
 
 function encodeParquet(table: FeatureTable, name: string): Uint8Array {
-  checkNames(table.names, name);
+  checkNames(table, name);
   const head = headText(table, rowsOf(table));
   const bytes = parquetWriteBuffer({
     columnData: columnsOf(table),
     kvMetadata: [
       { key: HEAD_KEY, value: head },
-      { key: CHECKSUM_KEY, value: checksum(head, table.nll, table.sqNorms) },
+      { key: CHECKSUM_KEY, value: checksum(head, table.nll, table.sqNorms, ...Object.values(viewsOf(table))) },
     ],
   });
   return new Uint8Array(bytes);
 }
 
 /**
- * Writes a Parquet file piece by piece: one row group for each of the tables. They are asked for twice, since the checksum is of all nll first,
- * then of all norms.
+ * Writes a Parquet file piece by piece: one row group for each of the tables. They are asked for once for each column group, since the checksum
+ * is of all nll first, then of all norms, then of each view.
  */
 export async function writeParquet(
   { head, rows, tables }: StoredTable,
   append: (bytes: Uint8Array) => Promise<void>,
   name: string,
 ): Promise<void> {
-  checkNames(head.names, name);
+  checkNames(head, name);
   const text = headText(head, rows);
   const hash = host().sha256().update(text);
   for await (const { nll } of tables()) hash.update(bytesOf(nll));
@@ -158,8 +171,8 @@ export async function writeParquet(
       },
     }),
     schema: [
-      { name: 'root', num_children: head.names.length + 1 },
-      ...['nll', ...head.names].map((column) => ({
+      { name: 'root', num_children: columnNames(head).length },
+      ...columnNames(head).map((column) => ({
         name: column,
         type: 'DOUBLE' as const,
         repetition_type: 'REQUIRED' as const,
@@ -172,6 +185,9 @@ export async function writeParquet(
     hash.update(bytesOf(table.sqNorms));
     await writer.write({ columnData: columnsOf(table), rowGroupSize: rowsOf(table) });
   }
+  for (const view of head.meta.views ?? []) {
+    for await (const table of tables()) hash.update(bytesOf(table.views![view]!));
+  }
   kvMetadata.push({ key: CHECKSUM_KEY, value: hash.digest() });
   await writer.finish();
   await append(buffer.getBytes());
@@ -179,15 +195,38 @@ export async function writeParquet(
 
 const headText = (head: TableHead, rows: number) => JSON.stringify({ ...headOf(head), rows });
 
-function checkNames(names: readonly string[], name: string): void {
-  if (!names.includes('nll')) return;
-  throw new DataError(`${name}: a layer is named 'nll', which a Parquet table needs for itself; write .npz or .json`);
+function checkNames(head: TableHead, name: string): void {
+  const seen = new Set<string>();
+  for (const column of columnNames(head)) {
+    if (seen.has(column)) {
+      throw new DataError(
+        `${name}: a layer is named '${column}', which a Parquet table needs for itself; write .npz or .json`,
+      );
+    }
+    seen.add(column);
+  }
 }
 
-function columnsOf({ names, nll, sqNorms }: FeatureTable) {
-  const l = names.length;
-  const layers = names.map((name, j) => ({ name, data: nll.map((_, i) => sqNorms[i * l + j]!) }));
-  return [{ name: 'nll', data: nll }, ...layers].map((c) => ({ ...c, type: 'DOUBLE' as const, nullable: false }));
+/** In the order of the file. */
+const columnNames = ({ names, meta }: TableHead): string[] => [
+  'nll',
+  ...names,
+  ...(meta.views ?? []).flatMap((view) => names.map((name) => `${view} ${name}`)),
+];
+
+/** In the order of the head. */
+const viewsOf = ({ meta, views }: FeatureTable): Float64Array[] => (meta.views ?? []).map((view) => views![view]!);
+
+function columnsOf(table: FeatureTable) {
+  const { nll, sqNorms } = table;
+  const l = table.names.length;
+  const data = [
+    nll,
+    ...[sqNorms, ...viewsOf(table)].flatMap((values) =>
+      table.names.map((_, j) => nll.map((_, i) => values[i * l + j]!)),
+    ),
+  ];
+  return columnNames(table).map((name, k) => ({ name, data: data[k]!, type: 'DOUBLE' as const, nullable: false }));
 }
 
 async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTable> {
@@ -210,7 +249,7 @@ async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTa
   const head = parseHead(rest, `${name}: metadata`);
   const l = head.names.length;
   const found = metadata.schema.slice(1).map((element) => element.name);
-  const expected = ['nll', ...head.names];
+  const expected = columnNames(head);
   const odd = expected.findIndex((column, j) => column !== found[j]);
   if (odd >= 0 || found.length !== expected.length || Number(metadata.num_rows) !== n) {
     const mismatch = odd < 0 ? '' : `, column ${odd} is '${found[odd]}', expected '${expected[odd]}'`;
@@ -218,19 +257,22 @@ async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTa
     throw new DataError(`${name}: has ${sizes}${mismatch}`);
   }
   // Runs of equal numbers take next to nothing, but not in every column; this only stops absurd claims before allocation.
-  if (n * (l + 1) > Math.max(1e6, bytes.length * 64)) {
-    throw new DataError(`${name}: claims ${n} rows × ${l + 1} columns in ${bytes.length} bytes`);
+  if (n * expected.length > Math.max(1e6, bytes.length * 64)) {
+    throw new DataError(`${name}: claims ${n} rows × ${expected.length} columns in ${bytes.length} bytes`);
   }
   const codecs = metadata.row_groups.flatMap((group) => group.columns.map((column) => column.meta_data?.codec ?? ''));
   for (const codec of new Set(codecs)) await guard(name, () => loadCodec(codec));
   const columns = await guard(name, () => expected.map((_, k) => readDoubleColumn(bytes, metadata, k, n, name)));
   const nll = columns[0]!;
-  const sqNorms = Float64Array.from({ length: n * l }, (_, at) => columns[1 + (at % l)]![Math.floor(at / l)]!);
-  const sum = checksum(text, nll, sqNorms);
+  const matrix = (k: number) =>
+    Float64Array.from({ length: n * l }, (_, at) => columns[1 + k * l + (at % l)]![Math.floor(at / l)]!);
+  const sqNorms = matrix(0);
+  const views = (head.meta.views ?? []).map((view, k) => [view, matrix(k + 1)] as const);
+  const sum = checksum(text, nll, sqNorms, ...views.map(([, values]) => values));
   if (entry(CHECKSUM_KEY) !== sum) {
     throw new DataError(`${name}: values do not match the checksum: damaged, or changed by another program`);
   }
-  return { ...head, nll, sqNorms };
+  return { ...head, nll, sqNorms, ...withViews(views) };
 }
 
 /** Column k of n numbers. */
@@ -283,35 +325,49 @@ function bytesOf(array: Float64Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
-// .json: {names, dims, group, meta, nll: [n], sqnorm: [[L] × n]}; null stands for NaN, which JSON has no word for.
+// .json: {names, dims, group, meta, nll: [n], sqnorm: [[L] × n]}, and views of the shape of sqnorm; null stands for NaN, which JSON has no word for.
 
 const jsonNumber = z.union([z.number(), z.null()]);
-const jsonSchema = headSchema.extend({ nll: z.array(jsonNumber), sqnorm: z.array(z.array(jsonNumber)) });
+const jsonMatrix = z.array(z.array(jsonNumber));
+const jsonViews = Object.fromEntries(viewNames.map((view) => [view, jsonMatrix.optional()])) as Record<
+  View,
+  z.ZodOptional<typeof jsonMatrix>
+>;
+const jsonSchema = headSchema.extend({ nll: z.array(jsonNumber), sqnorm: jsonMatrix, ...jsonViews });
 
 function encodeJson(table: FeatureTable): Uint8Array {
   const l = table.names.length;
-  const rows = Array.from(table.nll, (_, i) => Array.from(table.sqNorms.subarray(i * l, (i + 1) * l)));
+  const matrix = (values: Float64Array) =>
+    Array.from(table.nll, (_, i) => Array.from(values.subarray(i * l, (i + 1) * l)));
   const { names, ...rest } = headOf(table);
-  return new TextEncoder().encode(`${JSON.stringify({ ...rest, names, nll: Array.from(table.nll), sqnorm: rows })}\n`);
+  const views = Object.entries(table.views ?? {}).map(([view, values]) => [view, matrix(values)]);
+  const all = { ...rest, names, nll: Array.from(table.nll), sqnorm: matrix(table.sqNorms) };
+  return new TextEncoder().encode(`${JSON.stringify({ ...all, ...Object.fromEntries(views) })}\n`);
 }
 
 async function decodeJson(bytes: Uint8Array, name: string): Promise<FeatureTable> {
-  const { nll, sqnorm, ...rest } = parseAs(jsonSchema, parseJson(new TextDecoder().decode(bytes), name), name);
+  const all = parseAs(jsonSchema, parseJson(new TextDecoder().decode(bytes), name), name);
+  const { nll, sqnorm, radial, fisher, ...rest } = all;
   const head = parseHead(rest, name);
   const l = head.names.length;
-  if (sqnorm.length !== nll.length) {
-    throw new DataError(`${name}: has ${sqnorm.length} rows of squared norms, expected ${nll.length} (one per nll)`);
-  }
-  const ragged = sqnorm.findIndex((row) => row.length !== l);
-  if (ragged >= 0) {
-    throw new DataError(
-      `${name}: row ${ragged} has ${sqnorm[ragged]!.length} squared norms, expected ${l} (one per name)`,
-    );
-  }
+  const matrix = (rows: z.infer<typeof jsonMatrix>, what: string) => {
+    if (rows.length !== nll.length) {
+      throw new DataError(`${name}: has ${rows.length} rows of ${what}, expected ${nll.length} (one per nll)`);
+    }
+    const ragged = rows.findIndex((row) => row.length !== l);
+    if (ragged >= 0) {
+      throw new DataError(`${name}: row ${ragged} has ${rows[ragged]!.length} ${what}, expected ${l} (one per name)`);
+    }
+    return Float64Array.from(rows.flat(), (value) => value ?? Number.NaN);
+  };
+  const views = Object.entries({ radial, fisher }).flatMap(([view, rows]) =>
+    rows === undefined ? [] : [[view as View, matrix(rows, `values of ${view}`)] as const],
+  );
   return {
     ...head,
     nll: Float64Array.from(nll, (value) => value ?? Number.NaN),
-    sqNorms: Float64Array.from(sqnorm.flat(), (value) => value ?? Number.NaN),
+    sqNorms: matrix(sqnorm, 'squared norms'),
+    ...withViews(views),
   };
 }
 

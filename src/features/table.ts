@@ -23,11 +23,24 @@ export interface FeatureMeta {
   readonly noise?: NoiseKey;
   /** Index in the data set of the first example of the first group; the groups follow without gaps. */
   readonly start: number;
+  /** What else was measured; left out: nothing. */
+  readonly views?: readonly View[];
+  /** SHA-256 of the metric of the view `fisher`. Its numbers compare only under the same metric. */
+  readonly metric?: string;
   /** bits/dim = nll · factor / group, where the nll is that of discrete data. Left out where that means nothing. */
   readonly bitsPerDimFactor?: number;
 }
 
 export type NoiseKey = 'content' | 'index';
+
+/**
+ * What else is measured in the same pass. `radial`: ⟨θ_j, ∇_j⟩ of every layer, how the nll changes as the tensor is scaled. `fisher`: the
+ * squared norm of every layer's gradient in a diagonal metric (`FeatureMeta.metric`).
+ */
+export type View = 'radial' | 'fisher';
+
+/** In the order of files. */
+export const viewNames = ['radial', 'fisher'] as const satisfies readonly View[];
 
 /** Features of n groups of B consecutive examples each, of a model with L parameter tensors ("layers"). */
 export interface FeatureTable {
@@ -39,10 +52,14 @@ export interface FeatureTable {
   readonly nll: Float64Array;
   /** [n, L] row-major: squared L2 norms of the gradient of the nll summed over the group. NaN where one is not finite. */
   readonly sqNorms: Float64Array;
+  /** [n, L] row-major, of the gradient of the nll summed over the group. NaN where one is not finite. */
+  readonly views?: Views;
   /** B */
   readonly group: number;
   readonly meta: FeatureMeta;
 }
+
+export type Views = Readonly<Partial<Record<View, Float64Array>>>;
 
 const positiveInteger = z.int().min(1);
 
@@ -64,6 +81,12 @@ export const metaSchema = z.strictObject({
   seed: z.int().min(0),
   noise: noiseSchema.optional(),
   start: z.int().min(0),
+  views: z
+    .array(z.enum(viewNames))
+    .min(1)
+    .refine((views) => new Set(views).size === views.length, 'Invalid input: expected each view once')
+    .optional(),
+  metric: z.string().min(1).optional(),
   bitsPerDimFactor: z.number().positive().optional(),
 });
 
@@ -98,7 +121,7 @@ export function parseAs<T>(schema: z.ZodType<T>, value: unknown, where: string):
 export function parseHead(value: unknown, where: string): TableHead {
   // zod types an optional key as `T | undefined`; under exactOptionalPropertyTypes a missing key is something else.
   const { dims, meta, ...rest } = parseAs(headSchema, value, where);
-  const { bitsPerDimFactor, origin, noise, ...needed } = meta;
+  const { bitsPerDimFactor, origin, noise, views, metric, ...needed } = meta;
   return {
     ...rest,
     ...(dims === undefined ? {} : { dims }),
@@ -106,6 +129,8 @@ export function parseHead(value: unknown, where: string): TableHead {
       ...needed,
       ...(origin === undefined ? {} : { origin }),
       ...(noise === undefined ? {} : { noise }),
+      ...(views === undefined ? {} : { views }),
+      ...(metric === undefined ? {} : { metric }),
       ...(bitsPerDimFactor === undefined ? {} : { bitsPerDimFactor }),
     },
   };
@@ -131,8 +156,13 @@ export function headOf(table: TableHead): TableHead {
  * file or caller.
  */
 export function checkTable(table: FeatureTable, where: string): FeatureTable {
-  const { names, dims, nll, sqNorms } = table;
+  const { names, dims, nll, sqNorms, views = {} } = table;
   parseHead(headOf(table), where);
+  const { views: said = [] } = table.meta;
+  if (Object.keys(views).length !== said.length || said.some((view) => views[view] === undefined)) {
+    const list = (all: readonly string[]) => all.join(', ') || 'none';
+    throw new DataError(`${where}: has the views ${list(Object.keys(views))}, its head says ${list(said)}`);
+  }
   const l = names.length;
   const n = nll.length;
   const seen = new Map<string, number>();
@@ -149,6 +179,17 @@ export function checkTable(table: FeatureTable, where: string): FeatureTable {
   if (sqNorms.length !== n * l) {
     throw new DataError(`${where}: has ${sqNorms.length} squared norms, expected ${n} rows × ${l} layers = ${n * l}`);
   }
+  for (const [view, values] of Object.entries(views)) {
+    if (values.length !== n * l) {
+      throw new DataError(`${where}: has ${values.length} values of ${view}, expected ${n} rows × ${l} layers`);
+    }
+    const odd = values.findIndex((v) => Math.abs(v) === Infinity || (view === 'fisher' && v < 0));
+    if (odd >= 0) {
+      const place = `${where}: row ${Math.floor(odd / l)}, layer '${names[odd % l]}'`;
+      const wanted = view === 'fisher' ? 'a finite number >= 0' : 'a finite number';
+      throw new DataError(`${place}: ${view} is ${values[odd]}, expected ${wanted}`);
+    }
+  }
   for (let i = 0; i < n; i++) {
     if (Math.abs(nll[i]!) === Infinity)
       throw new DataError(`${where}: row ${i}: nll is ${nll[i]}, expected a finite number`);
@@ -163,21 +204,28 @@ export function checkTable(table: FeatureTable, where: string): FeatureTable {
   return table;
 }
 
-/** The rows whose nll or one of whose squared norms is NaN: what the model makes of these inputs is beyond float32, or no number at all. */
-export function notFinite({ nll, names, sqNorms }: FeatureTable): number[] {
+/** The rows whose nll or one of whose squared norms or other numbers is NaN: what the model makes of these inputs is beyond float32, or no number at all. */
+export function notFinite({ nll, names, sqNorms, views = {} }: FeatureTable): number[] {
   const l = names.length;
-  const marked = (i: number) => Number.isNaN(nll[i]) || sqNorms.subarray(i * l, (i + 1) * l).some(Number.isNaN);
+  const all = [sqNorms, ...Object.values(views)];
+  const marked = (i: number) =>
+    Number.isNaN(nll[i]) || all.some((values) => values.subarray(i * l, (i + 1) * l).some(Number.isNaN));
   return [...nll.keys()].filter(marked);
 }
 
 /** What is not finite in a row of `notFinite`, for people: 'nll' or the names of the first layers. */
-export function whatIsNotFinite({ nll, names, sqNorms }: FeatureTable, row: number): string {
+export function whatIsNotFinite({ nll, names, sqNorms, views = {} }: FeatureTable, row: number): string {
   const l = names.length;
-  const layers = names.filter((_, j) => Number.isNaN(sqNorms[row * l + j]));
-  const norms = `squared gradient norm of '${layers[0]}'${layers.length > 1 ? ` and ${layers.length - 1} more` : ''}`;
-  return [...(Number.isNaN(nll[row]) ? ['negative log-likelihood'] : []), ...(layers.length > 0 ? [norms] : [])].join(
-    ', ',
-  );
+  const of = (what: string, values: Float64Array) => {
+    const layers = names.filter((_, j) => Number.isNaN(values[row * l + j]));
+    const more = layers.length > 1 ? ` and ${layers.length - 1} more` : '';
+    return layers.length === 0 ? [] : [`${what} of '${layers[0]}'${more}`];
+  };
+  return [
+    ...(Number.isNaN(nll[row]) ? ['negative log-likelihood'] : []),
+    ...of('squared gradient norm', sqNorms),
+    ...Object.entries(views).flatMap(([view, values]) => of(`view ${view}`, values)),
+  ].join(', ');
 }
 
 /** The table without the rows of `notFinite`. Its rows need not follow one another any more: for fitting and figures only. */
@@ -194,9 +242,26 @@ export function finiteRows(table: FeatureTable): FeatureTable {
 /** Rows by index. Their groups are no longer consecutive, so `meta.start` means nothing. */
 export function pickRows(table: FeatureTable, rows: ArrayLike<number>): FeatureTable {
   const l = table.names.length;
-  const sqNorms = new Float64Array(rows.length * l);
-  for (let k = 0; k < rows.length; k++) sqNorms.set(table.sqNorms.subarray(rows[k]! * l, (rows[k]! + 1) * l), k * l);
-  return { ...table, nll: Float64Array.from(rows, (i) => table.nll[i]!), sqNorms };
+  return {
+    ...table,
+    nll: Float64Array.from(rows, (i) => table.nll[i]!),
+    ...eachMatrix(table, (values) => {
+      const picked = new Float64Array(rows.length * l);
+      for (let k = 0; k < rows.length; k++) picked.set(values.subarray(rows[k]! * l, (rows[k]! + 1) * l), k * l);
+      return picked;
+    }),
+  };
+}
+
+/** The numbers of all layers, changed alike: squared norms and views. */
+export function eachMatrix(
+  table: Pick<FeatureTable, 'sqNorms' | 'views'>,
+  change: (values: Float64Array, view: View | undefined) => Float64Array,
+): Pick<FeatureTable, 'sqNorms' | 'views'> {
+  const sqNorms = change(table.sqNorms, undefined);
+  if (table.views === undefined) return { sqNorms };
+  const views = Object.entries(table.views) as [View, Float64Array][];
+  return { sqNorms, views: Object.fromEntries(views.map(([view, values]) => [view, change(values, view)])) };
 }
 
 /** The examples of some rows, for people: the first ten. */
@@ -239,7 +304,7 @@ export function sliceTable(table: FeatureTable, from: number, to: number): Featu
   return {
     ...table,
     nll: table.nll.slice(from, to),
-    sqNorms: table.sqNorms.slice(from * l, to * l),
+    ...eachMatrix(table, (values) => values.slice(from * l, to * l)),
     meta: { ...table.meta, start: table.meta.start + from * table.group },
   };
 }
@@ -261,17 +326,20 @@ export function concatTables(parts: readonly FeatureTable[]): FeatureTable {
       throw new DataError(`${where}: cannot join: expected to start at example ${nextExample(before)}`);
     }
   }
-  const l = first.names.length;
-  const n = ordered.reduce((sum, part) => sum + rowsOf(part), 0);
-  const nll = new Float64Array(n);
-  const sqNorms = new Float64Array(n * l);
-  let at = 0;
-  for (const part of ordered) {
-    nll.set(part.nll, at);
-    sqNorms.set(part.sqNorms, at * l);
-    at += rowsOf(part);
-  }
-  return { ...first, nll, sqNorms };
+  const joined = (of: (part: FeatureTable) => Float64Array) => {
+    const all = new Float64Array(ordered.reduce((sum, part) => sum + of(part).length, 0));
+    let at = 0;
+    for (const part of ordered) {
+      all.set(of(part), at);
+      at += of(part).length;
+    }
+    return all;
+  };
+  return {
+    ...first,
+    nll: joined(({ nll }) => nll),
+    ...eachMatrix(first, (_, view) => joined((part) => (view === undefined ? part.sqNorms : part.views![view]!))),
+  };
 }
 
 /** Why numbers of two tables cannot be compared ("model is …, expected …"), or undefined when they can. */
@@ -298,6 +366,9 @@ function originDifference(expected: FeatureTable, found: FeatureTable): string |
     return `data has fingerprint ${shortHash(b.dataFingerprint)}, expected ${shortHash(a.dataFingerprint)}`;
   }
   if (a.seed !== b.seed) return `seed is ${b.seed}, expected ${a.seed}`;
+  const [views, expectedViews] = [b, a].map((meta) => meta.views?.join(', ') ?? 'none');
+  if (views !== expectedViews) return `views are ${views}, expected ${expectedViews}`;
+  if (a.metric !== b.metric) return 'views are of other metrics';
   if (a.noise !== b.noise) return `noise is by ${b.noise ?? 'place'}, expected by ${a.noise ?? 'place'}`;
   return undefined;
 }

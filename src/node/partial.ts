@@ -7,7 +7,7 @@ import { DataError } from '../errors.ts';
 import { type FeatureTable, headOf, parseAs, parseHead, type TableHead } from '../features/table.ts';
 import { pathKind, reasonOf } from './files.ts';
 
-// One line of JSON, then rows of 2 + L doubles: nll, squared norms, check. A line that is not complete counts as nothing.
+// One line of JSON, then rows of 2 + L + V doubles: nll, squared norms, views in the order of the head, check. A line that is not complete counts as nothing.
 
 export interface Partial {
   readonly head: TableHead;
@@ -64,30 +64,41 @@ export async function readPartial(path: string, line: string): Promise<Partial |
     const from = bytes.line.length + 1;
     let rows = 0;
     for await (const chunk of chunks(handle, head, from)) {
-      const width = head.names.length + 2;
+      const width = widthOf(head);
       const wrong = Array.from({ length: chunk.length / width }, (_, i) => i).find(
         (i) => chunk[(i + 1) * width - 1] !== check(chunk.subarray(i * width, (i + 1) * width - 1)),
       );
       rows += wrong ?? chunk.length / width;
       if (wrong !== undefined) break;
     }
-    return { head, run: key, rows, from, validBytes: from + rows * 8 * (head.names.length + 2) };
+    return { head, run: key, rows, from, validBytes: from + rows * 8 * widthOf(head) };
   });
 }
 
 /** The rows of the file, of which there is at least one, as tables of up to 1,000 rows each. */
 export async function* partialTables(path: string, { head, rows, from }: Partial): AsyncGenerator<FeatureTable> {
   const l = head.names.length;
+  const width = widthOf(head);
+  const views = head.meta.views ?? [];
   const handle = await open(path, 'r');
   try {
     let done = 0;
     for await (const chunk of chunks(handle, head, from)) {
-      const n = Math.min(chunk.length / (l + 2), rows - done);
+      const n = Math.min(chunk.length / width, rows - done);
       if (n === 0) return;
-      const nll = Float64Array.from({ length: n }, (_, i) => chunk[i * (l + 2)]!);
-      const sqNorms = new Float64Array(n * l);
-      for (let i = 0; i < n; i++) sqNorms.set(chunk.subarray(i * (l + 2) + 1, (i + 1) * (l + 2) - 1), i * l);
-      yield { ...head, nll, sqNorms, meta: { ...head.meta, start: head.meta.start + done * head.group } };
+      const nll = Float64Array.from({ length: n }, (_, i) => chunk[i * width]!);
+      const matrix = (k: number) => {
+        const values = new Float64Array(n * l);
+        for (let i = 0; i < n; i++) {
+          const at = i * width + 1 + k * l;
+          values.set(chunk.subarray(at, at + l), i * l);
+        }
+        return values;
+      };
+      const found = views.map((view, k) => [view, matrix(k + 1)]);
+      const meta = { ...head.meta, start: head.meta.start + done * head.group };
+      const more = found.length === 0 ? {} : { views: Object.fromEntries(found) };
+      yield { ...head, nll, sqNorms: matrix(0), ...more, meta };
       done += n;
     }
   } finally {
@@ -95,9 +106,12 @@ export async function* partialTables(path: string, { head, rows, from }: Partial
   }
 }
 
+/** Doubles of a row. */
+const widthOf = ({ names, meta }: TableHead): number => 2 + names.length * (1 + (meta.views?.length ?? 0));
+
 /** The numbers of whole rows, checks included. */
 async function* chunks(handle: FileHandle, head: TableHead, from: number): AsyncGenerator<Float64Array> {
-  const rowBytes = 8 * (head.names.length + 2);
+  const rowBytes = 8 * widthOf(head);
   const { size } = await handle.stat();
   for (let at = from; at + rowBytes <= size; ) {
     const length = Math.min(CHUNK, Math.floor((size - at) / rowBytes)) * rowBytes;
@@ -193,12 +207,13 @@ export async function openPartial(path: string, line: string, before: Partial | 
 
 function encodeRows(table: FeatureTable): Uint8Array {
   const l = table.names.length;
-  const width = l + 2;
+  const width = widthOf(table);
+  const matrices = [table.sqNorms, ...(table.meta.views ?? []).map((view) => table.views![view]!)];
   const rows = new Float64Array(table.nll.length * width);
   table.nll.forEach((nll, i) => {
     const row = rows.subarray(i * width, (i + 1) * width);
     row[0] = nll;
-    row.set(table.sqNorms.subarray(i * l, (i + 1) * l), 1);
+    for (const [k, values] of matrices.entries()) row.set(values.subarray(i * l, (i + 1) * l), 1 + k * l);
     row[width - 1] = check(row.subarray(0, width - 1));
   });
   return new Uint8Array(rows.buffer);
