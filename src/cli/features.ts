@@ -1,7 +1,7 @@
 // fisher-ood features: a model and data in, a feature table on disk out.
 
 import { UsageError } from '../errors.ts';
-import { leftOver, shardRows } from '../features/index.ts';
+import { leftOver, shardRows, type View } from '../features/index.ts';
 import { openExtractor } from '../node/defaults.ts';
 import { runFeatures, tableFormatOf } from '../node/index.ts';
 import type { Command } from './command.ts';
@@ -26,11 +26,13 @@ export const featuresCommand: Command = {
     tableFormatOf(out);
     const group = whole(values, 'group', 1) ?? 1;
     const shard = parseShard(text(values, 'shard'));
+    const views = parseFeatures(text(values, 'features'));
     const model = await openModel(path!, values);
     for (const line of parameterNotes(model)) say(line);
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
     const noise = noiseOf(values);
-    const extractor = await openExtractor(model, { ...extractorOptions(options), group, seed: options.seed, noise });
+    const { seed } = options;
+    const extractor = await openExtractor(model, { ...extractorOptions(options), group, seed, noise, views });
     try {
       const odd: Odd[] = [];
       const { rows, names, examplesPerSecond, resumed } = await runFeatures({
@@ -66,6 +68,14 @@ export const featuresCommand: Command = {
     }
   },
 };
+
+/** Views that need nothing but the model. */
+function parseFeatures(value = 'norms'): View[] {
+  const asked = value.split(',').map((name) => name.trim());
+  const odd = asked.find((name) => name !== 'norms' && name !== 'radial');
+  if (odd !== undefined) throw new UsageError(`--features: '${odd}' is none of norms, radial`);
+  return asked.includes('radial') ? ['radial'] : [];
+}
 
 function parseShard(value: string | undefined): { index: number; count: number } | undefined {
   if (value === undefined) return undefined;

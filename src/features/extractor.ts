@@ -3,15 +3,16 @@
 import type { Dataset } from '../data/index.ts';
 import { indexIn } from '../data/index.ts';
 import { inRuns, openPrograms, type Runtime } from '../engine/index.ts';
-import { DataError, FisherError, ModelError } from '../errors.ts';
+import { DataError, FisherError, ModelError, UsageError } from '../errors.ts';
 import type { PlanChoice } from '../lower/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { asModelTakes, type InputOptions } from './inputs.ts';
+import type { Metric } from './metric.ts';
 import { normGraph } from './norms.ts';
 import { withRanges } from './ranges.ts';
 import { rescueOf } from './rescue.ts';
-import { concatTables, type FeatureTable, type NoiseKey, type TableHead } from './table.ts';
+import { concatTables, type FeatureTable, type NoiseKey, type TableHead, type View, viewNames } from './table.ts';
 
 export interface ExtractorOptions extends InputOptions {
   /** What runs the graphs. */
@@ -35,6 +36,10 @@ export interface ExtractorOptions extends InputOptions {
   readonly noise?: NoiseKey | 'place';
   readonly threads?: number;
   readonly plan?: PlanChoice;
+  /** What else is measured of each gradient, in the same pass. Default: nothing. */
+  readonly views?: readonly View[];
+  /** Needed for the view `fisher`. */
+  readonly metric?: Metric;
 }
 
 /** Examples start .. end − 1 of a data set; what does not fill a group at the end is left out: `leftOver` tells which these are. */
@@ -68,15 +73,23 @@ export interface Extractor {
  * one of whose examples not one fits into the machine.
  */
 export async function openExtractor(model: ScoringModel, options: ExtractorOptions): Promise<Extractor> {
-  const { runtime, seed = 0, noise = 'content', plan = 'auto', memory, threads } = options;
+  const { runtime, seed = 0, noise = 'content', plan = 'auto', memory, threads, metric } = options;
+  const views = viewNames.filter((view) => options.views?.includes(view));
+  if (views.includes('fisher') !== (metric !== undefined)) {
+    throw new UsageError('the view fisher needs a metric, and is all that one is for');
+  }
   const group = checkWhole(options.group ?? 1, 'the group size', 1);
   checkWhole(seed, 'the seed', 0);
   await model.batchLoss?.({ runtime, threads });
-  const { weights } = model;
+  const weights = metric ? { ...model.weights, ...metric.roots } : model.weights;
   const how = { runtime, weights, memory, threads, group, keep: true };
   const programs = openPrograms(
     () => {
-      const { graph: norms, names, sizes } = normGraph(model.loss());
+      const {
+        graph: norms,
+        names,
+        sizes,
+      } = normGraph(model.loss(), Object.fromEntries(views.map((view) => [view, true])));
       return { ...withRanges(norms), names, sizes };
     },
     { ...how, plan, batch: options.batch },
@@ -96,11 +109,24 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   const head = (given: Dataset, start: number): TableHead => {
     const { name, fingerprint, origin } = ready(given);
     const keyed = noise === 'place' ? {} : { noise };
+    const seen = views.length === 0 ? {} : { views };
+    const measured = metric === undefined ? {} : { metric: metric.hash };
     return {
       names,
       dims: sizes,
       group,
-      meta: { model: model.hash, data: name, dataFingerprint: fingerprint, origin, seed, ...keyed, start, ...factor },
+      meta: {
+        model: model.hash,
+        data: name,
+        dataFingerprint: fingerprint,
+        origin,
+        seed,
+        ...keyed,
+        ...seen,
+        ...measured,
+        start,
+        ...factor,
+      },
     };
   };
 
@@ -117,10 +143,13 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
       const outputs = await program.run(feeds, size);
       program.compiled.check(outputs, count, data.name, found.start);
       const n = count / group;
+      const matrix = (output: string) => Float64Array.from(outputs[output]!.data.subarray(0, n * names.length));
+      const seen = views.map((view) => [view, matrix(view).map((v) => (Number.isFinite(v) ? v : Number.NaN))]);
       const table: FeatureTable = {
         ...head(given, found.start),
         nll: Float64Array.from(outputs.nll!.data.subarray(0, n)),
-        sqNorms: Float64Array.from(outputs.sqnorm!.data.subarray(0, n * names.length)),
+        sqNorms: matrix('sqnorm'),
+        ...(views.length === 0 ? {} : { views: Object.fromEntries(seen) }),
       };
       await rescue.mend(table, feeds, model.inputs);
       yield table;

@@ -11,6 +11,7 @@ export {
 } from './extractor.ts';
 export { type GradientOptions, type WeightGradients, weightGradients } from './gradients.ts';
 export { asModelTakes, type InputOptions } from './inputs.ts';
+export { type Diagonal, type DiagonalOptions, fisherDiagonal, type Metric, metricOf } from './metric.ts';
 export { type NormGraph, normGraph } from './norms.ts';
 export { withRanges } from './ranges.ts';
 export {
@@ -25,5 +26,7 @@ export {
   notFinite,
   rowsOf,
   sliceTable,
+  type View,
+  viewNames,
   whatIsNotFinite,
 } from './table.ts';

@@ -1,14 +1,33 @@
-// What is read of one gradient beside its norm, from the batched pass against gradients in float64, element by element.
+// What is read of one gradient beside its norm, from the batched pass against gradients in float64, element by element; and its way into
+// tables and files.
 
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
 import { syntheticDataset } from '../../src/data/index.ts';
 import { openProgram } from '../../src/engine/index.ts';
+import {
+  checkTable,
+  concatTables,
+  type ExtractorOptions,
+  type FeatureTable,
+  fisherDiagonal,
+  metricOf,
+  notFinite,
+  openExtractor,
+  sliceTable,
+  type View,
+  whatIsNotFinite,
+} from '../../src/features/index.ts';
 import { metricName, normGraph } from '../../src/features/norms.ts';
+import { pickRows } from '../../src/features/table.ts';
+import { decodeTable, encodeTable } from '../../src/features/table-formats.ts';
 import { interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
 import type { PlanChoice } from '../../src/lower/index.ts';
+import { readTable, runFeatures } from '../../src/node/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
+import { inTemporaryFolder } from '../support/cli.ts';
 import { expectSqNorms } from '../support/compare.ts';
 import { type SmallName, smallModel, smallSizes } from '../support/models.ts';
 import { randomData } from '../support/run.ts';
@@ -80,5 +99,105 @@ describe.each(Object.keys(smallSizes) as SmallName[])('views of the gradients of
         expect(Math.abs(row('radial')[j]! - sum(terms)) / scale, key).toBeLessThan(1e-4);
       }
     }
+  });
+});
+
+describe('tables with views', () => {
+  const model = smallModel('vae');
+  const data = syntheticDataset('noise', { length: 10, shape: model.info.data, seed: 1 });
+  const runtime = nodeRuntime();
+  const views = ['radial', 'fisher'] as const;
+
+  const metricFor = async () => metricOf(await fisherDiagonal(model, data, { runtime, seed: 3 }));
+  const tableOf = async (options: Partial<ExtractorOptions>): Promise<FeatureTable> => {
+    const extractor = await openExtractor(model, { runtime, seed: 3, views, metric: await metricFor(), ...options });
+    try {
+      return await extractor.table(data);
+    } finally {
+      await extractor.dispose();
+    }
+  };
+
+  it('weigh by the mean square of each element of the gradient', async () => {
+    const diagonal = await fisherDiagonal(model, data, { runtime, seed: 3 });
+    const table = await tableOf({});
+    const l = table.names.length;
+    for (const [j, name] of table.names.entries()) {
+      const F = Array.from(diagonal[name]!.data);
+      const total = F.reduce((a, b) => a + b, 0);
+      const norms = Array.from({ length: 10 }, (_, i) => table.sqNorms[i * l + j]!);
+      expect(norms.reduce((a, b) => a + b, 0) / 10 / total).toBeCloseTo(1, 4);
+      // Over the examples it was taken from, Σ_k w_k F_k: what is damped least is 1 for each element.
+      const damping = (1e-3 * total) / F.length;
+      const expected = F.reduce((sum, f) => sum + f / (f + damping), 0);
+      const weighed = Array.from({ length: 10 }, (_, i) => table.views!.fisher![i * l + j]!);
+      expect(weighed.reduce((a, b) => a + b, 0) / 10 / expected).toBeCloseTo(1, 4);
+    }
+  });
+
+  it('are the same at every batch size and thread count, and leave the norms as they are', async () => {
+    const whole = await tableOf({});
+    const plain = await openExtractor(model, { runtime, seed: 3 });
+    expectSqNorms(whole.sqNorms, (await plain.table(data)).sqNorms, whole.names);
+    await plain.dispose();
+    for (const options of [{ batch: 1 }, { batch: 3 }, { threads: 2 }]) {
+      const table = await tableOf(options);
+      expectSqNorms(table.views!.fisher!, whole.views!.fisher!, whole.names);
+      for (const [k, value] of whole.views!.radial!.entries()) {
+        expect(table.views!.radial![k]! - value).toBeLessThan(1e-3 * (1 + Math.abs(value)));
+      }
+    }
+  });
+
+  it('go through every format and piece by piece', async () => {
+    const table = await tableOf({});
+    for (const format of ['npz', 'parquet', 'json'] as const) {
+      const back = await decodeTable(encodeTable(table, format, 'x'), format, 'x');
+      expect(back).toEqual(table);
+    }
+    expect(concatTables([sliceTable(table, 4, 10), sliceTable(table, 0, 4)])).toEqual(table);
+    expect(pickRows(table, [3]).views!.radial).toEqual(sliceTable(table, 3, 4).views!.radial);
+  });
+
+  it('are resumed after a kill, and refused where other views are asked for', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const out = join(folder, 'a.parquet');
+      const run = async (path: string, asked: readonly View[], end: number) => {
+        const metric = asked.includes('fisher') ? { metric: await metricFor() } : {};
+        const extractor = await openExtractor(model, { runtime, seed: 3, views: asked, batch: 2, ...metric });
+        try {
+          await runFeatures({
+            extractor,
+            data,
+            out: path,
+            onProgress: ({ done }) => {
+              if (done >= end) throw new Error('killed');
+            },
+          });
+        } finally {
+          await extractor.dispose();
+        }
+      };
+      await expect(run(out, views, 4)).rejects.toThrow('killed');
+      await expect(run(out, ['radial'], 100)).rejects.toThrow(/views: there .*fisher.*, asked for/);
+      await run(out, views, 100);
+      await run(join(folder, 'b.parquet'), views, 100);
+      expect(await readTable(out)).toEqual(await readTable(join(folder, 'b.parquet')));
+    });
+  });
+
+  it('tell what is wrong', async () => {
+    const table = await tableOf({});
+    const { views: _, ...without } = table;
+    expect(() => checkTable(without, 'x')).toThrow('x: has the views none, its head says radial, fisher');
+    const short = { ...table, views: { ...table.views, radial: new Float64Array(3) } };
+    expect(() => checkTable(short, 'x')).toThrow(`x: has 3 values of radial, expected 10 rows × ${table.names.length}`);
+    const marked = {
+      ...table,
+      views: { ...table.views, radial: table.views!.radial!.map((v, k) => (k === 1 ? NaN : v)) },
+    };
+    expect(notFinite(marked)).toEqual([0]);
+    expect(whatIsNotFinite(marked, 0)).toBe(`view radial of '${table.names[1]}'`);
+    await expect(openExtractor(model, { runtime, views: ['fisher'] })).rejects.toThrow('needs a metric');
   });
 });
