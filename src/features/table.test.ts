@@ -181,7 +181,7 @@ describe('reading', () => {
       await message(new Uint8Array(30), 'npz'),
     ]).toMatchInlineSnapshot(`
       [
-        "DataError: f: has no array 'nll' (found: sqnorm, names, meta), expected nll, sqnorm, names, dims, meta",
+        "DataError: f: has no array 'nll' (found: sqnorm, names, meta), expected nll, sqnorm, names, meta",
         "DataError: f: row 0: nll is Infinity, expected a finite number",
         "DataError: f: array 'nll' is int32 [1], expected float64 or float32 of rank 1",
         "DataError: f: array 'sqnorm' has shape [2, 1], expected [1, 2] (nll × names)",
