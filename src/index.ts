@@ -57,6 +57,7 @@ export {
   writeTable,
 } from './node/index.ts';
 export { type NodeRuntimeOptions, nodeRuntime } from './node/runtime.ts';
+export { openScorer, type ScorerOptions } from './node/scorer.ts';
 export { reportHtml } from './report/index.ts';
-export type { Comparison } from './scoring/index.ts';
+export type { Comparison, Input, Judgement, Pixels, Scorer } from './scoring/index.ts';
 export { type Model, type ModelInfo, type OnnxOptions, parseObjective, type ScoringModel } from './store/index.ts';

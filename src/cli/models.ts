@@ -8,7 +8,7 @@ import { DataError, ModelError, UsageError } from '../errors.ts';
 import { asModelTakes, type NoiseKey } from '../features/index.ts';
 import type { FeatureOptions } from '../node/defaults.ts';
 import { loadModel, loadOnnx, readDetector } from '../node/index.ts';
-import type { CompareProgress } from '../scoring/index.ts';
+import { type CompareProgress, detectorOf } from '../scoring/index.ts';
 import { type Model, parseObjective, type ScoringModel } from '../store/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { openDataset, preparationOf } from './datasets.ts';
@@ -156,12 +156,7 @@ export async function openDetector(
   if (own !== undefined) {
     throw new UsageError(`--${own} is kept by ${path}, which was fitted with an .onnx model, and cannot be given here`);
   }
-  if (model.hash === detector.model) return { detector, model };
-  // Fitted by an older version, which gave the same model another hash.
-  if (model.formerHash?.() === detector.model) return { detector: { ...detector, model: model.hash }, model };
-  throw new ModelError(
-    `${path} was fitted with model ${detector.model.slice(0, 12)}, ${place} is model ${model.hash.slice(0, 12)}`,
-  );
+  return { detector: detectorOf(detector, model, { detector: path, model: place }), model };
 }
 
 /** Where the model of a detector file is: as --model says, or the file. */

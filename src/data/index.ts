@@ -3,6 +3,7 @@ export {
   type DataArray,
   type Dataset,
   fingerprintOf,
+  makeDataset,
   memoryDataset,
   originHash,
   type Range,

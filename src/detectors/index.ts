@@ -8,6 +8,7 @@ export {
   detectorNamed,
   detectorNames,
   detectors,
+  resolved,
 } from './detectors.ts';
 export { type FitOptions, fitDetectors } from './fit.ts';
 export type { DetectorFile, Fitted, FittedDetectors, FittedGroup } from './fitted.ts';

@@ -23,9 +23,9 @@ export interface ExtractorOptions extends InputOptions {
    * Examples per run, rounded down to whole groups; the last run of a set is filled up. Default: up to 64, from a memory estimate, and fewer for
    * sets of fewer: a single example runs alone.
    */
-  readonly batch?: number;
+  readonly batch?: number | undefined;
   /** Bytes that a run may take, for the choice of the batch. Default: 1 GiB. */
-  readonly memory?: number;
+  readonly memory?: number | undefined;
   /** Seed of the random inputs. Default 0. */
   readonly seed?: number;
   /**
@@ -34,7 +34,7 @@ export interface ExtractorOptions extends InputOptions {
    * itself, however that was cut, as tables and detectors of before have it that do not say.
    */
   readonly noise?: NoiseKey | 'place';
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   readonly plan?: PlanChoice;
   /** What else is measured of each gradient, in the same pass. Default: nothing. */
   readonly views?: readonly View[];
@@ -46,6 +46,8 @@ export interface ExtractorOptions extends InputOptions {
 export interface Rows {
   readonly start?: number;
   readonly end?: number;
+  /** Examples that runs are to be large enough for; default: those of the whole set. */
+  readonly expected?: number;
 }
 
 export interface Extractor {
@@ -135,7 +137,8 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
     const { start, end } = wholeGroups(data, group, rows);
     const program = programs.at(model.inputs);
     // By the length of the whole set, so that parts of it, and runs that go on where others were stopped, have the same rows to the bit.
-    const size = options.batch === undefined ? program.sizeFor(data.length) : batch;
+    const expected = rows.expected ?? (options.batch === undefined ? data.length : undefined);
+    const size = expected === undefined ? batch : program.sizeFor(expected);
     await program.open(size).catch((error: unknown) => cannotRun(model, error));
     const indexOf = noise === 'index' ? indexIn(data.origin) : (i: number) => i;
     for await (const { batch: found, count, indices } of inRuns(data, size, { start, end })) {

@@ -1,0 +1,75 @@
+// A scorer for what lies on this machine: models and detectors by path or as bytes, inputs by path too.
+
+import { statSync } from 'node:fs';
+import { type Detector, type DetectorFile, parseDetector } from '../detectors/index.ts';
+import type { Runtime } from '../engine/index.ts';
+import { ModelError } from '../errors.ts';
+import * as scoring from '../scoring/index.ts';
+import { type OnnxOptions, onnxModel, type ScoringModel } from '../store/index.ts';
+import { readDetector } from './detector-files.ts';
+import { encodedFile } from './files.ts';
+import { loadModel } from './model-dir.ts';
+import { loadOnnx } from './onnx-file.ts';
+import { type OpenOptions, openData } from './open.ts';
+import { decodeImage, decodeOn } from './picture.ts';
+import { nodeRuntime } from './runtime.ts';
+
+export interface ScorerOptions
+  extends Omit<scoring.ScorerOptions, 'model' | 'detector' | 'runtime' | 'open' | 'names'>,
+    Pick<OpenOptions, 'background' | 'dataDir' | 'readers'> {
+  /** A directory that `train` wrote, an .onnx file, the bytes of one, or a model that was loaded. */
+  readonly model: string | Uint8Array | ScoringModel;
+  /** A file that `fit` wrote, its bytes, or what `fitDetectors` gave. */
+  readonly detector: string | Uint8Array | DetectorFile;
+  /** How an .onnx file is read: as for `fit`. */
+  readonly onnx?: OnnxOptions | undefined;
+  /** Default: `nodeRuntime()`. */
+  readonly runtime?: Runtime | undefined;
+}
+
+/**
+ * Opens a scorer, see `scoring/`. Inputs may also be named: a picture, a folder, a file of data, or a known set, see `openData`. Throws a
+ * DataError for files that cannot be read, a ModelError where the detector was fitted with another model.
+ */
+export async function openScorer(options: ScorerOptions): Promise<scoring.Scorer> {
+  const { model, detector, onnx, background, dataDir, readers, runtime = nodeRuntime(), ...more } = options;
+  const decode = more.decodeImage ?? (background ? decodeOn(background) : decodeImage);
+  const scored = await modelFrom(model, onnx);
+  const [shape] = Object.values(scored.inputs);
+  const opening = {
+    background,
+    ...(dataDir === undefined ? {} : { dataDir }),
+    ...(readers === undefined ? {} : { readers }),
+    ...(shape === undefined ? {} : { like: shape }),
+  };
+  return scoring.openScorer({
+    ...more,
+    runtime,
+    model: scored,
+    detector: await detectorFrom(detector, typeof more.by === 'object' ? [more.by] : []),
+    decodeImage: decode,
+    open: async (name) => (PICTURE.test(name) ? encodedFile(name) : openData(name, opening)),
+    names: {
+      ...(typeof model === 'string' ? { model } : {}),
+      ...(typeof detector === 'string' ? { detector } : {}),
+    },
+  });
+}
+
+const PICTURE = /\.(png|jpe?g|webp)$/i;
+
+async function modelFrom(model: ScorerOptions['model'], options: OnnxOptions | undefined): Promise<ScoringModel> {
+  if (model instanceof Uint8Array) return onnxModel(model, 'the model', options);
+  if (typeof model !== 'string') return model;
+  const found = statSync(model, { throwIfNoEntry: false });
+  if (!found) throw new ModelError(`${model}: no such model directory or .onnx file`);
+  return found.isDirectory() ? loadModel(model) : loadOnnx(model, options);
+}
+
+async function detectorFrom(
+  detector: ScorerOptions['detector'],
+  others: readonly Detector<object>[],
+): Promise<DetectorFile> {
+  if (detector instanceof Uint8Array) return parseDetector(new TextDecoder().decode(detector), 'the detector', others);
+  return typeof detector === 'string' ? readDetector(detector, others) : detector;
+}
