@@ -114,7 +114,14 @@ describe('a scorer of the shipped model', () => {
   });
 
   it('judges groups, and what they leave over in smaller ones', async () => {
-    const scorer = await openScorer({ model: shipped, detector, group: 5, threads: 1, by: 'typicality', falsePositiveRate: 0.2 });
+    const scorer = await openScorer({
+      model: shipped,
+      detector,
+      group: 5,
+      threads: 1,
+      by: 'typicality',
+      falsePositiveRate: 0.2,
+    });
     const found = await scorer.score(at('new'));
     expect(found.map(({ index, group }) => [index, group])).toEqual([
       [0, 5],
@@ -133,7 +140,7 @@ describe('a scorer of the shipped model', () => {
   });
 
   it('is what the README shows', async () => {
-    const [, code] = /From code:\n\n```ts\n([^]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))!;
+    const [, code] = /From code:\n\n```ts\n(.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8'))!;
     expect(code!.trim().split('\n').length).toBeLessThanOrEqual(10);
     const script = join(folder.path, 'readme.mjs');
     const [dist, model] = [join(root, 'dist', 'index.js'), shipped].map((path) => JSON.stringify(path));
