@@ -1,15 +1,21 @@
 """Small files of every format as other tools write them, and what those read from them: test/data/formats/, which test/data/formats.test.ts reads.
 
-    python3 -m venv VENV && VENV/bin/pip install pillow==13.0.0 numpy==2.4.6
+    python3 -m venv VENV && VENV/bin/pip install pillow==13.0.0 numpy==2.4.6 scipy pyarrow==26.0.1 duckdb==2.0.1
     VENV/bin/python scripts/make-format-goldens.py
 """
 
 import base64
+import io
 import json
 import pathlib
 import shutil
+import tarfile
 
+import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import scipy.io
 from PIL import Image
 
 OUT = pathlib.Path(__file__).parent.parent / "test" / "data" / "formats"
@@ -17,14 +23,15 @@ random = np.random.default_rng(18)
 cases = []
 
 
-def case(spec, values, **options):
-    """`spec` as a DATA argument within the folder, and the examples [n, …] under 'x' that it holds."""
+def case(spec, values, ids=None, **options):
+    """`spec` as a DATA argument within the folder, and the examples [n, …] under 'x' that it holds; `ids` are what they are called."""
     array = np.ascontiguousarray(values, np.float32)
     cases.append({
         "spec": spec,
         "options": options,
         "shape": list(array.shape),
         "values": base64.b64encode(array.astype("<f4").tobytes()).decode(),
+        **({} if ids is None else {"ids": ids}),
     })
 
 
@@ -79,10 +86,233 @@ def transparency():
             case(f"alpha-{name}", planes(composed.convert("L") if grey else composed)[None], background=text)
 
 
+def many_types():
+    """NPY of every type; and big-endian, and in Fortran order."""
+    for dtype in ("float16", "int8", "int16", "uint16", "bool", "uint32", "uint64", "int64", ">f2", ">i2", ">u4"):
+        values = (random.standard_normal((5, 6)) * 50).astype(np.float64)
+        array = (values > 0) if dtype == "bool" else np.abs(values).astype(dtype) if "u" in dtype else values.astype(dtype)
+        name = f"type-{array.dtype.name}{'-swapped' if dtype[0] == '>' else ''}.npy"
+        np.save(OUT / name, np.asfortranarray(array) if dtype == "int16" else array)
+        case(name, array)
+
+
+def choice():
+    """One of several arrays, variables and columns."""
+    train, test = noise(3, 1, 4, 5), noise(2, 1, 4, 5)
+    np.savez(OUT / "keras.npz", x_train=train, y_train=np.arange(3), x_test=test, y_test=np.arange(2))
+    case("keras.npz:x_test", test)
+    case("keras.npz:x_train[1:]", train[1:])
+    case("keras.npz", test, column="x_test")
+
+    grey, colour = noise(4, 6, 5), noise(4, 6, 5, 3)
+    bits = grey > 127
+    vectors = random.standard_normal((5, 3))
+    scipy.io.savemat(OUT / "several.mat", {
+        "svhn": colour.transpose(1, 2, 3, 0),
+        "bits": bits[:, :5, :5],
+        "grey": grey[:, :5, :5].transpose(1, 2, 0),
+        "vectors": vectors,
+        "whole": np.round(vectors * 20),
+        "single": vectors.astype(np.float32),
+        "y": np.arange(4),
+    }, do_compression=True)
+    case("several.mat:svhn", colour.transpose(0, 3, 1, 2))
+    case("several.mat", colour.transpose(0, 3, 1, 2))
+    case("several.mat:bits", bits[:, None, :5, :5])
+    case("several.mat:grey", grey[:, None, :5, :5])
+    case("several.mat:vectors", vectors)
+    case("several.mat:whole", np.round(vectors * 20))
+    case("several.mat", vectors.astype(np.float32), column="single")
+    scipy.io.savemat(OUT / "alone.mat", {"x": vectors, "y": np.arange(5)})
+    case("alone.mat", vectors)
+
+
+def png(array):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "PNG")
+    return file.getvalue()
+
+
+def parquet():
+    """As pyarrow and DuckDB write them: encodings, versions of pages, codecs, columns of every kind."""
+    pictures = noise(40, 4, 5)
+    encoded = [png(picture) for picture in pictures]
+    expected = pictures[:, None]
+    pq.write_table(pa.table({"image": pa.array(encoded, pa.binary())}), OUT / "binary.parquet")
+    case("binary.parquet", expected)
+    pq.write_table(pa.table({"photo": encoded, "name": [f"p{i}" for i in range(40)]}), OUT / "photo.parquet")
+    case("photo.parquet", expected, id="name", ids=[f"p{i}" for i in range(40)])
+    hub = [{"bytes": one, "path": f"{i}.png"} for i, one in enumerate(encoded)]
+    pq.write_table(pa.table({"scan": hub, "label": list(range(40))}), OUT / "struct.parquet", row_group_size=7)
+    case("struct.parquet", expected, id="label", ids=[str(i) for i in range(40)])
+    case("struct.parquet[3:9]", expected[3:9], id="scan.path", ids=[f"{i}.png" for i in range(3, 9)])
+    for encoding in ("PLAIN", "DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"):
+        for version in ("1.0", "2.0"):
+            name = f"{encoding}-{version[0]}.parquet"
+            pq.write_table(
+                pa.table({"image": encoded}), OUT / name, use_dictionary=False, column_encoding=encoding,
+                data_page_version=version, compression="zstd", data_page_size=600,
+            )
+            case(name, expected)
+    same = [{"bytes": encoded[0], "path": None}] * 5000
+    pq.write_table(pa.table({"image": same}), OUT / "equal.parquet")
+    case("equal.parquet[4990:]", np.repeat(expected[:1], 10, axis=0))
+    duck = duckdb.connect()
+    rows = pa.table({"image": encoded})  # DuckDB finds it by its name
+    duck.execute(f"COPY (SELECT * FROM rows) TO '{OUT / 'duckdb.parquet'}' (FORMAT parquet, PARQUET_VERSION v2)")
+    case("duckdb.parquet", expected)
+
+    floats = random.standard_normal((30, 6)).astype(np.float32)
+    grids = noise(30, 3, 4)
+    whole = random.integers(-1000, 1000, (30, 6))
+    columns = {
+        "floats": pa.array(list(floats)),
+        "doubles": pa.array(list(floats.astype(np.float64))),
+        "fixed": pa.FixedSizeListArray.from_arrays(pa.array(floats.ravel()), 6),
+        "halves": pa.array(list(floats.astype(np.float16))),
+        "bytes": pa.array([list(map(list, grid)) for grid in grids], pa.list_(pa.list_(pa.uint8()))),
+        "whole": pa.array([list(map(int, row)) for row in whole], pa.list_(pa.int32())),
+        "a": pa.array(floats[:, 0]),
+        "b": pa.array(whole[:, 1], pa.int16()),
+        "flag": pa.array([bool(i % 3) for i in range(30)]),
+        "row": pa.array([f"row {i}" for i in range(30)]),
+    }
+    table = pa.table(columns)
+    written = {
+        "lists.parquet": dict(row_group_size=11),
+        "lists-v2.parquet": dict(data_page_version="2.0", use_dictionary=False, data_page_size=100, compression="gzip"),
+        "lists-delta.parquet": dict(
+            use_dictionary=False,
+            column_encoding={
+                **{f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in ("floats", "doubles", "fixed", "halves")},
+                "bytes.list.element.list.element": "DELTA_BINARY_PACKED",
+                "whole.list.element": "DELTA_BINARY_PACKED",
+                "a": "BYTE_STREAM_SPLIT",
+                "b": "DELTA_BINARY_PACKED",
+                "flag": "RLE",
+                "row": "DELTA_BYTE_ARRAY",
+            },
+        ),
+    }
+    for name, options in written.items():
+        pq.write_table(table, OUT / name, **options)
+        for column in ("floats", "doubles", "fixed"):
+            case(f"{name}:{column}", floats)
+        case(f"{name}:halves", floats.astype(np.float16))
+        case(f"{name}:bytes", grids)
+        case(f"{name}:whole", whole)
+        case(name, np.stack([floats[:, 0], whole[:, 1].astype(np.float32), np.arange(30) % 3 > 0], 1), column="a,b,flag", id="row", ids=[f"row {i}" for i in range(30)])
+    rows = table.select(["floats", "whole", "a", "row"])
+    duck.execute(f"COPY (SELECT * FROM rows) TO '{OUT / 'duckdb-lists.parquet'}' (FORMAT parquet, PARQUET_VERSION v2)")
+    case("duckdb-lists.parquet:floats", floats)
+    case("duckdb-lists.parquet:whole", whole)
+    case("duckdb-lists.parquet:a", floats[:, :1])
+    pq.write_table(pa.table({"a": floats[:, 0], "b": floats[:, 1]}), OUT / "numbers.parquet")
+    case("numbers.parquet", floats[:, :2])
+
+
+def tables():
+    """CSV as pandas, spreadsheets and others write it; JSON lines."""
+    floats = np.round(random.standard_normal((12, 3)), 4)
+    rows = [",".join(map(str, row)) for row in floats]
+    (OUT / "bare.csv").write_text("\n".join(rows) + "\n")
+    case("bare.csv", floats)
+    (OUT / "named.csv").write_bytes(b"\xef\xbb\xbfa,b,c\r\n" + "\r\n".join(rows).encode())
+    case("named.csv", floats)
+    case("named.csv:b", floats[:, 1:2])
+    case("named.csv", floats[:, [2, 0]], column="c,a")
+    (OUT / "quoted.csv").write_text('id,"first, value",b\n' + "".join(f'"n {i}",{a},{b}\n' for i, (a, b, _) in enumerate(floats)))
+    case("quoted.csv", floats[:, :2], id="id", ids=[f"n {i}" for i in range(12)])
+    case("quoted.csv", floats[:, :1], column="first, value")
+    (OUT / "tabs.tsv").write_text("a\tb\n" + "".join(f"{a:e}\t{b}\n" for a, b, _ in floats))
+    case("tabs.tsv", floats[:, :2])
+    (OUT / "semicolons.csv").write_text("a;b\n" + "".join(f"{a};{b}\n" for a, b, _ in floats))
+    case("semicolons.csv", floats[:, :2])
+    (OUT / "lists.jsonl").write_text("".join(json.dumps({"x": list(row), "k": f"r{i}"}) + "\n" for i, row in enumerate(floats)))
+    case("lists.jsonl:x", floats)
+    case("lists.jsonl", floats, column="x", id="k", ids=[f"r{i}" for i in range(12)])
+    (OUT / "bare.jsonl").write_text("".join(json.dumps([[a, b], [b, c]]) + "\n" for a, b, c in floats.tolist()))
+    case("bare.jsonl", np.stack([floats[:, [0, 1]], floats[:, [1, 2]]], 1))
+    (OUT / "scalars.jsonl").write_text("".join(json.dumps({"a": a, "b": b}) + "\n" for a, b, _ in floats.tolist()))
+    case("scalars.jsonl", floats[:, :2])
+    texts = ["Ein Satz über Öl, ".encode() * 5, b"another line " * 9, b"end" * 20]
+    joined = np.frombuffer(b"\n".join(texts), np.uint8)
+    windows = joined[: len(joined) // 128 * 128].reshape(-1, 128)
+    (OUT / "text.jsonl").write_text("".join(json.dumps({"text": t.decode(), "k": 1}) + "\n" for t in texts))
+    case("text.jsonl:text", windows)
+    (OUT / "text.csv").write_text("text\n" + "".join(f'"{t.decode()}"\n' for t in texts))
+    case("text.csv", windows)
+    pq.write_table(pa.table({"text": [t.decode() for t in texts], "k": [1, 2, 3]}), OUT / "text.parquet")
+    case("text.parquet", windows)
+
+
+def shards():
+    """One set in several files."""
+    pictures = noise(23, 4, 5)
+    parts = [pictures[:9], pictures[9:12], pictures[12:]]
+    names = ("train-00002-of-00011", "train-00009-of-00011", "train-00010-of-00011")
+    for kind in ("parquet", "npy", "idx", "tar", "csv"):
+        path = OUT / f"shards-{kind}"
+        path.mkdir()
+        for k, (name, part) in enumerate(zip(("part-2", "part-9", "part-10") if kind != "parquet" else names, parts)):
+            file = path / f"{name}.{kind}"
+            if kind == "parquet":
+                hub = [{"bytes": png(one), "path": f"{k}/{i}.png"} for i, one in enumerate(part)]
+                pq.write_table(pa.table({"image": hub}), file, row_group_size=4)
+            elif kind == "npy":
+                np.save(file, part[:, None])
+            elif kind == "idx":
+                file = path / f"{name}-images-idx3-ubyte"
+                file.write_bytes(bytes([0, 0, 8, 3]) + np.array(part.shape, ">u4").tobytes() + part.tobytes())
+                labels = path / f"{name}-labels-idx1-ubyte"
+                labels.write_bytes(bytes([0, 0, 8, 1]) + np.array(part.shape[:1], ">u4").tobytes() + bytes(len(part)))
+            elif kind == "tar":
+                with tarfile.open(file, "w", format=(tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT)[k]) as out:
+                    for i, one in enumerate(part):
+                        for ending, content in (("png", png(one)), ("cls", b"3")):
+                            info = tarfile.TarInfo(f"{'long/' * (30 if k < 2 else 20)}{i:03}.{ending}")
+                            info.size = len(content)
+                            out.addfile(info, io.BytesIO(content))
+            else:
+                file.write_text("".join(",".join(map(str, one.ravel())) + "\n" for one in part))
+        values = pictures.reshape(23, 20) if kind == "csv" else pictures[:, None]
+        case(f"shards-{kind}", values)
+        case(f"shards-{kind}[-2:]", values[-2:])
+        case(f"shards-{kind}[8:13]", values[8:13])
+        stem = "part-*-images-idx3-ubyte" if kind == "idx" else f"*.{kind}"
+        case(f"shards-{kind}/{stem}", values)
+        case(f"shards-{kind}/{'train-0000?-*' if kind == 'parquet' else 'part-?[-.]' + stem.split('*')[-1][1:]}[:-1]", values[:11])
+
+
+def lone_pictures():
+    """Slices, a folder that is called like one, a single picture, patterns of pictures, natural order."""
+    pictures = noise(11, 4, 5)
+    folder("pictures", {f"{i}.png": (lambda path, i=i: Image.fromarray(pictures[i]).save(path)) for i in range(11)})
+    expected = pictures[:, None]
+    names = [f"{i}.png" for i in range(11)]
+    case("pictures", expected, ids=names)
+    case("pictures[:3]", expected[:3], ids=names[:3])
+    case("pictures[2:]", expected[2:], ids=names[2:])
+    case("pictures[-2:]", expected[-2:], ids=names[-2:])
+    case("pictures[2:-3][1:]", expected[3:-3], ids=names[3:-3])
+    case("pictures/10.png", expected[10:], ids=names[10:])
+    case("pictures/?.png", expected[:10], ids=names[:10])
+    folder("pictures[3:7]", {"a.png": lambda path: Image.fromarray(pictures[0]).save(path)})
+    case("pictures[3:7]", expected[:1], ids=["a.png"])
+    case("pictures[3:7][0:1]", expected[:1], ids=["a.png"])
+    case("pictures[3:8]", expected[3:8], ids=names[3:8])
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     transparency()
+    many_types()
+    choice()
+    parquet()
+    tables()
+    shards()
+    lone_pictures()
     lines = ",\n".join(json.dumps(one) for one in cases)
     (OUT / "cases.json").write_text(f"[\n{lines}\n]\n")
 

@@ -126,6 +126,10 @@ export interface RunOptions {
 export interface DataChoices {
   /** What transparent pictures are put on. */
   readonly background: Background | undefined;
+  /** The column, variable or array that holds the examples. */
+  readonly column: string | undefined;
+  /** The column that names them. */
+  readonly id: string | undefined;
   /** What the data have in place of 0 and 255; of ONNX models, what these take. */
   readonly pixels: readonly [low: number, high: number] | undefined;
 }
@@ -138,7 +142,12 @@ export function runOptions(values: Values): RunOptions {
     memory: bytes(values, 'memory'),
     threads: whole(values, 'threads', 1, mostThreads()),
     dataDir: text(values, 'data-dir'),
-    choices: { background: background(values), pixels: pixelRange(values) },
+    choices: {
+      background: background(values),
+      column: text(values, 'column'),
+      id: text(values, 'id'),
+      pixels: pixelRange(values),
+    },
   };
 }
 

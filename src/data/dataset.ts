@@ -5,6 +5,7 @@ import { DataError } from '../errors.ts';
 import { host } from '../host.ts';
 import { type Origin, wholeOf } from './origin.ts';
 import type { Preparation } from './prepare.ts';
+import type { ByteSource } from './source.ts';
 
 /** The values of one model input for n examples. `shape` is [n, ...shape of one example]; `data` is in C order. */
 export interface DataArray {
@@ -49,6 +50,8 @@ export interface Dataset {
   readonly judged?: boolean;
   /** What `prepare` has done to the images; slices and selections keep it. Left out: nothing, or not known. */
   readonly prepared?: Preparation;
+  /** What examples are called, such as the names of their files, by index; left out where they have no names. */
+  readonly ids?: (indices: ArrayLike<number>) => Promise<readonly string[]>;
   /**
    * What users should know of the examples that were read so far, a sentence each: files that are left out, pictures that others would
    * show otherwise. Grows while the set is read.
@@ -75,6 +78,8 @@ export interface Source {
   readonly pixels?: boolean;
   readonly judged?: boolean | undefined;
   readonly prepared?: Preparation | undefined;
+  /** See `Dataset`. */
+  readonly ids?: ((indices: ArrayLike<number>) => Promise<readonly string[]>) | undefined;
   readonly notes?: () => readonly string[];
   /** Examples start..end-1, with 0 <= start < end <= length. */
   read(start: number, end: number): Promise<Readonly<Record<string, DataArray>>>;
@@ -84,7 +89,7 @@ export interface Source {
 
 /** A Dataset over a Source. Throws a DataError when the source has no examples. */
 export function makeDataset(source: Source): Dataset {
-  const { name, length, shapes, fingerprint, pixels = false, judged, prepared, notes = () => [] } = source;
+  const { name, length, shapes, fingerprint, pixels = false, judged, prepared, ids, notes = () => [] } = source;
   const origin = source.origin ?? wholeOf(fingerprint, length);
   if (length === 0) throw new DataError(`${name}: holds no examples`);
 
@@ -108,7 +113,11 @@ export function makeDataset(source: Source): Dataset {
     return { start: 0, n: indices.length, arrays: await source.pick(indices) };
   }
 
-  const known = { ...(prepared === undefined ? {} : { prepared }), ...(judged === undefined ? {} : { judged }) };
+  const known = {
+    ...(prepared === undefined ? {} : { prepared }),
+    ...(judged === undefined ? {} : { judged }),
+    ...(ids === undefined ? {} : { ids }),
+  };
   return { name, length, shapes, fingerprint, origin, pixels, ...known, notes, batches, gather };
 }
 
@@ -201,6 +210,18 @@ export function fingerprintOf(...parts: readonly (string | Uint8Array)[]): strin
     const bytes = typeof part === 'string' ? new TextEncoder().encode(part) : part;
     hash.update(`${bytes.length}:`);
     hash.update(bytes);
+  }
+  return hash.digest();
+}
+
+/** Bytes that are hashed at a time. */
+const PIECE = 2 ** 20;
+
+/** SHA-256 (hex) of all that a source holds. */
+export async function hashOf(source: ByteSource): Promise<string> {
+  const hash = host().sha256();
+  for (let at = 0; at < source.size; at += PIECE) {
+    hash.update(await source.read(at, Math.min(PIECE, source.size - at)));
   }
   return hash.digest();
 }

@@ -9,7 +9,19 @@ import type { EncodedFile } from './source.ts';
 export interface ImageGroup {
   readonly length: number;
   load(): Promise<readonly EncodedFile[]>;
+  /** What they are called. All groups of a set have it, or none. */
+  readonly ids?: () => Promise<readonly string[]>;
 }
+
+/** Endings of pictures that are read, in lower case. */
+export const PICTURES: ReadonlySet<string> = new Set('.png .jpg .jpeg .jpe .jfif .webp'.split(' '));
+/** Those of pictures that a user would take for a part of the data; leaving them out would change the result. */
+export const UNREADABLE_PICTURES: ReadonlySet<string> = new Set(
+  (
+    '.apng .gif .bmp .dib .tif .tiff .avif .heic .heif .jxl .jp2 .j2k .jpx .jpf .jxr .ppm .pgm .pbm .pnm .pam .pfm .svg .svgz .exr .hdr .ico ' +
+    '.cur .icns .tga .psd .psb .xcf .pcx .dds .qoi .ras .sgi .xbm .xpm .eps .dng .cr2 .cr3 .nef .arw .orf .raf .rw2 .dcm .mpo .fits'
+  ).split(' '),
+);
 
 /** A decoded picture: `data` holds 0..255, channels first, [c, h, w] with c = 1 (grey) or 3 (RGB). */
 export interface DecodedImage {
@@ -116,6 +128,17 @@ export async function imageDataset(
     }
   };
 
+  let named: { readonly group: number; readonly ids: Promise<readonly string[]> } | undefined;
+  const idsOf = async (indices: ArrayLike<number>): Promise<readonly string[]> => {
+    const ids: string[] = [];
+    for (let i = 0; i < indices.length; i++) {
+      const group = groupOf(starts, indices[i]!);
+      if (named?.group !== group) named = { group, ids: groups[group]!.ids!() };
+      ids.push((await named.ids)[indices[i]! - starts[group]!]!);
+    }
+    return ids;
+  };
+
   const asBatch = (data: Float32Array, n: number): Record<string, DataArray> => ({ x: { data, shape: [n, ...shape] } });
 
   return makeDataset({
@@ -125,6 +148,7 @@ export async function imageDataset(
     origin: wholeOf(fingerprint, length),
     shapes: { x: shape },
     pixels: true,
+    ...(groups.every((group) => group.ids) ? { ids: idsOf } : {}),
     notes: () => [
       ...notes,
       ...Object.entries(unlikes).flatMap(([kind, text]) => {

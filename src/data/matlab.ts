@@ -1,4 +1,4 @@
-// MATLAB's .mat files of version 5 (of MATLAB 5 to 7.2): the images in them -> data set.
+// MATLAB's .mat files of version 5 (of MATLAB 5 to 7.2): one of the arrays in them -> data set.
 //
 // A header of 128 bytes, then elements: type and size, 32 bits each, and the data, padded to 8 bytes. A matrix is an element made of
 // elements: flags with the class, sizes, name, values, the first axis fastest. A compressed element holds another one as zlib data.
@@ -11,68 +11,150 @@ import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts
 import { decodingError } from './decoding.ts';
 import { MAX_DEFLATE_RATIO } from './deflate.ts';
 import { type ByteSource, readAll } from './source.ts';
+import { type Numbers, storedNumbers } from './table.ts';
 
 /** Codes of element types. */
-const [UINT8, INT32, UINT32, MATRIX, COMPRESSED] = [2, 5, 6, 14, 15] as const;
+const [INT32, UINT32, MATRIX, COMPRESSED] = [5, 6, 14, 15] as const;
+/** Those of numbers: MATLAB stores them as narrowly as their values allow, whatever the class. */
+const numberTypes: Readonly<Record<number, { readonly size: number; make(buffer: ArrayBuffer): Numbers }>> = {
+  1: { size: 1, make: (buffer) => new Int8Array(buffer) },
+  2: { size: 1, make: (buffer) => new Uint8Array(buffer) },
+  3: { size: 2, make: (buffer) => new Int16Array(buffer) },
+  4: { size: 2, make: (buffer) => new Uint16Array(buffer) },
+  5: { size: 4, make: (buffer) => new Int32Array(buffer) },
+  6: { size: 4, make: (buffer) => new Uint32Array(buffer) },
+  7: { size: 4, make: (buffer) => new Float32Array(buffer) },
+  9: { size: 8, make: (buffer) => new Float64Array(buffer) },
+  12: { size: 8, make: (buffer) => new BigInt64Array(buffer) },
+  13: { size: 8, make: (buffer) => new BigUint64Array(buffer) },
+};
+const NUMBER_CLASSES = new Set('double single int8 uint8 int16 uint16 int32 uint32 int64 uint64'.split(' '));
 /** Class codes of matrices, by position: the first has code 1. */
 const classes = 'cell struct object char sparse double single int8 uint8 int16 uint16 int32 uint32 int64 uint64'.split(
   ' ',
 );
 const MAX_BYTES = 2 ** 31 - 1;
 
-/** A variable of a .mat file. `values` is there for bytes: the first axis fastest. */
+/** A variable of a .mat file. */
 interface Matrix {
   readonly name: string;
   readonly kind: string;
+  readonly isLogical: boolean;
   readonly shape: readonly number[];
-  readonly values?: Uint8Array;
+  /** The first axis fastest. Throws a DataError for what is no array of numbers. */
+  values(): Numbers;
 }
 
 /**
- * The images of a .mat file, as SVHN's `train_32x32.mat` has them: the one array of bytes [height, width, channels, n], with 1 or 3
- * channels, as 'x' of [channels, height, width]. Other variables, such as labels, are not read.
+ * A variable of a .mat file as 'x': `column` says which. Left out: the one array of bytes [height, width, channels, n], as SVHN's
+ * `train_32x32.mat` has it, or else the only matrix of numbers that has more than one row and column; labels are not read.
  *
- * Throws a DataError that names the file for no such array or two of them, another version of the format, and damage.
+ * Of four axes, [height, width, channels, n] are images, as are [n, channels, height, width] and [n, height, width, channels] where no other axis
+ * can be that of 1 or 3 channels; of three, [height, width, n] or [n, height, width], by the two that are equal; a matrix [n, d] has its examples in
+ * rows. Bytes are pixels; everything else is taken as NPY files are.
+ *
+ * Throws a DataError that names the file where that is not to be told, for another version of the format, and damage.
  */
-export async function openMat(source: ByteSource, name: string = source.name): Promise<Dataset> {
+export async function openMat(source: ByteSource, name: string = source.name, column?: string): Promise<Dataset> {
   const path = source.name;
   const matrices = readMat(await readAll(source), path);
-  const images = matrices.filter(({ kind, shape }) => kind === 'uint8' && shape.length === 4);
-  const [first] = images;
-  if (first?.values === undefined || images.length > 1) {
-    const found = matrices.map((m) => `${m.name} (${m.kind} ${shapeText(m.shape)})`).join(', ') || 'nothing';
-    throw new DataError(`${path}: holds ${found}; expected one array of bytes [height, width, channels, n]`);
-  }
-  const [height, width, channels, n] = first.shape as readonly [number, number, number, number];
-  if ((channels !== 1 && channels !== 3) || height * width === 0) {
+  const found = matrices.map((m) => `${m.name} (${m.isLogical ? 'logical' : m.kind} ${shapeText(m.shape)})`).join(', ');
+  const matrix = choose(matrices, column);
+  if (!matrix) {
+    const what =
+      column === undefined ? `holds ${found || 'nothing'}` : `has no variable '${column}'; it holds ${found}`;
     throw new DataError(
-      `${path}: ${first.name} has shape ${shapeText(first.shape)}, expected 1 or 3 channels of pixels`,
+      `${path}: ${what}; expected one array of bytes [height, width, channels, n], or say which, such as ${path}:${matrices[0]?.name ?? 'x'}`,
     );
   }
-  const data = channelsFirst(first.values, height, width, channels * n);
-  const shape = [channels, height, width];
-  return memoryDataset(name, n, fingerprintOf('mat', shapeText(first.shape), data), {
-    x: { data, shape, pixels: true },
-  });
+  const where = `${path}: ${matrix.name}`;
+  const { n, shape, order } = layoutOf(matrix.shape, where);
+  const values = matrix.values();
+  const numbers = matrix.isLogical ? Float32Array.from(values as Uint8Array) : widened(values, matrix.kind);
+  const moved = reordered(numbers, matrix.shape, order);
+  const x = storedNumbers(moved, shape, where);
+  const bytes = new Uint8Array(x.data.buffer, x.data.byteOffset, x.data.byteLength);
+  return memoryDataset(name, n, fingerprintOf('mat', shapeText(matrix.shape), bytes), { x });
 }
 
-/** [height, width, planes] with the first axis fastest -> [planes, height, width] in C order. */
-function channelsFirst(values: Uint8Array, height: number, width: number, planes: number): Uint8Array {
-  const out = new Uint8Array(values.length);
-  const size = height * width;
-  for (let at = 0; at < planes * size; at += size) {
-    for (let row = 0; row < height; row++) {
-      for (let column = 0; column < width; column++)
-        out[at + row * width + column] = values[at + column * height + row]!;
+function choose(matrices: readonly Matrix[], column: string | undefined): Matrix | undefined {
+  if (column !== undefined) return matrices.find((matrix) => matrix.name === column);
+  const numbers = matrices.filter(({ kind }) => NUMBER_CLASSES.has(kind));
+  const candidates = [
+    numbers.filter(({ kind, shape }) => kind === 'uint8' && shape.length === 4),
+    numbers.filter(({ shape }) => shape.length > 2 || shape.every((d) => d > 1)),
+  ].find((list) => list.length > 0);
+  return candidates?.length === 1 ? candidates[0] : undefined;
+}
+
+/** Narrowly stored numbers as their class says: a double that was stored in bytes is no pixel. */
+function widened(values: Numbers, kind: string): Numbers {
+  if (kind === 'uint8' || !(values instanceof Uint8Array)) return values;
+  return Int16Array.from(values);
+}
+
+interface Layout {
+  readonly n: number;
+  /** Of one example. */
+  readonly shape: readonly number[];
+  /** Axes of the matrix in the order [n, ...shape]. */
+  readonly order: readonly number[];
+}
+
+function layoutOf(shape: readonly number[], where: string): Layout {
+  const as = (...order: number[]): Layout => {
+    const [n, ...example] = order.map((axis) => shape[axis]!);
+    return { n: n!, shape: example, order };
+  };
+  const isCount = (axis: number) => shape[axis] === 1 || shape[axis] === 3;
+  if (shape.length === 2) return as(0, 1);
+  if (shape.length === 3) {
+    const [a, b, c] = shape as [number, number, number];
+    if ((a === b) === (b === c)) {
+      throw new DataError(
+        `${where} is ${shapeText(shape)}: whether its examples are along the first or the last axis cannot be told; save it as NPY`,
+      );
+    }
+    const last = a === b ? as(2, 0, 1) : as(0, 1, 2);
+    return { ...last, shape: [1, ...last.shape] };
+  }
+  if (shape.length === 4) {
+    if (isCount(2)) return as(3, 2, 0, 1);
+    if (isCount(1)) return as(0, 1, 2, 3);
+    if (isCount(3)) return as(0, 3, 1, 2);
+    throw new DataError(`${where} has shape ${shapeText(shape)}, expected 1 or 3 channels of pixels`);
+  }
+  throw new DataError(`${where} has shape ${shapeText(shape)}, expected 2 to 4 axes`);
+}
+
+/** Values with the first axis fastest in C order of other axes. */
+function reordered(values: Numbers, shape: readonly number[], order: readonly number[]): Numbers {
+  const strides = shape.map((_, axis) => sizeOf(shape.slice(0, axis)));
+  const sizes = order.map((axis) => shape[axis]!);
+  const steps = order.map((axis) => strides[axis]!);
+  const out = new (values.constructor as Float32ArrayConstructor)(values.length);
+  const from = values as Float32Array;
+  const index = new Int32Array(sizes.length);
+  let source = 0;
+  for (let i = 0; i < out.length; i++) {
+    out[i] = from[source]!;
+    for (let axis = sizes.length - 1; axis >= 0; axis--) {
+      source += steps[axis]!;
+      index[axis] = index[axis]! + 1;
+      if (index[axis]! < sizes[axis]!) break;
+      source -= steps[axis]! * sizes[axis]!;
+      index[axis] = 0;
     }
   }
-  return out;
+  return out as Numbers;
 }
 
 function readMat(bytes: Uint8Array, path: string): readonly Matrix[] {
   const text = new TextDecoder('latin1').decode(bytes.subarray(0, 116));
   if (text.startsWith('MATLAB 7.3')) {
-    throw new DataError(`${path}: is a MATLAB 7.3 file (HDF5), expected version 5; in MATLAB, save it with '-v7'`);
+    throw new DataError(
+      `${path}: is a MATLAB 7.3 file (HDF5), expected version 5; in MATLAB, save it with '-v7', or in Python save the array as NPY`,
+    );
   }
   if (bytes.length < 128 || !text.startsWith('MATLAB 5.0') || bytes[126] !== 0x49 || bytes[127] !== 0x4d) {
     throw new DataError(`${path}: is no little-endian MATLAB 5 file: expected it to begin with 'MATLAB 5.0 MAT-file'`);
@@ -129,10 +211,25 @@ function readMatrix(bytes: Uint8Array, path: string): Matrix {
   const kind = classes[code - 1] ?? `class ${code}`;
   const dims = new DataView(sizes.data.buffer, sizes.data.byteOffset, sizes.data.byteLength);
   const shape = Array.from({ length: sizes.data.length >> 2 }, (_, axis) => dims.getInt32(4 * axis, true));
-  if (kind !== 'uint8') return { name, kind, shape };
-  if (values?.type !== UINT8 || shape.some((d) => d < 0) || sizeOf(shape) !== values.data.length) {
-    const found = values ? `${values.data.length} bytes of type ${values.type}` : 'nothing';
-    throw new DataError(`${path}: ${name} has shape ${shapeText(shape)}, its data are ${found}`);
-  }
-  return { name, kind, shape, values: values.data };
+  const isLogical = (flags.data[1]! & 2) !== 0;
+  const isComplex = (flags.data[1]! & 8) !== 0;
+  return {
+    name,
+    kind,
+    isLogical,
+    shape,
+    values() {
+      if (!NUMBER_CLASSES.has(kind) || isComplex) {
+        throw new DataError(`${path}: ${name} is ${isComplex ? 'complex' : `a ${kind} array`}, expected numbers`);
+      }
+      const type = values && numberTypes[values.type];
+      if (!values || !type || shape.some((d) => d < 0) || sizeOf(shape) * type.size !== values.data.length) {
+        const found = values ? `${values.data.length} bytes of type ${values.type}` : 'nothing';
+        throw new DataError(`${path}: ${name} has shape ${shapeText(shape)}, its data are ${found}`);
+      }
+      if (values.data.length === 0)
+        throw new DataError(`${path}: ${name} holds nothing: its shape is ${shapeText(shape)}`);
+      return type.make(values.data.slice().buffer);
+    },
+  };
 }

@@ -58,8 +58,13 @@ describe('readNpy', () => {
     ['version 4', npy(header('|u1', '()'), [7], 4), 'f: .npy version is 4, expected 1, 2 or 3'],
     ['a long header', npy('x', []).fill(255, 8, 10), 'f: the header says it ends at byte 65545, the data has 11'],
     ['another header', npy('hello', []), 'f: header is "hello", expected descr, fortran_order and shape'],
-    ['half precision', npy(header('<f2', '(1,)'), [0, 0]), "f: element type is '<f2', expected one of f4, f8"],
-    ['Python objects', npy(header('|O', '(1,)'), [0]), "f: element type is '|O', expected one of f4, f8"],
+    ['complex numbers', npy(header('<c8', '(1,)'), [0, 0]), "f: element type is '<c8', expected one of f4, f8"],
+    [
+      'an integer beyond int64',
+      npy(header('<u8', '(1,)'), [0, 0, 0, 0, 0, 0, 0, 128]),
+      'f: value 0 is 9223372036854775808',
+    ],
+    ['Python objects', npy(header('|O', '(1,)'), [0]), "f: holds Python objects ('|O'), such as lists"],
     [
       'a vast shape',
       npy(header('|u1', '(4000000000, 4000000000)'), [0]),

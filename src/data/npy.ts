@@ -3,11 +3,12 @@
 // .npy: \x93NUMPY, version (major, minor), header length (2 bytes in version 1, 4 in 2 and 3), a Python dictionary with
 // descr, fortran_order and shape, then the data. .npz: a zip file of them. (numpy.lib.format)
 
+import { getFloat16 } from '@petamoriken/float16';
 import { zipSync } from 'fflate';
 import { DataError } from '../errors.ts';
 import { readZip } from './zip.ts';
 
-/** The types of elements we read and write. `bool` is kept as bytes 0 and 1, `string` as NumPy's fixed-width `<U`. */
+/** The types of elements we write, and read others as. `bool` is kept as bytes 0 and 1, `string` as NumPy's fixed-width `<U`. */
 export type NpyDtype = NpyArray['dtype'];
 
 /** An array in C order; `shape` is [] for a single value. */
@@ -31,6 +32,21 @@ const codes = {
   string: 'U',
 } as const satisfies Record<NpyDtype, string>;
 
+/** Types that are read as one of ours that holds all their values. */
+const narrower = {
+  f2: { size: 2, as: 'float32', get: (view, at) => getFloat16(view, at, true) },
+  i1: { size: 1, as: 'float32', get: (view, at) => view.getInt8(at) },
+  i2: { size: 2, as: 'float32', get: (view, at) => view.getInt16(at, true) },
+  u2: { size: 2, as: 'float32', get: (view, at) => view.getUint16(at, true) },
+  u4: { size: 4, as: 'int64', get: (view, at) => BigInt(view.getUint32(at, true)) },
+  u8: { size: 8, as: 'int64', get: (view, at) => view.getBigUint64(at, true) },
+} as const satisfies Record<string, Narrower>;
+interface Narrower {
+  readonly size: number;
+  readonly as: 'float32' | 'int64';
+  get(view: DataView, at: number): number | bigint;
+}
+
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] as const; // \x93NUMPY
 /** NumPy's own limit. */
 const MAX_RANK = 64;
@@ -41,7 +57,7 @@ const MAX_RANK = 64;
  */
 export function readNpy(bytes: Uint8Array, name: string): NpyArray {
   const { descr, fortran, shape, offset } = readHeader(bytes, name);
-  const { dtype, itemSize, bigEndian } = readDescr(descr, name);
+  const { dtype, itemSize, bigEndian, from } = readDescr(descr, name);
   const count = shape.reduce((product, d) => product * d, 1);
   const body = bytes.subarray(offset);
   if (!Number.isSafeInteger(count) || body.length !== count * itemSize) {
@@ -49,7 +65,7 @@ export function readNpy(bytes: Uint8Array, name: string): NpyArray {
     throw new DataError(`${name}: data has ${body.length} bytes, header says ${size}`);
   }
   const native = bigEndian ? swapped(body, dtype === 'string' ? 4 : itemSize) : body;
-  const array = decodeElements(dtype, itemSize, shape, native, name);
+  const array = from ? widened(from, shape, native, name) : decodeElements(dtype, itemSize, shape, native, name);
   return fortran && shape.length > 1 ? toCOrder(array) : array;
 }
 
@@ -146,13 +162,30 @@ function readHeader(bytes: Uint8Array, name: string): Header {
   return { descr, fortran: order === 'True', shape: dims, offset };
 }
 
-function readDescr(descr: string, name: string): { dtype: NpyDtype; itemSize: number; bigEndian: boolean } {
+interface ElementType {
+  readonly dtype: NpyDtype;
+  readonly itemSize: number;
+  readonly bigEndian: boolean;
+  /** Where `dtype` is only what it is read as. */
+  readonly from?: Narrower;
+}
+
+function readDescr(descr: string, name: string): ElementType {
   const match = /^([<>|=]?)([a-zA-Z])(\d*)$/.exec(descr);
   const code = match === null ? '' : match[2] === 'U' ? 'U' : `${match[2]}${match[3]}`;
+  const from: Narrower | undefined = Object.hasOwn(narrower, code)
+    ? narrower[code as keyof typeof narrower]
+    : undefined;
+  if (from) return { dtype: from.as, itemSize: from.size, bigEndian: match![1] === '>', from };
+  if (match?.[2] === 'O') {
+    throw new DataError(
+      `${name}: holds Python objects ('${descr}'), such as lists of several lengths, expected numbers; save it as an array of numbers`,
+    );
+  }
   const dtype = (Object.keys(codes) as NpyDtype[]).find((key) => codes[key] === code);
   const width = Number(match?.[3]);
   if (match === null || dtype === undefined || !Number.isSafeInteger(width) || width < 1) {
-    const known = Object.values(codes).join(', ');
+    const known = [...Object.values(codes), ...Object.keys(narrower)].join(', ');
     throw new DataError(`${name}: element type is '${descr}', expected one of ${known} with a width`);
   }
   return { dtype, itemSize: dtype === 'string' ? 4 * width : width, bigEndian: match[1] === '>' };
@@ -187,6 +220,22 @@ function decodeElements(
   if (dtype === 'int32') return { dtype, shape, data: new Int32Array(buffer, byteOffset, n) };
   if (dtype === 'int64') return { dtype, shape, data: new BigInt64Array(buffer, byteOffset, n) };
   return { dtype, shape, data: decodeStrings(new Uint32Array(buffer, byteOffset, n), itemSize / 4, name) };
+}
+
+/** Elements of a narrower type, little-endian. */
+function widened({ size, as, get }: Narrower, shape: readonly number[], body: Uint8Array, name: string): NpyArray {
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  const n = body.length / size;
+  if (as === 'float32') {
+    return { dtype: as, shape, data: Float32Array.from({ length: n }, (_, i) => Number(get(view, i * size))) };
+  }
+  const data = new BigInt64Array(n);
+  for (let i = 0; i < n; i++) {
+    const value = BigInt(get(view, i * size));
+    if (value >= 2n ** 63n) throw new DataError(`${name}: value ${i} is ${value}, expected less than 2^63`);
+    data[i] = value;
+  }
+  return { dtype: as, shape, data };
 }
 
 /** UTF-32 in fields of `width` code points, padded with zeros. */

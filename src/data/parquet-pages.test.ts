@@ -258,14 +258,14 @@ describe('damage', () => {
       1,
       data({ count: 1, encoding: 77, body: word }),
       {},
-      'f: a page has the encoding unknown, expected PLAIN or a dictionary',
+      'f: a page has the encoding unknown for values of type BYTE_ARRAY, which is not read',
     ],
     [
-      'delta encoding',
+      'damaged delta encoding',
       1,
       data({ count: 1, encoding: 7, body: word }),
       {},
-      'f: a page has the encoding DELTA_BYTE_ARRAY, expected PLAIN or a dictionary',
+      'f: a page says it has 0 deltas in blocks of 2 and 0 parts, expected 1',
     ],
     [
       'an unknown codec',

@@ -9,6 +9,16 @@ import { DataError } from '../errors.ts';
 import { host } from '../host.ts';
 import { crc32 } from './crc32.ts';
 import { decodingError } from './decoding.ts';
+import {
+  decodeValues,
+  type Encoding,
+  encodings,
+  type Physical,
+  picked,
+  readRuns,
+  uint32,
+  type Values,
+} from './parquet-values.ts';
 import { type Cursor, readStruct, readVarint, type Struct } from './thrift.ts';
 
 export interface ColumnChunk {
@@ -20,8 +30,17 @@ export interface ColumnChunk {
   readonly codec: string;
   /** The rows of the row group; memory of this order is allocated, so the caller checks that it is plausible. */
   readonly rows: number;
-  /** How many of the nested fields are optional: a value whose definition level is lower is absent. */
+  /** How many of the nested fields are optional or repeated: a value whose definition level is lower is absent. */
   readonly maxDefinition: number;
+}
+
+/** A chunk of a column of lists, which has more values than rows. */
+export interface ListChunk extends ColumnChunk {
+  readonly physical: Physical;
+  /** How many of the nested fields are repeated; 0 of a column of single values. */
+  readonly maxRepetition: number;
+  /** Values in all, absent ones counted, as the footer says. */
+  readonly count: number;
 }
 
 /** Where a column lies in its row group: compression, and bytes from..to-1 of the file. */
@@ -55,62 +74,84 @@ export function placeOf(where: string, fileSize: number, path: string, group: Ro
 
 /**
  * The values of a column of byte arrays that does not repeat, `rows` of them; undefined where a row has none. They share
- * memory with the chunk or its pages. Encodings: plain and dictionary, as Arrow, Spark, DuckDB and Polars write pictures.
- * Throws a DataError for whatever is damaged or of another encoding; a page that carries a checksum is checked. Its codec must have been
- * loaded, see `loadCodec`.
+ * memory with the chunk or its pages. Throws a DataError for whatever is damaged or of an encoding that is not read; a page that
+ * carries a checksum is checked. Its codec must have been loaded, see `loadCodec`.
  */
 export function readByteArrays(chunk: ColumnChunk): (Uint8Array | undefined)[] {
-  return readColumn(chunk, plainByteArrays);
+  return readColumn<Uint8Array>(chunk, { type: 'BYTE_ARRAY' });
 }
 
 /** The values of a column of 64-bit floats, as `readByteArrays` reads those of byte arrays. */
 export function readDoubles(chunk: ColumnChunk): (number | undefined)[] {
-  return readColumn(chunk, plainDoubles);
+  return readColumn<number>(chunk, { type: 'DOUBLE' });
 }
 
-/** `count` values from all the bytes of a page. */
-type ReadPlain<T> = (bytes: Uint8Array, count: number, where: string) => T[];
-
-function readColumn<T>(chunk: ColumnChunk, readPlain: ReadPlain<T>): (T | undefined)[] {
+/** The values of a column that does not repeat, of any type. */
+export function readColumn<T>(chunk: ColumnChunk, physical: Physical): (T | undefined)[] {
   const values: (T | undefined)[] = [];
-  const cursor: Cursor = { where: chunk.where, bytes: chunk.bytes, at: 0 };
-  let dictionary: readonly T[] | undefined;
-  while (values.length < chunk.rows) {
-    const page = readPage(cursor);
-    if (page.type === 'dictionary') {
-      const { count, encoding } = page;
-      if (encoding !== 'PLAIN' && encoding !== 'PLAIN_DICTIONARY') throw unsupported(chunk.where, encoding);
-      dictionary = readPlain(decompress(chunk, page.body, page.size), count, chunk.where);
-    } else if (page.type === 'data') {
-      if (page.count > chunk.rows - values.length) {
-        const left = `${chunk.rows - values.length} of ${chunk.rows} rows are left`;
-        throw new DataError(`${chunk.where}: a page says it has ${page.count} values, where ${left}`);
-      }
-      const { levels, content } = splitLevels(chunk, page);
-      const present = readLevels(chunk, page.count, levels);
-      const found = readValues(chunk, page.encoding, content, present.count, dictionary, readPlain);
-      let next = 0;
-      for (let i = 0; i < page.count; i++) values.push(present.at(i) ? found[next++] : undefined);
+  for (const page of pagesOf({ ...chunk, physical, maxRepetition: 0, count: chunk.rows })) {
+    const { count, definition } = page;
+    const found = page.values as unknown as ArrayLike<T>;
+    let next = 0;
+    for (let i = 0; i < count; i++) {
+      values.push(definition === undefined || definition[i] === chunk.maxDefinition ? found[next++] : undefined);
     }
   }
   return values;
 }
 
-type Encoding = (typeof encodings)[number];
+/** A page's values, and which levels they are at. */
+export interface PageValues {
+  /** Values, absent ones counted. */
+  readonly count: number;
+  /** Of each value; undefined where all are 0. */
+  readonly repetition: Uint32Array | undefined;
+  /** Of each value; undefined where all are there by the type of the column. */
+  readonly definition: Uint32Array | undefined;
+  /** Those that are there. */
+  readonly values: Values;
+}
 
-/** By number in the format. */
-const encodings = [
-  'PLAIN',
-  'unknown',
-  'PLAIN_DICTIONARY',
-  'RLE',
-  'BIT_PACKED',
-  'DELTA_BINARY_PACKED',
-  'DELTA_LENGTH_BYTE_ARRAY',
-  'DELTA_BYTE_ARRAY',
-  'RLE_DICTIONARY',
-  'BYTE_STREAM_SPLIT',
-] as const;
+/** The data pages of a chunk, one after the other, until all of its values were there. */
+export function* pagesOf(chunk: ListChunk): Generator<PageValues> {
+  const { where, maxDefinition, maxRepetition, physical } = chunk;
+  const cursor: Cursor = { where, bytes: chunk.bytes, at: 0 };
+  let dictionary: Values | undefined;
+  for (let seen = 0; seen < chunk.count; ) {
+    const page = readPage(cursor);
+    if (page.type === 'dictionary') {
+      const { count, encoding } = page;
+      if (encoding !== 'PLAIN' && encoding !== 'PLAIN_DICTIONARY') {
+        throw new DataError(`${where}: a dictionary has the encoding ${encoding}, expected PLAIN`);
+      }
+      dictionary = decodeValues(physical, 'PLAIN', decompress(chunk, page.body, page.size), count, where);
+    } else if (page.type === 'data') {
+      const { count } = page;
+      if (count > chunk.count - seen) {
+        const left = `${chunk.count - seen} of ${chunk.count} rows are left`;
+        throw new DataError(`${where}: a page says it has ${count} values, where ${left}`);
+      }
+      const parts = splitLevels(chunk, page);
+      const repetition =
+        maxRepetition === 0 ? undefined : levelsOf(where, parts.repetition, maxRepetition, count, 'repetition');
+      const definition =
+        maxDefinition === 0 ? undefined : levelsOf(where, parts.definition, maxDefinition, count, 'definition');
+      let present = count;
+      if (definition) for (const level of definition) if (level !== maxDefinition) present--;
+      const values = readValues(chunk, page.encoding, parts.content, present, dictionary);
+      seen += count;
+      yield { count, repetition, definition, values };
+    }
+  }
+}
+
+function levelsOf(where: string, encoded: Uint8Array, most: number, n: number, kind: string): Uint32Array {
+  const levels = readRuns(encoded, bitsFor(most), n, where);
+  for (const level of levels) {
+    if (level > most) throw new DataError(`${where}: ${kind} level ${level}, expected 0..${most}`);
+  }
+  return levels;
+}
 
 interface DataPage {
   readonly type: 'data';
@@ -120,8 +161,8 @@ interface DataPage {
   readonly body: Uint8Array;
   /** Bytes of the body when decompressed. */
   readonly size: number;
-  /** Version 2 alone: bytes of definition levels before the values, and whether the values are compressed. */
-  readonly v2?: { readonly levels: number; readonly compressed: boolean };
+  /** Version 2 alone: bytes of levels before the values, and whether the values are compressed. */
+  readonly v2?: { readonly repetition: number; readonly definition: number; readonly compressed: boolean };
 }
 
 type Page =
@@ -161,140 +202,61 @@ function readPage(cursor: Cursor): Page {
     return { type: 'dictionary', count, encoding: encodingOf(dictionary, 2, where), body, size };
   }
   if (type === 3 && v2) {
-    if (numberOf(v2, 6, where) !== 0) throw new DataError(`${where}: a page has repetition levels, expected none`);
-    const levels = { levels: numberOf(v2, 5, where), compressed: v2.get(7) !== false };
+    const [definition, repetition] = [numberOf(v2, 5, where), numberOf(v2, 6, where)];
+    const levels = { definition, repetition, compressed: v2.get(7) !== false };
     return { type: 'data', count: numberOf(v2, 1, where), encoding: encodingOf(v2, 4, where), body, size, v2: levels };
   }
   if (type === 1) return { type: 'other' }; // an index page: nothing in it that we need
   throw new DataError(`${where}: page type is ${type}, expected data or dictionary, with a header for it`);
 }
 
-/** A data page's definition levels, still encoded, and its values. */
-function splitLevels(chunk: ColumnChunk, page: DataPage): { levels: Uint8Array; content: Uint8Array } {
-  const { where, maxDefinition } = chunk;
+/** A data page's levels, still encoded, and its values. */
+function splitLevels(chunk: ListChunk, page: DataPage) {
+  const { where, maxDefinition, maxRepetition } = chunk;
   if (page.v2) {
-    const { levels, compressed } = page.v2;
+    const { repetition, definition, compressed } = page.v2;
+    const levels = repetition + definition;
+    if (maxRepetition === 0 && repetition > 0)
+      throw new DataError(`${where}: a page has repetition levels, expected none`);
     if (levels > page.body.length || levels > page.size) {
       throw new DataError(`${where}: a page says it has ${levels} bytes of levels, it has ${page.body.length} in all`);
     }
     const rest = page.body.subarray(levels);
-    const content = compressed ? decompress(chunk, rest, page.size - levels) : rest;
-    return { levels: page.body.subarray(0, levels), content };
+    return {
+      repetition: page.body.subarray(0, repetition),
+      definition: page.body.subarray(repetition, levels),
+      content: compressed ? decompress(chunk, rest, page.size - levels) : rest,
+    };
   }
-  const content = decompress(chunk, page.body, page.size);
-  if (maxDefinition === 0) return { levels: content.subarray(0, 0), content };
-  const length = content.length < 4 ? Infinity : uint32(content, 0);
-  if (length > content.length - 4) {
-    throw new DataError(`${where}: a page of ${content.length} bytes has no room for its definition levels`);
-  }
-  return { levels: content.subarray(4, 4 + length), content: content.subarray(4 + length) };
+  let content = decompress(chunk, page.body, page.size);
+  const next = (most: number): Uint8Array => {
+    if (most === 0) return content.subarray(0, 0);
+    const length = content.length < 4 ? Infinity : uint32(content, 0);
+    if (length > content.length - 4) {
+      throw new DataError(`${where}: a page of ${content.length} bytes has no room for its definition levels`);
+    }
+    const levels = content.subarray(4, 4 + length);
+    content = content.subarray(4 + length);
+    return levels;
+  };
+  return { repetition: next(maxRepetition), definition: next(maxDefinition), content };
 }
 
-/** Which of a page's values are there. */
-function readLevels(chunk: ColumnChunk, n: number, encoded: Uint8Array): { count: number; at(i: number): boolean } {
-  const { maxDefinition, where } = chunk;
-  if (maxDefinition === 0) return { count: n, at: () => true };
-  const levels = readRuns(encoded, bitsFor(maxDefinition), n, where);
-  let count = 0;
-  for (const level of levels) {
-    if (level > maxDefinition) throw new DataError(`${where}: definition level ${level}, expected 0..${maxDefinition}`);
-    if (level === maxDefinition) count++;
-  }
-  return { count, at: (i) => levels[i] === maxDefinition };
-}
-
-function readValues<T>(
-  chunk: ColumnChunk,
+function readValues(
+  { where, physical }: ListChunk,
   encoding: Encoding,
   content: Uint8Array,
   count: number,
-  dictionary: readonly T[] | undefined,
-  readPlain: ReadPlain<T>,
-): readonly T[] {
-  const { where } = chunk;
+  dictionary: Values | undefined,
+): Values {
   if (count === 0) return [];
-  if (encoding === 'PLAIN') return readPlain(content, count, where);
-  if (encoding !== 'RLE_DICTIONARY' && encoding !== 'PLAIN_DICTIONARY') throw unsupported(where, encoding);
+  if (encoding !== 'RLE_DICTIONARY' && encoding !== 'PLAIN_DICTIONARY') {
+    return decodeValues(physical, encoding, content, count, where);
+  }
   if (!dictionary) throw new DataError(`${where}: a page refers to a dictionary, and none is before it`);
   const width = content[0];
   if (width === undefined || width > 32) throw new DataError(`${where}: dictionary indices of ${width} bits`);
-  return Array.from(readRuns(content.subarray(1), width, count, where), (index) => {
-    const value = dictionary[index];
-    if (value === undefined)
-      throw new DataError(`${where}: dictionary index ${index}, the dictionary has ${dictionary.length}`);
-    return value;
-  });
-}
-
-/** `count` times 64 bits. */
-function plainDoubles(bytes: Uint8Array, count: number, where: string): number[] {
-  if (bytes.length !== 8 * count) {
-    throw new DataError(`${where}: ${count} numbers in a page of ${bytes.length} bytes, expected ${8 * count}`);
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Array.from({ length: count }, (_, i) => view.getFloat64(8 * i, true));
-}
-
-/** `count` times a length of 32 bits and as many bytes. */
-function plainByteArrays(bytes: Uint8Array, count: number, where: string): Uint8Array[] {
-  const values: Uint8Array[] = [];
-  let at = 0;
-  while (values.length < count) {
-    const length = at + 4 > bytes.length ? Infinity : uint32(bytes, at);
-    if (length > bytes.length - at - 4) {
-      throw new DataError(`${where}: value ${values.length} of ${count} in a page goes beyond its end`);
-    }
-    values.push(bytes.subarray(at + 4, at + 4 + length));
-    at += 4 + length;
-  }
-  if (at !== bytes.length) throw new DataError(`${where}: ${bytes.length - at} bytes are left after a page's values`);
-  return values;
-}
-
-/** `count` numbers of `width` bits: runs of one value, or of values packed in groups of eight. */
-function readRuns(bytes: Uint8Array, width: number, count: number, where: string): Uint32Array {
-  const out = new Uint32Array(count);
-  if (width === 0) return out;
-  const cursor: Cursor = { where, bytes, at: 0 };
-  let seen = 0;
-  while (seen < count) {
-    const header = readVarint(cursor);
-    const left = count - seen;
-    const length = Math.floor(header / 2) * (header % 2 === 1 ? 8 : 1);
-    if (header % 2 === 1) {
-      // The last group is filled up, and a few writers leave the filling out.
-      const n = Math.min(length, left);
-      if (length - 8 >= left || Math.ceil((n * width) / 8) > bytes.length - cursor.at)
-        throw badRun(where, length, left);
-      for (let i = 0; i < n; i++) out[seen + i] = readBits(bytes, cursor.at * 8 + i * width, width);
-      cursor.at = Math.min(cursor.at + (length * width) / 8, bytes.length);
-      seen += n;
-    } else {
-      const size = Math.ceil(width / 8);
-      if (length > left || size > bytes.length - cursor.at) throw badRun(where, length, left);
-      out.fill(readBits(bytes, cursor.at * 8, size * 8), seen, seen + length);
-      cursor.at += size;
-      seen += length;
-    }
-  }
-  return out;
-}
-
-/** `width` <= 32 bits from bit `from` on, least significant first. The last may lie in the middle of a byte. */
-function readBits(bytes: Uint8Array, from: number, width: number): number {
-  let value = 0;
-  for (let got = 0; got < width; ) {
-    const bit = (from + got) % 8;
-    const take = Math.min(8 - bit, width - got);
-    const part = (bytes[Math.floor((from + got) / 8)]! >> bit) & ((1 << take) - 1);
-    value += part * 2 ** got;
-    got += take;
-  }
-  return value;
-}
-
-function badRun(where: string, length: number, left: number): DataError {
-  return new DataError(`${where}: a run of ${length} levels or indices does not fit, ${left} are left in its page`);
+  return picked(dictionary, readRuns(content.subarray(1), width, count, where), where);
 }
 
 /** Largest size of a page for which no plausible ratio of compression is asked. */
@@ -399,14 +361,6 @@ function encodingOf(struct: Struct, field: number, where: string): Encoding {
   return encodings[numberOf(struct, field, where)] ?? 'unknown';
 }
 
-function unsupported(where: string, encoding: Encoding): DataError {
-  return new DataError(`${where}: a page has the encoding ${encoding}, expected PLAIN or a dictionary`);
-}
-
 function bitsFor(largest: number): number {
   return 32 - Math.clz32(largest);
-}
-
-function uint32(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }

@@ -167,16 +167,17 @@ describe('openParquet', () => {
       return openParquet(path, 'svhn:test');
     };
     const layout =
-      /layout\.parquet: has the columns text, label; expected 'image' or 'img', a struct with the field 'bytes'$/;
+      /layout\.parquet: has the columns text \(text\), title \(text\), label \(.*\); say which holds the examples, with --column NAME$/;
     await expect(
       other([
         { name: 'text', data: ['a'] },
+        { name: 'title', data: ['a'] },
         { name: 'label', data: [1] },
       ]),
     ).rejects.toThrow(layout);
-    await expect(other([{ name: 'image', data: ['a'] }])).rejects.toThrow(/has the columns image; expected/);
+    await expect(other([{ name: 'image', data: ['a'] }])).rejects.toThrow(/has 1 bytes, expected at least one window/);
     await expect(openParquet(await put('none.parquet', []), 'svhn:test')).rejects.toThrow(
-      /none\.parquet: holds no images$/,
+      /none\.parquet: holds no rows$/,
     );
     await writeFile(path, 'PAR1 is not all of it PAR1');
     await expect(openParquet(path)).rejects.toThrow(/layout\.parquet: not a Parquet file, or damaged: /);

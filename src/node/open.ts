@@ -1,19 +1,20 @@
 // A DATA argument of the command line to a data set: a file, a folder, or the name of a known set.
 
-import { openCifar10 } from '../data/cifar.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { openIdx } from '../data/idx.ts';
 import type { Background } from '../data/images.ts';
 import { withLabels } from '../data/labels.ts';
-import { type Reader, readData } from '../data/readers.ts';
+import { type Reader, readShards, shardsIn } from '../data/readers.ts';
+import type { ByteSource } from '../data/source.ts';
 import { syntheticDataset } from '../data/synthetic.ts';
 import { take } from '../data/transforms.ts';
 import { DataError } from '../errors.ts';
-import { fileSource, pathKind, readFileBytes } from './files.ts';
-import { openFolder } from './folder.ts';
+import { fileSource, readFileBytes } from './files.ts';
+import { openFolder, openLoose } from './folder.ts';
 import { type DataDirs, findKnown, knownNames, knownSets, locate, samplePath } from './known.ts';
 import { labelPaths } from './labels.ts';
 import { decodeImage, decodeOn } from './picture.ts';
+import { isPattern, type Places, placeOf, placesOf, suffixOf } from './spec.ts';
 
 /** `dataDir`: where known sets are looked for first. Then: the environment variable FISHER_OOD_DATA, ~/.cache/fisher-ood/data. */
 export interface OpenOptions extends DataDirs {
@@ -23,23 +24,30 @@ export interface OpenOptions extends DataDirs {
   readonly readers?: readonly Reader[];
   /** What transparent pictures are put on; they are refused where it is left out. */
   readonly background?: Background | undefined;
+  /** The column, variable or array that holds the examples, where a file has several. */
+  readonly column?: string | undefined;
+  /** The column that says what examples are called. */
+  readonly id?: string | undefined;
   /** Seed of the synthetic sets; default 0. */
   readonly seed?: number;
 }
 
 /**
  * Opens `spec`: `NAME` or `NAME:split` (default test) of a known set; `sample/fashion-mnist`, `sample/mnist` (shipped);
- * `constant` or `noise` (`:COUNT`, default 1000); or a path (`./mnist` for a folder that is called like a known set). Idx
- * files that have their labels beside them, with `{0-4,7}` behind it: the examples with these labels. Any of them with
- * `[start:end]` behind it for a slice.
+ * `constant` or `noise` (`:COUNT`, default 1000); or a path (`./mnist` for a folder that is called like a known set), or a
+ * pattern such as `train-*.parquet` for files that together are one set, with `:NAME` behind it for one of several arrays or
+ * columns. Idx files that have their labels beside them, with `{0-4,7}` behind it: the examples with these labels. Any of them
+ * with `[start:end]` behind it for a slice, as in Python but never clamped. What has the very name that is given comes first.
  *
  * Throws DataError that says where it looked and where the files are to be had.
  */
 export async function openData(spec: string, options: OpenOptions = {}): Promise<Dataset> {
-  const sliced = /^(.*)\[(\d+):(\d+)\]$/s.exec(spec);
-  if (sliced) return take(await openData(sliced[1]!, options), Number(sliced[2]), Number(sliced[3]));
-  const labelled = /^(.*)\{([\d,-]+)\}$/s.exec(spec);
-  if (labelled) return openLabelled(labelled[1]!, labelled[2]!, options);
+  const suffix = await suffixOf(spec);
+  if (suffix?.kind === 'slice') {
+    const data = await openData(suffix.inner, options);
+    return take(data, ...placeOf(suffix.slice, data.length, data.name));
+  }
+  if (suffix?.kind === 'labels') return openLabelled(suffix.inner, suffix.labels, options);
   const colon = spec.indexOf(':');
   const name = colon < 0 ? spec : spec.slice(0, colon);
   const detail = colon < 0 ? undefined : spec.slice(colon + 1);
@@ -55,25 +63,39 @@ export async function openData(spec: string, options: OpenOptions = {}): Promise
     if (detail !== undefined) throw new DataError(`${spec}: ${name} has no splits, expected ${name} alone`);
     return openIdx(await fileSource(sample), name);
   }
-  if (!Object.hasOwn(knownSets, name)) return openPath(spec, spec, options);
-  const split = detail ?? 'test';
-  const files = await findKnown(name, split, options);
-  if (files.length === 1) return openPath(files[0]!, `${name}:${split}`, options);
-  return openCifar10(await Promise.all(files.map(fileSource)), `${name}:${split}`);
+  if (Object.hasOwn(knownSets, name)) {
+    const split = detail ?? 'test';
+    const { column: _, id: __, ...rest } = options; // of what the user has, not of what we know
+    return openPlaces({ files: await findKnown(name, split, options) }, `${name}:${split}`, rest);
+  }
+  const places = await placesOf(spec);
+  if (places === undefined) {
+    const slice = spec.endsWith(']') ? ' (a slice is [start:end])' : '';
+    const what = isPattern(spec) ? `no file matches this pattern${slice}` : 'no such file or folder';
+    throw new DataError(`${spec}: ${what}, and no known data set; known are ${knownNames.join(', ')} (see --data-dir)`);
+  }
+  const { member } = places;
+  if (member !== undefined && options.column !== undefined && options.column !== member) {
+    throw new DataError(`${spec}: names '${member}', --column names '${options.column}', expected one of them`);
+  }
+  return openPlaces(places, spec, member === undefined ? options : { ...options, column: member });
 }
 
 /** The files or folders that `openData` reads for this; none for sets that are made. */
 export async function pathsOf(spec: string, options: DataDirs = {}): Promise<readonly string[]> {
-  const [, inner = spec] = /^(.*)(?:\[\d+:\d+\]|\{[\d,-]+\})$/s.exec(spec) ?? [];
-  if (inner !== spec) {
-    const paths = await pathsOf(inner, options);
-    return spec.endsWith('}') ? [...paths, ...paths.flatMap(labelPaths)] : paths;
+  const suffix = await suffixOf(spec);
+  if (suffix) {
+    const paths = await pathsOf(suffix.inner, options);
+    return suffix.kind === 'labels' ? [...paths, ...paths.flatMap(labelPaths)] : paths;
   }
   const [name = '', split = 'test'] = spec.split(':');
   if (/^(constant|noise)(:|$)/.test(spec)) return [];
   const sample = samplePath(name);
   if (sample !== undefined) return [sample];
-  if (!Object.hasOwn(knownSets, name)) return [spec];
+  if (!Object.hasOwn(knownSets, name)) {
+    const places = await placesOf(spec);
+    return places ? [...(places.folder === undefined ? [] : [places.folder]), ...places.files] : [spec];
+  }
   return Object.hasOwn(knownSets[name]!.files, split) ? (locate(name, split, options) ?? []) : [];
 }
 
@@ -86,15 +108,31 @@ async function openLabelled(spec: string, wanted: string, options: OpenOptions):
   return withLabels(data, where === undefined ? undefined : { where, bytes: await readFileBytes(where) }, wanted);
 }
 
-async function openPath(path: string, name: string, options: OpenOptions): Promise<Dataset> {
-  const kind = await pathKind(path);
-  const { like, background } = options;
+async function openPlaces({ folder, files }: Places, name: string, options: OpenOptions): Promise<Dataset> {
+  const { like, background, column, id, readers } = options;
   const decode = background ? decodeOn(background) : decodeImage;
-  if (kind === 'folder') return openFolder(path, name, decode);
-  if (kind === 'nothing') {
-    throw new DataError(
-      `${path}: no such file or folder, and no known data set; known are ${knownNames.join(', ')} (see --data-dir)`,
-    );
+  const own = { name, like, decodeImage: decode, column, id };
+  const shards = async (paths: readonly string[]): Promise<Dataset | undefined> => {
+    const parts = shardsIn(paths, name);
+    return parts.length === 0 ? undefined : readShards(await sourcesOf(parts), own, readers);
+  };
+  if (folder !== undefined) {
+    const data = await openFolder(folder, name, { decode, shards });
+    if (data.shapes.x && id === undefined && column === undefined) return data;
+    if (files.length > 0) return data; // of shards, which have seen to it
+    throw noChoice(name, column === undefined ? 'id' : 'column');
   }
-  return readData(await fileSource(path), { name, like, decodeImage: decode }, options.readers);
+  const loose = await openLoose(files, name, { decode });
+  if (!loose) return readShards(await sourcesOf(files), own, readers);
+  if (column !== undefined || id !== undefined) throw noChoice(name, column === undefined ? 'id' : 'column');
+  return loose;
+}
+
+const noChoice = (name: string, option: 'column' | 'id') =>
+  new DataError(`${name}: holds pictures or recordings in files of their own, which have no columns for --${option}`);
+
+async function sourcesOf(paths: readonly string[]): Promise<readonly ByteSource[]> {
+  const sources: ByteSource[] = [];
+  for (const path of paths) sources.push(await fileSource(path));
+  return sources;
 }

@@ -1,8 +1,9 @@
 // Outputs claimed before the work that makes them: they can be written, destroy nothing that is read, and nobody else is at them.
 
 import type { Stats } from 'node:fs';
-import { mkdir, realpath, rmdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
+import { PICTURES } from '../data/images.ts';
 import { DataError, UsageError } from '../errors.ts';
 import { modelFiles } from '../train/store.ts';
 import { codeOf, pathKind, reasonOf, removeAbandoned, resolveTarget } from './files.ts';
@@ -12,6 +13,9 @@ import { fileLock, folderLock, type Lock, lock, removeAbandonedLocks } from './l
 export interface Claim {
   release(): Promise<void>;
 }
+
+/** Outputs that are no data of any kind. */
+const OUTPUTS_ONLY = new Set(['.json', '.html', '.svg']);
 
 /** Files that no reader of a folder takes for a part of its data: such an output may lie there. */
 const OUTPUTS = new Set(['.json', '.npz', '.parquet', '.html', '.svg']);
@@ -123,12 +127,23 @@ async function checkApart(path: string, target: string, read: string): Promise<v
   const elsewhere = 'it would be overwritten; write elsewhere';
   if (there !== undefined && same(there, input))
     throw new UsageError(`${path}: is ${read}, which is read: ${elsewhere}`);
-  if (!input.isDirectory() || there === undefined) return;
+  if (!input.isDirectory()) return;
   const parent = await statOf(dirname(target));
   if (parent === undefined || !same(parent, input)) return;
+  if (there === undefined) return checkNoShard(path, target, read);
   const name = basename(await realpath(target));
   if (OUTPUTS.has(extname(name).toLowerCase()) && !modelFiles.some((own) => own === name)) return;
   throw new UsageError(`${path}: is a file of ${read}, which is read: ${elsewhere}`);
+}
+
+/** A new file beside files of its format would be taken for one more part of the set. */
+async function checkNoShard(path: string, target: string, read: string): Promise<void> {
+  const names = (await readdir(read)).filter((name) => !name.startsWith('.'));
+  const ending = extname(target).toLowerCase();
+  const isPart = names.some((name) => extname(name).toLowerCase() === ending && !OUTPUTS_ONLY.has(ending));
+  const isLoose = names.some((name) => PICTURES.has(extname(name).toLowerCase()) || /\.wav$/i.test(name));
+  if (!isPart || isLoose) return;
+  throw new UsageError(`${path}: would be taken for a part of ${read}, which is read; write elsewhere`);
 }
 
 const same = (a: Stats, b: Stats) => a.dev === b.dev && a.ino === b.ino;

@@ -2,6 +2,7 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { zipSync } from 'fflate';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NpyArray, readNpz, writeNpy } from '../../src/data/npy.ts';
@@ -91,5 +92,38 @@ describe('transparent pictures', () => {
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("--background is 'pink', expected white")]);
     const red = await features(at('clear'), '--background', '#ff0000');
     expect([red.code, red.stderr]).toEqual([1, expect.stringContaining('0.png: is grey, and cannot be put on')]);
+  });
+});
+
+describe('choices', () => {
+  it('of an array, of files by a pattern, of slices, as on the command line', async () => {
+    mkdirSync(at('parts'));
+    save('parts/p-2.npy', 'uint8', 3, (k) => (k * 7) % 251);
+    save('parts/p-10.npy', 'uint8', 2, (k) => (k * 11) % 251);
+    save('all.npy', 'uint8', 5, (k) => (k < 192 ? (k * 7) % 251 : ((k - 192) * 11) % 251));
+    const pictures = readFileSync(at('all.npy'));
+    const expected = (await features(at('all.npy'))).nll;
+    expect(expected.length).toBe(5);
+    for (const spec of ['parts', 'parts/*.npy']) expect((await features(at(spec))).nll).toEqual(expected);
+    expect((await features(`${at('parts')}[-2:]`)).nll).toEqual(expected.slice(-2));
+    writeFileSync(
+      at('two.npz'),
+      zipSync({ 'a.npy': new Uint8Array(readFileSync(at('parts/p-2.npy'))), 'b.npy': pictures }),
+    );
+    const both = await features(at('two.npz'));
+    expect([both.code, both.stderr]).toEqual([1, expect.stringContaining('a [3,8,8], b [5,8,8]; say which')]);
+    expect((await features(`${at('two.npz')}:b`)).nll).toEqual(expected);
+    expect((await features(at('two.npz'), '--column', 'b')).nll).toEqual(expected);
+    const none = await features(at('parts/q*.npy'));
+    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('q*.npy: no file matches this pattern')]);
+    const step = await features(`${at('all.npy')}[::2]`);
+    expect([step.code, step.stderr]).toEqual([1, expect.stringContaining("'[::2]' is no slice, expected [start:end]")]);
+  });
+
+  it('of outputs: none that would be taken for one more part', async () => {
+    mkdirSync(at('rows'));
+    writeFileSync(at('rows/a.npz'), readFileSync(at('train.npy')));
+    const { code, stderr } = await runCli('features', at('model'), '--data', at('rows'), '--out', at('rows/f.npz'));
+    expect([code, stderr]).toEqual([2, expect.stringContaining('f.npz: would be taken for a part of')]);
   });
 });

@@ -15,6 +15,8 @@ interface Case {
   readonly shape: readonly number[];
   /** Base64 of float32. */
   readonly values: string;
+  /** What the examples are called. */
+  readonly ids?: readonly string[];
   /** How far values may be off; to the last bit where it is left out. */
   readonly within?: number;
 }
@@ -23,7 +25,7 @@ const folder = fileURLToPath(new URL('formats/', import.meta.url));
 const cases = JSON.parse(readFileSync(`${folder}cases.json`, 'utf8')) as Case[];
 const floatsOf = (text: string) => new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer);
 
-describe.each(cases)('$spec $options', ({ spec, options, shape, values, within = 0 }) => {
+describe.each(cases)('$spec $options', ({ spec, options, shape, values, ids, within = 0 }) => {
   it('is what another tool reads', async () => {
     const data = await openData(`${folder}${spec}`, runOptions(options).choices);
     const [n, ...example] = shape;
@@ -40,5 +42,6 @@ describe.each(cases)('$spec $options', ({ spec, options, shape, values, within =
     const stride = expected.length / n!;
     expect(Math.abs(Number(last[stride]) - expected[0]!)).toBeLessThanOrEqual(within);
     expect(Math.abs(Number(last[0]) - expected[(n! - 1) * stride]!)).toBeLessThanOrEqual(within);
+    if (ids) expect(await data.ids?.([...ids.keys()])).toEqual(ids);
   });
 });

@@ -21,7 +21,9 @@ export const openMat = onDisk(matlab.openMat);
 export const openNpy = onDisk(npz.openNpy);
 export const openNpz = onDisk(npz.openNpz);
 export const openText = onDisk(text.openText);
-export const openParquet = onDisk((source, name?: string) => parquet.openParquet(source, decodeImage, name));
+export const openParquet = onDisk((source, name?: string) =>
+  parquet.openParquet([source], { decode: decodeImage, name }),
+);
 export const openCifar10 = async (paths: readonly string[], name: string) =>
   cifar.openCifar10(await Promise.all(paths.map(fileSource)), name);
 export const openRecordings = (paths: readonly string[], name: string) =>

@@ -23,6 +23,11 @@ export const commonOptions: Options = {
 
 /** What is said of the data, whatever the model. */
 export const dataOptions: Options = {
+  column: {
+    type: 'string',
+    value: 'NAME',
+    about: 'the column, variable or array that holds the examples, as DATA:NAME (default: the only one)',
+  },
   background: {
     type: 'string',
     value: 'COLOUR',

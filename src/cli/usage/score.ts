@@ -22,6 +22,7 @@ export const scoreUsage: Usage = {
     group: { type: 'string', value: 'B', about: 'judge groups of B inputs from one source together (default 1)' },
     fpr: { type: 'string', value: 'X', about: 'false-positive rate of the verdict (default 0.05)' },
     top: { type: 'string', value: 'N', about: 'how many of the most surprising inputs to list (default 10)' },
+    id: { type: 'string', value: 'NAME', about: 'the column that says what the inputs are called' },
     ...dataOptions,
     ...pixelOption,
     model: { type: 'string', value: 'MODEL', about: 'the model, if it is no longer where the detector says' },

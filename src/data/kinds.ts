@@ -1,0 +1,100 @@
+// The name of a file that no reader takes in; what it is, and what to do about it, out.
+
+/** What the user has in place of data, and how it becomes some. */
+export interface OtherKind {
+  readonly names: RegExp;
+  readonly what: string;
+  readonly advice: string;
+}
+
+const saveArray = (load: string) => `save the array with Python: ${load}`;
+
+/** Told by name; the first that fits. */
+export const otherKinds: readonly OtherKind[] = [
+  {
+    names: /\.(npy|npz|csv|tsv|jsonl|ndjson|parquet|txt|mat|wav|json)\.(gz|bz2|xz|zst)$/i,
+    what: 'a compressed file',
+    advice: 'unpack it',
+  },
+  {
+    names: /\.(zip|7z|rar|tgz|tbz2?|txz|tar\.(gz|bz2|xz|zst)|bz2|xz|zst)$/i,
+    what: 'a packed archive',
+    advice: 'unpack it, and give the files or the folder in it',
+  },
+  {
+    names: /\.(pt|pth|ckpt|bin\.index|t7)$/i,
+    what: 'a file of PyTorch',
+    advice: saveArray("import torch, numpy; numpy.save('x.npy', torch.load('x.pt').numpy())"),
+  },
+  {
+    names: /\.(pkl|pickle|p|joblib)$/i,
+    what: 'a Python pickle, which is a program rather than data',
+    advice: saveArray("import pickle, numpy; numpy.save('x.npy', pickle.load(open('x.pkl', 'rb')))"),
+  },
+  {
+    names: /\.safetensors$/i,
+    what: 'a file of tensors (safetensors)',
+    advice: saveArray(
+      "import numpy; from safetensors.numpy import load_file; numpy.savez('x.npz', **load_file('x.safetensors'))",
+    ),
+  },
+  {
+    names: /\.(h5|hdf5|hdf|he5|nc|nc4|keras)$/i,
+    what: 'an HDF5 file',
+    advice: saveArray("import h5py, numpy; numpy.save('x.npy', h5py.File('x.h5')['NAME'][:])"),
+  },
+  {
+    names: /\.(arrow|feather|ipc|orc|avro)$/i,
+    what: 'an Arrow, ORC or Avro file',
+    advice: 'save it as Parquet, such as with pyarrow.parquet.write_table or DuckDB',
+  },
+  {
+    names: /\.(tfrecords?|rec|beton|lmdb|mdb|msgpack|db|sqlite3?|duckdb)$/i,
+    what: "another program's container of records",
+    advice: 'save its pictures as files or in a Parquet column, its numbers as NPY',
+  },
+  { names: /\.(xlsx?|ods|numbers)$/i, what: 'a spreadsheet', advice: 'save it as CSV' },
+  { names: /\.json$/i, what: 'a JSON file', advice: 'save it as JSON lines (.jsonl), one example a line' },
+  { names: /\.(onnx|pb|tflite|gguf)$/i, what: 'a model', advice: 'give the data that it is to score' },
+  { names: /\.(mp4|avi|mov|mkv|webm|mpe?g)$/i, what: 'a film', advice: 'save its frames as pictures' },
+  {
+    names: /\.(mp3|flac|ogg|oga|opus|m4a|aac|wma|aif|aiff|aifc|au|snd|amr|caf|ape|wv|mka|sph|w64)$/i,
+    what: 'a recording in another format than WAV',
+    advice: 'save it as WAV, such as with: ffmpeg -i IN OUT.wav',
+  },
+  {
+    names:
+      /\.(apng|gif|bmp|dib|tiff?|avif|hei[cf]|jxl|jp2|j2k|p[pgbn]m|svgz?|exr|hdr|ico|tga|psd|xcf|pcx|dds|qoi|dng|dcm)$/i,
+    what: 'a picture in another format than PNG, JPEG or WebP',
+    advice: 'save it as PNG',
+  },
+  { names: /\.(pdf|docx?|html?|xml|yaml|yml)$/i, what: 'a document', advice: 'save its text as .txt' },
+  {
+    names: /\.(crdownload|part|partial|download|aria2)$/i,
+    what: 'a download that was not finished',
+    advice: 'get it again',
+  },
+];
+
+/** By the first bytes, for files whose names say nothing. */
+const signatures: readonly { readonly starts: readonly number[]; readonly what: string; readonly ending: string }[] = [
+  { starts: [0x89, 0x48, 0x44, 0x46], what: 'an HDF5 file', ending: '.h5' },
+  { starts: [0x89, 0x50, 0x4e, 0x47], what: 'a PNG picture', ending: '.png' },
+  { starts: [0xff, 0xd8, 0xff], what: 'a JPEG picture', ending: '.jpg' },
+  { starts: [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59], what: 'a NumPy array', ending: '.npy' },
+  { starts: [0x50, 0x4b, 0x03, 0x04], what: 'a zip archive, such as .npz and .pt are', ending: '.npz' },
+  { starts: [0x50, 0x41, 0x52, 0x31], what: 'a Parquet file', ending: '.parquet' },
+  { starts: [0x52, 0x49, 0x46, 0x46], what: 'a WAV or WebP file', ending: '.wav' },
+  { starts: [0x80, 0x02], what: 'a Python pickle', ending: '.pkl' },
+  { starts: [0x80, 0x04], what: 'a Python pickle', ending: '.pkl' },
+  { starts: [0x41, 0x52, 0x52, 0x4f, 0x57, 0x31], what: 'an Arrow file', ending: '.arrow' },
+  { starts: [0x66, 0x4c, 0x61, 0x43], what: 'a FLAC recording', ending: '.flac' },
+  { starts: [0x49, 0x44, 0x33], what: 'an MP3 recording', ending: '.mp3' },
+  { starts: [0x4f, 0x67, 0x67, 0x53], what: 'an Ogg recording', ending: '.ogg' },
+  { starts: [0x47, 0x49, 0x46, 0x38], what: 'a GIF picture', ending: '.gif' },
+];
+
+/** What a file that is called otherwise seems to be; undefined where its beginning does not tell. */
+export function seemsToBe(bytes: Uint8Array): { readonly what: string; readonly ending: string } | undefined {
+  return signatures.find(({ starts }) => starts.every((byte, i) => bytes[i] === byte));
+}

@@ -1,0 +1,63 @@
+// Columns of a table in, whatever the file's format; the examples in the columns that are chosen out.
+
+import { DataError } from '../errors.ts';
+import { type StoredArray, sizeOf } from './dataset.ts';
+
+/** Numbers of one type. */
+export type Numbers =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/**
+ * Numbers as a data set keeps them: bytes as pixels, integers of 32 and 64 bits as int64, everything else as float32. `shape` is that of one
+ * example. Throws a DataError for what is not finite in float32, with the row it is in, and for unsigned integers beyond int64.
+ */
+export function storedNumbers(values: Numbers, shape: readonly number[], where: string): StoredArray {
+  if (values instanceof Uint8Array) return { data: values, shape, pixels: true };
+  if (values instanceof BigInt64Array) return { data: values, shape };
+  const size = Math.max(1, sizeOf(shape));
+  if (values instanceof BigUint64Array) {
+    const at = values.findIndex((value) => value >= 2n ** 63n);
+    if (at >= 0) {
+      throw new DataError(`${where}: example ${Math.floor(at / size)} holds ${values[at]}, expected less than 2^63`);
+    }
+    return { data: new BigInt64Array(values.buffer, values.byteOffset, values.length), shape };
+  }
+  if (values instanceof Int32Array || values instanceof Uint32Array) {
+    return { data: BigInt64Array.from(values, BigInt), shape };
+  }
+  const data = values instanceof Float32Array ? values : Float32Array.from(values);
+  const at = data.findIndex((value) => !Number.isFinite(value));
+  if (at >= 0) {
+    throw new DataError(`${where}: example ${Math.floor(at / size)} holds ${values[at]}, expected finite numbers`);
+  }
+  return { data, shape };
+}
+
+/** Numbers as JavaScript has them, as a table of text gives them: float32, or int64 where they are whole and float32 would round them. */
+export function storedFloats(values: Float64Array, shape: readonly number[], where: string): StoredArray {
+  const large = values.some((v) => Math.abs(v) > 2 ** 24);
+  if (large && values.every((v) => Number.isSafeInteger(v))) {
+    return { data: BigInt64Array.from(values, BigInt), shape };
+  }
+  return storedNumbers(values, shape, where);
+}
+
+/** The names of `--column`: one, or several of single numbers, separated by commas, unless one column has a comma in its name. */
+export function namesOf(column: string, known: readonly string[]): readonly string[] {
+  return known.includes(column) ? [column] : column.split(',').map((name) => name.trim());
+}
+
+/** For messages: what there is to choose from. */
+export function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 20).join(', ');
+  return names.length > 20 ? `${shown}, … (${names.length})` : shown || '(none)';
+}
