@@ -19,6 +19,7 @@ PyTorch 2.0 and later; needs the packages onnx and, from PyTorch 2.6 on, onnxscr
 
 import copy
 import inspect
+import json
 import math
 import warnings
 
@@ -56,6 +57,7 @@ def export(model, name, *, objective="nll", pixels=None, normal=(), uniform=(), 
     if not names:
         raise ValueError("the model has no parameter that a gradient is wanted of: all have requires_grad False")
     nll, norms = _answers(loss, inputs)
+    _detach_padding(loss)
 
     way = _write(loss, f"{name}.onnx", inputs, dynamic or {}, opset)
     np.savez(
@@ -71,8 +73,6 @@ def export(model, name, *, objective="nll", pixels=None, normal=(), uniform=(), 
     print(f"{name}.onnx: {len(names)} parameters, exported by {way}")
     if lost:
         print(f"  {len(lost)} of them are not in the file under their names: {', '.join(lost)}")
-    if way.endswith("TorchScript"):
-        print("  this way of exporting does not say what is a parameter and what a buffer: see that the list below is right")
     print(f"  npx fisher-ood check {name}.onnx {name}.check.npz\n  npx fisher-ood inspect {name}.onnx{draws}")
     return lost
 
@@ -173,9 +173,32 @@ def _freeze(module):
                 part.register_buffer(key, parameter.data)
 
 
+class _PaddedEmbedding(nn.Embedding):
+    """The padding's row is not learned: no file says so, but a detach it can hold."""
+
+    def forward(self, ids):
+        padding = (torch.arange(self.num_embeddings) == self.padding_idx)[:, None]
+        return nn.functional.embedding(ids, torch.where(padding, self.weight.detach(), self.weight))
+
+
+def _detach_padding(module):
+    for part in module.modules():
+        if type(part) is nn.Embedding and part.padding_idx is not None and part.max_norm is None:
+            part.__class__ = _PaddedEmbedding
+
+
 def _answers(loss, inputs):
     """Loss [2] and squared gradient norms [2, L] in float64, each example in a batch of its own."""
     exact = copy.deepcopy(loss).double()
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # of what forward makes itself
+    try:
+        return _norms(exact, inputs)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _norms(exact, inputs):
     parameters = list(exact.parameters())
     nll, norms = [], []
     for i in range(2):
@@ -208,16 +231,101 @@ def _write(loss, path, inputs, dynamic, opset):
                 return f"torch.export{what}"
             except Exception as error:  # the next way may do
                 failures.append(f"torch.export{what}: {error}")
-    axes = {key: {0: "n", **dynamic.get(key, {})} for key in inputs} | {"loss": {0: "n"}}
-    more = {"dynamo": False} if "dynamo" in options else {}
     try:
-        torch.onnx.export(
-            loss, arguments, path, input_names=list(inputs), output_names=["loss"], dynamic_axes=axes,
-            opset_version=min(opset, 17), do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE, **more,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _torchscript(loss, path, inputs, dynamic, min(opset, 17), {"dynamo": False} if "dynamo" in options else {})
         return "TorchScript"
     except Exception as error:
         raise RuntimeError("no way of exporting takes this model:\n" + "\n".join([*failures, f"TorchScript: {error}"])) from error
+
+
+def _attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, **_):
+    scores = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    if is_causal:
+        attn_mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool).tril()
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        scores = scores.masked_fill(~attn_mask, -math.inf)
+    elif attn_mask is not None:
+        scores = scores + attn_mask
+    return torch.softmax(scores, -1) @ value
+
+
+def _unflatten(x, dim, sizes, *_):
+    dim = dim % x.dim()
+    return x.reshape(*x.shape[:dim], *sizes, *x.shape[dim + 1 :])
+
+
+def _binary_cross_entropy(input, target, weight=None, reduction="mean", **_):
+    error = -target * torch.log(input).clamp(min=-100) - (1 - target) * torch.log(1 - input).clamp(min=-100)
+    error = error if weight is None else error * weight
+    return error if reduction == "none" else error.sum() if reduction == "sum" else error.mean()
+
+
+def _diag(x):
+    return x[:, None] * torch.eye(x.shape[0], dtype=x.dtype) if x.dim() == 1 else (x * torch.eye(len(x), dtype=x.dtype)).sum(1)
+
+
+#: What TorchScript's exporter does not know, or did not in early versions: where it is, and the same in terms that it knows.
+PLAIN = (
+    (nn.functional, "scaled_dot_product_attention", _attention),
+    (nn.functional, "binary_cross_entropy", _binary_cross_entropy),
+    (torch.Tensor, "unflatten", _unflatten),
+    (torch, "diag", _diag),
+)
+
+
+def _torchscript(loss, path, inputs, dynamic, opset, more):
+    """The file says neither what is a parameter nor where a gradient stops; this writes both into its metadata, where fisher-ood reads them."""
+    import onnx
+
+    axes = {key: {0: "n", **dynamic.get(key, {})} for key in inputs} | {"loss": {0: "n"}}
+    torch.onnx.register_custom_op_symbolic("aten::detach", lambda g, x: g.op("fisher_ood::Detach", x).setType(x.type()), opset)
+    replaced = [(owner, key, getattr(owner, key)) for owner, key, _ in PLAIN]
+    for owner, key, plain in PLAIN:
+        setattr(owner, key, plain)
+    try:
+        torch.onnx.export(
+            loss, tuple(inputs.values()), path, input_names=list(inputs), output_names=["loss"], dynamic_axes=axes, opset_version=opset,
+            do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE, **more,
+        )
+    finally:
+        for owner, key, own in replaced:
+            setattr(owner, key, own)
+        torch.onnx.unregister_custom_op_symbolic("aten::detach", opset)
+    file = onnx.load(path)
+    stopped = []
+    for node in file.graph.node:
+        if node.domain == "fisher_ood":
+            node.op_type, node.domain = "Identity", ""
+            stopped.append(node.output[0])
+    for i in reversed(range(len(file.opset_import))):
+        if file.opset_import[i].domain == "fisher_ood":
+            del file.opset_import[i]
+    _untie(loss, file.graph)
+    for key, value in {"parameters": [name for name, _ in loss.named_parameters()], "stop-gradient": stopped}.items():
+        file.metadata_props.add(key=f"fisher-ood.{key}", value=json.dumps(value))
+    onnx.save(file, path)
+
+
+def _untie(loss, graph):
+    """A tied parameter has several names; the file is given the one that named_parameters gives."""
+    first = {id(parameter): name for name, parameter in loss.named_parameters()}
+    others = {name: first[id(p)] for name, p in loss.named_parameters(remove_duplicate=False) if first[id(p)] != name}
+    held = {tensor.name for tensor in graph.initializer}
+    for i in reversed(range(len(graph.initializer))):
+        tensor = graph.initializer[i]
+        name = others.get(tensor.name)
+        if name is None:
+            continue
+        if name in held:
+            del graph.initializer[i]
+        else:
+            held.add(name)
+            tensor.name = name
+    for node in graph.node:
+        for i, key in enumerate(node.input):
+            node.input[i] = others.get(key, key)
 
 
 def _held(path):

@@ -86,13 +86,13 @@ class Commands:
 COMMANDS = Commands()
 
 
-def check(folder, name, way):
-    """The cell of a file; None where export.py has not been there yet."""
+def check(folder, name, way, options=True):
+    """The cell of a file; None where export.py has not been there yet. `options`: whether to say what is kept beside the file."""
     path = folder / f"{name}.{way}.onnx"
     if not path.exists():
         return "–" if (folder / f"{name}.{way}.failed").exists() else None
-    options = folder / f"{name}.options"
-    more = json.loads(options.read_text())["options"] if options.exists() else []
+    about = folder / f"{name}.options"
+    more = json.loads(about.read_text())["options"] if options and about.exists() else []
     _, out, err = COMMANDS.run("check", path, folder / f"{name}.check.npz", "--json", *more)
     if not out.strip():
         return f"refused: {reason(err, path)}"

@@ -88,6 +88,7 @@ export interface FileModel {
   readonly opset: number;
   /** The program that wrote the file; empty where it does not say. */
   readonly producer?: string;
+  readonly notes?: Notes;
   /** By `domain.name`, or the name alone for the ONNX domain. */
   readonly functions: ReadonlyMap<string, FileFunction>;
 }
@@ -159,6 +160,7 @@ function decoded(bytes: Uint8Array, name: string, external?: ExternalData): File
     graph: graphOf(proto.graph, ctx),
     opset: Number(opset.version),
     producer: proto.producerName,
+    notes: notesOf(proto),
     functions: new Map(functions),
   };
 }
