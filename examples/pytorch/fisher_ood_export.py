@@ -219,18 +219,25 @@ def _write(loss, path, inputs, dynamic, opset):
     failures = []
     if "dynamo" in options and "optimize" in options:
         shapes = tuple({0: torch.export.Dim("n"), **{k: torch.export.Dim(v) for k, v in dynamic.get(key, {}).items()}} for key in inputs)
-        for what, shape, values in (("", (shapes,), arguments), (" at a fixed batch of one", None, tuple(v[:1] for v in arguments))):
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    program = torch.onnx.export(
-                        loss, values, dynamo=True, optimize=False, input_names=list(inputs), output_names=["loss"],
-                        dynamic_shapes=shape, opset_version=opset, verbose=False,
-                    )
-                program.save(path)
-                return f"torch.export{what}"
-            except Exception as error:  # the next way may do
-                failures.append(f"torch.export{what}: {error}")
+        eager = [part for part in loss.modules() if hasattr(part, "set_attn_implementation")]  # of transformers: its other ways may not export
+        ways = [("", shapes, arguments), (" at a fixed batch of one", None, tuple(v[:1] for v in arguments))]
+        for attention in (None, "eager")[: 1 + bool(eager)]:
+            for part in eager if attention else ():
+                part.set_attn_implementation(attention)
+            for what, shape, values in ways:
+                what += f" with {attention} attention" if attention else ""
+                try:
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")
+                        program = torch.onnx.export(
+                            loss, values, dynamo=True, optimize=False, input_names=list(inputs), output_names=["loss"],
+                            dynamic_shapes=shape and (shape,), opset_version=opset, verbose=False,
+                        )
+                    program.save(path)
+                    _declare(loss, path)
+                    return f"torch.export{what}"
+                except Exception as error:  # the next way may do
+                    failures.append(f"torch.export{what}: {error}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -276,9 +283,7 @@ PLAIN = (
 
 
 def _torchscript(loss, path, inputs, dynamic, opset, more):
-    """The file says neither what is a parameter nor where a gradient stops; this writes both into its metadata, where fisher-ood reads them."""
-    import onnx
-
+    """A detach, which this exporter drops, becomes a node of its own."""
     axes = {key: {0: "n", **dynamic.get(key, {})} for key in inputs} | {"loss": {0: "n"}}
     torch.onnx.register_custom_op_symbolic("aten::detach", lambda g, x: g.op("fisher_ood::Detach", x).setType(x.type()), opset)
     replaced = [(owner, key, getattr(owner, key)) for owner, key, _ in PLAIN]
@@ -293,7 +298,14 @@ def _torchscript(loss, path, inputs, dynamic, opset, more):
         for owner, key, own in replaced:
             setattr(owner, key, own)
         torch.onnx.unregister_custom_op_symbolic("aten::detach", opset)
-    file = onnx.load(path)
+    _declare(loss, path)
+
+
+def _declare(loss, path):
+    """Writes into the file's metadata which of its tensors are parameters and where no gradient goes; fisher-ood reads both there."""
+    import onnx
+
+    file = onnx.load(path, load_external_data=False)
     stopped = []
     for node in file.graph.node:
         if node.domain == "fisher_ood":

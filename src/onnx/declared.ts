@@ -6,7 +6,7 @@
 import { ModelError } from '../errors.ts';
 import type { FileModel, FileNode, FileTensor } from './decode.ts';
 import { placesOf } from './places.ts';
-import { type Detached, type Folded, graphsWithin, type ParameterTable, type Role, usesOf } from './roles.ts';
+import { type Assignment, type Detached, type Folded, graphsWithin, type Role, usesOf } from './roles.ts';
 
 const PARAMETERS = 'fisher-ood.parameters';
 const STOPPED = 'fisher-ood.stop-gradient';
@@ -14,7 +14,7 @@ const STOPPED = 'fisher-ood.stop-gradient';
 export const hasDeclaration = (file: FileModel): boolean => file.notes?.[PARAMETERS] !== undefined;
 
 /** Exactly the tensors that are named are parameters. Throws a ModelError for a list that is none. */
-export function declaredParameters(file: FileModel): ParameterTable {
+export function declaredParameters(file: FileModel): Assignment {
   const names = new Set(listOf(file, PARAMETERS));
   const graphs = graphsWithin(file.graph);
   const places = placesOf(file);
@@ -43,7 +43,6 @@ export function declaredParameters(file: FileModel): ParameterTable {
     tensors: new Map(),
     operands: new Map(),
     identities,
-    detached: new Map(),
     folded,
     declared: names.size,
   };

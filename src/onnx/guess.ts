@@ -7,7 +7,7 @@ import type { FileModel, FileNode, FileTensor } from './decode.ts';
 import { layoutOf } from './layout.ts';
 import { areWhole, fewValues, headOf, isProgression, isSinusoidal, isUniform, lastOf } from './numbers.ts';
 import { type Place, placesOf } from './places.ts';
-import { type Folded, graphsWithin, type ParameterTable, type Role } from './roles.ts';
+import { type Assignment, type Folded, graphsWithin, type Role } from './roles.ts';
 
 interface Candidate {
   readonly name: string;
@@ -15,7 +15,7 @@ interface Candidate {
   readonly places: ReadonlySet<Place>;
 }
 
-export function guessedParameters(file: FileModel): ParameterTable {
+export function guessedParameters(file: FileModel): Assignment {
   const places = placesOf(file);
   const roles = new Map<FileTensor, Role>();
   const named: Candidate[] = [];
@@ -36,7 +36,7 @@ export function guessedParameters(file: FileModel): ParameterTable {
   }
   const tensors = tieEqual(named, roles, file);
   const folded = partlyFolded(named, roles);
-  return { roles, tensors, operands: new Map(), identities, detached: new Map(), folded };
+  return { roles, tensors, operands: new Map(), identities, folded };
 }
 
 function roleOf({ name, tensor, places }: Candidate, file: FileModel): Role {

@@ -4,7 +4,7 @@ import { declaredParameters, hasDeclaration, stopped } from './declared.ts';
 import type { FileModel } from './decode.ts';
 import { guessedParameters } from './guess.ts';
 import type { ParameterTable } from './roles.ts';
-import { hasSignature, signedParameters } from './signature.ts';
+import { detachedOperands, hasSignature, signedParameters } from './signature.ts';
 
 /** What a file says of its parameters is taken, in metadata of our own or in PyTorch's; for all other files the rule of docs/onnx.md decides. */
 export function parametersOf(file: FileModel): ParameterTable {
@@ -13,5 +13,5 @@ export function parametersOf(file: FileModel): ParameterTable {
     : hasSignature(file)
       ? signedParameters(file)
       : guessedParameters(file);
-  return { ...table, detached: new Map([...table.detached, ...stopped(file)]) };
+  return { ...table, detached: new Map([...detachedOperands(file), ...stopped(file)]) };
 }

@@ -50,6 +50,9 @@ export interface ParameterTable {
   readonly declared?: number;
 }
 
+/** What the tensors are, without where gradients stop. */
+export type Assignment = Omit<ParameterTable, 'detached'>;
+
 /** One operand of one node. */
 export interface Use {
   readonly node: FileNode;

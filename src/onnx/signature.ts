@@ -9,7 +9,7 @@ import type { FileModel, FileNode, FileTensor, Notes } from './decode.ts';
 import { type Layout, layoutOf, withoutLayout } from './layout.ts';
 import { isUniform } from './numbers.ts';
 import { placesOf } from './places.ts';
-import { type Detached, type Folded, type ParameterTable, type Role, type Use, usesOf } from './roles.ts';
+import { type Assignment, type Detached, type Folded, type Role, type Use, usesOf } from './roles.ts';
 
 const SIGNATURE = 'pkg.torch.export.ExportedProgram.graph_signature';
 const KIND = 'pkg.torch.export.graph_signature.InputSpec.kind';
@@ -39,7 +39,7 @@ interface Copy {
   readonly layout?: Layout;
 }
 
-export function signedParameters(file: FileModel): ParameterTable {
+export function signedParameters(file: FileModel): Assignment {
   return new Signature(file).table();
 }
 
@@ -64,7 +64,7 @@ class Signature {
     this.#byName = new Map(declared.map((p, i) => [p.name, this.#params[i]!]));
   }
 
-  table(): ParameterTable {
+  table(): Assignment {
     const names = [...new Set(this.#params.map((p) => p.name))];
     this.#findMarked();
     this.#findFolded();
@@ -77,7 +77,6 @@ class Signature {
       tensors: this.#tensors,
       operands: this.#kept(),
       identities: new Map(),
-      detached: detachedOperands(this.#file),
       folded: names.flatMap((name): Folded[] => {
         const reason = this.#lost.get(name);
         return reason === undefined ? [] : [{ name, reason }];
@@ -275,7 +274,7 @@ class Signature {
  * A detach is an Identity that says so. The optimiser takes it out; then the node after it still says that it takes the detached value, and
  * is given another that it says nothing of. That is a trace, no more: the optimiser may have merged nodes that only the detach told apart.
  */
-function detachedOperands(file: FileModel): Map<FileNode, Detached> {
+export function detachedOperands(file: FileModel): Map<FileNode, Detached> {
   const found = new Map<FileNode, Detached>();
   const makers = new Map(file.graph.nodes.flatMap((node) => node.outputs.map((key) => [key, node] as const)));
   for (const node of file.graph.nodes) {
