@@ -18,6 +18,7 @@ jax2onnx and onnx; parameters are inputs of what jax2onnx sees, so that it compu
 which names them in its metadata.
 """
 
+import contextlib
 import json
 import math
 
@@ -223,19 +224,27 @@ def _answers(function, learned, inputs):
     before = jax.config.jax_enable_x64
     jax.config.update("jax_enable_x64", True)
     try:
-        exact = {key: jnp.asarray(np.asarray(value), jnp.float64) for key, value in learned.items()}
-        nll, norms = [], []
-        for i in range(2):
-            values = [jnp.asarray(v[i : i + 1], jnp.float64 if v.dtype == np.float32 else None) for v in inputs.values()]
-            out = function(exact, *values)
-            if out.shape != (1,):
-                raise ValueError(f"the loss of one example has the shape {out.shape}, expected [1]: never a mean over the batch")
-            gradients = jax.grad(lambda p: function(p, *values).sum())(exact)
-            nll.append(float(out[0]))
-            norms.append([float(jnp.sum(jnp.square(gradients[key]))) for key in learned])
-        return np.array(nll), np.array(norms), out.dtype != jnp.float64
+        try:
+            return _norms(function, learned, inputs, jnp.float64)
+        except TypeError:  # a scan whose first state is of float32, whatever its inputs are
+            jax.config.update("jax_enable_x64", False)
+            return _norms(function, learned, inputs, jnp.float32)
     finally:
         jax.config.update("jax_enable_x64", before)
+
+
+def _norms(function, learned, inputs, kind):
+    exact = {key: jnp.asarray(np.asarray(value), kind) for key, value in learned.items()}
+    nll, norms = [], []
+    for i in range(2):
+        values = [jnp.asarray(v[i : i + 1], kind if v.dtype == np.float32 else None) for v in inputs.values()]
+        out = function(exact, *values)
+        if out.shape != (1,):
+            raise ValueError(f"the loss of one example has the shape {out.shape}, expected [1]: never a mean over the batch")
+        gradients = jax.grad(lambda p: function(p, *values).sum())(exact)
+        nll.append(float(out[0]))
+        norms.append([float(np.sum(np.square(np.asarray(gradients[key], np.float64)))) for key in learned])
+    return np.array(nll), np.array(norms), out.dtype != jnp.float64
 
 
 def _write(function, learned, path, inputs, opset):
@@ -243,14 +252,15 @@ def _write(function, learned, path, inputs, opset):
     names = [f"parameter.{i}" for i in range(len(learned))]
 
     def flat(*arguments):
-        return function(dict(zip(learned, arguments)), *arguments[len(learned) :])
+        with _marked(jax.lax, arguments[-1]):
+            return function(dict(zip(learned, arguments)), *arguments[len(learned) : -1])
 
     failures = []
     for batch in ("n", 1):
         specs = [jax.ShapeDtypeStruct(value.shape, jnp.float32) for value in learned.values()]
-        specs += [_spec(value, batch) for value in inputs.values()]
+        specs += [*(_spec(value, batch) for value in inputs.values()), jax.ShapeDtypeStruct((), jnp.float32)]
         try:
-            model = to_onnx(flat, specs, opset=opset, input_names=[*names, *inputs], output_names=["loss"])
+            model = to_onnx(flat, specs, opset=opset, input_names=[*names, *inputs, STOP], output_names=["loss"])
         except Exception as error:
             failures.append(f"with a batch of {'any size' if batch == 'n' else 'one'}: {error}")
             continue
@@ -264,6 +274,42 @@ def _spec(value, batch):
     if value.dtype == np.float32:
         return (batch, *value.shape[1:])
     return jax.ShapeDtypeStruct((batch if batch == 1 else jax.export.symbolic_shape("n")[0], *value.shape[1:]), value.dtype)
+
+
+#: An input by which is multiplied whatever goes through stop_gradient, of which exporters write nothing.
+STOP = "fisher_ood_stop"
+
+
+@contextlib.contextmanager
+def _marked(owner, marker):
+    """stop_gradient as a product with `marker`, for as long as the file is made."""
+    own = owner.stop_gradient
+    owner.stop_gradient = lambda tree: jax.tree_util.tree_map(lambda x: x * marker if jnp.issubdtype(jnp.result_type(x), jnp.floating) else x, tree)
+    try:
+        yield
+    finally:
+        owner.stop_gradient = own
+
+
+def _stopped(graph):
+    """The products with the marker become what they stand for; their names."""
+    found = []
+    for node in graph.node:
+        if STOP in node.input:
+            others = [key for key in node.input if key != STOP]
+            if node.op_type != "Mul" or len(others) != 1:
+                raise ValueError(f"stop_gradient is written as {node.op_type}({', '.join(node.input)}), expected a product")
+            node.op_type = "Identity"
+            del node.input[:]
+            node.input.append(others[0])
+            found.append(node.output[0])
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                found += _stopped(attribute.g)
+    for i in reversed(range(len(graph.input))):
+        if graph.input[i].name == STOP:
+            del graph.input[i]
+    return found
 
 
 def _hold(model, parameters):
@@ -283,4 +329,5 @@ def _hold(model, parameters):
         for i, key in enumerate(node.input):
             if key in rename:
                 node.input[i] = rename[key]
-    model.metadata_props.add(key="fisher-ood.parameters", value=json.dumps([name for name, _ in parameters.values()]))
+    for key, value in {"parameters": [name for name, _ in parameters.values()], "stop-gradient": _stopped(graph)}.items():
+        model.metadata_props.add(key=f"fisher-ood.{key}", value=json.dumps(value))

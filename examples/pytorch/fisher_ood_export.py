@@ -133,7 +133,7 @@ def _per_example(values):
     """[n] or [n, 1, ...] as [n]."""
     if values.dim() == 0 or values[0].numel() != 1:
         raise ValueError(f"forward gives a tensor of shape {tuple(values.shape)}, expected one number per example: [n] or [n, 1]")
-    return values.reshape(values.shape[0])
+    return values if values.dim() == 1 else values.flatten()
 
 
 def _parse(objective):
@@ -230,11 +230,11 @@ def _write(loss, path, inputs, dynamic, opset):
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")
                         program = torch.onnx.export(
-                            loss, values, dynamo=True, optimize=False, input_names=list(inputs), output_names=["loss"],
+                            loss, values, dynamo=True, optimize=False, input_names=[f"{INPUT}{key}" for key in inputs], output_names=["loss"],
                             dynamic_shapes=shape and (shape,), opset_version=opset, verbose=False,
                         )
                     program.save(path)
-                    _declare(loss, path)
+                    _declare(loss, path, None if shape is None else len(arguments[0]))
                     return f"torch.export{what}"
                 except Exception as error:  # the next way may do
                     failures.append(f"torch.export{what}: {error}")
@@ -301,11 +301,26 @@ def _torchscript(loss, path, inputs, dynamic, opset, more):
     _declare(loss, path)
 
 
-def _declare(loss, path):
-    """Writes into the file's metadata which of its tensors are parameters and where no gradient goes; fisher-ood reads both there."""
+#: Before inputs' names while the file is written: the exporter gives values of its own the names of the traced program, `index` for one.
+INPUT = "fisher-ood-input-"
+
+
+def _declare(loss, path, samples=None):
+    """
+    Writes into the file's metadata which of its tensors are parameters and where no gradient goes; fisher-ood reads both there. Refuses a file
+    that is made for as many examples as there are samples.
+    """
     import onnx
 
     file = onnx.load(path, load_external_data=False)
+    sizes = [d.dim_value for value in [*file.graph.input, *file.graph.output] for d in value.type.tensor_type.shape.dim[:1]]
+    if samples in sizes:
+        raise ValueError(f"PyTorch has made the file for {samples} examples")
+    names = [value.name for value in file.graph.input]
+    inputs = {name: name[len(INPUT) :] for name in names if name.startswith(INPUT)}
+    others = {key: f"{key}.value" for node in file.graph.node for key in node.output if key in inputs.values() and inputs}
+    _rename(file.graph, others)
+    _rename(file.graph, inputs)
     stopped = []
     for node in file.graph.node:
         if node.domain == "fisher_ood":
@@ -335,9 +350,19 @@ def _untie(loss, graph):
         else:
             held.add(name)
             tensor.name = name
+    _rename(graph, others)
+
+
+def _rename(graph, names):
+    for value in [*graph.input, *graph.value_info]:
+        value.name = names.get(value.name, value.name)
     for node in graph.node:
-        for i, key in enumerate(node.input):
-            node.input[i] = others.get(key, key)
+        for keys in (node.input, node.output):
+            for i, key in enumerate(keys):
+                keys[i] = names.get(key, key)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, names)
 
 
 def _held(path):

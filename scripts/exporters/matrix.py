@@ -25,6 +25,7 @@ import re
 import subprocess
 
 WAYS = ("fixed", "dynamic", "unoptimised", "torchscript")
+PACKAGE_WAYS = (*WAYS, "usual", "own")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "exporters.md"
 
@@ -39,9 +40,9 @@ def main():
     args = parser.parse_args()
     kept_path = args.folder / "cells.json"
     kept = json.loads(kept_path.read_text()) if kept_path.exists() else {}
-    names = sorted(path.name.removesuffix(".check.npz") for path in args.folder.glob("*.check.npz"))
+    names = sorted(path.name.removesuffix(".check.npz") for path in args.folder.glob("*.check.npz") if not path.name.endswith(".own.check.npz"))
     cells = {}
-    ways = (*WAYS, "usual") if args.packages else WAYS
+    ways = PACKAGE_WAYS if args.packages else WAYS
     for name in names:
         for way in ways:
             old = kept.get(f"{name}.{way}")
@@ -86,13 +87,13 @@ class Commands:
 COMMANDS = Commands()
 
 
-def check(folder, name, way, options=True):
-    """The cell of a file; None where export.py has not been there yet. `options`: whether to say what is kept beside the file."""
+def check(folder, name, way):
+    """The cell of a file; None where export.py has not been there yet. A file of the examples' exporters needs no options."""
     path = folder / f"{name}.{way}.onnx"
     if not path.exists():
         return "–" if (folder / f"{name}.{way}.failed").exists() else None
     about = folder / f"{name}.options"
-    more = json.loads(about.read_text())["options"] if options and about.exists() else []
+    more = json.loads(about.read_text())["options"] if way != "own" and about.exists() else []
     _, out, err = COMMANDS.run("check", path, folder / f"{name}.check.npz", "--json", *more)
     if not out.strip():
         return f"refused: {reason(err, path)}"
@@ -160,7 +161,7 @@ def package_matrix(folder, names, cells):
         about = json.loads((folder / f"{name}.options").read_text())
         options = " ".join(about["options"])
         said = {}
-        for way in (*WAYS, "usual"):
+        for way in PACKAGE_WAYS:
             cell = cells.get(f"{name}.{way}")
             if cell:
                 said.setdefault("PyTorch does not export it" if cell == "–" else cell, []).append(way)

@@ -45,7 +45,7 @@ def main():
                 export(module, str(args.folder / f"{name}.own"), **inputs)
             (args.folder / f"{name}.own.check.npz").replace(args.folder / f"{name}.check.npz")
             way = re.search(r"exported by (.*)", said.getvalue()).group(1)
-            cell = matrix.check(args.folder, name, "own", options=False)
+            cell = matrix.check(args.folder, name, "own")
         except Exception as error:
             if args.fresh:
                 traceback.print_exc()
