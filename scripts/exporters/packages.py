@@ -1,4 +1,4 @@
-"""Models of other people's packages, tiny and with random weights, exported as their users export them: what to type, what comes out.
+"""Models of other people's packages, tiny and with random weights, exported as their users export them and by fisher_ood_export.py.
 
     VENV/bin/python scripts/exporters/packages.py FOLDER [--only REGEX] [--fresh]
     python scripts/exporters/matrix.py FOLDER --packages --write
@@ -6,10 +6,15 @@
 Writes FOLDER/NAME.WAY.onnx, FOLDER/NAME.check.npz and FOLDER/NAME.options, the options that fisher-ood needs for it. Nothing is downloaded.
 """
 
+import contextlib
+import copy
+import io
 import json
 import math
 import os
+import pathlib
 import re
+import sys
 import time
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error")
@@ -17,7 +22,9 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error")
 import torch
 from torch import nn
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "examples" / "pytorch"))
 import ways
+from fisher_ood_export import export
 from zoo import Of, ids, next_token, rand, randn, standard_normal
 
 PACKAGES = {}
@@ -80,7 +87,8 @@ def transformers_mamba():
 def transformers_t5():
     from transformers import T5Config, T5ForConditionalGeneration
 
-    config = T5Config(vocab_size=48, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0)
+    # PyTorch cannot export its attention of another kind, "Cannot view a tensor with shape …"
+    config = T5Config(attn_implementation="eager", vocab_size=48, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0)
     samples = {"input_ids": ids(48, 6), "attention_mask": torch.ones(2, 6, dtype=torch.long), "decoder_input_ids": ids(48, 5)}
 
     def forward(m, input_ids, attention_mask, decoder_input_ids):
@@ -233,6 +241,23 @@ def denoising_diffusion_unet():
     return Of(loss, net=net), {"x": randn(1, 8, 8), "noise": randn(1, 8, 8)}
 
 
+def own(path, module, loss, options, inputs):
+    """By examples/pytorch/fisher_ood_export.py; frozen is what the options say."""
+    if path.exists() or path.with_suffix(".failed").exists():
+        return
+    module = copy.deepcopy(module)
+    if "--frozen" in options:
+        for key, parameter in module.named_parameters():
+            if re.search(options[options.index("--frozen") + 1], key):
+                parameter.requires_grad_(False)
+    objective = "nll" if loss is None else lambda model, *xs: loss(model(*xs), dict(zip(inputs, xs)))
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            export(module, str(path).removesuffix(".onnx"), objective=objective, **inputs)
+    except Exception as error:
+        path.with_suffix(".failed").write_text(f"{type(error).__name__}: {error}")
+
+
 class WithLoss(nn.Module):
     """The module's parameters under their names, and the loss in place of its outputs: what the oracle differentiates."""
 
@@ -263,6 +288,7 @@ def main():
                 ways.write_answers(answers, module if loss is None else WithLoss(module, loss, list(inputs)), inputs)
             (args.folder / f"{name}.options").write_text(json.dumps({"package": pip, "options": options}))
             ways.export_all(name, module, inputs, args.folder, outputs)
+            own(args.folder / f"{name}.own.onnx", module, loss, options, inputs)
         except Exception as error:
             print(f"{name}: {type(error).__name__}: {str(error)[:300]}", flush=True)
             continue

@@ -13,6 +13,8 @@ interface Candidate {
   readonly name: string;
   readonly tensor: FileTensor;
   readonly places: ReadonlySet<Place>;
+  /** Whether the exporter made the name up. */
+  readonly made: boolean;
 }
 
 export function guessedParameters(file: FileModel): Assignment {
@@ -22,7 +24,8 @@ export function guessedParameters(file: FileModel): Assignment {
   for (const graph of graphsWithin(file.graph)) {
     for (const [name, tensor] of graph.initializers) {
       if (tensor.dtype !== 'float' || roles.has(tensor)) continue;
-      const candidate = { name, tensor, places: places.get(name) ?? new Set<Place>() };
+      const made = isMade(name, file);
+      const candidate = { name, tensor, places: places.get(name) ?? new Set<Place>(), made };
       roles.set(tensor, roleOf(candidate, file));
       named.push(candidate);
     }
@@ -32,21 +35,21 @@ export function guessedParameters(file: FileModel): Assignment {
     const tensor = file.graph.initializers.get(node.inputs[0] ?? '');
     const name = node.outputs[0] ?? '';
     if (node.op !== 'Identity' || tensor?.dtype !== 'float' || !standsForAnother(node, file)) continue;
-    identities.set(node, roleOf({ name, tensor, places: places.get(name) ?? new Set() }, file));
+    identities.set(node, roleOf({ name, tensor, places: places.get(name) ?? new Set(), made: false }, file));
   }
   const tensors = tieEqual(named, roles, file);
   const folded = partlyFolded(named, roles);
   return { roles, tensors, operands: new Map(), identities, folded };
 }
 
-function roleOf({ name, tensor, places }: Candidate, file: FileModel): Role {
+function roleOf({ name, tensor, places, made }: Candidate, file: FileModel): Role {
   const parameter = (doubt?: string): Role => ({ kind: 'parameter', name, ...(doubt ? { doubt } : {}) });
   const constant = (reason: string): Role => ({ kind: 'constant', reason, doubtful: true, matters: true });
   const within = (...some: Place[]) => some.some((place) => places.has(place));
-  const made = madeByExporter(name);
   const values = fewValues(tensor);
+  const affine = within('affine') && sizeOf(tensor.shape) > 1;
 
-  if (places.size === 0 || !within('weight', 'table', 'bias', 'scale', 'add', 'multiply')) {
+  if (places.size === 0 || !within('weight', 'table', 'bias', 'scale', 'affine', 'add', 'multiply')) {
     if (within('statistics')) return { kind: 'constant', reason: 'running statistics' };
     if (within('bound')) return { kind: 'constant', reason: 'an exponent or a bound', doubtful: !made, matters: true };
     return { kind: 'constant', reason: 'no gradient goes to it' };
@@ -59,7 +62,7 @@ function roleOf({ name, tensor, places }: Candidate, file: FileModel): Role {
   }
   if (within('weight', 'table'))
     return parameter(made ? 'named by the exporter: it may be computed from parameters' : undefined);
-  if (within('bias', 'scale')) {
+  if (within('bias', 'scale') || affine) {
     if (made && isUniform(tensor)) return constant(`all ${values[0]}, named by the exporter`);
     return parameter(made ? 'named by the exporter: it may be computed from parameters' : undefined);
   }
@@ -89,8 +92,9 @@ const MADE = [
   /^(?!.*(ReadVariableOp|embedding_lookup|\/read\b)).*:\d+$/, // TensorFlow: all that is not a variable
 ];
 
-function madeByExporter(name: string): boolean {
-  return MADE.some((pattern) => pattern.test(name));
+/** To jax2onnx all parameters are constants without a name. */
+function isMade(name: string, file: FileModel): boolean {
+  return file.producer === 'jax2onnx' || MADE.some((pattern) => pattern.test(name));
 }
 
 /** Zeros and a number that is as good as −∞. */
@@ -105,7 +109,7 @@ const isSigns = (values: readonly number[]): boolean =>
  */
 function standsForAnother(node: FileNode, file: FileModel): boolean {
   const [from, to] = [node.inputs[0]!, node.outputs[0]!];
-  if (madeByExporter(to) || file.graph.outputs.includes(to)) return false;
+  if (isMade(to, file) || file.graph.outputs.includes(to)) return false;
   const leaf = (name: string) => name.slice(name.lastIndexOf('.') + 1);
   return file.producer === 'pytorch' || (!file.producer && to.includes('.') && leaf(from) === leaf(to));
 }
@@ -124,10 +128,8 @@ function tieEqual(
 ): Map<string, FileTensor> {
   const tensors = new Map<string, FileTensor>();
   const known = new Map<string, Candidate[]>();
-  const own = candidates.filter(({ name }) => !madeByExporter(name));
-  for (const candidate of [...own, ...candidates.filter(({ name }) => madeByExporter(name))]) {
-    const { name, tensor } = candidate;
-    const made = madeByExporter(name);
+  for (const candidate of [...candidates.filter(({ made }) => !made), ...candidates.filter(({ made }) => made)]) {
+    const { tensor, made } = candidate;
     if (roles.get(tensor)?.kind !== 'parameter' || sizeOf(tensor.shape) < TIED_SIZE || isUniform(tensor)) continue;
     if (!made && (file.producer === 'pytorch' || areWhole(tensor))) {
       remember(known, candidate);
@@ -148,11 +150,11 @@ function tieEqual(
  * would be wrong. They become constants.
  */
 function partlyFolded(candidates: readonly Candidate[], roles: Map<FileTensor, Role>): Folded[] {
-  const made = candidates.filter(({ name, tensor }) => madeByExporter(name) && sizeOf(tensor.shape) >= 4);
-  return candidates.flatMap(({ name, tensor }): Folded[] => {
+  const copies = candidates.filter(({ made, tensor }) => made && sizeOf(tensor.shape) >= 4);
+  return candidates.flatMap(({ name, tensor, made }): Folded[] => {
     const role = roles.get(tensor);
-    if (madeByExporter(name) || role?.kind !== 'parameter' || isUniform(tensor)) return [];
-    const part = made.find((m) => isPartOf(m.tensor, tensor));
+    if (made || role?.kind !== 'parameter' || isUniform(tensor)) return [];
+    const part = copies.find((m) => isPartOf(m.tensor, tensor));
     if (!part) return [];
     const reason = `a part of it is computed into '${part.name}'`;
     roles.set(tensor, { kind: 'constant', reason, matters: true });
@@ -191,6 +193,6 @@ function remember(known: Map<string, Candidate[]>, candidate: Candidate): void {
 
 /** A copy named by the exporter is transposed for a matrix product; two such copies are alike. */
 function layoutFor(from: Candidate, to: Candidate) {
-  const transposed = madeByExporter(to.name) && !madeByExporter(from.name);
+  const transposed = to.made && !from.made;
   return layoutOf(from.tensor, to.tensor, transposed ? [1, 0] : [0, 1]);
 }

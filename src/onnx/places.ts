@@ -4,10 +4,20 @@ import type { FileModel, FileNode } from './decode.ts';
 import { graphsWithin, type Use, usesOf } from './roles.ts';
 
 /**
- * Where a tensor is used. `weight`, `bias`, `scale`: operands that exist to be learned; `table`: rows are read at places that the inputs give; `add`, `multiply`: arithmetic with values that depend
+ * Where a tensor is used. `weight`, `bias`, `scale`: operands that exist to be learned; `affine`: the last two of a normalisation that is written out; `table`: rows are read at places that the inputs give; `add`, `multiply`: arithmetic with values that depend
  * on the inputs; `statistics`: of a batch normalisation; `bound`: exponents, limits, what is filled in; `none`: no gradient goes there.
  */
-export type Place = 'weight' | 'table' | 'bias' | 'scale' | 'add' | 'multiply' | 'statistics' | 'bound' | 'none';
+export type Place =
+  | 'weight'
+  | 'table'
+  | 'bias'
+  | 'scale'
+  | 'affine'
+  | 'add'
+  | 'multiply'
+  | 'statistics'
+  | 'bound'
+  | 'none';
 
 /** By operator and operand. */
 const places: Readonly<Record<string, readonly (Place | undefined)[]>> = {
@@ -69,6 +79,9 @@ const moving: ReadonlySet<string> = new Set([
 const linear: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Einsum', 'MatMul', 'Gemm']);
 const normalising: ReadonlySet<string> = new Set(['InstanceNormalization', 'LayerNormalization', 'BatchNormalization']);
 
+/** Operators that a variance is made with. */
+const averaging: ReadonlySet<string> = new Set(['GlobalAveragePool', 'ReduceMean', 'ReduceSum', 'ReduceSumSquare']);
+
 /** By name of an initialiser, or of another value that depends on no input. */
 export function placesOf(file: FileModel): ReadonlyMap<string, ReadonlySet<Place>> {
   const graphs = graphsWithin(file.graph);
@@ -100,6 +113,8 @@ export function placesOf(file: FileModel): ReadonlyMap<string, ReadonlySet<Place
       const before = source(node.inputs[1 - operand]);
       if (node.op !== 'Mul' && before && hasWeight(before)) return ['bias'];
       if (before && normalising.has(before.op)) return ['scale'];
+      const other = node.inputs[1 - operand];
+      if (isNormalised(other) || (node.op === 'Mul' && isInverseRoot(other))) return ['affine'];
     }
     if (node.op === 'Constant') return [];
     return [places[node.op]?.[operand] ?? (moving.has(node.op) ? 'none' : 'multiply')];
@@ -108,6 +123,54 @@ export function placesOf(file: FileModel): ReadonlyMap<string, ReadonlySet<Place
   /** Not a product of two values that both depend on the inputs, as in attention. */
   function hasWeight(node: FileNode): boolean {
     return linear.has(node.op) && node.inputs.slice(0, 2).some((key) => constants.has(key));
+  }
+
+  /** Divided by the root of a variance, or of a mean of squares; seen through changes of its shape and a scale. */
+  function isNormalised(key: string | undefined): boolean {
+    let node = makerOf(key);
+    for (let steps = 0; node && steps < 4; steps++) {
+      if (node.op === 'Div' && isRoot(node.inputs[1])) return true;
+      if (node.op === 'Mul' && node.inputs.some(isInverseRoot)) return true;
+      node = makerOf(onwards(node));
+    }
+    return false;
+  }
+
+  function isInverseRoot(key: string | undefined): boolean {
+    let node = makerOf(key);
+    for (let steps = 0; node && steps < 4; steps++) {
+      if (node.op === 'Reciprocal') return isRoot(node.inputs[0]);
+      if (node.op === 'Div' && constants.has(node.inputs[0]!)) return isRoot(node.inputs[1]);
+      if (node.op === 'Pow') return constants.has(node.inputs[1]!) && isMean(node.inputs[0]);
+      node = makerOf(onwards(node));
+    }
+    return false;
+  }
+
+  function isRoot(key: string | undefined): boolean {
+    let node = makerOf(key);
+    for (let steps = 0; node && steps < 4; steps++) {
+      if (node.op === 'Sqrt') return isMean(node.inputs[0]);
+      node = makerOf(node.op === 'Add' ? node.inputs.find((input) => !constants.has(input)) : onwards(node));
+    }
+    return false;
+  }
+
+  function isMean(key: string | undefined, depth = 5): boolean {
+    const node = makerOf(key);
+    if (!node || depth === 0) return false;
+    return averaging.has(node.op) || node.inputs.some((input) => isMean(input, depth - 1));
+  }
+
+  function makerOf(key: string | undefined): FileNode | undefined {
+    return key === undefined || constants.has(key) ? undefined : makers.get(key);
+  }
+
+  /** The operand that a value is, but for its shape or a constant factor. */
+  function onwards(node: FileNode): string | undefined {
+    if (moving.has(node.op)) return node.inputs[0];
+    const varying = node.inputs.filter((input) => !constants.has(input));
+    return node.op === 'Mul' && varying.length === 1 ? varying[0] : undefined;
   }
 
   /** What computes a value, seen through changes of its shape and, for a bias, through the scale before it. */

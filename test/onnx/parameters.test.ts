@@ -117,6 +117,53 @@ describe('the rule for files that do not say what is a parameter', () => {
     expect(parameters.doubtful.map((d) => d.name)).toEqual(doubtful ? [name] : []);
   });
 
+  // (x − mean) / √(variance + ε) written out, in the two ways that exporters have; then a scale and a shift.
+  const moments = [
+    node('ReduceMean', ['h'], ['mean'], { axes: [1] }),
+    node('Sub', ['h', 'mean'], ['c']),
+    node('Mul', ['c', 'c'], ['cc']),
+    node('ReduceMean', ['cc'], ['variance'], { axes: [1] }),
+    node('Add', ['variance', 'eps'], ['v']),
+    node('Sqrt', ['v'], ['root']),
+  ];
+  const divided = [
+    node('Div', ['c', 'root'], ['z']),
+    node('Mul', ['z', 'val_1'], ['scaled']),
+    node('Add', ['scaled', 'val_2'], ['r']),
+  ];
+  const multiplied = [
+    node('Reciprocal', ['root'], ['inverse']),
+    node('Mul', ['inverse', 'val_1'], ['m']),
+    node('Mul', ['h', 'm'], ['k']),
+    node('Neg', ['mean'], ['minus']),
+    node('Mul', ['minus', 'm'], ['l']),
+    node('Add', ['l', 'val_2'], ['shift']),
+    node('Add', ['k', 'shift'], ['r']),
+  ];
+  it.each([
+    ['divided by the root', divided],
+    ['multiplied by its inverse', multiplied],
+  ])('scale and shift of a normalisation that is written out are parameters: %s', (_what, last) => {
+    const read = (size: number) => {
+      const eps = floats('eps', [], [1e-5]);
+      const initializer = [W, eps, random('val_1', [size]), random('val_2', [size])];
+      const file = decode(model({ node: [product, ...moments, ...last], initializer }), 'm');
+      return Object.keys(importModel(file, 'm').weights);
+    };
+    expect(read(4)).toEqual(['w', 'val_1', 'val_2']);
+    expect(read(1)).toEqual(['w']); // a factor and an offset of one number
+  });
+
+  it('to jax2onnx no tensor has a name: zeros in place of a bias are none', () => {
+    const nodes = [node('Gemm', ['x', 'w', 'dot_bias_0'], ['h']), node('Gemm', ['h', 'const_3', 'const_4'], ['r'])];
+    const zeros = floats('dot_bias_0', [4], [0, 0, 0, 0]);
+    const initializer = [W, zeros, random('const_3', [4, 4]), random('const_4', [4])];
+    const of = (producer: string) =>
+      Object.keys(importModel(decode(model({ node: nodes, initializer }, producer), 'm'), 'm').weights);
+    expect(of('jax2onnx')).toEqual(['w', 'const_3', 'const_4']);
+    expect(of('')).toEqual(['w', 'dot_bias_0', 'const_3', 'const_4']);
+  });
+
   it('a table of rows is a parameter, a list of numbers is none', () => {
     const read = (table: ReturnType<typeof floats>) => {
       const nodes = [node('Gather', [table.name, 'ids'], ['rows']), node('Flatten', ['rows'], ['flat']), product];
