@@ -22,8 +22,8 @@ const order = [
   'detectors',
   'eval',
   'scoring',
-  'node',
   'report',
+  'node',
   'paper',
   'cli',
 ];
@@ -89,6 +89,22 @@ describe('the folders of src/', () => {
   it('above node/ stand without Node', () => {
     const reached = reachedFrom(files.map((f) => f.path).filter((path) => pure.has(path.split('/')[0]!)));
     const hosts = [...reached].filter(([spec]) => /^(node:|sharp$|onnxruntime-|tar$|fs-native-)/.test(spec));
+    expect(hosts).toEqual([]);
+  });
+
+  it('above node/ have nothing of Node’s at hand either', () => {
+    const code = (text: string) => text.replaceAll(/\/\*.*?\*\/|\/\/[^\n]*/gs, '').replaceAll(/'[^'\n]*'/g, "''");
+    const users = files.filter(
+      ({ path, text }) =>
+        pure.has(path.split('/')[0]!) && /(?<![.\w])(Buffer|process|setImmediate|__dirname)\b/.test(code(text)),
+    );
+    expect(users.map((f) => f.path)).toEqual([]);
+  });
+
+  it('draw the report of the paper without Node, from its results alone', () => {
+    const drawn = files.map((f) => f.path).filter((path) => /^paper\/(\w+\/draw|report|results)\.ts$/.test(path));
+    expect(drawn).toHaveLength(9);
+    const hosts = [...reachedFrom(drawn)].filter(([spec]) => /^(node:|sharp$|onnxruntime-|tar$|fs-native-)/.test(spec));
     expect(hosts).toEqual([]);
   });
 

@@ -12,7 +12,7 @@ export const reproduceCommand: Command = {
     const out = required(values, 'out');
     const began = performance.now();
     const { reproduce } = await import('../paper/run.ts'); // with all that draws figures, see `figures`
-    const { report, results, outcomes, missing } = await reproduce(preset, {
+    const { report, results, findings, missing } = await reproduce(preset, {
       out,
       seed: options.seed,
       ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
@@ -26,7 +26,7 @@ export const reproduceCommand: Command = {
       print(JSON.stringify({ report, results, missing: Object.keys(missing) }));
       return;
     }
-    for (const { title, finding } of outcomes) print(`${title}\n  ${finding}\n`);
+    for (const { title, finding } of findings) print(`${title}\n  ${finding}\n`);
     print(`${report}, ${results}`);
     say(`Took ${((performance.now() - began) / 60_000).toFixed(1)} minutes, without what was done before`);
   },

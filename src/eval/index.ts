@@ -18,6 +18,8 @@ export {
   type Distribution,
   type FitName,
   type LayerFits,
+  type OrderStatistics,
+  orderStatistics,
   type QqPoint,
   qqPoints,
   quantileOf,

@@ -3,7 +3,7 @@
 import erf from '@stdlib/math-base-special-erf';
 import { describe, expect, it } from 'vitest';
 import { RandomStream } from '../tensor/random.ts';
-import { cdfOf, compareFits, type Distribution, qqPoints, quantileOf } from './norm-distribution.ts';
+import { cdfOf, compareFits, type Distribution, orderStatistics, qqPoints, quantileOf } from './norm-distribution.ts';
 
 /** n squared norms of `dim` normals of variance `alpha`. */
 function chi2Sample(n: number, dim: number, alpha: number): Float64Array {
@@ -108,11 +108,11 @@ describe('qqPoints', () => {
   it('are on the diagonal for the quantiles themselves, thinned evenly with both ends', () => {
     const distribution = { family: 'chi2', degrees: 7, scale: 2 } as const;
     const values = Array.from({ length: 1000 }, (_, i) => quantileOf(distribution, (i + 0.5) / 1000));
-    const points = qqPoints(values.toReversed(), distribution, 50);
+    const points = qqPoints(orderStatistics(values.toReversed(), 50), distribution);
     expect(points).toHaveLength(50);
     for (const { theoretical, observed } of points) expect(observed).toBeCloseTo(theoretical, 10);
     expect(points[0]!.observed).toBe(values[0]);
     expect(points[49]!.observed).toBe(values[999]);
-    expect(qqPoints([3, 1], distribution).map((p) => p.observed)).toEqual([1, 3]);
+    expect(qqPoints(orderStatistics([3, 1]), distribution).map((p) => p.observed)).toEqual([1, 3]);
   });
 });

@@ -99,18 +99,28 @@ export interface QqPoint {
   readonly observed: number;
 }
 
-/**
- * Observed order statistics against the distribution's quantiles at (i − ½)/n (Hazen's positions), evenly thinned to at most `limit`
- * points with both ends kept.
- */
-export function qqPoints(values: ArrayLike<number>, distribution: Distribution, limit = 200): QqPoint[] {
+/** Some of n values, ascending: evenly spread over their ranks, both ends among them. */
+export interface OrderStatistics {
+  readonly n: number;
+  readonly observed: readonly number[];
+}
+
+/** At most `limit` of the values. */
+export function orderStatistics(values: ArrayLike<number>, limit = 200): OrderStatistics {
   const ascending = Float64Array.from(values).sort();
   const n = ascending.length;
   const count = Math.min(n, limit);
-  return Array.from({ length: count }, (_, k) => {
-    const i = count === 1 ? 0 : Math.round((k * (n - 1)) / (count - 1));
-    return { theoretical: quantileOf(distribution, (i + 0.5) / n), observed: ascending[i]! };
-  });
+  return { n, observed: Array.from({ length: count }, (_, k) => ascending[rankOf(k, count, n)]!) };
+}
+
+const rankOf = (k: number, count: number, n: number) => (count === 1 ? 0 : Math.round((k * (n - 1)) / (count - 1)));
+
+/** Observed order statistics against the distribution's quantiles at (i − ½)/n (Hazen's positions). */
+export function qqPoints({ n, observed }: OrderStatistics, distribution: Distribution): QqPoint[] {
+  return observed.map((value, k) => ({
+    theoretical: quantileOf(distribution, (rankOf(k, observed.length, n) + 0.5) / n),
+    observed: value,
+  }));
 }
 
 function logDensity(distribution: Distribution, f: number): number {

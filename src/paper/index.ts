@@ -1,5 +1,6 @@
 export type { LabOptions } from './lab.ts';
 export type { ModelPlan, Preset, SetPlan } from './plan.ts';
 export { presetNamed, presets } from './presets.ts';
-export { type Reproduction, reproduce } from './run.ts';
-export type { Outcome } from './words.ts';
+export { reportOf } from './report.ts';
+export { formatResults, parseResults, type Results } from './results.ts';
+export { type Reproduction, redraw, reproduce } from './run.ts';

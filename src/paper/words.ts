@@ -1,18 +1,4 @@
-// What an experiment gives to the report and to the file of results.
-
-export interface Outcome {
-  /** Its key in the results. */
-  readonly id: string;
-  readonly title: string;
-  /** What the paper claims, one sentence of plain text. */
-  readonly claim: string;
-  /** What we see, computed from the numbers, plain text. */
-  readonly finding: string;
-  /** Plain JSON. */
-  readonly numbers: unknown;
-  /** Figures and tables: HTML. */
-  readonly body: string;
-}
+// Numbers and lists as sentences have them, and averages.
 
 /** Rounded for sentences: 0.873. */
 export const three = (x: number): string => x.toFixed(3);

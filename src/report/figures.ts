@@ -49,11 +49,19 @@ export function sharedHistogram(sets: readonly { readonly values: ArrayLike<numb
 
 /** The shares of `sharedHistogram` as rows for Plot, at the middle of each bin. */
 export function binsOf(series: readonly Series[], count: number) {
-  const { edges, shares, outside } = sharedHistogram(series, count);
-  const rows = series.flatMap(({ name }, s) =>
+  const bins = sharedHistogram(series, count);
+  const names = series.map(({ name }) => name);
+  return { rows: rowsOfBins(names, bins), low: bins.edges[0]!, high: bins.edges[count]! };
+}
+
+/** Shares over shared bins as rows for Plot, at the middle of each bin. */
+export function rowsOfBins(
+  names: readonly string[],
+  { edges, shares }: { readonly edges: ArrayLike<number>; readonly shares: readonly ArrayLike<number>[] },
+) {
+  return names.flatMap((name, s) =>
     Array.from(shares[s]!, (share, k) => ({ x: (edges[k]! + edges[k + 1]!) / 2, share, name })),
   );
-  return { rows, low: edges[0]!, high: edges[count]!, outside };
 }
 
 /** Overlaid histograms, each normalised to its own size. `curve`: a normal density drawn on top, scaled to the bins. */

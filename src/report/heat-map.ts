@@ -1,9 +1,9 @@
 // A square matrix in; its absolute values as a heat map with layer boundaries and a colour bar, SVG text, out.
 
 import * as Plot from '@observablehq/plot';
-import { encodePng } from '../data/index.ts';
 import { centred, draw } from './figures.ts';
 import { framed } from './frame.ts';
+import { pngUrl } from './text.ts';
 
 /** Layers up to which their names fit beside the matrix; more are counted. */
 const MOST_NAMES = 24;
@@ -107,7 +107,7 @@ function pixelsOf(matrix: ArrayLike<number>, d: number, max: number): string {
     const shade = shadeOf(matrix[k]!, max);
     for (let c = 0; c < 3; c++) data[c * d * d + k] = shade[c]!;
   }
-  return `data:image/png;base64,${Buffer.from(encodePng({ data, shape: [3, d, d] })).toString('base64')}`;
+  return pngUrl({ data, shape: [3, d, d] });
 }
 
 function colourBar(label: string, max: number, height: number) {

@@ -4,7 +4,9 @@ export { overviewSvg } from './overview.ts';
 export { pageHtml, reportHtml } from './page.ts';
 export {
   binsOfSets,
+  type DistributionNumbers,
   distributionFigure,
+  distributionNumbers,
   type LinePoint,
   lineChart,
   type NamedValues,

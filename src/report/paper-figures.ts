@@ -1,8 +1,8 @@
 // Plain numbers in, SVG text out: the figures of the paper's experiments. Each has a title, labelled axes and a key.
 
 import * as Plot from '@observablehq/plot';
-import { cdfOf, histogram, type LayerFits, qqPoints } from '../eval/index.ts';
-import { binsOf, centred, draw, sharedHistogram } from './figures.ts';
+import { cdfOf, type Distribution, histogram, type LayerFits, orderStatistics, qqPoints } from '../eval/index.ts';
+import { centred, draw, rowsOfBins, sharedHistogram } from './figures.ts';
 import { framed, type KeyItem, lookOf } from './frame.ts';
 
 export interface NamedValues {
@@ -12,23 +12,29 @@ export interface NamedValues {
 
 const SET_BINS = 60;
 
-/** The numbers behind `setHistograms`. */
+/** The numbers of `setHistograms`. */
 export const binsOfSets = (sets: readonly NamedValues[]) => sharedHistogram(sets, SET_BINS);
+
+/** As `Histogram`, in whatever lists. */
+export interface SetBins {
+  readonly edges: ArrayLike<number>;
+  readonly shares: readonly ArrayLike<number>[];
+  readonly outside: readonly { readonly below: number; readonly above: number }[];
+}
 
 /**
  * Overlaid histograms of several sets over shared bins, each normalised to its own size, in-distribution first. The key says how much of a set
  * lies beyond the axis, in its outermost bin.
  */
 export function setHistograms(
-  sets: readonly NamedValues[],
+  names: readonly string[],
+  bins: SetBins,
   options: { readonly title: string; readonly xLabel: string },
 ): string {
   const size = { width: 760, height: 300 };
-  const looks = sets.map((set, k): KeyItem => ({ ...lookOf(k), name: set.name, sample: 'line' }));
-  const { rows, outside } = binsOf(
-    sets.map((set, k) => ({ ...set, colour: looks[k]!.colour })),
-    SET_BINS,
-  );
+  const looks = names.map((name, k): KeyItem => ({ ...lookOf(k), name, sample: 'line' }));
+  const { outside } = bins;
+  const rows = rowsOfBins(names, bins);
   const keyed = looks.map((look, k) => ({ ...look, name: look.name + beyond(outside[k]!) }));
   const svg = draw(
     {
@@ -74,28 +80,50 @@ function beyond({ below, above }: { readonly below: number; readonly above: numb
 
 const fitNames = { chi2: 'scaled χ²', 'log-normal': 'log-normal' } as const;
 
+const FITS = ['chi2', 'log-normal'] as const;
+const LAYER_BINS = 40;
+const QUANTILES = 60;
+
+/** What `distributionFigure` draws of one layer's squared norms; plain JSON. */
+export interface DistributionNumbers {
+  /** Of the histogram of log₁₀ f: its two ends, and the share in each of its equal bins. */
+  readonly range: readonly [number, number];
+  readonly shares: readonly number[];
+  readonly fits: Readonly<Record<(typeof FITS)[number], Distribution>>;
+  /** How many norms there are, and some of them, see `orderStatistics`. */
+  readonly n: number;
+  readonly observed: readonly number[];
+}
+
+export function distributionNumbers(values: ArrayLike<number>, fits: LayerFits): DistributionNumbers {
+  const { edges, shares } = histogram([Float64Array.from(values, Math.log10)], { bins: LAYER_BINS });
+  return {
+    range: [edges[0]!, edges[LAYER_BINS]!],
+    shares: Array.from(shares[0]!),
+    fits: { chi2: fits.chi2.distribution, 'log-normal': fits['log-normal'].distribution },
+    ...orderStatistics(values, QUANTILES),
+  };
+}
+
 /**
  * One layer's squared norms: left their histogram with both fitted densities, right observed against fitted quantiles of log₁₀ f,
  * on the diagonal where a fit is right.
  */
 export function distributionFigure(
-  values: ArrayLike<number>,
-  fits: LayerFits,
+  { range, shares, fits, n, observed }: DistributionNumbers,
   options: { readonly title: string },
 ): string {
   const size = { width: 400, height: 320 };
-  const names = ['chi2', 'log-normal'] as const;
-  const looks = names.map((name, k): KeyItem => ({ ...lookOf(k), name: fitNames[name], sample: 'both' }));
-  const logs = Float64Array.from(values, Math.log10);
-  const { edges, shares } = histogram([logs], { bins: 40 });
-  const bars = Array.from(shares[0]!, (share, k) => ({ x1: edges[k]!, x2: edges[k + 1]!, share }));
+  const looks = FITS.map((name, k): KeyItem => ({ ...lookOf(k), name: fitNames[name], sample: 'both' }));
+  const [low, high] = range;
   // A fit's share of a bin; sampled at four offsets for a smooth curve.
-  const width = edges[1]! - edges[0]!;
-  const curves = names.map((name) =>
+  const width = (high - low) / shares.length;
+  const edge = (k: number) => (k === shares.length ? high : low + k * width);
+  const bars = shares.map((share, k) => ({ x1: edge(k), x2: edge(k + 1), share }));
+  const curves = FITS.map((name) =>
     Array.from({ length: 4 * bars.length + 1 }, (_, k) => {
-      const x = edges[0]! + (k / 4) * width;
-      const { distribution } = fits[name];
-      return { x, share: cdfOf(distribution, 10 ** (x + width / 2)) - cdfOf(distribution, 10 ** (x - width / 2)) };
+      const x = low + (k / 4) * width;
+      return { x, share: cdfOf(fits[name], 10 ** (x + width / 2)) - cdfOf(fits[name], 10 ** (x - width / 2)) };
     }),
   );
   const left = draw(
@@ -122,13 +150,13 @@ export function distributionFigure(
     size,
   );
 
-  const points = names.map((name) =>
-    qqPoints(values, fits[name].distribution, 60).map(({ theoretical, observed }) => ({
-      theoretical: Math.log10(theoretical),
-      observed: Math.log10(observed),
+  const points = FITS.map((name) =>
+    qqPoints({ n, observed }, fits[name]).map((p) => ({
+      theoretical: Math.log10(p.theoretical),
+      observed: Math.log10(p.observed),
     })),
   );
-  const ends = points.flat().flatMap(({ observed }) => observed);
+  const ends = points.flat().map((p) => p.observed);
   const diagonal = [Math.min(...ends), Math.max(...ends)].map((v) => ({ v }));
   const right = draw(
     {

@@ -1,11 +1,11 @@
 // The smoke preset as a user runs it: whole, killed and resumed, and its report in a real browser.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import puppeteer from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Preset, presets } from '../../src/paper/index.ts';
+import { type Preset, presets, redraw } from '../../src/paper/index.ts';
 import { killWhen, runCli, temporaryFolder } from '../support/cli.ts';
 
 const folder = temporaryFolder();
@@ -76,6 +76,15 @@ describe('reproduce smoke', () => {
       expect(medianChange).toBeLessThan(1e-5);
       expect(mostChange).toBeLessThan(1e-3);
     }
+  });
+
+  it('is drawn again from its results alone', async () => {
+    const alone = join(folder.path, 'alone');
+    mkdirSync(alone);
+    copyFileSync(join(whole, 'results.json'), join(alone, 'results.json'));
+    await redraw(alone);
+    expect(readdirSync(alone).sort()).toEqual(['report.html', 'results.json']);
+    expect(read(alone, 'report.html')).toBe(read(whole, 'report.html'));
   });
 
   it('does nothing twice', async () => {

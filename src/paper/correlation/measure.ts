@@ -1,104 +1,32 @@
 // Experiment 5: norms of different layers carry different information.
 
-import { type Autocorrelation, autocorrelation, layerCorrelation } from '../../eval/index.ts';
-import { heatMap, lineChart } from '../../report/index.ts';
+import { autocorrelation, layerCorrelation } from '../../eval/index.ts';
 import { tablesOf } from '../evaluation.ts';
-import { table } from '../html.ts';
-import type { Lab } from '../lab.ts';
-import { counted, mean, type Outcome } from '../words.ts';
+import type { Experiment } from '../experiment.ts';
+import { type Correlations, correlation } from './draw.ts';
 
 const MOST_LAGS = 20;
 
-interface Correlations {
-  readonly model: string;
-  readonly in: string;
-  readonly layers: number;
-  readonly dropped: number;
-  readonly meanAbs: number | null;
-  readonly noiseFloor: number;
-  readonly autocorrelation: readonly Autocorrelation[];
-  /** [layers, layers] row-major; of one model of every family, those that are drawn. */
-  readonly matrix?: readonly number[];
-}
-
-export async function correlation(lab: Lab): Promise<Outcome> {
-  const numbers: Correlations[] = [];
-  const figures: string[] = [];
-  const seen = new Set<string>();
-  for (const plan of lab.available(lab.preset.models.images)) {
-    const found = layerCorrelation((await tablesOf(lab, plan)).test[0]!);
-    const drawn = !seen.has(plan.family); // one matrix of every family
-    seen.add(plan.family);
-    numbers.push({
-      model: plan.family,
-      in: plan.set,
-      layers: found.names.length,
-      dropped: found.dropped.length,
-      meanAbs: found.meanAbs ?? null,
-      noiseFloor: found.noiseFloor,
-      autocorrelation: autocorrelation(found, MOST_LAGS),
-      ...(drawn ? { matrix: Array.from(found.matrix, (r) => +r.toFixed(3)) } : {}),
-    });
-    if (!drawn) continue;
-    figures.push(
-      heatMap(found.matrix, {
-        title: `Correlation of log-norms, ${plan.family} of ${plan.set}`,
-        rowLabel: 'layer, from the input on',
-        valueLabel: '|correlation|',
-      }),
-    );
-  }
-  const lines = numbers.map((m) => ({
-    name: `${m.model} of ${m.in}`,
-    points: m.autocorrelation.map(({ lag, mean: y }) => ({ x: lag, y })),
-  }));
-  return {
-    id: 'correlation',
-    title: 'How layer norms correlate',
-    claim:
-      'Norms of different layers are only weakly correlated, so the joint density is taken as the product of the layers’.',
-    finding: finding(numbers),
-    numbers,
-    body:
-      table(
-        'Average |correlation| of log-norms over pairs of layers, single held-out in-distribution inputs',
-        ['model', 'of', 'layers', 'without spread', '|correlation|', 'if independent'],
-        numbers.map((m) => [
-          m.model,
-          m.in,
-          String(m.layers),
-          String(m.dropped),
-          m.meanAbs?.toFixed(3) ?? '–',
-          m.noiseFloor.toFixed(3),
-        ]),
-      ) +
-      figures.join('\n') +
-      lineChart(
-        lines.filter(({ points }) => points.length > 1),
-        {
-          title: 'Autocorrelation of standardised log-norms over depth',
-          xLabel: 'distance in layers',
-          yLabel: 'mean correlation',
-          reference: 0,
-        },
-      ),
-  };
-}
-
-/** Below this an average |correlation| is called weak. */
-const WEAK = 0.3;
-
-function finding(numbers: readonly Correlations[]): string {
-  const averages = numbers.flatMap((m) => m.meanAbs ?? []);
-  if (averages.length === 0) return 'No model has two layers whose norms have some spread.';
-  const ends = (values: readonly number[]) =>
-    [Math.min(...values).toFixed(2), Math.max(...values).toFixed(2)].join(' to ');
-  const weak = averages.filter((r) => r < WEAK).length;
-  const series = numbers.map((m) => m.autocorrelation).filter((lags) => lags.length > 1);
-  const nearer = series.filter(([first, ...further]) => first!.mean > mean(further.map((lag) => lag.mean))).length;
-  return (
-    `Average |correlation| of log-norms between two layers is ${mean(averages).toFixed(2)} over our models, from ${ends(averages)}, where independent layers would show ${ends(numbers.map((m) => m.noiseFloor))}: ` +
-    `weak (below ${WEAK}) in ${counted(weak, averages.length, 'models')}, so the product of densities is an approximation${weak === averages.length ? '' : ' that the claim makes look better than it is here'}; ` +
-    `layers next to each other correlate more than those further apart in ${counted(nearer, series.length, 'models')}.`
-  );
-}
+export const correlationExperiment: Experiment<readonly Correlations[]> = {
+  drawing: correlation,
+  async measure(lab) {
+    const numbers: Correlations[] = [];
+    const seen = new Set<string>();
+    for (const plan of lab.available(lab.preset.models.images)) {
+      const found = layerCorrelation((await tablesOf(lab, plan)).test[0]!);
+      const drawn = !seen.has(plan.family); // one matrix of every family
+      seen.add(plan.family);
+      numbers.push({
+        model: plan.family,
+        in: plan.set,
+        layers: found.names.length,
+        dropped: found.dropped.length,
+        meanAbs: found.meanAbs ?? null,
+        noiseFloor: found.noiseFloor,
+        autocorrelation: autocorrelation(found, MOST_LAGS),
+        ...(drawn ? { matrix: Array.from(found.matrix, (r) => +r.toFixed(3)) } : {}),
+      });
+    }
+    return { numbers };
+  },
+};

@@ -3,98 +3,29 @@
 import { fingerprintOf, memoryDataset } from '../../data/index.ts';
 import { fisherMatrix, randomSigns } from '../../eval/index.ts';
 import { drawSamples, fisherAverages, weightGradients } from '../../node/defaults.ts';
-import { heatMap } from '../../report/index.ts';
 import { RandomStream } from '../../tensor/random.ts';
 import { sizeOf } from '../../tensor/shape.ts';
-import { table } from '../html.ts';
+import type { Experiment } from '../experiment.ts';
 import type { Lab } from '../lab.ts';
 import type { ModelPlan } from '../plan.ts';
-import { listed, mean, type Outcome } from '../words.ts';
+import { mean } from '../words.ts';
+import { type Fisher, fisher } from './draw.ts';
 
 /** The heat map shows so many layers and weights of each. */
 const MAP_LAYERS = 8;
 const MAP_WEIGHTS = 24;
 
-interface Fisher {
-  readonly model: string;
-  readonly in: string;
-  readonly samples: number;
-  /** Further samples that were passed over, since the flow's inverse overflowed. */
-  readonly diverged: number;
-  readonly layers: number;
-  readonly weights: number;
-  readonly meanAbs: { readonly all: number; readonly within: number | null; readonly between: number | null };
-  /** Of independent normal gradients, and of these gradients with random signs. */
-  readonly noiseFloor: number;
-  readonly signFloor: number;
-  /** Largest average F_aa of a layer over the smallest. */
-  readonly scaleRatio: number;
-  /** Standard deviation of ln F_aa about the means of its layer, and of these means: how unlike weights of one layer are, and layers. */
-  readonly spread: { readonly within: number; readonly between: number };
-  /** What the heat map shows: F_ab / √(F_aa F_bb) of some weights, row-major, and the layer of each. */
-  readonly map: { readonly matrix: readonly number[]; readonly layers: readonly string[] };
-}
-
-export async function fisher(lab: Lab): Promise<Outcome> {
-  const plans = lab.preset.fisher.models.flatMap((id) => lab.planOf(id) ?? []);
-  const numbers: Fisher[] = [];
-  const figures: string[] = [];
-  for (const plan of plans) {
-    const found = await measured(lab, plan);
-    const { map } = found;
-    numbers.push(found);
-    figures.push(
-      heatMap(map.matrix, {
-        title: `Fisher matrix of ${plan.family} of ${plan.set}: ${new Set(map.layers).size} layers, ${map.layers.length} weights`,
-        rowLabel: 'weight',
-        valueLabel: '|F_ab| / √(F_aa F_bb)',
-        layers: map.layers,
-      }),
-    );
-  }
-  return {
-    id: 'fisher',
-    title: 'The Fisher matrix is nearly diagonal',
-    claim:
-      'Off-diagonal entries of the normalised Fisher information matrix are small on average, and its diagonal has another scale in every layer.',
-    finding:
-      numbers.length === 0
-        ? 'The data for this experiment are missing.'
-        : `Average |off-diagonal| entry: ${listed(numbers.map((f) => `${f.meanAbs.all.toFixed(3)} for ${f.model} of ${f.in} (${f.meanAbs.within?.toFixed(3) ?? '–'} within a layer, ${f.signFloor.toFixed(3)} if signs were random)`))}. The diagonal differs between layers by factors of up to ${Math.max(...numbers.map((f) => f.scaleRatio)).toExponential(0)}; its logarithm spreads by ${listed(numbers.map((f) => f.spread.between.toFixed(1)))} between layers and by ${listed(numbers.map((f) => f.spread.within.toFixed(1)))} within them.`,
-    numbers,
-    body:
-      table(
-        'Average |F_ab| / √(F_aa F_bb) over pairs of weights drawn from randomly chosen layers, from samples of the model',
-        [
-          'model',
-          'of',
-          'samples',
-          'diverged',
-          'layers',
-          'weights',
-          'all pairs',
-          'same layer',
-          'two layers',
-          'random signs',
-          'independent normals',
-          'spread of ln F_aa between layers',
-          'within',
-        ],
-        numbers.map((f) => [
-          f.model,
-          f.in,
-          String(f.samples),
-          String(f.diverged),
-          String(f.layers),
-          String(f.weights),
-          ...[f.meanAbs.all, f.meanAbs.within, f.meanAbs.between, f.signFloor, f.noiseFloor].map((v) =>
-            v === null ? '–' : v.toFixed(3),
-          ),
-          ...[f.spread.between, f.spread.within].map((v) => v.toFixed(2)),
-        ]),
-      ) + figures.join('\n'),
-  };
-}
+export const fisherExperiment: Experiment<readonly Fisher[]> = {
+  drawing: fisher,
+  async measure(lab) {
+    const numbers: Fisher[] = [];
+    for (const id of lab.preset.fisher.models) {
+      const plan = lab.planOf(id);
+      if (plan) numbers.push(await measured(lab, plan));
+    }
+    return { numbers };
+  },
+};
 
 async function measured(lab: Lab, plan: ModelPlan): Promise<Fisher> {
   const { samples, layers, weights } = lab.preset.fisher;

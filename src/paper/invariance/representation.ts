@@ -8,6 +8,7 @@ import { inputsOf } from '../../graph/index.ts';
 import type { ScoringModel } from '../../store/index.ts';
 import { RandomStream } from '../../tensor/random.ts';
 import { type Shape, sizeOf } from '../../tensor/shape.ts';
+import { LAST_BIT } from './draw.ts';
 
 /** An invertible map of dequantised images z in (0, 256), channels first, and back. */
 export interface Representation {
@@ -35,7 +36,7 @@ const identity: Representation = {
 /** The control, in which nothing takes back what was done: how much norms change with the smallest step that float32 knows. */
 export const lastBitMoved: Representation = {
   ...identity,
-  name: 'control: the last bit of each pixel moved',
+  name: LAST_BIT,
   forward(z, to) {
     for (let k = 0; k < z.length; k++) to[k] = z[k]! * (1 + 2 ** -23);
     return 0;

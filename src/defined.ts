@@ -1,0 +1,10 @@
+// A record whose values may be undefined in; the same without these keys out, as optional keys want it: there, or not there.
+
+type Defined<T> = { -readonly [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  -readonly [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/** In the order of the keys that are left. */
+export function defined<T extends Readonly<Record<string, unknown>>>(record: T): Defined<T> {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as Defined<T>;
+}

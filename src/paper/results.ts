@@ -1,0 +1,44 @@
+// The file of results: what all experiments have measured and found, as text and back.
+
+import { z } from 'zod';
+import { DataError } from '../errors.ts';
+import { parseAs } from '../features/table.ts';
+
+const resultsSchema = z.looseObject({
+  version: z.literal(1),
+  preset: z.string(),
+  seed: z.int().min(0),
+  /** Sets that could not be had. */
+  missing: z.array(z.string()),
+  /** What heads the report, labels and values. Files of before do not have it. */
+  facts: z.array(z.tuple([z.string(), z.string()])).optional(),
+  experiments: z.record(
+    z.string(),
+    z.looseObject({
+      claim: z.string(),
+      finding: z.string(),
+      numbers: z.unknown(),
+      /** See `Measured`. */
+      figures: z.unknown().optional(),
+    }),
+  ),
+});
+
+export type Results = z.infer<typeof resultsSchema>;
+
+/** Throws a DataError that begins with `where` for anything but a file of results. */
+export function parseResults(text: string, where: string): Results {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new DataError(`${where}: is not valid JSON: ${error instanceof Error ? error.message : error}`);
+  }
+  return parseAs(resultsSchema, value, where);
+}
+
+/** Indented, with lists of numbers on one line each. No string can hold the line breaks that the pattern asks for. */
+export function formatResults(results: Results): string {
+  const text = JSON.stringify(results, null, 1);
+  return `${text.replace(/\[\n\s*(-?[\d.][^"[\]{}]*?)\s*\]/g, (_, list: string) => `[${list.replace(/\s+/g, ' ')}]`)}\n`;
+}
