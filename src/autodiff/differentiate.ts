@@ -2,7 +2,7 @@
 
 import { GraphError } from '../errors.ts';
 import { type NodeSource, reachable, type Value } from '../graph/index.ts';
-import { add, expand, groupSum, joinPlaced } from '../ops/index.ts';
+import { expand, groupSum, sumOf } from '../ops/index.ts';
 import { shapeText } from '../tensor/shape.ts';
 
 /**
@@ -29,29 +29,37 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
   }
   const order = reachable([loss]);
   const wanted = influencedBy(order, wrt);
-  const cotangents = new Map<Value, Value>([[loss, expand(loss.arena.constant(1), loss.shape)]]);
+  const shares = new Map<Value, Value[]>([[loss, [expand(loss.arena.constant(1), loss.shape)]]]);
+  const cotangent = (v: Value) => {
+    const parts = shares.get(v);
+    if (!parts) return undefined;
+    const dV = sumOf(parts);
+    shares.set(v, [dV]);
+    return dV;
+  };
 
-  // Reverse order: every consumer has added its share to a value's cotangent before that is read.
+  // Reverse order: every consumer has given its share of a value's cotangent before that is read.
   for (const y of order.toReversed()) {
-    const dY = cotangents.get(y);
-    if (!dY || y.source.kind !== 'node' || !wanted.has(y)) continue;
+    if (!shares.has(y) || y.source.kind !== 'node' || !wanted.has(y)) continue;
+    const dY = cotangent(y)!;
     const { inputs } = y.source;
-    const shares = gradientsOf(
+    const given = gradientsOf(
       y,
       y.source,
       dY,
       inputs.map((x) => wanted.has(x) && x.dtype === 'float'),
     );
-    shares.forEach((share, i) => {
+    given.forEach((share, i) => {
       const x = inputs[i]!;
       if (!share || !wanted.has(x)) return;
       const dX = x.lead === 'none' && y.lead === 'example' ? groupSum(share) : share;
-      const before = cotangents.get(x);
-      cotangents.set(x, before ? (joinPlaced(before, dX) ?? add(before, dX)) : dX);
+      const before = shares.get(x);
+      if (before) before.push(dX);
+      else shares.set(x, [dX]);
     });
   }
 
-  return wrt.map((v) => cotangents.get(v));
+  return wrt.map(cotangent);
 }
 
 function gradientsOf(y: Value, node: NodeSource, dY: Value, needs: readonly boolean[]): readonly (Value | null)[] {

@@ -33,6 +33,7 @@ export const ops = {
   ...innerOps,
 };
 
+export { sumOf } from './accumulate.ts';
 export type { Operand } from './apply.ts';
 export { constantData, multiplicationsOf, uniformValue } from './apply.ts';
 export { type ConvOptions, conv, convTranspose, convWeightGrad } from './conv.ts';
@@ -82,6 +83,6 @@ export { logarithm, logitOf, softmaxOf } from './logarithm.ts';
 export { inverseStd, normalise } from './normalise.ts';
 export { expand, logSumExp, reduceFirstMax, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
 export { blockSum, repeatEach } from './resample.ts';
-export { concat, flip, joinPlaced, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
+export { concat, flip, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
 export { logSoftmax, softmax } from './softmax.ts';
 export { acos, acosh, asin, asinh, atan, atanh, cos, cosh, sin, sinh, tan } from './trigonometry.ts';

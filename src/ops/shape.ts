@@ -330,23 +330,10 @@ export function place(x: Value, shape: Shape, starts: readonly number[], steps: 
   return apply(shapeOps.Place, [x], { shape, starts, steps });
 }
 
-/**
- * a + b where both are pieces placed among zeros, side by side along one axis: the concatenation, without the zeros. That is
- * how the cotangents of the parts of a split come back together. Undefined for anything else.
- */
-export function joinPlaced(a: Value, b: Value): Value | undefined {
-  const [p, q] = [placed(a), placed(b)];
-  if (!p || !q || !sameShape(a.shape, b.shape)) return undefined;
-  const differs = a.shape.flatMap((_, i) => (p.starts[i] !== q.starts[i] || p.x.shape[i] !== q.x.shape[i] ? [i] : []));
-  const [axis] = differs;
-  if (axis === undefined || differs.length > 1) return undefined;
-  const [first, second] = p.starts[axis]! < q.starts[axis]! ? [p, q] : [q, p];
-  if (first.starts[axis]! + first.x.shape[axis]! !== second.starts[axis]) return undefined;
-  return place(concat([first.x, second.x], axis), a.shape, first.starts, first.steps);
-}
-
-/** What was placed and where, for steps of one. */
-function placed(v: Value): { x: Value; starts: readonly number[]; steps: readonly number[] } | undefined {
+/** What was placed among zeros and where, for steps of one; undefined for anything else. */
+export function placed(
+  v: Value,
+): { readonly x: Value; readonly starts: readonly number[]; readonly steps: readonly number[] } | undefined {
   if (v.source.kind !== 'node' || v.source.op !== shapeOps.Place) return undefined;
   const [starts, steps] = [list(v.source.attrs, 'starts'), list(v.source.attrs, 'steps')];
   return steps.every((s) => s === 1) ? { x: v.source.inputs[0]!, starts, steps } : undefined;
