@@ -104,6 +104,8 @@ export interface Lowering {
   zero(dtype: DType): string;
   /** The name of a constant of int64s, one axis. */
   ints(values: readonly number[]): string;
+  /** The name of an int64 constant without axes. */
+  int(value: number): string;
   /** n for 'example', m for 'group', 1 for 'none'. */
   leadSize(lead: Lead): number;
   /** The dimensions in which a value of this shape and lead is stored. */

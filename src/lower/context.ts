@@ -53,6 +53,10 @@ export class OnnxBuilder implements Lowering {
     return this.#constant('int64', [values.length], BigInt64Array.from(values.map(BigInt)));
   }
 
+  int(value: number): string {
+    return this.#constant('int64', [], BigInt64Array.of(BigInt(value)));
+  }
+
   zero(dtype: DType): string {
     return this.typed(dtype, Float64Array.of(0), []);
   }

@@ -53,6 +53,10 @@ export const linearOps = {
       const rank = y.shape.length;
       // A matrix without lead on the right multiplies all rows at once, whatever stands before them.
       const flat = b!.lead === 'none' && b!.shape.length === 2;
+      if (flat && a!.shape[0] === 1) {
+        // Stored without its first axis, as its result is.
+        return { name: ctx.emit('MatMul', [a!.name, b!.name]), shape: y.shape, dtype: y.dtype, lead };
+      }
       const aFull = ctx.full(a!);
       const widen = (x: typeof a, name: string) => {
         const own = [x!.lead === 'none' ? 1 : ctx.leadSize(lead), ...x!.shape];

@@ -106,6 +106,11 @@ export const shapeOps = {
     lower: (ctx, [x], node, y) => {
       const [starts, sizes, steps] = ['starts', 'sizes', 'steps'].map((k) => list(node.attrs, k));
       const cut = x!.shape.flatMap((d, a) => (sizes![a] === d && steps![a] === 1 ? [] : [a]));
+      if (cut.length === 1 && cut[0] === 0 && x!.shape[0] !== 1 && y.shape[0] === 1 && x!.lead !== 'none') {
+        // One place of the first axis, which goes with it.
+        const name = ctx.emit('Gather', [x!.name, ctx.int(starts![0]!)], { axis: 1 });
+        return { name, ...typeOf(y), lead: x!.lead };
+      }
       const direct = !cut.includes(0) || x!.lead === 'none' || x!.shape[0] !== 1;
       const source = direct ? x!.name : ctx.full(x!);
       const axes = cut.map((a) => (direct ? storageAxis(x!, a)! : a + 1));
@@ -258,6 +263,16 @@ export const shapeOps = {
           ...typeOf(y),
           lead,
         };
+      }
+      if (axis === 0 && y.shape.length > 1 && inputs.every((x) => x.lead === lead && x.shape[0] === 1)) {
+        // Stored without their first axes: side by side along the next one they have the same order.
+        const [n, second, ...rest] = ctx.storage(inputs[0]!.shape, lead) as [number, number, ...number[]];
+        const name = ctx.emit(
+          'Concat',
+          inputs.map((x) => x.name),
+          { axis: 1 },
+        );
+        return ctx.stored(name, [n, inputs.length * second, ...rest], y, lead);
       }
       const parts = inputs.map((x) => ctx.expanded(x, lead));
       const name = ctx.emit('Concat', parts, { axis: axis + 1 });

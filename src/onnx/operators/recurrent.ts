@@ -24,10 +24,11 @@ const activations: Readonly<Record<string, Activation>> = { relu, sigmoid, tanh 
 
 /** One direction of a layer: operands without the axis of directions. */
 interface Direction {
-  /** [T, N, gates · H]: the input's part of the gates, its biases included. */
+  /** [T · N, gates · H]: the input's part of the gates, biases included: both where the state's part is only ever added to it. */
   readonly gates: Value;
-  /** [H, gates · H] and [gates · H]. */
+  /** [H, gates · H] */
   readonly recurrence: Value;
+  /** [gates · H]: what is added to the state's part of the gates, where that is apart from the input's. */
   readonly bias: Value;
   /** The layer's activations in their order. */
   readonly f: readonly Activation[];
@@ -43,7 +44,13 @@ interface State {
 type Step = (d: Direction, x: Value, state: State) => State;
 
 /** Y [T, directions, N, H], Y_h and, with a cell, Y_c [directions, N, H]; batch first where `layout` says so. */
-function recurrent(ctx: NodeContext, gates: number, defaults: readonly string[], step: Step): Value[] {
+function recurrent(
+  ctx: NodeContext,
+  gates: number,
+  defaults: readonly string[],
+  biases: 'together' | 'apart',
+  step: Step,
+): Value[] {
   if (ctx.has('clip')) ctx.refuse('clip');
   if (ctx.int('input_forget', 0) !== 0) ctx.refuse('input_forget');
   const layout = ctx.int('layout', 0);
@@ -88,13 +95,13 @@ function recurrent(ctx: NodeContext, gates: number, defaults: readonly string[],
     const own = (v: Value) => reshape(slice(v, 0, index, index + 1), v.shape.slice(1));
     const bias = ctx.maybe(3) ? own(ctx.in(3)) : undefined;
     const size = gates * hidden;
-    const zeros = expand(ctx.constant(0), [size]);
     const flat = matmul(reshape(x, [T * N, width]), transpose(own(ctx.in(1))));
-    const projected = reshape(bias ? add(flat, slice(bias, 0, 0, size)) : flat, [T, N, size]);
+    const zeros = expand(ctx.constant(0), [size]);
+    const [ofInput, ofState] = bias ? [slice(bias, 0, 0, size), slice(bias, 0, size, 2 * size)] : [zeros, zeros];
     const d: Direction = {
-      gates: projected,
+      gates: add(flat, biases === 'together' ? add(ofInput, ofState) : ofInput),
       recurrence: transpose(own(ctx.in(2))),
-      bias: bias ? slice(bias, 0, size, 2 * size) : zeros,
+      bias: ofState,
       f: names.slice(index * defaults.length, (index + 1) * defaults.length).map((name) => {
         return activations[name.toLowerCase()] ?? ctx.refuse(`activation '${name}'`);
       }),
@@ -110,7 +117,7 @@ function recurrent(ctx: NodeContext, gates: number, defaults: readonly string[],
     const order = Array.from({ length: T }, (_, k) => (reverse ? T - 1 - k : k));
     const outputs = new Array<Value>(T);
     for (const t of order) {
-      state = step(d, reshape(slice(d.gates, 0, t, t + 1), [N, size]), state);
+      state = step(d, slice(d.gates, 0, t * N, (t + 1) * N), state);
       outputs[t] = state.h;
     }
     return { outputs, state };
@@ -121,7 +128,8 @@ function recurrent(ctx: NodeContext, gates: number, defaults: readonly string[],
       values.map((v) => reshape(v, [1, ...v.shape])),
       0,
     );
-  const y = stack(Array.from({ length: T }, (_, t) => stack(results.map((r) => r.outputs[t]!)))); // [T, D, N, H]
+  const each = results.map((r) => reshape(concat(r.outputs, 0), [T, 1, N, hidden]));
+  const y = concat(each, 1); // [T, D, N, H]
   const last = [stack(results.map((r) => r.state.h))];
   if (results[0]!.state.c) last.push(stack(results.map((r) => r.state.c!)));
   return batchFirst ? [transpose(y, [2, 0, 1, 3]), ...last.map((v) => transpose(v, [1, 0, 2]))] : [y, ...last];
@@ -133,21 +141,24 @@ const gate = (all: Value, k: number, hidden: number): Value => slice(all, 1, k *
 /** Gates in the order input, output, forget, cell; peepholes in the order input, output, forget. */
 const lstmStep =
   (ctx: NodeContext): Step =>
-  ({ recurrence, bias, f, hidden, index }, x, state) => {
-    const all = add(add(x, matmul(state.h, recurrence)), bias);
-    const given = ctx.maybe(7);
-    const peep = (c: Value, k: number, v: Value) => {
-      if (!given) return v;
-      const p = reshape(slice(given, 0, index, index + 1), [3 * hidden]);
-      return add(v, mul(slice(p, 0, k * hidden, (k + 1) * hidden), c));
-    };
-    const before = state.c!;
+  ({ recurrence, f, hidden, index }, x, state) => {
+    const all = add(x, matmul(state.h, recurrence));
     const [sigma, g, out] = f as [Activation, Activation, Activation];
-    const i = sigma(peep(before, 0, gate(all, 0, hidden)));
-    const forget = sigma(peep(before, 2, gate(all, 2, hidden)));
-    const c = add(mul(forget, before), mul(i, g(gate(all, 3, hidden))));
-    const o = sigma(peep(c, 1, gate(all, 1, hidden)));
-    return { h: mul(o, out(c)), c };
+    const before = state.c!;
+    const given = ctx.maybe(7);
+    const cell = g(gate(all, 3, hidden));
+    if (!given) {
+      const three = sigma(slice(all, 1, 0, 3 * hidden)); // one step for the gates that have the same activation
+      const [i, o, forget] = [0, 1, 2].map((k) => gate(three, k, hidden)) as [Value, Value, Value];
+      const c = add(mul(forget, before), mul(i, cell));
+      return { h: mul(o, out(c)), c };
+    }
+    const p = reshape(slice(given, 0, index, index + 1), [3 * hidden]);
+    const peep = (c: Value, k: number) =>
+      sigma(add(gate(all, k, hidden), mul(slice(p, 0, k * hidden, (k + 1) * hidden), c)));
+    const [i, forget] = [peep(before, 0), peep(before, 2)];
+    const c = add(mul(forget, before), mul(i, cell));
+    return { h: mul(peep(c, 1), out(c)), c };
   };
 
 /** Gates in the order update, reset, hidden. */
@@ -166,10 +177,10 @@ const gruStep =
     return { h: add(mul(sub(1, z), next), mul(z, h)) };
   };
 
-const rnnStep: Step = ({ recurrence, bias, f }, x, { h }) => ({ h: f[0]!(add(add(x, matmul(h, recurrence)), bias)) });
+const rnnStep: Step = ({ recurrence, f }, x, { h }) => ({ h: f[0]!(add(x, matmul(h, recurrence))) });
 
 export const recurrentOperators = {
-  LSTM: (ctx) => recurrent(ctx, 4, ['Sigmoid', 'Tanh', 'Tanh'], lstmStep(ctx)),
-  GRU: (ctx) => recurrent(ctx, 3, ['Sigmoid', 'Tanh'], gruStep(ctx)),
-  RNN: (ctx) => recurrent(ctx, 1, ['Tanh'], rnnStep),
+  LSTM: (ctx) => recurrent(ctx, 4, ['Sigmoid', 'Tanh', 'Tanh'], 'together', lstmStep(ctx)),
+  GRU: (ctx) => recurrent(ctx, 3, ['Sigmoid', 'Tanh'], 'apart', gruStep(ctx)),
+  RNN: (ctx) => recurrent(ctx, 1, ['Tanh'], 'together', rnnStep),
 } satisfies Operators;
