@@ -31,13 +31,16 @@ export interface OpRecord {
   readonly isometric?: boolean;
 
   /**
-   * The result is linear in each of its first two operands alone; a third, where there is one, is added to it. So for an operand w that is a
+   * The result is linear in each of its first two operands alone, but for whole numbers; a third, where there is one, is added to it. So for an operand w that is a
    * parameter, ⟨w, ∂ℓ/∂w⟩ can be read from the result and its cotangent.
    */
   readonly bilinear?: boolean;
 
   /** Multiplications that make the result of one example, where they are what takes the time: of convolutions and matrix products. */
   readonly multiplications?: (node: NodeSource, y: Value) => number;
+
+  /** The result is [p, count] with a single 1 in each row: at these places, whole numbers [p]; those outside mean the nearest. */
+  readonly places?: (node: NodeSource) => Value;
 
   /** Present for the bilinear ops whose results are weight gradients: sums of outer products over positions. */
   readonly contraction?: (node: NodeSource, y: Value) => Contraction;
@@ -57,7 +60,9 @@ export interface Contraction {
   readonly gram?: {
     /** Multiplications for a group of this size, or what takes as long. */
     cost(group: number): number;
-    /** X·Xᵀ and Y·Yᵀ over each group's positions, [m, count, B·p, B·p] both. */
+    /** The values that they are made from, where these are not the operands. */
+    readonly from?: readonly Value[];
+    /** X·Xᵀ and Y·Yᵀ over each group's positions in one order, [m, count, B·p, B·p] both, from the operands or from `from`. */
     lower(ctx: Lowering, inputs: readonly Lowered[]): readonly [string, string];
   };
   /** Emits both factors with the leading size n. */

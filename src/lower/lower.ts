@@ -48,10 +48,10 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
     const norm = plan.norms.get(v);
     const sum = plan.sums.get(v);
     if (norm) {
-      const inputs = norm.node.inputs.map(get);
+      const inputs = norm.from.map(get);
       done.set(v, norm.gram ? gramNorm(ctx, norm, inputs) : products.norm(norm, inputs, norm.other && get(norm.other)));
     } else if (sum) {
-      const product = groupedProduct(ctx, sum, sum.node.inputs.map(get));
+      const product = groupedProduct(ctx, sum, sum.from.map(get));
       done.set(v, sum.contraction.finish(ctx, product, ctx.leadSize('group')));
     } else done.set(v, lowerValue(ctx, v, get, options.weights));
   }

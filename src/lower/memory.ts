@@ -3,7 +3,7 @@
 import { ModelError } from '../errors.ts';
 import { type Graph, reachable, type Value } from '../graph/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { makePlan, operandsOf, type PlanChoice } from './plan.ts';
+import { makePlan, operandsOf, type Plan, type PlanChoice } from './plan.ts';
 
 export interface MemoryEstimate {
   /** Bytes for each example of a batch, at the moment when most values are alive. */
@@ -35,16 +35,24 @@ export function estimateMemory(graph: Graph, group = 1, choice: PlanChoice = 'au
   let peak = 0;
   order.forEach((v, at) => {
     alive += share(v);
-    const product = plan.norms.get(v) ?? plan.sums.get(v);
-    // The two factors (patches of activations and cotangents) and their product exist besides the operands.
-    const c = product?.contraction;
-    const scratch = c ? 4 * c.count * (c.p * (c.i + c.o) + (c.i * c.o) / group) : 0;
-    peak = Math.max(peak, alive + scratch);
+    peak = Math.max(peak, alive + scratch(plan, v, group));
     for (const x of new Set(readsOf(v))) if (lastRead.get(x) === at) alive -= share(x);
   });
 
   const constant = reachable(outputs).filter((v) => v.lead === 'none' && v.source.kind !== 'node');
   return { perExample: overhead * peak, fixed: constant.reduce((sum, v) => sum + 4 * sizeOf(v.shape), 0) };
+}
+
+/** Bytes that exist besides the operands for each example, while v is made: the factors of a contraction, and their product or Gram matrices. */
+function scratch(plan: Plan, v: Value, group: number): number {
+  const norm = plan.norms.get(v);
+  const c = (norm ?? plan.sums.get(v))?.contraction;
+  if (!c) return 0;
+  const { count, p, i, o } = c;
+  if (!norm?.gram) return 4 * count * (p * (i + o) + (i * o) / group);
+  const matrices = 3 * p * p * group; // both, and their product
+  if (!c.gram?.from) return 4 * count * (p * (i + o) + matrices);
+  return 4 * (c.gram.from.reduce((sum, x) => sum + sizeOf(x.shape), 0) + matrices);
 }
 
 /** ONNX Runtime's: depth first from the outputs, what was made last first. */

@@ -1,8 +1,9 @@
 // How each squared norm of a weight gradient is computed: from the gradient, or from the two Gram matrices of its
 // factors without the gradient ever existing. Also finds where a group's sum can join the product that makes it.
 
-import type { Contraction, Graph, NodeSource, OpRecord, Value } from '../graph/index.ts';
+import type { Contraction, Graph, OpRecord, Value } from '../graph/index.ts';
 import { reachable } from '../graph/index.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
 import { groupOps } from '../ops/group.ts';
 import { innerOps } from '../ops/inner.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -12,8 +13,9 @@ export type PlanChoice = 'auto' | 'direct' | 'gram';
 /** A weight gradient Σ_p x[p] ⊗ y[p], summed over a group, as one step. */
 export interface GroupedProduct {
   readonly product: Value;
-  readonly node: NodeSource;
   readonly contraction: Contraction;
+  /** The values that it is made from. */
+  readonly from: readonly Value[];
 }
 
 /** The squared norm of such a gradient, its inner product with a value without lead, or its squared norm with such weights. */
@@ -78,7 +80,8 @@ export function makePlan(graph: Graph, group: number, choice: PlanChoice = 'auto
     if (!grouped) continue;
     const { contraction: c } = grouped;
     const cheaper = !made.has(sum) && gramCost(c, group) < directCost(c, group);
-    norms.set(v, { ...grouped, kind: 'square', sum, gram: choice === 'auto' ? cheaper : choice === 'gram' });
+    const gram = choice === 'auto' ? cheaper : choice === 'gram';
+    norms.set(v, { ...grouped, kind: 'square', sum, gram, from: (gram && c.gram?.from) || grouped.from });
   }
   return { sums, norms, order: needed(graph, sums, norms) };
 }
@@ -90,19 +93,25 @@ export interface NormCost {
   readonly multiplications: number;
 }
 
-/** The plan of each of the SqNorm values `norms` of a graph. */
+/** The plan of each of the squared norms `norms` of a graph; of a sum of norms that of the costliest. */
 export function describeNorms(graph: Graph, norms: readonly Value[], group = 1): readonly NormCost[] {
   const plan = makePlan(graph, group);
-  return norms.map((v): NormCost => {
+  const costOf = (v: Value): NormCost => {
+    const { source } = v;
+    if (source.kind === 'node' && source.op === elementwiseOps.Add) {
+      const parts = source.inputs.map(costOf).sort((a, b) => b.multiplications - a.multiplications);
+      return { plan: parts[0]!.plan, multiplications: parts.reduce((sum, c) => sum + c.multiplications, 0) };
+    }
     const found = plan.norms.get(v);
     if (!found) {
-      const size = v.source.kind === 'node' ? sizeOf(v.source.inputs[0]!.shape) : 0;
+      const size = source.kind === 'node' ? sizeOf(source.inputs[0]!.shape) : 0;
       return { plan: 'gradient', multiplications: size / group };
     }
     const c = found.contraction;
     const perGroup = found.gram ? gramCost(c, group) : directCost(c, group);
     return { plan: found.gram ? 'gram' : 'direct', multiplications: (c.count * perGroup) / group };
-  });
+  };
+  return norms.map(costOf);
 }
 
 /**
@@ -133,7 +142,7 @@ function groupedProduct(v: Value): GroupedProduct | undefined {
   const product = v.source.inputs[0]!;
   const node = product.source;
   if (node.kind !== 'node' || !node.op.contraction || product.lead !== 'example') return undefined;
-  return { product, node, contraction: node.op.contraction(node, product) };
+  return { product, contraction: node.op.contraction(node, product), from: node.inputs };
 }
 
 function throughIsometries(v: Value): Value {
@@ -146,7 +155,7 @@ function throughIsometries(v: Value): Value {
 export function operandsOf(v: Value, { norms, sums }: Pick<Plan, 'norms' | 'sums'>): readonly Value[] {
   const norm = norms.get(v);
   const grouped = norm ?? sums.get(v);
-  if (grouped) return norm?.other ? [...grouped.node.inputs, norm.other] : grouped.node.inputs;
+  if (grouped) return norm?.other ? [...grouped.from, norm.other] : grouped.from;
   return v.source.kind === 'node' ? v.source.inputs : [];
 }
 

@@ -129,8 +129,9 @@ function termOf(v: Value): Term | undefined {
 }
 
 function oneProduct(terms: readonly Term[]): Value {
-  // In the order in which the forward pass has made the activations, rows of a table before all: what reads them joins them likewise.
-  const sorted = [...terms].sort((a, b) => Math.min(a.x.id, a.y.id) - Math.min(b.x.id, b.y.id));
+  // One-hot rows first, whose Gram matrices take no products; else in the order in which the forward pass has made the activations.
+  const hot = (t: Term) => Number([t.x, t.y].some((v) => v.source.kind === 'node' && v.source.op.places));
+  const sorted = [...terms].sort((a, b) => hot(b) - hot(a) || Math.min(a.x.id, a.y.id) - Math.min(b.x.id, b.y.id));
   const [x, y] = [sorted.map((t) => t.x), sorted.map((t) => t.y)].map((side) => concat(side, 0)) as [Value, Value];
   const [{ product, summed, v }] = sorted as [Term];
   const sum = product.op === linearOps.OuterSum ? outerSum(x, y) : convWeightGrad(x, y, v.shape, product.attrs);

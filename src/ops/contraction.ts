@@ -1,11 +1,18 @@
 // Matrix products of the two factors of a weight gradient, whichever layout each of them comes in. The transpositions
 // written here cost nothing: ONNX Runtime makes them part of the product.
 
-import type { Factor, Lowering } from '../graph/index.ts';
+import type { Factor, Lowered, Lowering } from '../graph/index.ts';
 
 const swap = (ctx: Lowering, name: string) => ctx.emit('Transpose', [name], { perm: [0, 1, 3, 2] });
 const rows = (ctx: Lowering, f: Factor) => (f.positionsLast ? f.name : swap(ctx, f.name)); // [.., i, p]
 const columns = (ctx: Lowering, f: Factor) => (f.positionsLast ? swap(ctx, f.name) : f.name); // [.., p, i]
+
+/** v [p, width] as one side of a contraction. */
+export function rowsFactor(ctx: Lowering, v: Lowered): Factor {
+  const [p, width] = v.shape as [number, number];
+  const n = ctx.examples;
+  return { name: ctx.reshape(ctx.expanded(v, 'example'), [n, p, width], [n, 1, p, width]), positionsLast: false };
+}
 
 /** Σ_p x[p] ⊗ y[p], [size, count, i, o]. */
 export function outerProduct(ctx: Lowering, x: Factor, y: Factor): string {
@@ -30,4 +37,9 @@ export function joinGroups(ctx: Lowering, f: Factor, count: number, p: number, w
   else if (count > 1) name = ctx.emit('Transpose', [name], { perm: [0, 2, 1, 3, 4] });
   const moved = positionsLast ? [m, count, width, B, p] : [m, count, B, p, width];
   return { name: ctx.reshape(name, moved, joined), positionsLast };
+}
+
+/** Indices within 0..count - 1, the nearest in place of others. */
+export function clipped(ctx: Lowering, indices: Lowered, count: number): Lowered {
+  return { ...indices, name: ctx.emit('Clip', [indices.name, ctx.int(0), ctx.int(count - 1)]) };
 }

@@ -11,6 +11,7 @@ import { logSigmoidOps } from './log-sigmoid.ts';
 import { normaliseOps } from './normalise.ts';
 import { reduceOps } from './reduce.ts';
 import { resampleOps } from './resample.ts';
+import { rowOps } from './rows.ts';
 import { shapeOps } from './shape.ts';
 import { softmaxOps } from './softmax.ts';
 import { trigonometryOps } from './trigonometry.ts';
@@ -25,6 +26,7 @@ export const ops = {
   ...reduceOps,
   ...shapeOps,
   ...linearOps,
+  ...rowOps,
   ...convOps,
   ...softmaxOps,
   ...normaliseOps,
@@ -83,6 +85,7 @@ export { logarithm, logitOf, softmaxOf } from './logarithm.ts';
 export { inverseStd, normalise } from './normalise.ts';
 export { expand, logSumExp, reduceFirstMax, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
 export { blockSum, repeatEach } from './resample.ts';
+export { hotRows, rows } from './rows.ts';
 export { concat, flip, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
 export { logSoftmax, softmax } from './softmax.ts';
 export { acos, acosh, asin, asinh, atan, atanh, cos, cosh, sin, sinh, tan } from './trigonometry.ts';

@@ -1,10 +1,12 @@
 // Matrix products, and the sum of outer products that is their weight gradient.
 
 import { GraphError } from '../errors.ts';
-import type { Contraction, Factor, Lowered, Lowering, OpRecord, Value } from '../graph/index.ts';
+import type { Contraction, OpRecord, Value } from '../graph/index.ts';
 import { broadcastStrides, ndarray, walk } from '../tensor/ndarray.ts';
 import { broadcastTwo, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
+import { rowsFactor } from './contraction.ts';
+import { hotGram } from './hot-gram.ts';
 import { sumTo } from './reduce.ts';
 import { reshape, transpose } from './shape.ts';
 
@@ -110,22 +112,14 @@ export const linearOps = {
         p,
         i,
         o,
-        factors: (ctx, [x, y]) => ({
-          x: factor(ctx, x!, p, i),
-          y: factor(ctx, y!, p, o),
-        }),
+        ...hotGram(node.inputs[0]!, node.inputs[1]!),
+        factors: (ctx, [x, y]) => ({ x: rowsFactor(ctx, x!), y: rowsFactor(ctx, y!) }),
         finish: (ctx, product, m) => ctx.stored(product, [m, 1, i, o], z, 'group'),
         arrange: (ctx, value) => ctx.reshape(value, z.shape, [1, i, o]),
       };
     },
   },
 } satisfies Record<string, OpRecord>;
-
-/** v [p, width] as one side of a contraction. */
-function factor(ctx: Lowering, v: Lowered, p: number, width: number): Factor {
-  const n = ctx.examples;
-  return { name: ctx.reshape(ctx.expanded(v, 'example'), [n, p, width], [n, 1, p, width]), positionsLast: false };
-}
 
 /** dA of A·B. With a plain matrix A under a batch of B, the batch joins the positions of one sum of outer products. */
 function leftGradient(dY: Value, a: Value, b: Value): Value {

@@ -224,6 +224,14 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
     ],
     build: ([x, y]) => o.outerSum(x!, y!),
   })),
+  Rows: fc.tuple(dim, dim, dim).map(([p, v, d]) => ({
+    operands: [[p], [v, d]],
+    build: ([i, table]) => o.rows(table!, o.toInt(o.mul(i!, 2))),
+  })),
+  HotRows: fc.tuple(dim, dim).map(([p, count]) => ({
+    operands: [[p]],
+    build: ([i]) => o.hotRows(o.toInt(o.mul(i!, 2)), count),
+  })),
   Conv: fc.tuple(convolution, fc.boolean()).map(([c, biased]) => ({
     operands: biased ? [c.x, c.w, [c.w[0]!]] : [c.x, c.w],
     build: ([x, w, bias]) => o.conv(x!, w!, bias ? { ...c.options, bias } : c.options),

@@ -12,6 +12,7 @@ import {
   mul,
   reduceSum,
   reshape,
+  rows,
   slice,
   sliceRaw,
   sub,
@@ -162,7 +163,21 @@ export function picked(hot: Value, table: Value): Value {
   return greater(matmul(hot, toFloat(table)), 0.5);
 }
 
-/** Rows by known indices are slices, runs of neighbours in one; rows by others are a product with a one-hot matrix. */
+/** The rows [p, d] of a table [v, d] that indices of any shape name, in order. */
+function rowsOf(ctx: NodeContext, table: Value, indices: Value): Value {
+  const depth = table.shape[0]!;
+  if (table.dtype !== 'float' || indices.dtype !== 'int') {
+    return picked(reshape(oneHot(ctx, indices, depth), [-1, depth]), table);
+  }
+  ctx.sized(depth, 'a number of classes', 2 ** 20);
+  ctx.sized(sizeOf(indices.shape) * depth, 'a table of ones and zeros', 2 ** 28);
+  const positive = where(less(indices, 0), add(indices, depth), indices);
+  const found = rows(table, reshape(positive, [-1]));
+  ctx.within(indices, -depth, depth - 1, found);
+  return found;
+}
+
+/** Rows by known indices are slices, runs of neighbours in one. */
 function gather(ctx: NodeContext): Value {
   const [x, indices] = [ctx.in(0), ctx.in(1)];
   const axis = axisOf(ctx, x, ctx.int('axis', 0));
@@ -198,7 +213,7 @@ function gather(ctx: NodeContext): Value {
   }
   const order = [axis, ...x.shape.keys()].filter((a, k) => k === 0 || a !== axis);
   const table = reshape(transpose(x, order), [depth, -1]);
-  const rows = picked(reshape(oneHot(ctx, indices, depth), [-1, depth]), table);
+  const found = rowsOf(ctx, table, indices);
   const parts = [...indices.shape, ...order.slice(1).map((a) => x.shape[a]!)];
   // The axes of the indices go where the gathered axis was.
   const r = indices.shape.length;
@@ -207,7 +222,7 @@ function gather(ctx: NodeContext): Value {
     ...Array.from({ length: r }, (_, a) => a),
     ...Array.from({ length: x.shape.length - 1 - axis }, (_, a) => r + axis + a),
   ];
-  return transpose(reshape(rows, parts), perm);
+  return transpose(reshape(found, parts), perm);
 }
 
 /** y[.., k, ..] = x[.., i[.., k, ..], ..] along one axis; the others agree, as far as the indices go. */
