@@ -12,6 +12,7 @@ import { logErfc } from './log-erfc.ts';
 import { logComplement, logSigmoid, logSigmoidOps, softplusInTails } from './log-sigmoid.ts';
 import { factor, ofTerms, termsOf, timesTerms } from './log-terms.ts';
 import { reduceOps } from './reduce.ts';
+import { rowOps, rows } from './rows.ts';
 import { concat, reshape, shapeOps, transpose } from './shape.ts';
 import { logSoftmax, softmaxOps } from './softmax.ts';
 import { trigonometryOps } from './trigonometry.ts';
@@ -78,6 +79,7 @@ const rules = new Map<OpRecord, Rule>([
   [trigonometryOps.Cosh, (_x, [a]) => sub(add(neg(a), softplusInTails(mul(2, a))), Math.LN2)],
   [shapeOps.Concat, (_x, _inputs, { inputs, attrs }) => joined(inputs, attrs.axis as number)],
   [linearOps.MatMul, (_x, [a, b]) => product(a, b)],
+  [rowOps.Rows, (_x, [places, table]) => map(logOf(table), (l) => rows(l, places))],
 ]);
 
 const map = <T, R>(x: T | undefined, f: (x: T) => R): R | undefined => (x === undefined ? undefined : f(x));
