@@ -1,6 +1,6 @@
 """Small files of every format as other tools write them, and what those read from them: test/data/formats/, which test/data/formats.test.ts reads.
 
-    python3 -m venv VENV && VENV/bin/pip install pillow==13.0.0 numpy==2.4.6 scipy pyarrow==26.0.1 duckdb==2.0.1
+    python3 -m venv VENV && VENV/bin/pip install pillow==13.0.0 numpy==2.4.6 scipy pyarrow==26.0.1 duckdb==2.0.1 soundfile==0.14.0
     VENV/bin/python scripts/make-format-goldens.py
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.io
+import soundfile as sf
 from PIL import Image
 
 OUT = pathlib.Path(__file__).parent.parent / "test" / "data" / "formats"
@@ -23,7 +24,7 @@ random = np.random.default_rng(18)
 cases = []
 
 
-def case(spec, values, ids=None, **options):
+def case(spec, values, ids=None, within=0, **options):
     """`spec` as a DATA argument within the folder, and the examples [n, …] under 'x' that it holds; `ids` are what they are called."""
     array = np.ascontiguousarray(values, np.float32)
     cases.append({
@@ -32,6 +33,7 @@ def case(spec, values, ids=None, **options):
         "shape": list(array.shape),
         "values": base64.b64encode(array.astype("<f4").tobytes()).decode(),
         **({} if ids is None else {"ids": ids}),
+        **({} if within == 0 else {"within": within}),
     })
 
 
@@ -303,6 +305,63 @@ def lone_pictures():
     case("pictures[3:8]", expected[3:8], ids=names[3:8])
 
 
+def log_mel(samples):
+    """Samples at 8 kHz as the picture that docs/data.md describes."""
+    covered = 256 + 31 * 160
+    offset = (covered - len(samples)) // 2
+    held = np.zeros(covered)
+    if offset >= 0:
+        held[offset : offset + len(samples)] = samples
+    else:
+        held = samples[-offset : -offset + covered]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(256) / 256)
+    power = np.abs(np.fft.rfft([held[160 * k : 160 * k + 256] * window for k in range(32)])) ** 2
+    mel = lambda hertz: 2595 * np.log10(1 + hertz / 700)
+    edges = 700 * (10 ** (np.linspace(mel(60), mel(4000), 34) / 2595) - 1)
+    bins = np.arange(129) * 8000 / 256
+    weights = np.stack([
+        np.maximum(0, np.minimum((bins - a) / (b - a), (c - bins) / (c - b))) for a, b, c in zip(edges, edges[1:], edges[2:])
+    ])
+    bands = (power @ weights.T).T[::-1]
+    level = 1 + 10 * np.log10(np.maximum(bands, 1e-300) / bands.max()) / 80
+    return np.round(255 * np.maximum(0, level))[None]
+
+
+def sound():
+    """WAV as libsndfile reads it: every kind of integer and float, sizes that are not known, more than 4 GiB, a constant."""
+    seconds = np.arange(3600) / 8000
+    tone = 0.4 * np.sin(2 * np.pi * 440 * seconds) + 0.02 * random.standard_normal(3600)
+    for kind in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"):
+        sf.write(OUT / f"{kind}.wav", tone[:1800] if kind == "DOUBLE" else tone, 8000, subtype=kind)
+    sf.write(OUT / "quiet8.wav", 0.05 * tone, 8000, subtype="PCM_U8")
+    whole = (OUT / "PCM_16.wav").read_bytes()
+    at = whole.index(b"data")
+    for size in (0xFFFFFFFF, 0x7FFFF000):
+        (OUT / f"pipe-{size:x}.wav").write_bytes(whole[:4] + size.to_bytes(4, "little") + whole[8 : at + 4] + size.to_bytes(4, "little") + whole[at + 8 :])
+    (OUT / "rf64.wav").write_bytes(as_rf64(whole))
+    for file in sorted(OUT.glob("*.wav")):
+        case(file.name, log_mel(sf.read(file)[0])[None], within=1)
+    # libsndfile reads no more than one chunk of samples, or none; a pipe may leave a size of 0.
+    half = at + 8 + 3600
+    first, second = whole[at + 8 : half], whole[half:]
+    two = whole[:at] + b"data" + len(first).to_bytes(4, "little") + first + b"LIST\x04\0\0\0INFO" + b"data" + len(second).to_bytes(4, "little") + second
+    (OUT / "two-chunks.wav").write_bytes(two[:4] + (len(two) - 8).to_bytes(4, "little") + two[8:])
+    (OUT / "pipe-0.wav").write_bytes(whole[: at + 4] + bytes(4) + whole[at + 8 :])
+    for name in ("two-chunks.wav", "pipe-0.wav"):
+        case(name, log_mel(sf.read(OUT / "PCM_16.wav")[0])[None], within=1)
+    for rate in (8000, 22050):
+        sf.write(OUT / f"constant-{rate}.wav", np.full(rate * 3 // 4, 0.5), rate, subtype="PCM_16")
+        case(f"constant-{rate}.wav", np.zeros((1, 1, 32, 32)))
+
+
+def as_rf64(wav):
+    """The same file with its sizes in 64 bits."""
+    at = wav.index(b"data")
+    size = int.from_bytes(wav[at + 4 : at + 8], "little")
+    sizes = (len(wav) + 28).to_bytes(8, "little") + size.to_bytes(8, "little") + (size // 2).to_bytes(8, "little") + bytes(4)
+    return b"RF64\xff\xff\xff\xffWAVEds64" + (28).to_bytes(4, "little") + sizes + wav[12:at] + b"data\xff\xff\xff\xff" + wav[at + 8 :]
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
@@ -313,6 +372,7 @@ def main():
     tables()
     shards()
     lone_pictures()
+    sound()
     lines = ",\n".join(json.dumps(one) for one in cases)
     (OUT / "cases.json").write_text(f"[\n{lines}\n]\n")
 

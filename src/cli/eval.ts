@@ -8,6 +8,7 @@ import { evaluateDetector } from '../node/defaults.ts';
 import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { openDataset } from './datasets.ts';
+import { groupsToJudge, missingLine } from './groups.ts';
 import { featureOptions, modelPlace, openDetector, openFor } from './models.ts';
 import { failOnOdd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
@@ -29,10 +30,10 @@ export const evalCommand: Command = {
     checkNames(names);
     const { detector, model } = await openDetector(path!, values);
     const known = detector.groups.map((g) => g.group);
-    const groups = wholes(values, 'group', 1) ?? known;
-    const missing = groups.find((g) => !known.includes(g));
-    if (missing !== undefined) {
-      throw new UsageError(`${path} is not fitted for groups of ${missing}; it is for ${known.join(', ')}`);
+    const asked = wholes(values, 'group', 1);
+    const unknown = asked?.find((g) => !known.includes(g));
+    if (unknown !== undefined) {
+      throw new UsageError(`${path} is not fitted for groups of ${unknown}; it is for ${known.join(', ')}`);
     }
     const raw = await openDataset(required(values, 'in'), options);
     const inSet = { name: raw.name, data: await openFor(model, required(values, 'in'), options) };
@@ -40,6 +41,8 @@ export const evalCommand: Command = {
       pairs.map(async ({ name, spec }) => ({ name, data: await openFor(model, spec, options, raw.shapes.x) })),
     );
     checkNames(names, inSet.name);
+    const { groups, missing } = groupsToJudge(asked, known, [inSet.data, ...oodSets.map(({ data }) => data)]);
+    for (const one of missing) say(missingLine(one));
     const keys = { seed: detector.seed, noise: detector.noise ?? ('place' as const) };
     const result = await evaluateDetector(model, detector, inSet, oodSets, featureOptions(options, groups, keys));
     endProgress();
@@ -71,6 +74,7 @@ export const evalCommand: Command = {
     const notes = notesOf(...all.map(({ data }) => data));
     if (options.json) {
       const more = {
+        ...(missing.length === 0 ? {} : { missing }),
         ...notes,
         ...(again.length === 0 ? {} : { fittedOn: again }),
         ...(left.length === 0 ? {} : { leftOver: left }),

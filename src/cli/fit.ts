@@ -8,6 +8,7 @@ import { nodeRuntime } from '../node/runtime.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
+import { groupsToFit, missingLine } from './groups.ts';
 import { featureOptions, isBuiltIn, modelRecipe, noiseOf, openFor, openModel, placeFrom } from './models.ts';
 import { oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
@@ -20,10 +21,11 @@ export const fitCommand: Command = {
 
   async run([path], values, options) {
     const out = required(values, 'out');
-    const groups = wholes(values, 'group', 1) ?? [1, 5];
     const model = await openModel(path!, values);
     for (const line of parameterNotes(model)) say(line);
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
+    const { groups, missing } = groupsToFit(wholes(values, 'group', 1), data);
+    for (const one of missing) say(missingLine(one));
     const keys = { noise: noiseOf(values) };
     const [tables] = await featuresOf(model, [{ name: data.name, data }], featureOptions(options, groups, keys));
     endProgress();
@@ -41,7 +43,8 @@ export const fitCommand: Command = {
     const batchLoss = await model.batchLoss?.({ runtime: nodeRuntime() }); // found out when the features were computed
     if (options.json) {
       const loss = batchLoss ? { batchLoss } : {};
-      return print(JSON.stringify({ out, groups: fitted, folded: foldedNames(model), ...notes, ...loss }));
+      const more = missing.length === 0 ? {} : { missing };
+      return print(JSON.stringify({ out, groups: fitted, folded: foldedNames(model), ...more, ...notes, ...loss }));
     }
     for (const f of fitted) {
       print(`${out}: B = ${f.group}: ${f.detectors.join(', ')} fitted on ${f.n} groups`);

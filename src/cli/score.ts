@@ -1,6 +1,7 @@
 // fisher-ood score: a detector and data in; for every input its score, p-value and verdict out.
 
 import { detectorNamed } from '../detectors/index.ts';
+import { UsageError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
 import { nodeRuntime } from '../node/runtime.ts';
 import { type Judgement, openScorer, type Part } from '../scoring/index.ts';
@@ -18,6 +19,8 @@ export const scoreCommand: Command = {
     const name = detectorNamed(text(values, 'detector') ?? 'layer-norms');
     const group = whole(values, 'group', 1) ?? 1;
     const alpha = positive(values, 'fpr') ?? 0.05;
+    const csv = values.csv === true;
+    if (csv && options.json) throw new UsageError('--csv and --json exclude each other');
     const { detector, model } = await openDetector(path!, values);
     const scorer = openScorer({
       ...extractorOptions(options),
@@ -27,7 +30,7 @@ export const scoreCommand: Command = {
       by: name,
       group,
       falsePositiveRate: alpha,
-      explain: !options.json,
+      explain: !options.json && !csv,
       names: { detector: path },
     });
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
@@ -55,6 +58,10 @@ export const scoreCommand: Command = {
           const lines = judgements.map((one) => JSON.stringify(rowOf(one, part))).join();
           await printPart(written ? `,${lines}` : `${head}${lines}`);
           written = true;
+        } else if (csv) {
+          const named = data.ids !== undefined;
+          await printPart(`${written ? '' : csvHead(named)}${judgements.map((one) => csvLine(one, named)).join('')}`);
+          written = true;
         } else {
           const judged = judgements.filter(({ score }) => score !== null);
           surprising = [...surprising, ...judged].sort((a, b) => b.score! - a.score!).slice(0, top);
@@ -67,7 +74,8 @@ export const scoreCommand: Command = {
       }
     } catch (error) {
       // What has been printed is JSON all the same.
-      if (written) print(`],"error":${JSON.stringify(error instanceof Error ? error.message : String(error))}}`);
+      if (written && !csv)
+        print(`],"error":${JSON.stringify(error instanceof Error ? error.message : String(error))}}`);
       throw error;
     } finally {
       await scorer.dispose();
@@ -87,10 +95,15 @@ export const scoreCommand: Command = {
       };
       const fields = Object.entries(more).map(([key, value]) => `,${JSON.stringify(key)}:${JSON.stringify(value)}`);
       print(`]${fields.join('')}}`);
+    } else if (csv) {
+      for (const count of counts) say(summary(count, name, alpha));
     } else {
       if (surprising.length > 0) {
         say(`The most surprising of ${data.name}:`);
-        print(alignColumns([columns, ...surprising.map((row) => cells(row, group))]));
+        const digits = digitsFor(surprising.map(({ score }) => score!));
+        const [example, ...others] = columns;
+        const head = data.ids ? [example!, 'name', ...others] : columns;
+        print(alignColumns([head, ...surprising.map((row) => cells(row, group, digits))]));
       }
       for (const count of counts) print(summary(count, name, alpha));
     }
@@ -105,16 +118,52 @@ interface Count {
 }
 
 /** What `--json` prints of one; `group` where it is not the size asked for. */
-function rowOf({ index, score, pValue, verdict }: Judgement, part: Part) {
-  return { index, ...(part.asked ? {} : { group: part.group }), score, pValue, ood: verdict && verdict === 'out' };
+function rowOf({ index, ids, score, pValue, verdict }: Judgement, part: Part) {
+  const names = ids === undefined ? {} : part.group === 1 ? { id: ids[0] } : { ids };
+  return {
+    index,
+    ...names,
+    ...(part.asked ? {} : { group: part.group }),
+    score,
+    pValue,
+    ood: verdict && verdict === 'out',
+  };
 }
 
 const columns = ['example', 'score', 'p', 'verdict', 'layers furthest from normal (z)'];
 
-function cells({ index, group, score, pValue, verdict, layers }: Judgement, asked: number): string[] {
+/** As few decimals, and at least one, as tell scores apart that are not the same; at most as many as doubles have. */
+function digitsFor(scores: readonly number[]): number {
+  const different = new Set(scores).size;
+  for (let digits = 1; digits < 15; digits++) {
+    if (new Set(scores.map((score) => score.toFixed(digits))).size === different) return digits;
+  }
+  return 15;
+}
+
+const csvHead = (named: boolean) => `index,group,${named ? 'id,' : ''}score,pValue,ood\n`;
+
+/** One input or group; nothing stands for numbers that there are not. */
+function csvLine({ index, group, ids, score, pValue, verdict }: Judgement, named: boolean): string {
+  const text = ids?.join('; ') ?? '';
+  const quoted = /[",;\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const ood = verdict === null ? '' : verdict === 'out';
+  return `${[index, group, ...(named ? [quoted] : []), score ?? '', pValue ?? '', ood].join()}\n`;
+}
+
+function cells(one: Judgement, asked: number, digits: number): string[] {
+  const { index, group, ids, score, pValue, verdict, layers } = one;
+  const name = ids && (ids.length === 1 ? ids[0]! : `${ids[0]} … ${ids.at(-1)}`);
   const size = group === asked ? '' : ` (B = ${group})`;
   const loudest = layers.slice(0, 3).map(({ name, z }) => `${name} ${z > 0 ? '+' : ''}${z.toFixed(1)}`);
-  return [`${index}${size}`, score!.toFixed(1), pValue!.toPrecision(2), verdict!, loudest.join(', ')];
+  return [
+    `${index}${size}`,
+    ...(name === undefined ? [] : [name]),
+    score!.toFixed(digits),
+    pValue!.toPrecision(2),
+    verdict!,
+    loudest.join(', '),
+  ];
 }
 
 function summary({ part, out, judged }: Count, name: string, alpha: number): string {

@@ -60,6 +60,8 @@ function decode(wav: wavefile.WaveFile): Float64Array {
   if (wav.bitDepth === '8a') wav.fromALaw();
   if (wav.bitDepth === '8m') wav.fromMuLaw();
   wav.toBitDepth('64');
+  const given = wav.getSamples(true, Float64Array) as unknown as Float64Array; // declared as bytes
+  const isConstant = given.every((value, i) => value === given[i % numChannels]);
   if (rate !== sampleRate) wav.toSampleRate(sampleRate);
   const values = wav.getSamples(true, Float64Array) as unknown as Float64Array; // declared as bytes
   const mono = Float64Array.from({ length: Math.floor(values.length / numChannels) }, (_, i) =>
@@ -67,7 +69,8 @@ function decode(wav: wavefile.WaveFile): Float64Array {
   );
   const wrong = mono.findIndex((value) => !Number.isFinite(value));
   if (wrong >= 0) throw new Error(`sample ${wrong} is ${mono[wrong]}`);
-  return mono;
+  // A constant is no sound; resampled and cut off, it would be taken for a click.
+  return isConstant ? mono.fill(0) : mono;
 }
 
 interface Format {
@@ -85,20 +88,33 @@ const [PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE] = [1, 3, 6, 7, 0xfffe] as const;
 function middleOf(bytes: Uint8Array): wavefile.WaveFile {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const tag = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4));
-  if (bytes.length < 12 || tag(0) !== 'RIFF' || tag(8) !== 'WAVE')
+  const isLong = tag(0) === 'RF64' || tag(0) === 'BW64';
+  if (bytes.length < 12 || (tag(0) !== 'RIFF' && !isLong) || tag(8) !== 'WAVE')
     throw new Error("does not start with 'RIFF' and 'WAVE'");
   let format: { start: number; size: number } | undefined;
-  let data: { start: number; size: number } | undefined;
-  for (let at = 12; at + 8 <= bytes.length && !(format && data); ) {
+  let longSize: number | undefined; // of the samples, where 32 bits do not suffice
+  const parts: Uint8Array[] = [];
+  for (let at = 12; at + 8 <= bytes.length; ) {
     const chunk = { start: at + 8, size: view.getUint32(at + 4, true) };
-    if (tag(at) === 'fmt ') format = chunk;
-    if (tag(at) === 'data') data = chunk;
+    const left = bytes.length - chunk.start;
+    if (tag(at) === 'ds64' && isLong && chunk.size >= 24 && left >= 24) {
+      longSize = Number(view.getBigUint64(chunk.start + 8, true));
+    }
+    if (tag(at) === 'fmt ') format ??= chunk;
+    if (tag(at) === 'data') {
+      if (chunk.size === 0xffffffff && longSize !== undefined) chunk.size = longSize;
+      // What a program writes that cannot go back to say how much there was, as into a pipe: all that follows.
+      else if (chunk.size >= UNKNOWN_SIZE || (chunk.size === 0 && left > 0 && !isChunk(bytes, chunk.start)))
+        chunk.size = left;
+      if (chunk.size > left) throw new Error(`has ${left} of ${chunk.size} bytes of samples`);
+      parts.push(bytes.subarray(chunk.start, chunk.start + chunk.size));
+    }
     at = chunk.start + chunk.size + (chunk.size % 2);
   }
-  if (!format || format.size < 16 || !data) throw new Error("has no chunks 'fmt ' and 'data'");
-  if (data.start + data.size > bytes.length) {
-    throw new Error(`has ${bytes.length - data.start} of ${data.size} bytes of samples`);
+  if (!format || format.size < 16 || format.start + 16 > bytes.length || parts.length === 0) {
+    throw new Error("has no chunks 'fmt ' and 'data'");
   }
+  const data = parts.length === 1 ? parts[0]! : joined(parts);
   const [code, channels] = [view.getUint16(format.start, true), view.getUint16(format.start + 2, true)];
   const rate = view.getUint32(format.start + 4, true);
   const bits = view.getUint16(format.start + 14, true);
@@ -110,11 +126,15 @@ function middleOf(bytes: Uint8Array): wavefile.WaveFile {
   if (channels < 1 || channels > 64) throw new Error(`has ${channels} channels, expected 1 to 64`);
   if (rate < 1000 || rate > 1e6) throw new Error(`has ${rate} samples per second, expected 1000 to 1,000,000`);
   const width = (channels * bits) / 8;
-  const samples = Math.floor(data.size / width);
+  const samples = Math.floor(data.length / width);
   if (samples === 0) throw new Error('has no samples');
   const most = Math.ceil((covered * rate) / sampleRate) + (rate === sampleRate ? 0 : 2 * margin);
   const first = Math.max(0, Math.floor((samples - most) / 2));
-  const body = bytes.subarray(data.start + first * width, data.start + Math.min(samples, first + most) * width);
+  const stored = data.subarray(first * width, Math.min(samples, first + most) * width);
+  // The library scales 8 bits unevenly.
+  const isByte = encoding === PCM && bits === 8;
+  const body = isByte ? withTwoBytes(stored) : stored;
+  const [ownWidth, ownBits] = isByte ? [2 * width, 16] : [width, bits];
 
   const out = new Uint8Array(44 + body.length);
   const head = new DataView(out.buffer);
@@ -126,13 +146,37 @@ function middleOf(bytes: Uint8Array): wavefile.WaveFile {
   head.setUint16(20, encoding, true);
   head.setUint16(22, channels, true);
   head.setUint32(24, rate, true);
-  head.setUint32(28, rate * width, true);
-  head.setUint16(32, width, true);
-  head.setUint16(34, bits, true);
+  head.setUint32(28, rate * ownWidth, true);
+  head.setUint16(32, ownWidth, true);
+  head.setUint16(34, ownBits, true);
   write(36, 'data');
   head.setUint32(40, body.length, true);
   out.set(body, 44);
   return new wavefile.WaveFile(out);
+}
+
+/** Sizes from here on stand for 'not known'; programs write several of them. */
+const UNKNOWN_SIZE = 0x7fff0000;
+
+/** Whether a chunk's header can be at this place. */
+const isChunk = (bytes: Uint8Array, at: number): boolean =>
+  at + 8 <= bytes.length && bytes.subarray(at, at + 4).every((byte) => byte >= 32 && byte < 127);
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** Unsigned samples of 8 bits, silent at 128, as signed ones of 16, little-endian. */
+function withTwoBytes(samples: Uint8Array): Uint8Array {
+  const out = new Uint8Array(2 * samples.length);
+  for (let i = 0; i < samples.length; i++) out[2 * i + 1] = samples[i]! ^ 128;
+  return out;
 }
 
 const fft = new FFT(frame);
@@ -143,9 +187,12 @@ export function logMel(samples: Float64Array): Uint8Array {
   const offset = Math.floor((covered - samples.length) / 2); // silence before it; negative: what is cut off
   const power = new Float64Array(bands * frames);
   const spectrum = fft.createComplexArray();
+  let most = 0; // of all the power there is, below the lowest band too
   for (let column = 0; column < frames; column++) {
     const windowed = hann.map((weight, i) => weight * (samples[column * hop + i - offset] ?? 0));
     fft.realTransform(spectrum, windowed);
+    for (let bin = 0; bin <= frame / 2; bin++)
+      most = Math.max(most, spectrum[2 * bin]! ** 2 + spectrum[2 * bin + 1]! ** 2);
     for (let band = 0; band < bands; band++) {
       const at = (bands - 1 - band) * frames + column;
       for (const [bin, weight] of filters[band]!) {
@@ -153,9 +200,13 @@ export function logMel(samples: Float64Array): Uint8Array {
       }
     }
   }
-  const peak = power.reduce((most, value) => Math.max(most, value), Number.MIN_VALUE);
+  const peak = power.reduce((high, value) => Math.max(high, value), Number.MIN_VALUE);
+  if (peak <= ROUNDING * most) return new Uint8Array(power.length); // a constant: what is left of it is rounding
   return Uint8Array.from(power, (value) => Math.round(255 * Math.max(0, 1 + (10 * Math.log10(value / peak)) / range)));
 }
+
+/** What the transform leaves of a constant's power in other bins, with room. */
+const ROUNDING = 1e-24;
 
 /** Hertz to mel and back (O'Shaughnessy 1987). */
 const melOf = (hertz: number) => 2595 * Math.log10(1 + hertz / 700);

@@ -1,4 +1,4 @@
-export { calibrate, pValues, threshold, verdicts } from './calibration.ts';
+export { calibrate, FOLDS as LEAST_GROUPS, pValues, threshold, verdicts } from './calibration.ts';
 export type { Chi2Layer, Chi2Params } from './chi2.ts';
 export { type Detector, defineDetector } from './detector.ts';
 export {

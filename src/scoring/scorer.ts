@@ -48,6 +48,8 @@ export interface Judgement {
   readonly index: number;
   /** Inputs that were judged together. */
   readonly group: number;
+  /** What these are called, such as the names of their files; left out where they have no names. */
+  readonly ids?: readonly string[];
   /** Higher is more out of distribution. Null, as the next two, where nothing can be said: see `reason`. */
   readonly score: number | null;
   /** The share of ordinary inputs that are at least as surprising. */
@@ -159,6 +161,18 @@ export function openScorer(options: ScorerOptions): Scorer {
     });
   };
 
+  /** With the names of their inputs, where these have names. */
+  const named = async (data: Dataset, judgements: readonly Judgement[]): Promise<readonly Judgement[]> => {
+    if (!data.ids) return judgements;
+    const places = judgements.flatMap(({ index, group: size }) => Array.from({ length: size }, (_, k) => index + k));
+    const ids = await data.ids(places);
+    let at = 0;
+    return judgements.map((one) => {
+      at += one.group;
+      return { ...one, ids: ids.slice(at - one.group, at) };
+    });
+  };
+
   const judge = (data: Dataset): Judging => {
     const { parts, left } = partsOf(data);
     for (const part of parts) refuseRate(part.fitted.n);
@@ -171,7 +185,7 @@ export function openScorer(options: ScorerOptions): Scorer {
           // What is left over is little: no session for more than that.
           const expected = part.asked ? {} : { expected: part.end - part.start };
           for await (const table of extractor.tables(data, { ...part, ...expected })) {
-            yield { part, table, judgements: judgementsOf(part, table) };
+            yield { part, table, judgements: await named(data, judgementsOf(part, table)) };
           }
         }
       },

@@ -127,3 +127,115 @@ describe('choices', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining('f.npz: would be taken for a part of')]);
   });
 });
+
+describe('what inputs are called', () => {
+  const pictures = async (dir: string, names: readonly string[]) => {
+    mkdirSync(at(dir));
+    for (const [i, name] of names.entries()) {
+      const pixels = Uint8Array.from({ length: 64 }, (_, k) => (k * (i + 5)) % 256);
+      const picture = sharp(pixels, { raw: { width: 8, height: 8, channels: 1 } }).toColourspace('b-w');
+      writeFileSync(at(`${dir}/${name}`), await picture.png().toBuffer());
+    }
+  };
+  const names = ['1.png', '2.png', '9.png', '10.png', '11, a "b".png', '100.png'];
+
+  beforeAll(async () => {
+    await pictures('named', names);
+    const fit = ['fit', at('model'), '--data', at('train.npy'), '--out', at('named.json'), '--group', '1,2'];
+    expect((await runCli(...fit)).code).toBe(0);
+  });
+
+  const score = (...more: readonly string[]) =>
+    runCli('score', at('named.json'), '--data', at('named'), '--fpr', '0.2', ...more);
+
+  it('is in the JSON, CSV and text of score, in natural order', async () => {
+    const { results } = JSON.parse((await score('--json')).stdout) as {
+      results: { index: number; id: string; score: number }[];
+    };
+    expect(results.map(({ index, id }) => [index, id])).toEqual(names.map((name, i) => [i, name]));
+    const csv = (await score('--csv')).stdout.trim().split('\n');
+    expect(csv.length).toBe(7);
+    expect(csv[0]).toBe('index,group,id,score,pValue,ood');
+    expect(csv[1]).toMatch(/^0,1,1\.png,-?[\d.]+(e-?\d+)?,[\d.]+,(true|false)$/);
+    expect(csv[5]).toMatch(/^4,1,"11, a ""b"".png",/);
+    expect(csv.slice(1).map((line) => Number(line.replace(/"(?:[^"]|"")*"/, 'x').split(',')[3]))).toEqual(
+      results.map((r) => r.score),
+    );
+    const text = (await score('--top', '6')).stdout;
+    for (const name of names) expect(text).toContain(name);
+    expect(text).toMatch(/^example +name +score +p/);
+    const both = await score('--csv', '--json');
+    expect([both.code, both.stderr]).toEqual([2, expect.stringContaining('--csv and --json exclude each other')]);
+  });
+
+  it('is said of every input of a group, of a slice, and of the first only with --limit', async () => {
+    const ids = async (...more: readonly string[]) =>
+      (
+        JSON.parse((await score('--json', ...more)).stdout) as { results: { id?: string; ids?: string[] }[] }
+      ).results.map(({ id, ids: all }) => id ?? all);
+    expect(await ids('--group', '2')).toEqual([names.slice(0, 2), names.slice(2, 4), names.slice(4)]);
+    expect(await ids('--data', `${at('named')}[-2:]`)).toEqual(names.slice(-2));
+    expect(await ids('--limit', '2')).toEqual(names.slice(0, 2));
+  });
+
+  it('is a column that is chosen', async () => {
+    const rows = Array.from({ length: 3 }, (_, i) => JSON.stringify({ k: `row ${i}`, x: pixelsOf(i) }));
+    writeFileSync(at('rows.jsonl'), rows.join('\n'));
+    const asked = ['--data', at('rows.jsonl'), '--id', 'k', '--column', 'x', '--json'];
+    const { results } = JSON.parse((await score(...asked)).stdout) as { results: { id: string }[] };
+    expect(results.map(({ id }) => id)).toEqual(['row 0', 'row 1', 'row 2']);
+    const none = await score('--data', at('rows.jsonl'), '--id', 'name', '--column', 'x');
+    expect(none.stderr).toContain("has no column 'name' for --id; it has k, x");
+    const npy = await score('--data', at('train.npy'), '--id', 'name');
+    expect(npy.stderr).toContain('is npy, which has no columns: --id name');
+  });
+
+  const pixelsOf = (i: number) => [
+    Array.from({ length: 8 }, (_, r) => Array.from({ length: 8 }, (__, c) => (r * 31 + c * 17 + i * 40) % 256)),
+  ];
+});
+
+describe('scores', () => {
+  it('have as many digits as tell them apart', async () => {
+    const flat = (k: number) => (k < 64 ? 100 : k < 128 ? 100.001 : (k * 37) % 256);
+    save('near.npy', 'float32', 4, flat);
+    const { stdout } = await runCli('score', at('named.json'), '--data', at('near.npy'), '--fpr', '0.2');
+    const shown = stdout
+      .split('\n')
+      .slice(1, 5)
+      .map((line) => line.trim().split(/\s+/)[1]);
+    expect(new Set(shown).size).toBe(4);
+  });
+});
+
+describe('small sets', () => {
+  it('are fitted for the groups that they suffice for, and say why others are missing', async () => {
+    save('few.npy', 'uint8', 20, (k) => (k * 37) % 256);
+    const fit = ['fit', at('model'), '--data', at('few.npy'), '--out', at('few.json')];
+    const { code, stdout, stderr } = await runCli(...fit, '--json');
+    const reason = 'has 20 inputs, which make 4 groups of 5, and at least 25 are needed';
+    expect([code, stderr]).toEqual([0, expect.stringContaining(`B = 5 is missing: ${at('few.npy')} ${reason}`)]);
+    const found = JSON.parse(stdout) as { groups: { group: number }[]; missing: { group: number; reason: string }[] };
+    expect(found.groups.map(({ group }) => group)).toEqual([1]);
+    expect(found.missing).toEqual([{ group: 5, reason: `${at('few.npy')} ${reason}` }]);
+    const asked = await runCli(...fit, '--group', '1,5');
+    expect([asked.code, asked.stderr]).toEqual([1, expect.stringContaining(`B = 5: ${at('few.npy')} ${reason}`)]);
+    expect(asked.stderr).not.toContain('examples/s'); // before any pass
+    save('three.npy', 'uint8', 3, (k) => (k * 37) % 256);
+    const none = await runCli('fit', at('model'), '--data', at('three.npy'), '--out', at('none.json'));
+    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('B = 1: ')]);
+    expect(none.stderr).toContain('has 3 inputs, which make 3 groups of 1, and at least 5 are needed');
+  });
+
+  it('are evaluated likewise', async () => {
+    const judge = ['eval', at('named.json'), '--in', at('few.npy'), '--ood', `three=${at('three.npy')}[0:1]`];
+    const { code, stdout, stderr } = await runCli(...judge, '--json');
+    const reason = 'has 1 input, which makes 0 groups of 2, and at least 2 are needed';
+    expect([code, stderr]).toEqual([0, expect.stringContaining(`B = 2 is missing: ${at('three.npy')}[0:1] ${reason}`)]);
+    const { results, missing } = JSON.parse(stdout) as { results: { group: number }[]; missing: { group: number }[] };
+    expect([...new Set(results.map(({ group }) => group))]).toEqual([1]);
+    expect(missing.map(({ group }) => group)).toEqual([2]);
+    const asked = await runCli(...judge, '--group', '1,2');
+    expect([asked.code, asked.stderr]).toEqual([1, expect.stringContaining('B = 2: ')]);
+  });
+});

@@ -9,7 +9,8 @@ export const fitUsage: Usage = {
   details: [
     'All detectors are fitted, for every group size asked for. DATA[i:j] takes examples i to j - 1 of a data set, so that one half\n' +
       'can be fitted on and the other evaluated. Layers that a detector cannot use, and inputs that fill no group at the end, are\n' +
-      'named. Inputs whose norms are not finite are refused.',
+      'named. Inputs whose norms are not finite are refused. A group size needs five groups; of the default ones, those for which there\n' +
+      'are too few inputs are left out, and said.',
   ],
   examples: [
     "fit models/glow-fashion-mnist --data 'fashion-mnist:test[0:5000]' --out detector.json",

@@ -15,12 +15,14 @@ export const scoreUsage: Usage = {
   examples: [
     'score detector.json --data images/',
     'score detector.json --data mnist:test --group 5 --fpr 0.01 --top 20',
+    'score detector.json --data rows.parquet --column image --id name --csv',
   ],
   options: {
     data: { type: 'string', value: 'DATA', about: 'the inputs: a file, a folder, or a known set as NAME:split' },
     detector: { type: 'string', value: 'NAME', about: 'layer-norms (default), likelihood, typicality, …' },
     group: { type: 'string', value: 'B', about: 'judge groups of B inputs from one source together (default 1)' },
     fpr: { type: 'string', value: 'X', about: 'false-positive rate of the verdict (default 0.05)' },
+    csv: { type: 'boolean', about: 'print a line for every input as CSV on stdout, with its name where it has one' },
     top: { type: 'string', value: 'N', about: 'how many of the most surprising inputs to list (default 10)' },
     id: { type: 'string', value: 'NAME', about: 'the column that says what the inputs are called' },
     ...dataOptions,
