@@ -13,7 +13,7 @@ import { print } from './terminal.ts';
 export const checkCommand: Command = {
   async run([path, answersPath], values, options) {
     const answers = await readAnswers(answersPath!, text(values, 'inputs'));
-    const model = await openModel(path!, values, { several: true });
+    const model = await openModel(path!, values);
     const { threads } = options;
     const found = await compareAnswers(model, answers, threads === undefined ? {} : { threads });
     const { folded = [], doubtful = [] } = model.parameters ?? {};

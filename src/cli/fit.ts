@@ -9,7 +9,7 @@ import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
 import { groupsToFit, missingLine } from './groups.ts';
-import { featureOptions, isBuiltIn, modelRecipe, noiseOf, openFor, openModel, placeFrom } from './models.ts';
+import { featureOptions, isBuiltIn, modelRecipe, noiseOf, openModelAndData, placeFrom } from './models.ts';
 import { oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
 import { required, whole, wholes } from './options.ts';
@@ -21,9 +21,10 @@ export const fitCommand: Command = {
 
   async run([path], values, options) {
     const out = required(values, 'out');
-    const model = await openModel(path!, values);
+    const opened = await openModelAndData(path!, values, required(values, 'data'), options);
+    const { model } = opened;
     for (const line of parameterNotes(model)) say(line);
-    const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
+    const data = limited(opened.data, whole(values, 'limit', 1));
     const { groups, missing } = groupsToFit(wholes(values, 'group', 1), data);
     for (const one of missing) say(missingLine(one));
     const keys = { noise: noiseOf(values) };
@@ -31,7 +32,7 @@ export const fitCommand: Command = {
     endProgress();
     const odd = tables!.flatMap((table) => oddOf(table));
     sayOdd(odd);
-    const recipe = { model: placeFrom(out, path!), ...modelRecipe(values, isBuiltIn(model)) };
+    const recipe = { model: placeFrom(out, path!), ...modelRecipe(opened.values, isBuiltIn(model)) };
     const detector = fitDetectors(tables!, { recipe, leaveOut: values['skip-not-finite'] === true });
     await writeDetector(out, detector);
     const fitted = detector.groups.map((entry) => {

@@ -3,11 +3,12 @@
 import { existsSync } from 'node:fs';
 import { ModelError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
-import { normGraph } from '../features/index.ts';
+import { guessRoles, normGraph, roleText } from '../features/index.ts';
 import { inputsOf, nameOf } from '../graph/index.ts';
 import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
 import { readDetector, summariseOnnxFile } from '../node/index.ts';
 import { nodeRuntime } from '../node/runtime.ts';
+import type { ScoringModel } from '../store/index.ts';
 import type { Command } from './command.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
 import { modelRecipe, openModel } from './models.ts';
@@ -28,14 +29,20 @@ export const inspectCommand: Command = {
     const inputs = inputsOf(graph).map((v) => ({
       name: nameOf(v),
       shape: v.shape,
+      ...(model.declared?.[nameOf(v)] ? { declared: ['n', ...model.declared[nameOf(v)]!] } : {}),
       from: v.source.kind === 'input' ? v.source.from : 'data',
+      ...(v.source.kind === 'input' && v.source.range ? { range: v.source.range } : {}),
     }));
+    const { free = [] } = model;
+    const roles = Object.keys(model.inputs).length > 1 ? guessRoles(model, []) : { guessed: [], unknown: [] };
     const parameters = names.map((name, j) => ({ name, shape: model.weights[name]!.shape, ...costs[j]! }));
     const { doubtful = [], declared } = model.parameters ?? {};
     const result = {
       about: model.about,
       hash: model.hash,
       inputs,
+      ...(free.length > 0 ? { free } : {}),
+      ...(roles.guessed.length > 0 ? { roles: roles.guessed } : {}),
       parameters,
       ...(declared === undefined ? {} : { declared }),
       folded: foldedNames(model),
@@ -51,9 +58,14 @@ export const inspectCommand: Command = {
     print(`hash ${model.hash}`);
     if (batchLoss?.note !== undefined) print(batchLoss.note);
     print('');
-    print(
-      alignColumns([['input', 'shape', 'from'], ...inputs.map((v) => [v.name, `[${v.shape.join(', ')}]`, v.from])]),
-    );
+    const rows = inputs.map((v) => [
+      v.name,
+      `[${(v.declared ?? v.shape).join(', ')}]`,
+      v.range ? `${v.from} ${v.range[0]}..${v.range[1]}` : v.from,
+    ]);
+    print(alignColumns([['input', 'shape', 'from'], ...rows]));
+    for (const line of freeLines(free)) print(line);
+    for (const role of roles.guessed) print(roleText(role));
     print('');
     print(
       alignColumns([
@@ -67,6 +79,18 @@ export const inspectCommand: Command = {
     print(`about ${(memory.perExample / 2 ** 20).toFixed(1)} MiB for each example, batches of ${result.batch}`);
   },
 };
+
+/** Sizes that the file leaves open, what says them, and at which all that follows is computed. */
+function freeLines(free: NonNullable<ScoringModel['free']>): string[] {
+  if (free.length === 0) return [];
+  const each = free.map(
+    (f) => `${f.name} (axis ${f.axes.map((place) => place.replace(/^(.*)\.(\d+)$/, '$2 of $1')).join(', axis ')})`,
+  );
+  const dims = free.map((f) => `--dim ${f.name}=${f.size}`).join(' ');
+  return [
+    `open sizes: ${each.join(', ')}; the data say them, or --dim ${free[0]!.name}=N. What follows is for ${dims}`,
+  ];
+}
 
 /** What a detector was fitted on, and which layers its detectors do without. */
 async function inspectDetector(path: string, json: boolean): Promise<void> {

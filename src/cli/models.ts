@@ -2,18 +2,17 @@
 
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, relative, resolve, sep } from 'node:path';
-import { type Dataset, isPreparation } from '../data/index.ts';
+import { type Dataset, DEFAULT_LENGTH, isPreparation } from '../data/index.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { DataError, ModelError, UsageError } from '../errors.ts';
-import { asModelTakes, type NoiseKey } from '../features/index.ts';
+import { asModelTakes, guessRoles, type NoiseKey, roleText } from '../features/index.ts';
 import type { FeatureOptions } from '../node/defaults.ts';
 import { loadModel, loadOnnx, readDetector } from '../node/index.ts';
 import { type CompareProgress, detectorOf } from '../scoring/index.ts';
 import { type Model, parseObjective, type ScoringModel } from '../store/index.ts';
-import type { Shape } from '../tensor/shape.ts';
 import { openDataset, preparationOf } from './datasets.ts';
 import { extractorOptions, pixelRange, type RunOptions, text, texts, type Values, whole } from './options.ts';
-import { pace, progressLine, throttled } from './terminal.ts';
+import { pace, progressLine, say, throttled } from './terminal.ts';
 import { modelOptions, scoringOptions } from './usage/options.ts';
 
 export function noiseOf(values: Values): NoiseKey {
@@ -36,12 +35,8 @@ export function modelRecipe(values: Values, builtIn = false): Recipe {
 /** Options that say of an ONNX file what it takes and, where a built-in model is asked, what the data are like. */
 const ofData: ReadonlySet<string> = new Set(['pixels']);
 
-/** A model to score with: a directory or an .onnx file. `several`: inputs besides --input may come from data too. */
-export async function openModel(
-  path: string,
-  values: Values = {},
-  { several = false }: { readonly several?: boolean } = {},
-): Promise<ScoringModel> {
+/** A model to score with: a directory or an .onnx file. */
+export async function openModel(path: string, values: Values = {}): Promise<ScoringModel> {
   if (!existsSync(path)) throw new ModelError(`${path}: no such model directory or .onnx file`);
   if (statSync(path).isDirectory()) {
     const isForeign = (name: string) => !Object.hasOwn(scoringOptions, name) && !ofData.has(name);
@@ -65,6 +60,8 @@ export async function openModel(
     normal: texts(values, 'normal'),
     uniform: texts(values, 'uniform'),
     constants: Object.fromEntries(texts(values, 'constant').map(parseConstant)),
+    ...given('integers', texts(values, 'integer').map(parseIntegers)),
+    ...given('dims', texts(values, 'dim').map(parseDim)),
     ...(loss === undefined ? {} : { loss }),
     ...(params === undefined ? {} : { params: parseRegex('params', params) }),
     ...(frozen === undefined ? {} : { frozen: parseRegex('frozen', frozen) }),
@@ -73,10 +70,6 @@ export async function openModel(
   const names = Object.keys(model.inputs);
   if (input !== undefined && !names.includes(input)) {
     throw new ModelError(`${path}: '${input}' is not an input that takes data; there are ${names.join(', ')}`);
-  }
-  if (input !== undefined && names.length > 1 && !several) {
-    const others = names.filter((name) => name !== input).join(', ');
-    throw new UsageError(`${path}: takes data as ${others} too: declare them with --normal, --uniform or --constant`);
   }
   const preparation = preparationOf(values);
   return isPreparation(preparation) ? { ...model, preparation } : model;
@@ -89,6 +82,64 @@ export async function openBuiltIn(path: string): Promise<Model> {
   }
   if (!existsSync(path)) throw new ModelError(`${path}: no such model directory`);
   return loadModel(path);
+}
+
+/** A model, data as it takes them, and the options that it is opened with: those given, and what its inputs were taken for. */
+export interface ModelAndData {
+  readonly model: ScoringModel;
+  readonly data: Dataset;
+  readonly values: Values;
+}
+
+/**
+ * Opens both. Of a model with several inputs, those that the data have no array for are what their names say, which is said; throws a UsageError
+ * that says what to type for those whose names say nothing.
+ */
+export async function openModelAndData(
+  path: string,
+  values: Values,
+  spec: string,
+  options: RunOptions,
+): Promise<ModelAndData> {
+  const model = await openModel(path, values);
+  const opened = await openDataset(spec, options, likeOf(model));
+  const { guessed, unknown } = guessRoles(model, Object.keys(opened.shapes));
+  const names = Object.keys(model.inputs);
+  if (names.length === 1 || (guessed.length === 0 && unknown.length === 0)) {
+    return { model, data: taken(model, opened, options), values };
+  }
+  if (unknown.length > 0) {
+    const there = Object.keys(opened.shapes).join(', ');
+    const each = unknown.map(({ input, advice }) => `'${input}': ${advice}`).join('; ');
+    throw new UsageError(`${path} takes ${names.join(', ')}, and ${spec} has ${there}. ${each}`);
+  }
+  for (const role of guessed) say(roleText(role));
+  const more: Record<string, readonly string[]> = {};
+  for (const { option, value } of guessed) more[option] = [...(more[option] ?? texts(values, option)), value];
+  const all = { ...values, ...more };
+  const settled = await openModel(path, all);
+  return { model: settled, data: taken(settled, opened, options), values: all };
+}
+
+const given = <T>(name: string, entries: readonly (readonly [string, T])[]) =>
+  entries.length === 0 ? {} : { [name]: Object.fromEntries(entries) };
+
+function parseIntegers(pair: string): [string, [number, number]] {
+  const [, name, low, high] = /^(.+)=(-?\d+)\.\.(-?\d+)$/.exec(pair) ?? [];
+  if (name === undefined || Number(low) > Number(high)) {
+    throw new UsageError(`--integer is '${pair}', expected NAME=LOW..HIGH, both included, such as t=0..999`);
+  }
+  return [name, [Number(low), Number(high)]];
+}
+
+function parseDim(pair: string): [string, number] {
+  const [, name, size] = /^(.+)=([1-9]\d*)$/.exec(pair) ?? [];
+  if (name === undefined || !Number.isSafeInteger(Number(size))) {
+    throw new UsageError(
+      `--dim is '${pair}', expected NAME=SIZE, such as seq=128, or ids.1=128 for axis 1 of the input ids`,
+    );
+  }
+  return [name, Number(size)];
 }
 
 function parseConstant(pair: string): [string, number] {
@@ -130,9 +181,18 @@ export async function openFor(
   options: RunOptions,
   like?: readonly number[],
 ): Promise<Dataset> {
-  const [shape] = Object.values(model.inputs) as [Shape, ...Shape[]];
-  const opened = await openDataset(spec, options, shape.length === 1 ? shape : (like ?? shape)); // text: windows as long as the model's
-  return asModelTakes(model, opened, isBuiltIn(model) ? { pixels: options.choices.pixels } : {});
+  return taken(model, await openDataset(spec, options, likeOf(model, like)), options);
+}
+
+const taken = (model: ScoringModel, data: Dataset, options: RunOptions) =>
+  asModelTakes(model, data, isBuiltIn(model) ? { pixels: options.choices.pixels } : {});
+
+/** The shape of an example where the data leave the choice. Text: windows as long as the model's; the usual ones where it leaves them open. */
+function likeOf(model: ScoringModel, like?: readonly number[]): readonly number[] {
+  const [name] = Object.keys(model.inputs) as [string, ...string[]];
+  const shape = model.inputs[name]!;
+  if (shape.length !== 1) return like ?? shape;
+  return typeof model.declared?.[name]?.[0] === 'string' ? [DEFAULT_LENGTH] : shape;
 }
 
 /** Whether it is of a directory that `train` wrote. */

@@ -4,13 +4,13 @@ import { alignColumns } from '../eval/index.ts';
 import { CURE } from '../onnx/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 
-/** Before norms are used: one line for all parameters that the file has lost, one for all that are doubtful. */
+/** Before norms are used: what was chosen, one line for all parameters that the file has lost, one for all that are doubtful. */
 export function parameterNotes(model: ScoringModel): string[] {
   const { declared, doubtful = [] } = model.parameters ?? {};
   const folded = foldedNames(model);
   const taken = doubtful.filter((d) => d.parameter).map((d) => d.name);
   const some = (names: readonly string[]) => `${names.slice(0, 4).join(', ')}${names.length > 4 ? ', …' : ''}`;
-  const notes: string[] = [];
+  const notes: string[] = [...(model.notes ?? [])];
   if (folded.length > 0) {
     const what = `${declared === undefined ? folded.length : `${folded.length} of ${declared}`} parameters are not in this file as they were, and are left out`;
     notes.push(`${what}: ${some(folded)}; ${CURE}`);

@@ -19,4 +19,4 @@ export { type Kernel, kernels } from './resample.ts';
 export { type ByteSource, bytesSource, type EncodedFile, readAll } from './source.ts';
 export { syntheticDataset } from './synthetic.ts';
 export { DEFAULT_LENGTH } from './text.ts';
-export { pad, rename, select, take } from './transforms.ts';
+export { noted, pad, rename, reshaped, select, take } from './transforms.ts';

@@ -112,3 +112,14 @@ export function rename(data: Dataset, from: string, to: string): Dataset {
     Object.fromEntries(Object.entries(entries).map(([name, value]) => [name === from ? to : name, value]));
   return mapExamples(data, renamed(data.shapes), '', renamed);
 }
+
+/** The same examples with the numbers of one array in another shape; what they are does not change. */
+export function reshaped(data: Dataset, name: string, shape: readonly number[]): Dataset {
+  return mapExamples(data, { ...data.shapes, [name]: shape }, '', (arrays) => {
+    const { data: values, shape: dims } = arrays[name]!;
+    return { ...arrays, [name]: { data: values, shape: [dims[0]!, ...shape] } };
+  });
+}
+
+/** The same examples with something that users should know of them. */
+export const noted = (data: Dataset, note: string): Dataset => ({ ...data, notes: () => [...data.notes(), note] });

@@ -39,16 +39,33 @@ export function feedsFor(
   const draw = 'group' in draws ? byContent(fed, batch.n, draws) : byNumber(draws);
   for (const input of random) {
     const size = sizeOf(input.shape);
-    const data = new Float32Array(batch.n * size);
+    const data = kindOf(input) === 'integer' ? new Float64Array(batch.n * size) : new Float32Array(batch.n * size);
     const stream = new RandomStream(seed, nameOf(input));
-    const kind = kindOf(input) as Exclude<InputKind, 'data'>;
+    const fill = drawsOf(input);
     for (let i = 0; i < batch.n; i++) {
       const { from, index } = draw(stream, i);
-      from[kind](index, data.subarray(i * size, (i + 1) * size));
+      fill(from, index, data.subarray(i * size, (i + 1) * size));
     }
-    fed.set(nameOf(input), { data, shape: feedShape(input.shape, batch.n) });
+    fed.set(nameOf(input), { data: ofType(input.dtype, data), shape: feedShape(input.shape, batch.n) });
   }
   return Object.fromEntries(inputs.map((input) => [nameOf(input), fed.get(nameOf(input))!]));
+}
+
+type Drawn = Float32Array | Float64Array;
+
+/** How the numbers of one example are drawn. */
+function drawsOf({ source }: Value): (from: RandomStream, index: number, out: Drawn) => void {
+  const { from: kind, range } = source.kind === 'input' ? source : { from: 'normal' as const, range: undefined };
+  if (kind !== 'integer') return (from, index, out) => from[kind as 'normal' | 'uniform'](index, out);
+  const [low, high] = range!;
+  return (from, index, out) => {
+    for (let k = 0; k < out.length; k++) out[k] = low + from.integer(index, k, high - low + 1);
+  };
+}
+
+function ofType(dtype: Value['dtype'], data: Drawn): TensorData['data'] {
+  if (dtype === 'float') return data instanceof Float32Array ? data : Float32Array.from(data);
+  return dtype === 'bool' ? Uint8Array.from(data) : BigInt64Array.from(Array.from(data, BigInt));
 }
 
 const kindOf = (input: Value): InputKind => (input.source.kind === 'input' ? input.source.from : 'data');

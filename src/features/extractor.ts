@@ -2,11 +2,12 @@
 
 import type { Dataset } from '../data/index.ts';
 import { indexIn } from '../data/index.ts';
-import { inRuns, openPrograms, type Runtime } from '../engine/index.ts';
+import { inRuns, openPrograms, type Runtime, type Shapes } from '../engine/index.ts';
 import { DataError, FisherError, ModelError, UsageError } from '../errors.ts';
 import type { PlanChoice } from '../lower/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { checkWhole } from '../tensor/whole.ts';
+import { inColumns } from './columns.ts';
 import { asModelTakes, type InputOptions } from './inputs.ts';
 import type { Metric } from './metric.ts';
 import { normGraph } from './norms.ts';
@@ -85,20 +86,22 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   await model.batchLoss?.({ runtime, threads });
   const weights = metric ? { ...model.weights, ...metric.roots } : model.weights;
   const how = { runtime, weights, memory, threads, group, keep: true };
+  /** Of a model with free sizes each shape has its own graph. */
+  const lossAt = (shapes: Shapes) => (model.at ? model.at(shapes) : model).loss();
   const programs = openPrograms(
-    () => {
+    (shapes) => {
       const {
         graph: norms,
         names,
         sizes,
-      } = normGraph(model.loss(), Object.fromEntries(views.map((view) => [view, true])));
+      } = normGraph(lossAt(shapes), Object.fromEntries(views.map((view) => [view, true])));
       return { ...withRanges(norms), names, sizes };
     },
     { ...how, plan, batch: options.batch },
   );
   const { batch, compiled } = programs.at(model.inputs);
   const { names, sizes } = compiled;
-  const rescue = rescueOf({ ...how, loss: () => model.loss() });
+  const rescue = rescueOf({ ...how, loss: lossAt });
   const factor = model.dims === undefined ? {} : { bitsPerDimFactor: 1 / (model.dims * Math.LN2) };
 
   const taken = new WeakMap<Dataset, Dataset>();
@@ -135,27 +138,35 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   async function* tables(given: Dataset, rows: Rows = {}): AsyncIterable<FeatureTable> {
     const data = ready(given);
     const { start, end } = wholeGroups(data, group, rows);
-    const program = programs.at(model.inputs);
+    const shapes = model.at
+      ? Object.fromEntries(Object.keys(model.inputs).map((key) => [key, data.shapes[key]!]))
+      : model.inputs;
+    const program = programs.at(shapes);
+    const found = program.compiled.names;
     // By the length of the whole set, so that parts of it, and runs that go on where others were stopped, have the same rows to the bit.
     const expected = rows.expected ?? (options.batch === undefined ? data.length : undefined);
-    const size = expected === undefined ? batch : program.sizeFor(expected);
+    const size = expected === undefined ? program.batch : program.sizeFor(expected);
     await program.open(size).catch((error: unknown) => cannotRun(model, error));
     const indexOf = noise === 'index' ? indexIn(data.origin) : (i: number) => i;
-    for await (const { batch: found, count, indices } of inRuns(data, size, { start, end })) {
-      const feeds = program.feeds(found, noise === 'content' ? { group } : indices.map(indexOf), seed);
+    for await (const { batch: examples, count, indices } of inRuns(data, size, { start, end })) {
+      const feeds = program.feeds(examples, noise === 'content' ? { group } : indices.map(indexOf), seed);
       const outputs = await program.run(feeds, size);
-      program.compiled.check(outputs, count, data.name, found.start);
+      program.compiled.check(outputs, count, data.name, examples.start);
       const n = count / group;
-      const matrix = (output: string) => Float64Array.from(outputs[output]!.data.subarray(0, n * names.length));
-      const seen = views.map((view) => [view, matrix(view).map((v) => (Number.isFinite(v) ? v : Number.NaN))]);
+      const matrix = (output: string) => Float64Array.from(outputs[output]!.data.subarray(0, n * found.length));
+      const columns = (values: Float64Array) => inColumns(values, found, names, data.name);
+      const seen = views.map((view) => {
+        const values = matrix(view).map((v) => (Number.isFinite(v) ? v : Number.NaN));
+        return [view, columns(values)] as const;
+      });
       const table: FeatureTable = {
-        ...head(given, found.start),
+        ...head(given, examples.start),
         nll: Float64Array.from(outputs.nll!.data.subarray(0, n)),
         sqNorms: matrix('sqnorm'),
-        ...(views.length === 0 ? {} : { views: Object.fromEntries(seen) }),
       };
-      await rescue.mend(table, feeds, model.inputs);
-      yield table;
+      await rescue.mend(table, feeds, shapes);
+      const seenByName = views.length === 0 ? {} : { views: Object.fromEntries(seen) };
+      yield { ...table, sqNorms: columns(table.sqNorms), ...seenByName };
     }
   }
 

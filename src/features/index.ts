@@ -10,6 +10,7 @@ export {
   wholeGroups,
 } from './extractor.ts';
 export { type GradientOptions, type WeightGradients, weightGradients } from './gradients.ts';
+export { guessRoles, type InputRole, type InputRoles, roleText, type UnknownInput } from './input-roles.ts';
 export { asModelTakes, type InputOptions } from './inputs.ts';
 export { type Diagonal, type DiagonalOptions, fisherDiagonal, type Metric, metricOf } from './metric.ts';
 export { type NormGraph, normGraph } from './norms.ts';

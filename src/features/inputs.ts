@@ -1,12 +1,21 @@
 // A model and a data set in; the data set as the model takes it out: pixels checked, images prepared, a single array under the input's name.
 
-import { asPixels, type Dataset, isPreparation, type Preparation, prepare, rename } from '../data/index.ts';
+import {
+  asPixels,
+  type Dataset,
+  isPreparation,
+  noted,
+  type Preparation,
+  prepare,
+  rename,
+  reshaped,
+} from '../data/index.ts';
 import { DataError, ModelError } from '../errors.ts';
 import type { ScoringModel } from '../store/index.ts';
-import { type Shape, sameShape, shapeText } from '../tensor/shape.ts';
+import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 
 /** What of a model decides how data are made ready for it. */
-type Takes = Pick<ScoringModel, 'inputs' | 'pixels' | 'preparation'>;
+type Takes = Pick<ScoringModel, 'inputs' | 'pixels' | 'preparation' | 'at' | 'declared' | 'inputTypes'>;
 
 export interface InputOptions {
   /**
@@ -26,11 +35,74 @@ export interface InputOptions {
  */
 export function asModelTakes(model: Takes, data: Dataset, options: InputOptions = {}): Dataset {
   const raw = options.prepared === true ? data : prepared(model, data, options);
-  const names = Object.keys(model.inputs);
-  const [only, ...more] = Object.keys(raw.shapes);
-  const named = names.length === 1 && more.length === 0 && only !== names[0] ? rename(raw, only!, names[0]!) : raw;
-  for (const [name, expected] of Object.entries(model.inputs)) checkInput(model, data, named, name, expected);
-  return named;
+  const shaped = inShape(model, named(model, raw));
+  for (const [name, expected] of Object.entries(sized(model, shaped))) checkInput(model, data, shaped, name, expected);
+  return shaped;
+}
+
+/** The shapes that the model takes, free sizes being those of the data. */
+function sized(model: Takes, data: Dataset): Readonly<Record<string, Shape>> {
+  if (!model.at) return model.inputs;
+  try {
+    return model.at(data.shapes).inputs;
+  } catch (error) {
+    if (error instanceof ModelError) throw new ModelError(`${data.name}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+/** The arrays under the names of the inputs: a single one is for the single input, and of several the only one of its shape. */
+function named(model: Takes, data: Dataset): Dataset {
+  const [name, ...others] = Object.keys(model.inputs);
+  if (name === undefined || others.length > 0 || Object.hasOwn(data.shapes, name)) return data;
+  const there = Object.entries(data.shapes);
+  const fitting = there.length === 1 ? there : there.filter(([, shape]) => shapeFor(model, name, shape) !== undefined);
+  const [only] = fitting;
+  if (!only || fitting.length > 1) return data;
+  const taken = rename(data, only[0], name);
+  return there.length === 1
+    ? taken
+    : noted(taken, `${data.name}: the array '${only[0]}' is taken for '${name}', the only one of its shape`);
+}
+
+/** Arrays in the shapes that the inputs take, where these have the same numbers in the same order. */
+function inShape(model: Takes, data: Dataset): Dataset {
+  let shaped = data;
+  for (const name of Object.keys(model.inputs)) {
+    const found = Object.hasOwn(data.shapes, name) ? data.shapes[name] : undefined;
+    const wanted = found && shapeFor(model, name, found);
+    if (!wanted || sameShape(wanted, found)) continue;
+    shaped = reshaped(shaped, name, wanted);
+    if (sameShape(wide(wanted), wide(found))) continue; // only axes of 1, such as the channel that readers give to pictures
+    shaped = noted(
+      shaped,
+      `${data.name}: '${name}' is ${shapeText(found)} an example, and ${shapeText(wanted)} for the model`,
+    );
+  }
+  return shaped;
+}
+
+const wide = (shape: Shape) => shape.filter((d) => d !== 1);
+
+/**
+ * How an array of this shape is fed to an input: as it is, with axes of size 1 more or fewer, or row by row as a vector, or from one. Undefined
+ * where that does not go.
+ */
+function shapeFor(model: Takes, name: string, found: Shape): Shape | undefined {
+  const pattern = model.declared?.[name];
+  if (pattern?.some((d) => typeof d === 'string')) {
+    const fits = (shape: Shape) =>
+      shape.length === pattern.length && shape.every((d, k) => typeof pattern[k] === 'string' || pattern[k] === d);
+    const candidates = [found, ...(found[0] === 1 ? [found.slice(1)] : []), [1, ...found], [...found, 1]];
+    return candidates.find(fits);
+  }
+  const expected = model.inputs[name]!;
+  if (sameShape(found, expected)) return found;
+  if (sizeOf(found) !== sizeOf(expected)) return undefined;
+  if (sameShape(wide(found), wide(expected))) return expected;
+  // Rows of pixels one after the other; with several channels there are two orders.
+  const flat = expected.length === 1 || (found.length === 1 && wide(expected).length <= 2);
+  return flat && model.inputTypes !== undefined ? expected : undefined;
 }
 
 function prepared(model: Takes, data: Dataset, { pixels: range }: InputOptions): Dataset {

@@ -18,5 +18,6 @@ export {
   requirementsOf,
   Value,
   type ValueType,
+  type WholeRange,
 } from './value.ts';
 export { verify } from './verify.ts';

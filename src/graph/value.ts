@@ -19,13 +19,22 @@ export interface ValueType {
 export type Lead = 'none' | 'example' | 'group';
 
 /** Where an input's values come from: the data set, or drawn per example from the seed and the example's index. */
-export type InputKind = 'data' | 'normal' | 'uniform';
+export type InputKind = 'data' | 'normal' | 'uniform' | 'integer';
+
+/** Whole numbers, from the lowest to the highest, both included. */
+export type WholeRange = readonly [low: number, high: number];
 
 export type AttrValue = number | string | boolean | readonly number[];
 export type Attrs = Readonly<Record<string, AttrValue>>;
 
 export type Source =
-  | { readonly kind: 'input'; readonly name: string; readonly from: InputKind }
+  | {
+      readonly kind: 'input';
+      readonly name: string;
+      readonly from: InputKind;
+      /** Of an input of whole numbers that are drawn. */
+      readonly range?: WholeRange;
+    }
   | { readonly kind: 'param'; readonly name: string; readonly trainable: boolean }
   | { readonly kind: 'constant'; readonly data: Float64Array }
   | { readonly kind: 'node'; readonly op: OpRecord; readonly inputs: readonly Value[]; readonly attrs: Attrs };
@@ -116,8 +125,13 @@ export class Arena {
   }
 
   /** An input of the shape of one example. Names are unique among inputs and parameters. */
-  input(name: string, shape: Shape, from: InputKind = 'data', dtype: DType = 'float'): Value {
+  input(name: string, shape: Shape, from: Exclude<InputKind, 'integer'> = 'data', dtype: DType = 'float'): Value {
     return this.#named(name, { shape, dtype }, 'example', { kind: 'input', name, from });
+  }
+
+  /** An input of whole numbers that are drawn, all equally often. */
+  drawnIntegers(name: string, shape: Shape, range: WholeRange, dtype: DType = 'int'): Value {
+    return this.#named(name, { shape, dtype }, 'example', { kind: 'input', name, from: 'integer', range });
   }
 
   /** A parameter tensor. Buffers that are saved but not learned have `trainable: false` and get no gradient norm. */

@@ -4,7 +4,9 @@ import { ModelError } from '../errors.ts';
 import { nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
 import { reshape, toFloat } from '../ops/index.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
-import { type FileGraph, type FileModel, naming } from './decode.ts';
+import { type LossOfCopies, ofCopies } from './copies.ts';
+import { type FileModel, naming } from './decode.ts';
+import { Sequence } from './operators/index.ts';
 import type { ImportOptions } from './options.ts';
 import { type ParameterReport, Weight } from './tensors.ts';
 import { tensorOf, Walk } from './walk.ts';
@@ -13,10 +15,16 @@ export interface ImportedModel {
   /** The loss of one example, a scalar. */
   readonly loss: Value;
   readonly weights: Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
+  /** Those that the loss does not depend on too: with inputs of other sizes it may. */
+  readonly tensors: ImportedModel['weights'];
   /** Shapes of the inputs that come from data, of one example, without the batch axis. */
   readonly data: Readonly<Record<string, Shape>>;
   /** Names of the file's outputs that the loss is, or is made from. */
   readonly outputs: readonly string[];
+  /** Where the file is made for several examples and gives one number for them: how it is made of theirs. */
+  readonly total?: 'sum' | 'mean';
+  /** What was chosen without being asked for. */
+  readonly notes: readonly string[];
   /** Elements of the largest value that the file's nodes make of one example, and of all of them. */
   readonly largest: number;
   readonly elements: number;
@@ -46,8 +54,12 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
   const absent = options.stopGradient?.find((key) => !file.graph.nodes.some((node) => node.outputs.includes(key)));
   if (absent !== undefined)
     throw new ModelError(`${name}: no node gives '${absent}', through which no gradient is to go`);
-  const output = options.objective ? options.objective(walk.network(values)) : outputOf(file, name, options, values);
-  const what = options.objective ? 'the objective' : `output '${options.loss ?? file.graph.outputs[0]}'`;
+  const chosen = options.objective ? undefined : chooseOutput(file, name, options, values, walk);
+  const made = chosen
+    ? lossOf(file, name, options, values, chosen.name)
+    : { loss: options.objective!(walk.network(values)) };
+  const output = made.loss;
+  const what = chosen ? `output '${chosen.name}'` : 'the objective';
   const loss = reshape(toFloat(output), []);
   if (loss.lead !== 'example') throw new ModelError(`${name}: ${what} does not depend on the data`);
   for (const v of reachable([loss])) walk.check(v); // also what operators made on the way to their results
@@ -63,29 +75,87 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
     const t = walk.tensors.weights.get(nameOf(p))!;
     return [nameOf(p), new Weight(t, `${name}: parameter '${nameOf(p)}'`)] as const;
   });
+  const byName = Object.fromEntries(weights);
   return {
     loss,
-    weights: Object.fromEntries(weights),
+    weights: byName,
+    tensors: Object.fromEntries(
+      [...walk.tensors.weights].map(([key, t]) => [
+        key,
+        Object.hasOwn(byName, key) ? byName[key]! : new Weight(t, `${name}: parameter '${key}'`),
+      ]),
+    ),
     data: walk.dataShapes(loss),
     parameters: walk.tensors.report(params, file),
-    outputs: options.objective ? [...walk.outputsUsed] : [options.loss ?? file.graph.outputs[0]!],
+    outputs: chosen ? [chosen.name] : [...walk.outputsUsed],
+    ...(made.total ? { total: made.total } : {}),
+    notes: chosen?.note === undefined ? [] : [chosen.note],
     largest: walk.largest,
     elements: walk.elements,
   };
 }
 
-/** The output that is a loss already. */
-function outputOf(file: FileModel, name: string, options: ImportOptions, values: ReadonlyMap<string, Value>): Value {
-  const wanted = options.loss ?? onlyOutput(file.graph, name);
-  const output = file.graph.outputs.includes(wanted) ? values.get(wanted) : undefined;
-  if (!output) throw new ModelError(`${name}: has no output '${wanted}'; it has ${file.graph.outputs.join(', ')}`);
-  if (sizeOf(tensorOf(output, wanted, name).shape) === 1) return output;
+interface Chosen {
+  readonly name: string;
+  /** Where there was a choice. */
+  readonly note?: string;
+}
+
+/** The output that is the loss: the one asked for, the only one, or the only one that can be. */
+function chooseOutput(
+  file: FileModel,
+  name: string,
+  options: ImportOptions,
+  values: ReadonlyMap<string, Value>,
+  walk: Walk,
+): Chosen {
+  const { outputs } = file.graph;
+  if (options.loss !== undefined) {
+    if (outputs.includes(options.loss) && values.has(options.loss)) return { name: options.loss };
+    throw new ModelError(`${name}: has no output '${options.loss}'; it has ${outputs.join(', ')}`);
+  }
+  if (outputs.length === 1) return { name: outputs[0]! };
+  const { copies = 1 } = options;
+  const kinds = outputs.map((key) => {
+    const v = values.get(key);
+    if (!v || v instanceof Sequence) return { key, shape: v ? 'a sequence' : 'not given', fits: false };
+    const one = copies === 1 || v.shape[0] === copies ? v.shape.slice(1) : v.shape;
+    const batch = v.shape.length > 0 && (v.shape[0] === 1 || v.shape[0] === copies);
+    const shape = `[${[...(batch ? ['n'] : []), ...(batch ? one : v.shape)].join(', ')}]`;
+    return { key, shape, fits: sizeOf(batch ? one : v.shape) === 1 && walk.isLoss(v) };
+  });
+  const fitting = kinds.filter(({ fits }) => fits);
+  const listed = kinds.map(({ key, shape }) => `${key} ${shape}`).join(', ');
+  const [only] = fitting;
+  if (only && fitting.length === 1) {
+    return {
+      name: only.key,
+      note: `output '${only.key}' ${only.shape} is taken for the loss, the only one of ${listed} that can be; --loss takes another`,
+    };
+  }
+  const all = `it has the outputs ${listed}`;
+  if (fitting.length === 0) {
+    throw new ModelError(
+      `${name}: no output is one number per example that depends on data and parameters: ${all}; --objective makes a loss of others`,
+    );
+  }
   throw new ModelError(
-    `${name}: output '${wanted}' is ${shapeText(output.shape)} for one example, expected one number: a loss per example; --objective makes one from other outputs`,
+    `${name}: ${fitting.length} outputs could be the loss: ${fitting.map(({ key, shape }) => `${key} ${shape}`).join(', ')}; say which, as --loss ${fitting[0]!.key} (${all})`,
   );
 }
 
-function onlyOutput(graph: FileGraph, name: string): string {
-  if (graph.outputs.length === 1) return graph.outputs[0]!;
-  throw new ModelError(`${name}: has the outputs ${graph.outputs.join(', ')}; say with --loss which is the loss`);
+/** The loss of one example from an output that is a loss already. */
+function lossOf(
+  file: FileModel,
+  name: string,
+  { copies = 1 }: ImportOptions,
+  values: ReadonlyMap<string, Value>,
+  key: string,
+): LossOfCopies {
+  const output = tensorOf(values.get(key)!, key, name);
+  if (copies > 1) return ofCopies(file, name, values, key, output, copies);
+  if (sizeOf(output.shape) === 1) return { loss: output };
+  throw new ModelError(
+    `${name}: output '${key}' is ${shapeText(output.shape)} for one example, expected one number: a loss per example; --objective makes one from other outputs`,
+  );
 }

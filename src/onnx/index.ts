@@ -1,3 +1,5 @@
+export { Axes, type FreeSize, type GivenSizes } from './axes.ts';
+export { UnknownTotal } from './copies.ts';
 export { decode, type ExternalData, type FileInput, type FileModel, operatorName } from './decode.ts';
 export { encode, signature } from './encode.ts';
 export { type ImportedModel, importModel, NEWEST_OPSET, OLDEST_OPSET } from './import.ts';
@@ -6,4 +8,5 @@ export { drawsNumbers, NodeContext, type OperatorName, operators, withoutGradien
 export type { ImportOptions, Network } from './options.ts';
 export { parametersOf } from './parameters.ts';
 export { withOpenBatch } from './rebatch.ts';
+export type { Sizes } from './sizes.ts';
 export { CURE, type ParameterReport } from './tensors.ts';

@@ -2,8 +2,9 @@
 
 import { GraphError, ModelError } from '../errors.ts';
 import { Arena, interpret, nameOf, reachable, type Value } from '../graph/index.ts';
-import { constantData, detach, expand, multiplicationsOf } from '../ops/index.ts';
+import { constantData, detach, expand, multiplicationsOf, slice } from '../ops/index.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
+import { Axes } from './axes.ts';
 import {
   type FileAttr,
   type FileFunction,
@@ -86,39 +87,45 @@ export class Walk implements Importer {
   /** Inputs and initialisers as values. */
   roots(): [string, Value][] {
     const { inputs, initializers } = this.#file.graph;
-    const { normal = [], uniform = [], constants = {} } = this.#options;
-    for (const asked of [...normal, ...uniform, ...Object.keys(constants)]) {
+    const { normal = [], uniform = [], integers = {}, constants = {} } = this.#options;
+    for (const asked of [...normal, ...uniform, ...Object.keys(integers), ...Object.keys(constants)]) {
       if (!inputs.some((v) => v.name === asked)) {
         const there = inputs.map((v) => v.name).join(', ') || 'none';
         throw new ModelError(`${this.#name}: has no input '${asked}'; its inputs are ${there}`);
       }
     }
+    const axes = this.#options.axes ?? new Axes(this.#file, this.#name, this.#options);
+    const shapes = axes.shapes(this.#options.sizes ?? new Map());
     return [
-      ...inputs.map((v): [string, Value] => [v.name, this.#input(v)]),
+      ...inputs.map((v): [string, Value] => [v.name, this.#input(v, shapes[v.name], axes)]),
       ...[...initializers].map(([key, t]): [string, Value] => [key, this.tensors.initializer(key, t)]),
     ];
   }
 
-  #input(v: FileInput): Value {
-    const { normal = [], uniform = [], constants = {}, feed } = this.#options;
+  #input(v: FileInput, shape: Shape | undefined, axes: Axes): Value {
+    const { normal = [], uniform = [], integers = {}, constants = {}, feed, copies = 1 } = this.#options;
     if (v.sequence)
       throw new ModelError(`${this.#name}: input '${v.name}' is a sequence of tensors, expected a tensor`);
-    if (!v.shape) throw new ModelError(`${this.#name}: input '${v.name}' declares no shape`);
-    const shape = v.shape.map((d, axis) => {
-      if (axis === 0) return 1; // the batch
-      if (typeof d === 'number') return d;
-      throw new ModelError(
-        `${this.#name}: axis ${axis} of input '${v.name}' is '${d}', a size that is not fixed; export it with the size the data have`,
-      );
-    });
+    if (!shape) throw new ModelError(`${this.#name}: input '${v.name}' declares no shape`);
     if (sizeOf(shape) > MAX_SIZE)
       throw new ModelError(`${this.#name}: input '${v.name}' has the shape ${shapeText(shape)}`);
+    const batched = axes.isBatched(v.name);
+    const repeated = copies > 1 && v.shape?.[0] === copies ? [copies, ...shape.slice(1)] : shape;
     const fixed = Object.hasOwn(constants, v.name) ? constants[v.name] : undefined;
-    if (fixed !== undefined) return expand(this.arena.constant(fixed, [], v.dtype), shape);
+    if (fixed !== undefined) return expand(this.arena.constant(fixed, [], v.dtype), repeated);
+    if (!batched && shape.length > 0) {
+      throw new ModelError(
+        `${this.#name}: input '${v.name}' ${shapeText(shape)} has no axis of examples, so all of them have the same; give it one value with --constant ${v.name}=X`,
+      );
+    }
+    const range = Object.hasOwn(integers, v.name) ? integers[v.name] : undefined;
     const from = normal.includes(v.name) ? 'normal' : uniform.includes(v.name) ? 'uniform' : 'data';
-    const input = this.arena.input(v.name, shape, from, v.dtype);
+    const input = range
+      ? this.arena.drawnIntegers(v.name, shape, range, v.dtype)
+      : this.arena.input(v.name, shape, from, v.dtype);
     this.#inputs.set(v.name, input);
-    return from === 'data' && v.dtype === 'float' && feed ? feed(input, this.arena) : input;
+    const fed = from === 'data' && !range && v.dtype === 'float' && feed ? feed(input, this.arena) : input;
+    return repeated === shape ? fed : expand(fed, repeated);
   }
 
   network(values: ReadonlyMap<string, Value>): Network {
@@ -130,7 +137,7 @@ export class Walk implements Importer {
         const v = key === undefined || !outputs.includes(key) ? undefined : values.get(key);
         if (v) {
           this.outputsUsed.add(key!);
-          return tensorOf(v, key!, this.#name);
+          return this.firstOf(tensorOf(v, key!, this.#name), key!);
         }
         if (key !== undefined && outputs.includes(key)) {
           throw new ModelError(`${this.#name}: output '${key}' is one that its node is not made to give`);
@@ -148,6 +155,16 @@ export class Walk implements Importer {
         );
       },
     };
+  }
+
+  /** Of an output for an example beside itself: what it is for the one. */
+  firstOf(output: Value, key: string): Value {
+    const { copies = 1 } = this.#options;
+    if (copies === 1) return output;
+    if (output.shape[0] === copies) return slice(output, 0, 0, 1);
+    throw new ModelError(
+      `${this.#name}: output '${key}' is ${shapeText(output.shape)} for the batch of ${copies} that the file is made for, expected ${copies} in front; export it with a batch of one, or one that is left open`,
+    );
   }
 
   /** A value through which no gradient goes. */
@@ -297,7 +314,10 @@ export class Walk implements Importer {
   }
 
   draw(name: string, shape: Shape, from: 'normal' | 'uniform'): Value {
-    return this.arena.input(this.arena.free(name), shape, from);
+    const { copies = 1 } = this.#options;
+    const own = copies > 1 && shape[0] === copies ? [1, ...shape.slice(1)] : shape;
+    const drawn = this.arena.input(this.arena.free(name), own, from);
+    return own === shape ? drawn : expand(drawn, shape);
   }
 
   known(v: Value): Float64Array | undefined {
@@ -348,9 +368,15 @@ export class Walk implements Importer {
     throw new ModelError(`${this.#name}: a graph's output '${key}' is not made by any node`);
   }
 
+  /** Whether a value depends on the data and on something that is learned. */
+  isLoss(v: Value): boolean {
+    if (v.lead !== 'example') return false;
+    return reachable([v]).some((x) => x.source.kind === 'param');
+  }
+
   dataShapes(loss: Value): Record<string, Shape> {
     const used = reachable([loss]).filter((v) => v.source.kind === 'input' && v.source.from === 'data');
-    return Object.fromEntries(used.map((v) => [nameOf(v), v.shape.slice(1)]));
+    return Object.fromEntries(used.map((v) => [nameOf(v), v.shape[0] === 1 ? v.shape.slice(1) : v.shape]));
   }
 }
 

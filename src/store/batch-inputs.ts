@@ -2,7 +2,7 @@
 
 import type { NumberTensor } from '../engine/index.ts';
 import { type Graph, nameOf, reachable, requirementsOf } from '../graph/index.ts';
-import type { FileInput, FileModel } from '../onnx/index.ts';
+import type { Axes, FileInput, FileModel, Sizes } from '../onnx/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { OnnxOptions } from './onnx.ts';
@@ -14,16 +14,6 @@ export interface MadeInput {
   readonly name: string;
   /** Examples by number, which stand for other random data each. */
   batch(examples: readonly number[], variant: number): NumberTensor;
-}
-
-/** The number of examples that all inputs fix; undefined where one leaves it open. */
-export function openBatch(file: FileModel, options: OnnxOptions): number | undefined {
-  const constants = Object.keys(options.constants ?? {});
-  const sizes = file.graph.inputs.filter((v) => !constants.includes(v.name)).map((v) => v.shape?.[0]);
-  const fixed = sizes.filter((d) => typeof d === 'number');
-  return fixed.length > 0 && fixed.length === sizes.filter((d) => d !== undefined).length
-    ? Math.max(...fixed)
-    : undefined;
 }
 
 /** Ranges of whole numbers that a graph demands of its inputs as they come, but for their shape and type. */
@@ -43,17 +33,21 @@ export function rangesOf(graph: Graph): Record<string, readonly [number, number]
 export function makeInputs(model: {
   readonly file: FileModel;
   readonly options: OnnxOptions;
+  readonly axes: Axes;
+  readonly sizes: Sizes;
   readonly ranges: Readonly<Record<string, readonly [number, number]>>;
 }): MadeInput[] {
-  const { file, options, ranges } = model;
-  const all = openBatch(file, options);
+  const { file, options, axes, sizes, ranges } = model;
+  const shapes = axes.shapes(sizes);
   return file.graph.inputs.map((v) => {
-    const dims = (v.shape ?? []).map((d) => (typeof d === 'number' ? d : 1));
+    const first = v.shape?.[0];
     // An input with a number of its own beside others that leave it open, or with none, is the same for all.
     const shared =
-      v.shape === undefined || v.shape.length === 0 || (typeof v.shape[0] === 'number' && all === undefined);
-    const size = shared ? sizeOf(dims) : sizeOf(dims.slice(1));
+      first === undefined || !axes.isBatched(v.name) || (typeof first === 'number' && first !== axes.batch);
+    const one = shapes[v.name] ?? [];
+    const dims = shared && typeof first === 'number' ? [first, ...one.slice(1)] : one;
     const fill = filler(v, options, Object.hasOwn(ranges, v.name) ? ranges[v.name] : undefined);
+    const size = sizeOf(dims);
     return {
       name: v.name,
       batch(examples, variant) {
@@ -62,7 +56,7 @@ export function makeInputs(model: {
         rows.forEach((example, i) => {
           fill(example, variant, data.subarray(i * size, (i + 1) * size));
         });
-        return { data, shape: shared ? dims : [rows.length, ...dims.slice(1)] };
+        return { data, shape: shared ? dims : [rows.length * dims[0]!, ...dims.slice(1)] };
       },
     };
   });
@@ -77,8 +71,10 @@ function filler(v: FileInput, options: OnnxOptions, range: readonly [number, num
   if (fixed !== undefined) return (_example, _variant, out) => out.fill(fixed);
   if (options.normal?.includes(v.name)) return (example, _variant, out) => stream.normal(example, out);
   if (options.uniform?.includes(v.name)) return (example, _variant, out) => stream.uniform(example, out);
-  if (range || v.dtype !== 'float') {
-    const [low, high] = range ?? [0, 1];
+  const { integers = {} } = options;
+  const drawn = Object.hasOwn(integers, v.name) ? integers[v.name] : undefined;
+  if (drawn || range || v.dtype !== 'float') {
+    const [low, high] = drawn ?? range ?? [0, 1];
     return (example, variant, out) => {
       const below = variant === 0 ? high - low + 1 : Math.min(2, high - low + 1);
       for (let k = 0; k < out.length; k++) out[k] = low + stream.integer(example, k, below);

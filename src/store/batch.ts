@@ -1,88 +1,74 @@
 // An ONNX file run with two examples and with each alone: whether the loss of an example depends on the others in its batch. Norms are of
 // single examples, so a file in which examples interact has none.
 
-import type { FileSession, NumberTensor, Runtime } from '../engine/index.ts';
-import { FisherError, ModelError } from '../errors.ts';
-import { drawsNumbers, type FileModel, withOpenBatch } from '../onnx/index.ts';
+import type { FileSession, NumberTensor } from '../engine/index.ts';
+import { ModelError } from '../errors.ts';
+import { drawsNumbers, withOpenBatch } from '../onnx/index.ts';
 import { shapeText } from '../tensor/shape.ts';
-import { type MadeInput, makeInputs, openBatch, VARIANTS } from './batch-inputs.ts';
-import type { OnnxOptions } from './onnx.ts';
+import { compareFixed, sameAlone } from './batch-fixed.ts';
+import { type MadeInput, makeInputs, VARIANTS } from './batch-inputs.ts';
+import {
+  ADVICE,
+  type BatchLoss,
+  type BatchOptions,
+  both,
+  type Comparable,
+  type FoundLoss,
+  furthest,
+  OTHER_SIZE,
+  reasonOf,
+  SAME_SIZE,
+  short,
+  TOO_LARGE,
+  unknown,
+} from './batch-runs.ts';
 
-/** What one run of a file gives for a batch. */
-export interface BatchLoss {
-  /** 'each': a loss for every example. 'mean', 'sum': one number for a batch, made of its examples' losses. 'unknown': not to be found out. */
-  readonly loss: 'each' | 'mean' | 'sum' | 'unknown';
-  /** What people should know of it: that one number is taken of every example alone, or why nothing could be found out. */
-  readonly note?: string;
-}
-
-export interface BatchOptions {
-  /** Runs the file, and keeps what was found out. */
-  readonly runtime: Runtime;
-  readonly threads?: number | undefined;
-}
-
-export interface Comparable {
-  /** Its name, for messages. */
-  readonly path: string;
-  /** The hash of the model as it is read. */
-  readonly hash: string;
-  readonly bytes: Uint8Array;
-  /** What the runtime opens: the bytes, or a path where there are data beside it. */
-  readonly source: Uint8Array | string;
-  /** Whether the file has data beside it. */
-  readonly external: boolean;
-  readonly file: FileModel;
-  readonly options: OnnxOptions;
-  /** Whole numbers that inputs must be for the places they name to be there. */
-  readonly ranges: Readonly<Record<string, readonly [number, number]>>;
-  /** Outputs that the loss is made of. */
-  readonly outputs: readonly string[];
-  /** Elements of the largest value, and of all of them. */
-  readonly largest: number;
-  readonly elements: number;
-}
-
-/** Elements of a value, and of all of them, beyond which a file is not run for this. */
-const TOO_LARGE = [2 ** 26, 2 ** 32] as const;
-
-/** Throws ModelError that names the output in which examples interact. What was found out is kept, so that this is done once for a file. */
-export async function batchLoss(model: Comparable, options: BatchOptions): Promise<BatchLoss> {
+/**
+ * Throws ModelError that names the output in which examples interact. What was found out is kept, so that this is done once for a file. `single`:
+ * of a file that is read for the batch that it is made for, the same read for one example, where that goes.
+ */
+export async function batchLoss(
+  model: Comparable,
+  single: () => Comparable | undefined,
+  hash: string,
+  options: BatchOptions,
+): Promise<FoundLoss> {
   const { findings } = options.runtime;
-  const key = `batches, version 1, of ${model.hash}`;
+  const key = `batches, version 2, of ${hash}`;
   const kept = await findings?.read(key);
-  if (kept !== undefined) return JSON.parse(kept) as BatchLoss;
-  const found = await compare(model, options);
+  if (kept !== undefined) return JSON.parse(kept) as FoundLoss;
+  const other = model.copies > 1 ? single() : undefined;
+  const alone = other !== undefined && (await sameAlone(other, model.copies, model.total, options));
+  const compared = await compare(alone ? other : model, options);
+  const found: FoundLoss = alone ? { ...compared, alone } : compared;
   await findings?.write(key, JSON.stringify(found));
   return found;
 }
 
 const ONE_BY_ONE = 'the file takes one example at a time';
 
-const unknown = (reason: string): BatchLoss => ({
-  loss: 'unknown',
-  note: `whether examples of a batch interact was not found out: ${reason}`,
-});
-
 async function compare(model: Comparable, options: BatchOptions): Promise<BatchLoss> {
   const inputs = makeInputs(model);
-  const batch = openBatch(model.file, model.options);
+  const { batch } = model.axes;
   if (batch === 1) return { loss: 'each', note: ONE_BY_ONE };
   if (drawsNumbers(model.file)) return unknown('the file draws random numbers, which are others in every run');
   if (model.largest > TOO_LARGE[0] || model.elements > TOO_LARGE[1]) {
     return unknown('the model is too large to be run for it');
   }
-  if (batch !== undefined && model.external)
+  if (batch !== undefined && model.external && model.copies === 1)
     return unknown(`the file takes batches of ${batch} and has data beside it`);
   let session: FileSession;
   try {
-    const source = batch === undefined ? model.source : withOpenBatch(model.bytes);
+    const open = batch !== undefined && model.copies === 1;
+    const source = open ? withOpenBatch(model.bytes) : model.source;
     session = await options.runtime.openFile(source, { threads: options.threads });
   } catch (error) {
     return unknown(`ONNX Runtime does not open the file: ${reasonOf(error)}`);
   }
   try {
-    return await compareRuns(model, inputs, session, batch);
+    return model.copies > 1
+      ? await compareFixed(model, inputs, session)
+      : await compareRuns(model, inputs, session, batch);
   } finally {
     await session.dispose();
   }
@@ -152,13 +138,6 @@ const fixed = ({ path }: Comparable, batch: number, error: Error) =>
     `${path}: is made for batches of ${batch} and cannot be taken of single examples (ONNX Runtime: ${reasonOf(error)}); export it with a batch of one, or one that is left open`,
   );
 
-async function both<T>(...work: Promise<T>[]): Promise<T[] | Error> {
-  const settled = await Promise.allSettled(work);
-  const failed = settled.find((s) => s.status === 'rejected');
-  if (!failed) return settled.map((s) => (s as PromiseFulfilledResult<T>).value);
-  return failed.reason instanceof Error ? failed.reason : new FisherError(String(failed.reason));
-}
-
 function summary(outputs: readonly string[], kinds: readonly Kind[]): BatchLoss {
   if (kinds.includes('first')) return { loss: 'each', note: `${ONE_BY_ONE}: of a batch it takes the first` };
   const at = kinds.findIndex((kind) => kind === 'mean' || kind === 'sum');
@@ -172,9 +151,6 @@ function summary(outputs: readonly string[], kinds: readonly Kind[]): BatchLoss 
 
 /** 'same': it depends neither on the examples nor on how many there are. 'first': of a batch it is what the first example gives. */
 type Kind = 'each' | 'mean' | 'sum' | 'same' | 'first';
-
-/** The rows of one run are computed alike whatever stands in the others, so they agree to the last digits; runs of other sizes are rounded otherwise. */
-const [SAME_SIZE, OTHER_SIZE] = [1e-5, 1e-3];
 
 function kindOf(path: string, name: string, runs: Runs): Kind {
   const { a, b, ab, ad, cb, cd } = runs;
@@ -236,25 +212,10 @@ function kindOf(path: string, name: string, runs: Runs): Kind {
   );
 }
 
-const ADVICE =
-  '; norms are of single examples: export the model in evaluation mode, with a loss for every example and nothing computed over the batch';
-
 const interaction = (path: string, name: string, where: string, x: number, other: string, y: number) =>
   new ModelError(
     `${path}: output '${name}' of an example depends on the others in its batch: ${short(x)} ${where}, ${short(y)} ${other}${ADVICE}`,
   );
-
-const short = (v: number) => String(Number(v.toPrecision(6)));
-
-/** Where two lists differ most, if it is by more than `allowed`; else −1. */
-function furthest(x: ArrayLike<number>, y: ArrayLike<number>, allowed: number): number {
-  let [at, most] = [-1, allowed];
-  for (let i = 0; i < x.length; i++) {
-    const error = Math.abs(x[i]! - y[i]!);
-    if (error > most) [at, most] = [i, error];
-  }
-  return at;
-}
 
 /** The part of a batch of two that belongs to one of them, along whichever axis is twice as long as for one. */
 function rowsOf(one: NumberTensor, two: NumberTensor, example: number): Float64Array {
@@ -266,5 +227,3 @@ function rowsOf(one: NumberTensor, two: NumberTensor, example: number): Float64A
     out.set(two.data.subarray((2 * o + example) * inner, (2 * o + example + 1) * inner), o * inner);
   return out;
 }
-
-const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,4 +1,4 @@
-export type { BatchLoss, BatchOptions, Comparable } from './batch.ts';
+export type { BatchLoss, BatchOptions, Comparable } from './batch-runs.ts';
 export { type ExternalStore, noExternal } from './external.ts';
 export {
   builtInModel,

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { type EncodedFile, kernels, type Preparation } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
-import { Arena, type Value } from '../graph/index.ts';
+import { Arena, type DType, type Value } from '../graph/index.ts';
 import { host } from '../host.ts';
 import {
   type Architecture,
@@ -13,9 +13,9 @@ import {
   paramScope,
   type Weights,
 } from '../models/index.ts';
-import type { ParameterReport } from '../onnx/index.ts';
+import type { FreeSize, ParameterReport } from '../onnx/index.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
-import type { BatchLoss, BatchOptions } from './batch.ts';
+import type { BatchLoss, BatchOptions } from './batch-runs.ts';
 import { readSafetensors } from './safetensors.ts';
 
 const sizeSchema = z.tuple([z.int().min(1), z.int().min(1)]).readonly();
@@ -62,6 +62,19 @@ export interface ScoringModel {
   readonly weights: Weights;
   /** Shape of one example of every input that comes from data, without a batch axis. */
   readonly inputs: Readonly<Record<string, Shape>>;
+  /**
+   * Sizes that the data say, of a model that leaves them open; all that is said of it without data is at sizes that stand for any: `size`.
+   * Left out: every size is fixed.
+   */
+  readonly free?: readonly (FreeSize & { readonly size: number })[];
+  /** Of a model with free sizes: the shapes of one example of every input as its file declares them. */
+  readonly declared?: Readonly<Record<string, readonly (number | string)[]>>;
+  /** Of a model with free sizes: itself at the sizes that inputs of these shapes have. Throws a ModelError where these do not fit. */
+  at?(shapes: Readonly<Record<string, Shape>>): ScoringModel;
+  /** Types of the inputs that come from data, and which whole numbers they may be where that is known; left out: floats. */
+  readonly inputTypes?: Readonly<Record<string, { readonly dtype: DType; readonly range?: readonly [number, number] }>>;
+  /** What was chosen without being asked for, a sentence each. */
+  readonly notes?: readonly string[];
   /** What is done to images before the model sees them. */
   readonly preparation?: Preparation;
   /** Whether `x` is raw pixels 0..255. */

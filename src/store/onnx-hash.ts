@@ -51,7 +51,7 @@ export function formerHash(
  */
 function normalForm(options: OnnxOptions): unknown {
   const { input, objective, pixels, normal = [], uniform = [], constants = {}, loss, params, ...more } = options;
-  const { frozen, stopGradient = [], ...rest } = more;
+  const { frozen, stopGradient = [], integers = {}, dims: _, ...rest } = more;
   const unknown = Object.entries(rest).find(([, value]) => value !== undefined);
   if (unknown) throw new ModelError(`there is no option '${unknown[0]}' for an ONNX model`);
   const made = objective && objective.kind !== 'nll' ? objective : undefined;
@@ -65,6 +65,7 @@ function normalForm(options: OnnxOptions): unknown {
     loss,
     params: params && patternText(params),
     ...(frozen ? { frozen: patternText(frozen) } : {}),
+    ...(Object.keys(integers).length > 0 ? { integers: sorted(integers) } : {}),
     ...(stopGradient.length > 0 ? { stopGradient: [...new Set(stopGradient)].sort() } : {}),
   };
 }

@@ -1,25 +1,37 @@
 // The bytes of an .onnx file in; a model to score with out.
 
 import { ModelError } from '../errors.ts';
+import { inputsOf, nameOf } from '../graph/index.ts';
 import {
+  Axes,
   decode,
   type FileModel,
+  type GivenSizes,
+  type ImportedModel,
   type ImportOptions,
   importModel,
   operatorName,
   operators,
   type ParameterReport,
   parametersOf,
+  type Sizes,
+  UnknownTotal,
 } from '../onnx/index.ts';
-import { type BatchLoss, batchLoss, type Comparable } from './batch.ts';
+import type { Shape } from '../tensor/shape.ts';
+import { batchLoss } from './batch.ts';
 import { rangesOf } from './batch-inputs.ts';
+import type { BatchLoss, BatchOptions, Comparable } from './batch-runs.ts';
 import { type ExternalStore, noExternal } from './external.ts';
 import type { ScoringModel } from './model.ts';
 import { type NetworkOptions, networkImport } from './objective.ts';
 import { formerHash, onnxHash } from './onnx-hash.ts';
 
-/** How the file is read: which inputs are what, and how a loss is made of its outputs. */
-export type OnnxOptions = Omit<ImportOptions, 'feed' | 'objective'> & NetworkOptions;
+/** How the file is read: which inputs are what, how a loss is made of its outputs, and what the sizes are that it leaves open. */
+export type OnnxOptions = Omit<ImportOptions, 'feed' | 'objective' | 'axes' | 'sizes' | 'copies'> &
+  NetworkOptions & {
+    /** Sizes that the file leaves open, by the name it gives them or by the place of an axis, as 'ids.1'; the data say the others. */
+    readonly dims?: GivenSizes;
+  };
 
 /** What a file needs of where it lies. */
 export interface OnnxSurroundings {
@@ -31,7 +43,7 @@ export interface OnnxSurroundings {
 
 /**
  * The model in the bytes of an .onnx file; `path` is its name, for messages. Throws ModelError for a file that is damaged, unsupported, or whose
- * loss is not one number per example.
+ * loss is not one number per example; for one made for batches of k > 1 examples also where it does not tell what the loss of one is.
  */
 export async function onnxModel(
   bytes: Uint8Array,
@@ -39,10 +51,9 @@ export async function onnxModel(
   options: OnnxOptions = {},
   { external = noExternal(path), place = path }: OnnxSurroundings = {},
 ): Promise<ScoringModel> {
-  const odd = Object.entries(options.constants ?? {}).find(([, value]) => !Number.isFinite(value));
-  if (odd) throw new ModelError(`${path}: the constant '${odd[0]}' is ${odd[1]}, expected a finite number`);
+  checkOptions(path, options);
   const file = decode(bytes, path, external);
-  const { objective, input, pixels, params, frozen, ...given } = options;
+  const { objective, input, pixels, params, frozen, dims = {}, ...given } = options;
   const network: NetworkOptions = {
     ...(objective ? { objective } : {}),
     ...(input === undefined ? {} : { input }),
@@ -50,43 +61,221 @@ export async function onnxModel(
   };
   // A pattern that looks for all matches would begin where it last ended.
   const plain = (pattern: RegExp) => new RegExp(pattern.source, pattern.flags.replace('g', ''));
+  const axes = new Axes(file, path, options);
   const base: ImportOptions = {
     ...given,
     ...(params ? { params: plain(params) } : {}),
     ...(frozen ? { frozen: plain(frozen) } : {}),
+    axes,
   };
-  const read = () => importModel(file, path, networkImport(file, path, network, base));
-  const first = read();
-  const { reading } = first.parameters;
-  const hash = await onnxHash(bytes, external, options, reading);
-  let compared: Promise<BatchLoss> | undefined;
-  const comparable = (): Comparable => ({
+  const known = axes.bind(dims);
+  const read: Read = (sizes, copies = 1) =>
+    importModel(file, path, networkImport(file, path, network, { ...base, sizes, copies }));
+  const once = remembering(read);
+  const sizes = openSizes(axes, known).length === 0 ? known : probe(axes, known, once);
+  const comparable = (first: ImportedModel, copies: number): Comparable => ({
     path,
-    hash,
     bytes,
     external: external.any,
     source: external.any ? place : bytes,
     file,
     options,
+    axes,
+    sizes,
+    copies,
     ranges: rangesOf({ arena: first.loss.arena, outputs: { loss: first.loss } }),
     outputs: first.outputs,
     largest: first.largest,
     elements: first.elements,
+    ...(first.total ? { total: first.total } : {}),
   });
-  return {
-    hash,
-    formerHash: () => formerHash(bytes, external, options, reading),
-    weights: first.weights,
-    loss: () => read().loss,
-    batchLoss: (how) => {
-      compared ??= batchLoss(comparable(), how);
-      return compared;
-    },
-    inputs: first.data,
-    ...(pixels ? { pixels: true } : {}),
-    parameters: first.parameters,
-    about: `ONNX model, opset ${file.opset}`,
+  const { copies, first } = copiesOf(axes.batch ?? 1, (k) => once(sizes, k));
+  const { reading } = first.parameters;
+  const inputTypes = typesOf(first);
+  const asked = {
+    ...options,
+    ...(options.loss === undefined && first.notes.length > 0 ? { loss: first.outputs[0]! } : {}),
   };
+  const more = hashedReading(axes, first, dims, copies);
+  const hash = await onnxHash(bytes, external, asked, reading + more);
+  let compared: Promise<BatchLoss> | undefined;
+  let taken = copies;
+  const findOut = async (how: BatchOptions): Promise<BatchLoss> => {
+    const single = () => {
+      const found = attempt(() => read(sizes));
+      return found instanceof Error ? undefined : comparable(found, 1);
+    };
+    const { alone = false, ...found } = await batchLoss(comparable(first, copies), single, hash, how);
+    if (alone) taken = 1; // the same numbers for less
+    return found;
+  };
+  const model = (at: Sizes, imported: () => ImportedModel): ScoringModel => {
+    const shapes = axes.shapes(at);
+    return {
+      hash,
+      formerHash: () => formerHash(bytes, external, options, reading),
+      get weights() {
+        return imported().weights;
+      },
+      loss: () => (at === sizes ? read(at, taken) : readAt(at, () => read(at, taken))).loss,
+      batchLoss: (how) => {
+        compared ??= findOut(how);
+        return compared;
+      },
+      inputs: Object.fromEntries(Object.keys(first.data).map((key) => [key, ofExample(shapes[key]!)])),
+      inputTypes,
+      ...(pixels ? { pixels: true } : {}),
+      parameters: first.parameters,
+      notes: first.notes,
+      about: `ONNX model, opset ${file.opset}`,
+    };
+  };
+  const fixed = model(sizes, () => first);
+  if (sizes === known) return fixed;
+  const recent = new Map<string, ScoringModel>();
+  return {
+    ...fixed,
+    weights: first.tensors,
+    free: openSizes(axes, known).map((f) => ({ ...f, size: sizes.get(f.name)! })),
+    declared: Object.fromEntries(Object.keys(first.data).map((key) => [key, axes.declared(key)])),
+    at: (shapes) => {
+      const wanted = Object.fromEntries(Object.entries(shapes).filter(([key]) => Object.hasOwn(first.data, key)));
+      const bound = axes.bind(dims, wanted);
+      axes.shapes(bound); // throws where something is missing
+      const key = JSON.stringify([...bound].sort());
+      const found =
+        recent.get(key) ??
+        model(
+          bound,
+          lazily(() => read(bound, copies)),
+        );
+      recent.delete(key);
+      recent.set(key, found);
+      if (recent.size > MOST_SHAPES) recent.delete(recent.keys().next().value!);
+      return found;
+    },
+  };
+}
+
+function typesOf({ loss, data }: ImportedModel): NonNullable<ScoringModel['inputTypes']> {
+  const graph = { arena: loss.arena, outputs: { loss } };
+  const ranges = rangesOf(graph);
+  const used = inputsOf(graph).filter((v) => Object.hasOwn(data, nameOf(v)));
+  return Object.fromEntries(
+    used.map((v) => {
+      const range = Object.hasOwn(ranges, nameOf(v)) ? ranges[nameOf(v)] : undefined;
+      return [nameOf(v), { dtype: v.dtype, ...(range ? { range } : {}) }];
+    }),
+  );
+}
+
+/** How many shapes of one model are kept read. */
+const MOST_SHAPES = 8;
+
+type Read = (sizes: Sizes, copies?: number) => ImportedModel;
+
+/** The last reading again, where the next is the same. */
+function remembering(read: Read): Read {
+  let last: { readonly sizes: Sizes; readonly copies: number; readonly found: ImportedModel } | undefined;
+  return (sizes, copies = 1) => {
+    if (last?.sizes !== sizes || last.copies !== copies) last = { sizes, copies, found: read(sizes, copies) };
+    return last.found;
+  };
+}
+
+const ofExample = (shape: Shape): Shape => (shape[0] === 1 ? shape.slice(1) : shape);
+
+/** Says at which sizes it does not go. */
+function readAt(sizes: Sizes, work: () => ImportedModel): ImportedModel {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    const text = [...sizes].map(([key, size]) => `${key} = ${size}`).join(', ');
+    throw new ModelError(`${error.message} (with ${text}, as the data have it)`, { cause: error });
+  }
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+function checkOptions(path: string, { constants = {}, integers = {} }: OnnxOptions): void {
+  for (const [key, value] of Object.entries(constants)) {
+    if (!Number.isFinite(value))
+      throw new ModelError(`${path}: the constant '${key}' is ${value}, expected a finite number`);
+  }
+  for (const [key, [low, high]] of Object.entries(integers)) {
+    if (!(Number.isSafeInteger(low) && Number.isSafeInteger(high) && low <= high && high - low < 2 ** 32)) {
+      throw new ModelError(
+        `${path}: the whole numbers of '${key}' are from ${low} to ${high}, expected two whole numbers, the lower first`,
+      );
+    }
+  }
+}
+
+/** Sizes that nothing has told yet. */
+const openSizes = (axes: Axes, known: Sizes) => axes.free.filter((f) => !known.has(f.name));
+
+/**
+ * Sizes at which a file with free ones can be read, to know its parameters before there are data: those of small pictures and sequences first.
+ * Throws what stops it at the first of them where it cannot be read at any.
+ */
+function probe(axes: Axes, known: Sizes, read: Read): Sizes {
+  const names = openSizes(axes, known).map((f) => f.name);
+  let why: Error | undefined;
+  for (const size of [16, 32, 64, 8, 4, 128, 2, 28, 7, 256, 1]) {
+    const sizes = new Map([...known, ...names.map((key) => [key, size] as const)]);
+    try {
+      read(sizes);
+      return sizes;
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      if (why?.message === error.message) throw error; // it has nothing to do with sizes
+      why ??= new ModelError(
+        `${error.message} (with ${names.map((key) => `${key} = ${size}`).join(', ')}; other sizes by --dim)`,
+        { cause: error },
+      );
+    }
+  }
+  throw why!;
+}
+
+/** What else distinguishes a reading: sizes that no data tell, and the batch that the file cannot do without. */
+function hashedReading(axes: Axes, first: ImportedModel, dims: GivenSizes, copies: number): string {
+  const told = axes.free.filter((f) => f.axes.some((place) => Object.hasOwn(first.data, place.replace(/\.\d+$/, ''))));
+  const names = new Set(told.flatMap((f) => [f.name, ...f.axes]));
+  const matter = Object.entries(dims).filter(([key]) => !names.has(key));
+  return (matter.length > 0 ? JSON.stringify(matter.sort()) : '') + (copies > 1 ? `batch ${copies}` : '');
+}
+
+/**
+ * A file made for batches of k is read for k that are all the same example, since it may have its batch in its constants, and would give something
+ * else for one example, or nothing. What cannot be read so may be read for one.
+ */
+function copiesOf(
+  k: number,
+  read: (copies: number) => ImportedModel,
+): { readonly copies: number; readonly first: ImportedModel } {
+  if (k === 1) return { copies: 1, first: read(1) };
+  const many = attempt(() => read(k));
+  if (!(many instanceof Error)) return { copies: k, first: many };
+  const single = many instanceof UnknownTotal ? many : attempt(() => read(1));
+  if (single instanceof Error) throw many;
+  return { copies: 1, first: single };
+}
+
+function attempt<T>(work: () => T): T | ModelError {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof ModelError) return error;
+    throw error;
+  }
 }
 
 /** What an ONNX file holds, whether or not it can be scored with. */

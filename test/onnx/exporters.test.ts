@@ -24,20 +24,12 @@ const found = folders.flatMap((folder) =>
 const files = [...new Map(found).values()];
 
 /** What a file is refused with until it can be read: any of these is an answer, a wrong number is none. */
-const refusals = [
-  /the operator Bit\w+ is not supported/,
-  /is lost|are lost/,
-  /the file has only a trace of it/,
-  /a size that is not fixed/,
-  /models are taken at a batch of one|operand 5 is \[1,3,4\], expected \[1,1,4\]|MatMul: \[3,2\] × \[6,4\]/,
-];
+const refusals = [/the operator Bit\w+ is not supported/, /is lost|are lost/, /the file has only a trace of it/];
 
 /** Files that are refused, or read wrongly, for reasons that have nothing to do with parameters. */
 const elsewhere = new Set([
   // noise that is drawn by us, not by PyTorch
   ...['randn_like', 'random-normal-like-dynamo'],
-  // a batch of three that the loss is summed over
-  'fixed_batch_3_sum',
 ]);
 
 async function tableOf(model: ScoringModel, inputs: ReturnType<typeof readNpz>) {

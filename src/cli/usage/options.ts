@@ -75,7 +75,7 @@ export const modelOptions: Options = {
   loss: {
     type: 'string',
     value: 'NAME',
-    about: 'ONNX: the output with the loss of each example (default: the only one)',
+    about: 'ONNX: the output with the loss of each example (default: the only one that can be)',
   },
   objective: {
     type: 'string',
@@ -89,7 +89,20 @@ export const modelOptions: Options = {
   },
   normal: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn from a standard normal' },
   uniform: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn uniformly from [0, 1)' },
+  integer: {
+    type: 'string',
+    multiple: true,
+    value: 'NAME=A..B',
+    about: 'ONNX: an input of whole numbers drawn from A to B: t=0..999 for times',
+  },
   constant: { type: 'string', multiple: true, value: 'NAME=X', about: 'ONNX: an input that has one value for all' },
+  dim: {
+    type: 'string',
+    multiple: true,
+    value: 'NAME=N',
+    about:
+      'ONNX: a size that the file leaves open: seq=128, or ids.1=128 for axis 1 of ids (default: that of the data)',
+  },
   ...Object.fromEntries(
     Object.entries(imageOptions).map(([name, option]) => [name, { ...option, about: `ONNX: ${option.about}` }]),
   ),
