@@ -1,10 +1,13 @@
 // Recordings of speech or other short sounds -> log-mel spectrograms, as images of 32×32.
 
 import FFT from 'fft.js';
-import wavefile from 'wavefile';
+import * as wavefile from 'wavefile';
 import { type Dataset, fingerprintOf, memoryDataset } from './dataset.ts';
 import { decodingError } from './decoding.ts';
 import type { EncodedFile } from './source.ts';
+
+/** Node loads the package's CommonJS, whose content is its default; bundlers take its module. */
+const { WaveFile } = (Reflect.get(wavefile, 'default') ?? wavefile) as typeof wavefile;
 
 /** Samples per second; recordings of another rate are resampled. */
 const sampleRate = 8000;
@@ -152,7 +155,7 @@ function middleOf(bytes: Uint8Array): wavefile.WaveFile {
   write(36, 'data');
   head.setUint32(40, body.length, true);
   out.set(body, 44);
-  return new wavefile.WaveFile(out);
+  return new WaveFile(out);
 }
 
 /** Sizes from here on stand for 'not known'; programs write several of them. */

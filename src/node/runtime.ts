@@ -2,20 +2,9 @@
 
 import './host.ts';
 import { cpus } from 'node:os';
-import { Float16Array } from '@petamoriken/float16';
 import type * as Ort from 'onnxruntime-node';
-import type {
-  FileSession,
-  Findings,
-  FloatTensor,
-  NumberTensor,
-  Runtime,
-  Session,
-  SessionOptions,
-  TensorData,
-} from '../engine/index.ts';
-import { isOutOfMemory } from '../engine/limits.ts';
-import { FisherError, ModelError, UsageError } from '../errors.ts';
+import type { FileSession, Findings, Runtime, Session, SessionOptions } from '../engine/index.ts';
+import { fileSessionOver, inMemory, type MakeTensor, said, sessionOver } from '../engine/ort.ts';
 import { signature } from '../onnx/index.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { machineMemory, mostThreads } from './machine.ts';
@@ -79,35 +68,14 @@ export async function openSession(model: Uint8Array, options: OpenOptions = {}):
   const session = await inMemory(() =>
     options.cache === undefined ? create(model, options) : cached(model, options.cache, options),
   );
-  const running = new Set<Promise<unknown>>();
-  let disposed: Promise<void> | undefined;
-  return {
-    run: async (feeds) => {
-      if (disposed) throw new UsageError('the session was disposed of, open another one');
-      const tensors = Object.fromEntries(session.inputNames.map((name) => [name, toTensor(ort, name, feeds[name])]));
-      const run = inMemory(() => session.run(tensors));
-      running.add(run);
-      const results = await run.finally(() => running.delete(run));
-      return Object.fromEntries(session.outputNames.map((name) => [name, fromTensor(name, results[name])]));
-    },
-    dispose: () => {
-      disposed ??= Promise.allSettled(running).then(() => session.release());
-      return disposed;
-    },
-  };
+  return sessionOver(session, tensorsOf(ort));
 }
 
-/** Says so where the memory does not suffice: that is no fault of the graph. */
-async function inMemory<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!isOutOfMemory(error)) throw error;
-    const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
-    const reason = line!.replace(/^.*(?=[Ff]ailed to allocate)/, ''); // without the places in the runtime's source
-    throw new ModelError(`the memory does not suffice: ${reason}; a smaller batch takes less`, { cause: error });
-  }
-}
+/** Tensors of this build. */
+const tensorsOf =
+  (ort: typeof Ort): MakeTensor =>
+  (type, data, dims) =>
+    new ort.Tensor(type as 'float32', data as Float32Array, dims);
 
 /** Opens a file of any making: its bytes, or its path where it has data beside it. Throws FisherError, in the runtime's words, where that does not go. */
 async function openFile(
@@ -117,68 +85,7 @@ async function openFile(
   // As it is: to optimise it would take longer than to run it a few times.
   const ort = await load();
   const session = await said(create(model, options, { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 }));
-  return {
-    async run(feeds, outputs) {
-      const tensors = session.inputMetadata.map((v) => {
-        const fed = feeds[v.name];
-        if (!fed || !v.isTensor) throw new FisherError(`input '${v.name}' was not given`);
-        return [v.name, toType(ort, v.type, fed)] as const;
-      });
-      const results = await said(session.run(Object.fromEntries(tensors), outputs));
-      return Object.fromEntries(outputs.map((name) => [name, toNumbers(name, results[name])]));
-    },
-    dispose: () => session.release(),
-  };
-}
-
-/** What the runtime complains about: its first line, without the places in its own source. */
-async function said<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof FisherError) throw error;
-    const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
-    throw new FisherError(line!.replace(/^.*Status Message: /, '').replace(/\S*\/onnxruntime\/\S*\s*/g, ''), {
-      cause: error,
-    });
-  }
-}
-
-function toType(ort: typeof Ort, type: Ort.Tensor.Type, { data, shape }: NumberTensor): Ort.Tensor {
-  const make =
-    typeof type === 'string' && Object.hasOwn(arrays, type) ? arrays[type as keyof typeof arrays] : undefined;
-  if (!make) throw new FisherError(`inputs of the type ${type} cannot be made`);
-  return new ort.Tensor(type as 'float32', make(data) as Float32Array, [...shape]);
-}
-
-/** Numbers in the types of the runtime. */
-const arrays = {
-  float32: (x) => Float32Array.from(x),
-  float64: (x) => x,
-  float16: (x) => new Uint16Array(new Float16Array(x).buffer),
-  int8: (x) => Int8Array.from(x),
-  int16: (x) => Int16Array.from(x),
-  int32: (x) => Int32Array.from(x),
-  int64: (x) => BigInt64Array.from(x as ArrayLike<number>, BigInt),
-  uint8: (x) => Uint8Array.from(x),
-  uint16: (x) => Uint16Array.from(x),
-  uint32: (x) => Uint32Array.from(x),
-  uint64: (x) => BigUint64Array.from(x as ArrayLike<number>, BigInt),
-  bool: (x) => Uint8Array.from(x),
-} satisfies Record<string, (x: Float64Array) => ArrayLike<number | bigint>>;
-
-function toNumbers(name: string, t: Ort.Tensor | undefined): NumberTensor {
-  if (!t || typeof t.type !== 'string' || t.type === 'string')
-    throw new FisherError(`output '${name}' is no tensor of numbers`);
-  const data =
-    t.type === 'float16'
-      ? new Float16Array(
-          (t.data as Uint16Array).buffer as ArrayBuffer,
-          (t.data as Uint16Array).byteOffset,
-          t.data.length,
-        )
-      : t.data;
-  return { data: Float64Array.from(data as ArrayLike<number>, Number), shape: t.dims };
+  return fileSessionOver(session, tensorsOf(ort));
 }
 
 /**
@@ -264,16 +171,3 @@ function interfaceOf(session: Ort.InferenceSession): string[] {
 }
 
 const sameText = (a: readonly string[], b: readonly string[]) => a.join('\n') === b.join('\n');
-
-function toTensor(ort: typeof Ort, name: string, t: TensorData | undefined): Ort.Tensor {
-  if (!t) throw new FisherError(`input '${name}' was not given`);
-  if (t.data instanceof Float32Array) return new ort.Tensor('float32', t.data, [...t.shape]);
-  if (t.data instanceof BigInt64Array) return new ort.Tensor('int64', t.data, [...t.shape]);
-  return new ort.Tensor('bool', t.data, [...t.shape]);
-}
-
-function fromTensor(name: string, t: Ort.Tensor | undefined): FloatTensor {
-  if (!t || !(t.data instanceof Float32Array))
-    throw new FisherError(`output '${name}' is ${t?.type ?? 'missing'}, not float32`);
-  return { data: t.data, shape: t.dims };
-}
