@@ -1,6 +1,6 @@
 // Tables of text, CSV, TSV and JSON lines: rows of numbers -> data set of vectors; a column of text -> windows of bytes.
 
-import { parse } from 'csv-parse/sync';
+import { parse } from 'csv-parse/browser/esm/sync'; // the same without Node's Buffer
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
