@@ -1,6 +1,16 @@
 // A DATA argument in, the data set out: opened, cut, prepared.
 
-import { asPixels, type Dataset, DEFAULT_LENGTH, kernels, type Preparation, prepare, take } from '../data/index.ts';
+import {
+  asPixels,
+  type Dataset,
+  DEFAULT_LENGTH,
+  kernels,
+  layoutOf,
+  type Preparation,
+  prepare,
+  take,
+  toLayout,
+} from '../data/index.ts';
 import { DataError, UsageError } from '../errors.ts';
 import type { DataKind } from '../models/index.ts';
 import { openData } from '../node/index.ts';
@@ -18,7 +28,7 @@ type OpenChoices = Pick<RunOptions, 'dataDir' | 'seed' | 'choices'>;
 
 /** Opens a DATA argument. `like`: shape of an example where the data leave the choice, see `OpenOptions`. */
 export async function openDataset(spec: string, options: OpenChoices, like?: readonly number[]): Promise<Dataset> {
-  const { pixels: _, ...choices } = options.choices;
+  const { pixels: _, layout: __, ...choices } = options.choices;
   const data = await openData(spec, {
     seed: options.seed,
     ...choices,
@@ -69,7 +79,8 @@ function size(values: Values, name: string): [height: number, width: number] | u
 export async function openImages(spec: string, options: OpenChoices, preparation: Preparation = {}): Promise<Dataset> {
   const data = await openDataset(spec, options);
   if (data.shapes.x?.length !== 3) throw new DataError(`${spec}: holds no images`);
-  return prepare(asPixels(data, { range: options.choices.pixels }), preparation);
+  const planes = (layoutOf(data.shapes.x) ?? options.choices.layout) === 'nhwc' ? toLayout(data, 'nchw') : data;
+  return prepare(asPixels(planes, { range: options.choices.pixels }), preparation);
 }
 
 /** A DATA argument that must hold what an architecture takes: images prepared, or text in windows of `length` bytes. */

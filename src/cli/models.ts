@@ -11,7 +11,7 @@ import { loadModel, loadOnnx, readDetector } from '../node/index.ts';
 import { type CompareProgress, detectorOf } from '../scoring/index.ts';
 import { type Model, parseObjective, type ScoringModel } from '../store/index.ts';
 import { openDataset, preparationOf } from './datasets.ts';
-import { extractorOptions, pixelRange, type RunOptions, text, texts, type Values, whole } from './options.ts';
+import { extractorOptions, layoutIn, pixelRange, type RunOptions, text, texts, type Values, whole } from './options.ts';
 import { pace, progressLine, say, throttled } from './terminal.ts';
 import { modelOptions, scoringOptions } from './usage/options.ts';
 
@@ -33,7 +33,7 @@ export function modelRecipe(values: Values, builtIn = false): Recipe {
 }
 
 /** Options that say of an ONNX file what it takes and, where a built-in model is asked, what the data are like. */
-const ofData: ReadonlySet<string> = new Set(['pixels']);
+const ofData: ReadonlySet<string> = new Set(['pixels', 'layout']);
 
 /** A model to score with: a directory or an .onnx file. */
 export async function openModel(path: string, values: Values = {}): Promise<ScoringModel> {
@@ -72,7 +72,9 @@ export async function openModel(path: string, values: Values = {}): Promise<Scor
     throw new ModelError(`${path}: '${input}' is not an input that takes data; there are ${names.join(', ')}`);
   }
   const preparation = preparationOf(values);
-  return isPreparation(preparation) ? { ...model, preparation } : model;
+  const layout = layoutIn(values);
+  const said = layout === undefined ? model : { ...model, layout };
+  return isPreparation(preparation) ? { ...said, preparation } : said;
 }
 
 /** A directory written by `train`. */
@@ -185,7 +187,7 @@ export async function openFor(
 }
 
 const taken = (model: ScoringModel, data: Dataset, options: RunOptions) =>
-  asModelTakes(model, data, isBuiltIn(model) ? { pixels: options.choices.pixels } : {});
+  asModelTakes(model, data, isBuiltIn(model) ? options.choices : {});
 
 /** The shape of an example where the data leave the choice. Text: windows as long as the model's; the usual ones where it leaves them open. */
 function likeOf(model: ScoringModel, like?: readonly number[]): readonly number[] {

@@ -1,7 +1,7 @@
 // The options of a command: parsed by node:util, and checked.
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import type { Background } from '../data/index.ts';
+import type { Background, Layout } from '../data/index.ts';
 import { UsageError } from '../errors.ts';
 import { mostThreads } from '../node/machine.ts';
 import type { Options } from './usage/options.ts';
@@ -128,6 +128,8 @@ export interface DataChoices {
   readonly background: Background | undefined;
   /** The column, variable or array that holds the examples. */
   readonly column: string | undefined;
+  /** Where the channels of images are, in the data or for an ONNX model. */
+  readonly layout: Layout | undefined;
   /** The column that names them. */
   readonly id: string | undefined;
   /** What the data have in place of 0 and 255; of ONNX models, what these take. */
@@ -145,6 +147,7 @@ export function runOptions(values: Values): RunOptions {
     choices: {
       background: background(values),
       column: text(values, 'column'),
+      layout: layoutIn(values),
       id: text(values, 'id'),
       pixels: pixelRange(values),
     },
@@ -159,6 +162,13 @@ function background(values: Values): Background | undefined {
   const [, ...parts] = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(value) ?? [];
   if (parts.length === 3) return parts.map((part) => Number.parseInt(part, 16)) as [number, number, number];
   throw new UsageError(`--background is '${value}', expected white, black, a grey level 0..255 or #rrggbb`);
+}
+
+/** `--layout`. */
+export function layoutIn(values: Values): Layout | undefined {
+  const value = text(values, 'layout');
+  if (value === undefined || value === 'nchw' || value === 'nhwc') return value;
+  throw new UsageError(`--layout is '${value}', expected nchw (channels first) or nhwc (channels last)`);
 }
 
 /** `--pixels LOW,HIGH`. */

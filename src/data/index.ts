@@ -9,6 +9,7 @@ export {
   type Range,
 } from './dataset.ts';
 export type { Background, DecodedImage, DecodeImage } from './images.ts';
+export { type Layout, layoutOf, layouts, toLayout, turnFor } from './layout.ts';
 export { type NpyArray, readNpz } from './npy.ts';
 export { indexIn, type Origin, type Run, shared, sliceOf, unionOf } from './origin.ts';
 export { asPixels, type PixelOptions } from './pixels.ts';

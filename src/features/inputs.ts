@@ -4,18 +4,22 @@ import {
   asPixels,
   type Dataset,
   isPreparation,
+  type Layout,
+  layoutOf,
   noted,
   type Preparation,
   prepare,
   rename,
   reshaped,
+  toLayout,
+  turnFor,
 } from '../data/index.ts';
 import { DataError, ModelError } from '../errors.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 
 /** What of a model decides how data are made ready for it. */
-type Takes = Pick<ScoringModel, 'inputs' | 'pixels' | 'preparation' | 'at' | 'declared' | 'inputTypes'>;
+type Takes = Pick<ScoringModel, 'inputs' | 'pixels' | 'preparation' | 'layout' | 'at' | 'declared' | 'inputTypes'>;
 
 export interface InputOptions {
   /**
@@ -26,6 +30,11 @@ export interface InputOptions {
   readonly prepared?: boolean;
   /** What the data have in place of 0 and 255, for models that take raw pixels; see `asPixels`. */
   readonly pixels?: readonly [low: number, high: number] | undefined;
+  /**
+   * Where the channels of images are: of the data, where the model takes them first; of what the model takes, where it leaves that open. Left out:
+   * where the shapes say that they must be.
+   */
+  readonly layout?: Layout | undefined;
 }
 
 /**
@@ -33,8 +42,10 @@ export interface InputOptions {
  * was prepared as the model wants it is left as it is. Throws a DataError for one that was prepared otherwise, and a ModelError where the shapes
  * do not fit after all.
  */
-export function asModelTakes(model: Takes, data: Dataset, options: InputOptions = {}): Dataset {
-  const raw = options.prepared === true ? data : prepared(model, data, options);
+export function asModelTakes(model: Takes, given: Dataset, options: InputOptions = {}): Dataset {
+  const layout = options.layout ?? model.layout;
+  const data = options.prepared === true ? given : inPlanes(model, given, layout);
+  const raw = options.prepared === true ? data : turned(model, prepared(model, data, options), layout);
   const shaped = inShape(model, named(model, raw));
   for (const [name, expected] of Object.entries(sized(model, shaped))) checkInput(model, data, shaped, name, expected);
   return shaped;
@@ -103,6 +114,31 @@ function shapeFor(model: Takes, name: string, found: Shape): Shape | undefined {
   // Rows of pixels one after the other; with several channels there are two orders.
   const flat = expected.length === 1 || (found.length === 1 && wide(expected).length <= 2);
   return flat && model.inputTypes !== undefined ? expected : undefined;
+}
+
+/** Images with their channels first, where they are to be looked at or changed as such and their channels are last. */
+function inPlanes(model: Takes, data: Dataset, layout: Layout | undefined): Dataset {
+  const shape = data.shapes.x;
+  if (shape?.length !== 3 || data.prepared !== undefined || data.judged) return data;
+  if (!model.pixels && !isPreparation(model.preparation ?? {})) return data;
+  // A model that was given no choice of pixels takes them as they are.
+  return (layoutOf(shape) ?? layout) === 'nhwc' ? toLayout(data, 'nchw') : data;
+}
+
+/** A lone array of images with its channels where the model has them. */
+function turned(model: Takes, data: Dataset, layout: Layout | undefined): Dataset {
+  const [wanted, ...others] = Object.values(model.inputs);
+  const [name, ...more] = Object.keys(data.shapes);
+  if (!wanted || !name || others.length > 0 || more.length > 0) return data;
+  const [pattern = wanted] = Object.values(model.declared ?? {});
+  const to = turnFor(data.shapes[name]!, pattern, 'arch' in model ? undefined : layout);
+  if (to === undefined) return data;
+  const found = data.shapes[name]!;
+  const set = toLayout(data, to, name);
+  if (layoutOf(found) !== undefined) return set;
+  const place = to === 'nchw' ? 'last' : 'first';
+  const note = `${data.name}: '${name}' is ${shapeText(found)} an example, taken for an image with its channels ${place}, as the model takes ${shapeText(wanted)}`;
+  return noted(set, note);
 }
 
 function prepared(model: Takes, data: Dataset, { pixels: range }: InputOptions): Dataset {

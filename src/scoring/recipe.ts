@@ -1,6 +1,6 @@
 // A detector and a model in; the two as they belong together out, or an error that says why they do not.
 
-import { isPreparation, kernels, type Preparation } from '../data/index.ts';
+import { isPreparation, kernels, layouts, type Preparation } from '../data/index.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { DataError, ModelError } from '../errors.ts';
 import type { ScoringModel } from '../store/index.ts';
@@ -30,6 +30,11 @@ export function preparedAs(detector: DetectorFile, model: ScoringModel, names: N
   const { recipe } = detector;
   if (recipe === undefined || 'arch' in model) return model; // fitted from code, or a model that knows by itself
   const wanted = preparationIn(recipe, names.detector ?? 'the detector');
+  const layout = layouts.find((one) => one === recipe.layout);
+  return withPreparation(layout === undefined || model.layout ? model : { ...model, layout }, wanted, names);
+}
+
+function withPreparation(model: ScoringModel, wanted: Preparation, names: Names): ScoringModel {
   const given = model.preparation ?? {};
   if (!isPreparation(given)) return isPreparation(wanted) ? { ...model, preparation: wanted } : model;
   const text = (p: Preparation) =>

@@ -1,7 +1,7 @@
 // What a model is to everything that scores; a built-in one from its description (model.json) and the bytes of its weights.
 
 import { z } from 'zod';
-import { type EncodedFile, kernels, type Preparation } from '../data/index.ts';
+import { type EncodedFile, kernels, type Layout, type Preparation } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena, type DType, type Value } from '../graph/index.ts';
 import { host } from '../host.ts';
@@ -77,6 +77,8 @@ export interface ScoringModel {
   readonly notes?: readonly string[];
   /** What is done to images before the model sees them. */
   readonly preparation?: Preparation;
+  /** Where it has the channels of images, for those whose shape leaves that open. */
+  readonly layout?: Layout;
   /** Whether `x` is raw pixels 0..255. */
   readonly pixels?: boolean;
   /** What became of the parameters of a foreign model on their way into its file. */

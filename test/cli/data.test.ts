@@ -7,6 +7,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NpyArray, readNpz, writeNpy } from '../../src/data/npy.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
+import { FLOAT, modelBytes, node, tensor, value } from '../support/proto.ts';
 
 const folder = temporaryFolder();
 const at = (name: string) => join(folder.path, name);
@@ -237,5 +238,92 @@ describe('small sets', () => {
     expect(missing.map(({ group }) => group)).toEqual([2]);
     const asked = await runCli(...judge, '--group', '1,2');
     expect([asked.code, asked.stderr]).toEqual([1, expect.stringContaining('B = 2: ')]);
+  });
+});
+
+describe('channels', () => {
+  const colours = (k: number) => (k * 37) % 251;
+  /** Two pictures of 4×5 with 3 channels, in NumPy's and in TensorFlow's order. */
+  const planes = Uint8Array.from({ length: 2 * 60 }, (_, k) => colours(k));
+  const pixels = Uint8Array.from(
+    { length: 2 * 60 },
+    (_, k) => planes[Math.floor(k / 60) * 60 + (k % 3) * 20 + Math.floor((k % 60) / 3)]!,
+  );
+  const model = (shape: readonly number[]) =>
+    modelBytes(
+      {
+        node: [
+          node('Mul', ['x', 'w'], ['xw']),
+          node('Mul', ['xw', 'xw'], ['squares']),
+          node('ReduceSum', ['squares', 'axes'], ['loss'], { keepdims: 0 }),
+        ],
+        initializer: [
+          tensor(
+            'w',
+            shape,
+            Float32Array.from({ length: 60 }, (_, k) =>
+              shape[0] === 3 ? weight(k) : weight((k % 3) * 20 + Math.floor(k / 3)),
+            ),
+          ),
+          tensor('axes', [3], BigInt64Array.of(1n, 2n, 3n)),
+        ],
+        input: [value('x', FLOAT, ['n', ...shape])],
+        output: [value('loss', FLOAT, ['n'])],
+      },
+      17,
+    );
+  const weight = (k: number) => 0.01 * (((k * 29) % 61) + 1);
+
+  beforeAll(async () => {
+    writeFileSync(at('first.npy'), writeNpy({ dtype: 'uint8', shape: [2, 3, 4, 5], data: planes }));
+    writeFileSync(at('last.npy'), writeNpy({ dtype: 'uint8', shape: [2, 4, 5, 3], data: pixels }));
+    mkdirSync(at('rgb'));
+    for (const i of [0, 1]) {
+      const raw = { raw: { width: 5, height: 4, channels: 3 } } as const;
+      writeFileSync(
+        at(`rgb/${i}.png`),
+        await sharp(pixels.subarray(i * 60, (i + 1) * 60), raw)
+          .png()
+          .toBuffer(),
+      );
+    }
+    writeFileSync(at('nchw.onnx'), model([3, 4, 5]));
+    writeFileSync(at('nhwc.onnx'), model([4, 5, 3]));
+  });
+
+  const losses = async (file: string, spec: string, ...more: readonly string[]) => {
+    const out = at(`c${Math.random()}.npz`);
+    const { code, stderr } = await runCli('features', at(file), '--data', at(spec), '--out', out, ...more);
+    expect([code, stderr]).toEqual([0, stderr]);
+    return [...(readNpz(readFileSync(out), out).nll!.data as Float64Array)];
+  };
+
+  const near = (found: readonly number[], expected: readonly number[]) => {
+    for (const [i, v] of found.entries()) expect(v / expected[i]!).toBeCloseTo(1, 5);
+  };
+
+  it('come to every model as it takes them, from arrays and from pictures', async () => {
+    const expected = await losses('nchw.onnx', 'first.npy');
+    for (const file of ['nchw.onnx', 'nhwc.onnx']) {
+      for (const spec of ['first.npy', 'last.npy', 'rgb']) {
+        const found = await losses(file, spec);
+        near(found, expected);
+      }
+    }
+    const scaled = await losses('nchw.onnx', 'rgb', '--pixels', '0,1');
+    const turned = await losses('nhwc.onnx', 'last.npy', '--pixels', '0,1');
+    near(scaled, turned);
+    const resized = await losses('nchw.onnx', 'first.npy', '--pad', '4x5', '--channels', '3');
+    const last = await losses('nhwc.onnx', 'last.npy', '--pad', '4x5', '--channels', '3');
+    near(resized, last);
+  });
+
+  it('are found by built-in models, and said where shapes do not tell', async () => {
+    const eight = Uint8Array.from({ length: 3 * 64 }, (_, k) => colours(k));
+    writeFileSync(at('grey-last.npy'), writeNpy({ dtype: 'uint8', shape: [3, 8, 8, 1], data: eight }));
+    writeFileSync(at('grey-first.npy'), writeNpy({ dtype: 'uint8', shape: [3, 1, 8, 8], data: eight }));
+    expect((await features(at('grey-last.npy'))).nll).toEqual((await features(at('grey-first.npy'))).nll);
+    const wrong = await features(at('grey-last.npy'), '--layout', 'last');
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("--layout is 'last', expected nchw")]);
   });
 });

@@ -77,13 +77,12 @@ describe('images for a built-in model', () => {
     await expect(of((k) => (k % 7) / 8)).rejects.toThrow(DataError);
   });
 
-  it('are refused with their channels last, of another size or of other channels, with what to do', async () => {
+  it('are refused of another size or of other channels, with what to do', async () => {
     const of = (shape: readonly number[], model: ScoringModel = vae) =>
       tableOf(
         model,
         images('made', shape, (k) => (k * 37) % 256),
       );
-    await expect(of([8, 8, 1])).rejects.toThrow(/channels last it seems, expected \[channels, height, width\]/);
     await expect(of([1, 9, 9])).rejects.toThrow(
       "made: 'x' is [1,9,9] an example, the model takes [1,8,8]: prepare the images with resize, crop or pad 8×8",
     );

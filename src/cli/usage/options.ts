@@ -37,6 +37,11 @@ export const dataOptions: Options = {
 
 /** Of commands whose model is built in, or in a detector file. */
 export const pixelOption: Options = {
+  layout: {
+    type: 'string',
+    value: 'ORDER',
+    about: 'nchw or nhwc: where the data have channels (default: as shapes say)',
+  },
   pixels: { type: 'string', value: 'LOW,HIGH', about: 'what the data have in place of 0,255 (built-in models)' },
 };
 
@@ -86,6 +91,11 @@ export const modelOptions: Options = {
     type: 'string',
     value: 'LOW,HIGH',
     about: 'ONNX: the range that pixels 0..255 are mapped to; built-in models: what the data have in place of 0,255',
+  },
+  layout: {
+    type: 'string',
+    value: 'ORDER',
+    about: 'nchw or nhwc: where ONNX takes channels, or data have them (default: as shapes say)',
   },
   normal: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn from a standard normal' },
   uniform: { type: 'string', multiple: true, value: 'NAME', about: 'ONNX: an input drawn uniformly from [0, 1)' },
