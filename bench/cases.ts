@@ -3,13 +3,14 @@
 import type { Session, TensorData } from '../src/engine/runtime.ts';
 import { normGraph } from '../src/features/index.ts';
 import { Arena, type Graph, type Value } from '../src/graph/index.ts';
-import { countMultiplications, type LowerOptions, lower, type WeightTensors } from '../src/lower/index.ts';
+import { countMultiplications, type LowerOptions, lower } from '../src/lower/index.ts';
 import { architecture, collectSpecs, initialWeights, paramScope } from '../src/models/index.ts';
 import { loadOnnx, summariseOnnxFile } from '../src/node/index.ts';
 import { openSession } from '../src/node/runtime.ts';
 import { encode } from '../src/onnx/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
 import { type Shape, sizeOf } from '../src/tensor/shape.ts';
+import type { Weights } from '../src/tensor/weights.ts';
 import { flatten, trainingStep } from '../src/train/index.ts';
 
 /** Shape of the examples for an architecture. */
@@ -41,7 +42,7 @@ export interface Prepared extends Case, Omit<Compiled, 'bytes'> {
 }
 
 /** A model's loss and weights: the default sizes of an architecture at their random start (speed does not depend on the values), or a file. */
-async function subject({ model, config: sizes = {} }: Case): Promise<{ loss: () => Value; weights: WeightTensors }> {
+async function subject({ model, config: sizes = {} }: Case): Promise<{ loss: () => Value; weights: Weights }> {
   if (model.endsWith('.onnx')) {
     const { inputs } = await summariseOnnxFile(model);
     const normal = inputs.map((v) => v.name).filter((name) => name === 'eps' || name === 'noise');

@@ -8,3 +8,8 @@ type Defined<T> = { -readonly [K in keyof T as undefined extends T[K] ? never : 
 export function defined<T extends Readonly<Record<string, unknown>>>(record: T): Defined<T> {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as Defined<T>;
 }
+
+/** Those of the lists that have something in them, as JSON for people shows them. */
+export function filled<T extends Readonly<Record<string, readonly unknown[]>>>(lists: T): Partial<T> {
+  return Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0)) as Partial<T>;
+}

@@ -1,5 +1,6 @@
 // fisher-ood check: an ONNX model and right answers for a few examples in; whether its losses and norms are those out.
 
+import { defined } from '../defined.ts';
 import { FisherError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
 import type { Comparison, LayerAnswer } from '../features/index.ts';
@@ -15,7 +16,7 @@ export const checkCommand: Command = {
     const answers = await readAnswers(answersPath!, text(values, 'inputs'));
     const model = await openModel(path!, values);
     const { threads } = options;
-    const found = await compareAnswers(model, answers, threads === undefined ? {} : { threads });
+    const found = await compareAnswers(model, answers, defined({ threads }));
     const { folded = [], doubtful = [] } = model.parameters ?? {};
     const unsure = doubtful.filter((d) => d.parameter).map((d) => d.name);
     if (options.json) print(JSON.stringify({ ...found, folded: folded.map((f) => f.name), unsure }));

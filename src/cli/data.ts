@@ -1,5 +1,6 @@
 // fisher-ood data: which known data sets are there, and the files of those that are not.
 
+import { defined } from '../defined.ts';
 import { DataError, UsageError } from '../errors.ts';
 import { type DownloadProgress, dataDirs, download, downloadable, knownSets, locate } from '../node/index.ts';
 import type { Command } from './command.ts';
@@ -50,7 +51,7 @@ async function getSet(name: string, from: string | undefined, options: RunOption
   );
   let fresh = false;
   for (const task of downloads) {
-    fresh = (await download(task, dir!, { onProgress, ...(from === undefined ? {} : { from }) })) || fresh;
+    fresh = (await download(task, dir!, { onProgress, ...defined({ from }) })) || fresh;
   }
   if (fresh) endProgress();
   const files = downloads.flatMap((task) => task.files);
@@ -58,5 +59,5 @@ async function getSet(name: string, from: string | undefined, options: RunOption
   else say(`${name}: ${fresh ? 'downloaded' : 'is there'}, ${files.length} files in ${dir}`);
 }
 
-const dirsOf = ({ dataDir }: RunOptions) => (dataDir === undefined ? {} : { dataDir });
+const dirsOf = ({ dataDir }: RunOptions) => defined({ dataDir });
 const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);

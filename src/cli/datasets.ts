@@ -11,6 +11,7 @@ import {
   take,
   toLayout,
 } from '../data/index.ts';
+import { defined } from '../defined.ts';
 import { DataError, UsageError } from '../errors.ts';
 import type { DataKind } from '../models/index.ts';
 import { openData } from '../node/index.ts';
@@ -32,8 +33,7 @@ export async function openDataset(spec: string, options: OpenChoices, like?: rea
   const data = await openData(spec, {
     seed: options.seed,
     ...choices,
-    ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
-    ...(like === undefined ? {} : { like }),
+    ...defined({ dataDir: options.dataDir, like }),
   });
   sayNotes(data);
   return data;
@@ -41,10 +41,9 @@ export async function openDataset(spec: string, options: OpenChoices, like?: rea
 
 /** The values of `imageOptions`. */
 export function preparationOf(values: Values): Preparation {
-  const channels = whole(values, 'channels', 1);
-  if (channels !== undefined && channels !== 1 && channels !== 3) {
-    throw new UsageError(`--channels is ${channels}, expected 1 (grey) or 3 (RGB)`);
-  }
+  const asked = whole(values, 'channels', 1);
+  const channels = ([1, 3] as const).find((c) => c === asked);
+  if (channels !== asked) throw new UsageError(`--channels is ${asked}, expected 1 (grey) or 3 (RGB)`);
   const { resize, crop, pad } = {
     resize: size(values, 'resize'),
     crop: size(values, 'crop'),
@@ -56,13 +55,7 @@ export function preparationOf(values: Values): Preparation {
   }
   if (filter !== undefined && resize === undefined)
     throw new UsageError('--filter is for --resize, which is not given');
-  return {
-    ...(channels === undefined ? {} : { channels }),
-    ...(resize === undefined ? {} : { resize }),
-    ...(filter === undefined ? {} : { filter }),
-    ...(crop === undefined ? {} : { crop }),
-    ...(pad === undefined ? {} : { pad }),
-  };
+  return defined({ channels, resize, filter, crop, pad });
 }
 
 function size(values: Values, name: string): [height: number, width: number] | undefined {

@@ -1,5 +1,6 @@
 // fisher-ood eval: a detector, in-distribution data and out-of-distribution sets in; AUROC, AUPR and FPR out.
 
+import { filled } from '../defined.ts';
 import { sharedWithFit } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
 import { checkSetNames, formatResults } from '../eval/index.ts';
@@ -76,9 +77,7 @@ export const evalCommand: Command = {
       const more = {
         ...(missing.length === 0 ? {} : { missing }),
         ...notes,
-        ...(again.length === 0 ? {} : { fittedOn: again }),
-        ...(left.length === 0 ? {} : { leftOver: left }),
-        ...(odd.length === 0 ? {} : { notFinite: odd.map(({ what: _, ...where }) => where) }),
+        ...filled({ fittedOn: again, leftOver: left, notFinite: odd.map(({ what: _, ...where }) => where) }),
       };
       print(JSON.stringify({ results: result.rows, ...more }));
     } else print(formatResults(result.rows));

@@ -1,5 +1,6 @@
 // fisher-ood features: a model and data in, a feature table on disk out.
 
+import { filled } from '../defined.ts';
 import { UsageError } from '../errors.ts';
 import { leftOver, shardRows, type View } from '../features/index.ts';
 import { openExtractor } from '../node/defaults.ts';
@@ -56,10 +57,9 @@ export const featuresCommand: Command = {
       const folded = foldedNames(model);
       if (options.json) {
         const more = {
-          ...(folded.length === 0 ? {} : { folded }),
+          ...filled({ folded }),
           ...notes,
-          ...(left.length === 0 ? {} : { leftOver: left }),
-          ...(odd.length === 0 ? {} : { notFinite: odd.map(({ index }) => index) }),
+          ...filled({ leftOver: left, notFinite: odd.map(({ index }) => index) }),
         };
         print(JSON.stringify({ n: rows, names, out, examplesPerSecond, ...more }));
       } else print(`${out}: ${rows} rows of ${names.length} layers, ${examplesPerSecond.toFixed(0)} examples/s`);

@@ -1,5 +1,6 @@
 // fisher-ood fit: a model and in-distribution data in, a detector file out.
 
+import { filled } from '../defined.ts';
 import { fitDetectors } from '../detectors/index.ts';
 import { leftOver } from '../features/index.ts';
 import { featuresOf } from '../node/defaults.ts';
@@ -38,7 +39,7 @@ export const fitCommand: Command = {
     const fitted = detector.groups.map((entry) => {
       const left = leftOver(data, entry.group);
       sayLeftOver(data.name, entry.group, left);
-      return { ...summaryOf(entry), ...(left.length === 0 ? {} : { leftOver: left }) };
+      return { ...summaryOf(entry), ...filled({ leftOver: left }) };
     });
     const notes = notesOf(data);
     const batchLoss = await model.batchLoss?.({ runtime: nodeRuntime() }); // found out when the features were computed

@@ -1,6 +1,7 @@
 // fisher-ood inspect: a model in; its inputs, parameters and how each norm will be computed out.
 
 import { existsSync } from 'node:fs';
+import { defined } from '../defined.ts';
 import { ModelError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
 import { guessRoles, normGraph, roleText } from '../features/index.ts';
@@ -44,7 +45,7 @@ export const inspectCommand: Command = {
       ...(free.length > 0 ? { free } : {}),
       ...(roles.guessed.length > 0 ? { roles: roles.guessed } : {}),
       parameters,
-      ...(declared === undefined ? {} : { declared }),
+      ...defined({ declared }),
       folded: foldedNames(model),
       doubtful,
       stopped: stopsOf(model),

@@ -3,6 +3,7 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, relative, resolve, sep } from 'node:path';
 import { type Dataset, DEFAULT_LENGTH, isPreparation } from '../data/index.ts';
+import { defined, filled } from '../defined.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { DataError, ModelError, UsageError } from '../errors.ts';
 import { asModelTakes, guessRoles, type NoiseKey, roleText } from '../features/index.ts';
@@ -54,18 +55,18 @@ export async function openModel(path: string, values: Values = {}): Promise<Scor
   const objective = text(values, 'objective');
   const pixels = pixelRange(values);
   const model = await loadOnnx(path, {
-    ...(input === undefined ? {} : { input }),
-    ...(objective === undefined ? {} : { objective: parseObjective(objective) }),
-    ...(pixels === undefined ? {} : { pixels }),
+    ...defined({ input }),
+    ...defined({ objective: objective === undefined ? undefined : parseObjective(objective) }),
+    ...defined({ pixels }),
     normal: texts(values, 'normal'),
     uniform: texts(values, 'uniform'),
     constants: Object.fromEntries(texts(values, 'constant').map(parseConstant)),
     ...given('integers', texts(values, 'integer').map(parseIntegers)),
     ...given('dims', texts(values, 'dim').map(parseDim)),
-    ...(loss === undefined ? {} : { loss }),
+    ...defined({ loss }),
     ...(params === undefined ? {} : { params: parseRegex('params', params) }),
     ...(frozen === undefined ? {} : { frozen: parseRegex('frozen', frozen) }),
-    ...(stopGradient.length === 0 ? {} : { stopGradient }),
+    ...filled({ stopGradient }),
   });
   const names = Object.keys(model.inputs);
   if (input !== undefined && !names.includes(input)) {
@@ -163,7 +164,7 @@ function parseScoring(values: Values): Readonly<Record<string, unknown>> {
   });
   return {
     ...(timesteps ? { timesteps } : {}),
-    ...(noiseSamples === undefined ? {} : { noiseSamples }),
+    ...defined({ noiseSamples }),
     ...(values.bound ? { bound: true } : {}),
   };
 }

@@ -1,6 +1,7 @@
 // What users should know of the data that a command reads: said once, where it is found, and put into its JSON.
 
 import type { Dataset } from '../data/index.ts';
+import { filled } from '../defined.ts';
 import { say } from './terminal.ts';
 
 type Noted = Pick<Dataset, 'notes'>;
@@ -25,5 +26,5 @@ export function sayNotes(...sets: readonly Noted[]): void {
 export function notesOf(...sets: readonly Noted[]): { readonly notes?: readonly string[] } {
   sayNotes(...sets);
   const notes = [...new Set(sets.flatMap((set) => set.notes()))];
-  return notes.length === 0 ? {} : { notes };
+  return filled({ notes });
 }

@@ -2,6 +2,7 @@
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { Background, Layout } from '../data/index.ts';
+import { defined } from '../defined.ts';
 import { UsageError } from '../errors.ts';
 import { mostThreads } from '../node/machine.ts';
 import type { Options } from './usage/options.ts';
@@ -185,8 +186,6 @@ export function pixelRange(values: Values): [low: number, high: number] | undefi
 /** What of the options an extractor takes, besides its group and seed. */
 export function extractorOptions({ batch, memory, threads }: RunOptions) {
   return {
-    ...(batch === undefined ? {} : { batch }),
-    ...(memory === undefined ? {} : { memory }),
-    ...(threads === undefined ? {} : { threads }),
+    ...defined({ batch, memory, threads }),
   };
 }

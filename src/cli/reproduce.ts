@@ -1,5 +1,6 @@
 // fisher-ood reproduce: a preset in; the paper's tables and figures out.
 
+import { defined } from '../defined.ts';
 import { presetNamed } from '../paper/presets.ts';
 import type { Command } from './command.ts';
 import { required } from './options.ts';
@@ -15,9 +16,7 @@ export const reproduceCommand: Command = {
     const { report, results, findings, missing } = await reproduce(preset, {
       out,
       seed: options.seed,
-      ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
-      ...(options.memory === undefined ? {} : { memory: options.memory }),
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      ...defined({ dataDir: options.dataDir, memory: options.memory, threads: options.threads }),
       onProgress: throttled((what: string) => progressLine(what)),
       onMissing: (set, reason) => say(`Leaves out ${set}: ${reason}`),
     });

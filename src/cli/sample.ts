@@ -1,6 +1,7 @@
 // fisher-ood sample: a model in, a PNG grid of images drawn from it out.
 
 import { encodePng, imageGrid } from '../data/index.ts';
+import { defined } from '../defined.ts';
 import { ModelError } from '../errors.ts';
 import { drawSamples } from '../node/defaults.ts';
 import { writeFileAtomic } from '../node/index.ts';
@@ -26,9 +27,9 @@ export const sampleCommand: Command = {
       n,
       seed: options.seed,
       temperature: positive(values, 'temperature') ?? 1,
-      ...(steps === undefined ? {} : { steps }),
+      ...defined({ steps }),
       onDiverged: (count) => say(`${count} samples diverged and were drawn anew; a lower --temperature avoids that`),
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      ...defined({ threads: options.threads }),
     });
     await writeFileAtomic(out, encodePng(imageGrid(images, { columns: Math.ceil(Math.sqrt(n)), gap: 2 })));
     print(options.json ? JSON.stringify({ out, n }) : `${out}: ${n} images`);

@@ -1,5 +1,6 @@
 // fisher-ood score: a detector and data in; for every input its score, p-value and verdict out.
 
+import { filled } from '../defined.ts';
 import { detectorNamed } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
@@ -89,9 +90,7 @@ export const scoreCommand: Command = {
     if (options.json) {
       const more = {
         ...notes,
-        ...(dropped.length === 0 ? {} : { dropped }),
-        ...(left.length === 0 ? {} : { leftOver: left }),
-        ...(odd.length === 0 ? {} : { notFinite: odd.map(({ index }) => index) }),
+        ...filled({ dropped, leftOver: left, notFinite: odd.map(({ index }) => index) }),
       };
       const fields = Object.entries(more).map(([key, value]) => `,${JSON.stringify(key)}:${JSON.stringify(value)}`);
       print(`]${fields.join('')}}`);

@@ -2,7 +2,9 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { defined } from '../defined.ts';
 import { UsageError } from '../errors.ts';
+import { parseJson } from '../json.ts';
 import { architecture, architectures } from '../models/index.ts';
 import { train } from '../node/index.ts';
 import type { ModelInfo } from '../store/index.ts';
@@ -31,7 +33,8 @@ export const trainCommand: Command = {
     const ema = positive(values, 'ema');
     if (ema !== undefined && ema >= 1) throw new UsageError(`--ema is ${ema}, expected a decay below 1`);
     const checkpointEvery = whole(values, 'checkpoint-every', 1);
-    const sizes = parseConfig(text(values, 'config'));
+    const config = text(values, 'config');
+    const sizes = config === undefined ? {} : parseJson(config, '--config', UsageError);
     if (!Object.hasOwn(architectures, name!)) {
       throw new UsageError(`there is no ARCH '${name}'; there are ${Object.keys(architectures).join(', ')}`);
     }
@@ -54,7 +57,7 @@ export const trainCommand: Command = {
         steps,
         batch,
         seed,
-        ...(ema === undefined ? {} : { ema }),
+        ...defined({ ema }),
       },
     };
     const resumes = existsSync(join(dir, checkpointFile));
@@ -68,8 +71,7 @@ export const trainCommand: Command = {
       data,
       dir,
       ...(claim ? { claim } : {}),
-      ...(threads === undefined ? {} : { threads }),
-      ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
+      ...defined({ threads, checkpointEvery }),
       onProgress: (p) => progressLine(progressText(p, unit)),
     });
     endProgress();
@@ -95,12 +97,4 @@ function progressText(p: Progress, unit: string): string {
   const held = valid === undefined || !Number.isFinite(valid) ? '' : `, ${valid.toFixed(3)} held out`;
   const speed = pace(p.examplesPerSecond, p.secondsLeft);
   return `step ${p.step}/${p.steps}  ${train?.toFixed(3)} ${unit}${held}  ${speed}`;
-}
-
-function parseConfig(json: string | undefined): unknown {
-  try {
-    return json === undefined ? {} : JSON.parse(json);
-  } catch (error) {
-    throw new UsageError(`--config is not JSON: ${error instanceof Error ? error.message : error}`);
-  }
 }

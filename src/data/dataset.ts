@@ -1,6 +1,7 @@
 // What every data set looks like to the rest of the program: examples in batches or by index. Readers turn files into a
 // `Source`; `makeDataset` adds the checks and the batching, so that all of them behave alike.
 
+import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
 import { host } from '../host.ts';
 import { type Origin, wholeOf } from './origin.ts';
@@ -114,9 +115,7 @@ export function makeDataset(source: Source): Dataset {
   }
 
   const known = {
-    ...(prepared === undefined ? {} : { prepared }),
-    ...(judged === undefined ? {} : { judged }),
-    ...(ids === undefined ? {} : { ids }),
+    ...defined({ prepared, judged, ids }),
   };
   return { name, length, shapes, fingerprint, origin, pixels, ...known, notes, batches, gather };
 }

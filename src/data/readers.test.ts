@@ -121,7 +121,7 @@ describe('tables', () => {
       "a.jsonl: line 2: 'x' is no list of numbers of shape [2], as in line 1",
     ],
     ['a.jsonl', '{"x": 1}\n\n{"y": 1}\n', {}, "a.jsonl: line 3: has no 'x', as line 1 has"],
-    ['a.jsonl', '{"x": 1}\n{', {}, 'a.jsonl: line 2: is not JSON'],
+    ['a.jsonl', '{"x": 1}\n{', {}, 'a.jsonl: line 2: is not valid JSON'],
     ['a.jsonl', '{"x": null}', {}, "a.jsonl: line 1: 'x' is null, expected a number"],
     ['a.jsonl', '[[1, 2], [3]]', {}, "a.jsonl: line 1: 'x' is no list of numbers"],
   ] as const)('%s of %j %j is refused', async (name, content, options, message) => {

@@ -2,6 +2,7 @@
 
 import { parse } from 'csv-parse/browser/esm/sync'; // the same without Node's Buffer
 import { DataError } from '../errors.ts';
+import { parseJson } from '../json.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
 import type { ReaderOptions } from './readers.ts';
@@ -162,14 +163,7 @@ function readLines(text: string, path: string): Table {
     .split('\n')
     .entries()) {
     if (line.trim() === '') continue;
-    let record: unknown;
-    try {
-      record = JSON.parse(line);
-    } catch (error) {
-      throw new DataError(`${path}: line ${k + 1}: is not JSON: ${error instanceof Error ? error.message : error}`, {
-        cause: error,
-      });
-    }
+    const record = parseJson(line, `${path}: line ${k + 1}`);
     const isRecord = typeof record === 'object' && record !== null && !Array.isArray(record);
     const fields = isRecord ? (record as Readonly<Record<string, unknown>>) : { x: record };
     if (rows.length === 0) names.push(...Object.keys(fields));

@@ -2,6 +2,7 @@
 
 import gammaln from '@stdlib/math-base-special-gammaln';
 import { z } from 'zod';
+import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
 import { type FeatureTable, rowsOf } from '../features/table.ts';
 import type { Detector } from './detector.ts';
@@ -100,7 +101,7 @@ function fit(table: FeatureTable, like?: Chi2Params): Chi2Params {
     const scale = scaleOf(j);
     if (dead !== undefined) dropped.push({ name, reason: dead });
     else if (scale === 0) dropped.push({ name, reason: `the mean squared norm is too small to divide by ${dims[j]}` });
-    else layers.push({ name, dim: dims[j]!, scale, ...(floor === undefined ? {} : { floor }) });
+    else layers.push({ name, dim: dims[j]!, scale, ...defined({ floor }) });
   }
   return { layers: someLayers(layers, dropped, table), dropped };
 }

@@ -359,7 +359,7 @@ describe('detector file', () => {
     ]).toMatchInlineSnapshot(`
       [
         "DataError: d.json: is not a detector file: Invalid input: expected object, received array",
-        "DataError: d.json: is not a detector file: not valid JSON (Unexpected end of JSON input)",
+        "DataError: d.json: is not a detector file: is not valid JSON: Unexpected end of JSON input",
         "DataError: d.json: is a detector file of version 2, expected 1",
         "DataError: d.json: is not a detector file: at 'version': Invalid input: expected nonoptional, received undefined",
         "DataError: d.json: Unrecognized key: "extra"",

@@ -1,6 +1,7 @@
 // Feature tables of in-distribution data, one per group size, in; a detector file's content out.
 
 import { unionOf } from '../data/origin.ts';
+import { defined, filled } from '../defined.ts';
 import { DataError, ModelError } from '../errors.ts';
 import {
   checkTable,
@@ -66,7 +67,7 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
       ...(origin === undefined ? {} : { origin: unionOf(ordered.map((table) => examplesOf(table)!)) }),
     },
     seed,
-    ...(noise === undefined ? {} : { noise }),
+    ...defined({ noise }),
     names: first.names,
     groups: ordered.map((table) => {
       const chosen =
@@ -77,13 +78,13 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
         group: table.group,
         n: rowsOf(finite),
         start: table.meta.start,
-        ...(leftOut.length === 0 ? {} : { leftOut }),
+        ...filled({ leftOut }),
         detectors: Object.fromEntries(
           resolved(chosen).map((detector) => [detector.name, fitOne(detector, finite, seed)]),
         ),
       };
     }),
-    ...(options.recipe === undefined ? {} : { recipe: options.recipe }),
+    ...defined({ recipe: options.recipe }),
   };
 }
 

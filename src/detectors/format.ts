@@ -2,7 +2,8 @@
 
 import { z } from 'zod';
 import { DataError } from '../errors.ts';
-import { noiseSchema, originSchema, parseAs } from '../features/table.ts';
+import { noiseSchema, originSchema } from '../features/table.ts';
+import { parseAs, parseJson } from '../json.ts';
 import type { Detector } from './detector.ts';
 import { detectorNames, resolved } from './detectors.ts';
 import { type DetectorFile, VERSION } from './fitted.ts';
@@ -19,17 +20,7 @@ export function formatDetector(file: DetectorFile): string {
  */
 export function parseDetector(text: string, name: string, others: readonly Detector<object>[] = []): DetectorFile {
   const known = resolved([...detectorNames, ...others]);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new DataError(
-      `${name}: is not a detector file: not valid JSON (${error instanceof Error ? error.message : error})`,
-      {
-        cause: error,
-      },
-    );
-  }
+  const value = parseJson(text, `${name}: is not a detector file`);
   const { version } = parseAs(z.looseObject({ version: z.unknown() }), value, `${name}: is not a detector file`);
   if (version !== VERSION) {
     const found = typeof version === 'number' ? version : `of type ${typeof version}`;

@@ -3,6 +3,7 @@
 
 import logcdf from '@stdlib/stats-base-dists-normal-logcdf';
 import { z } from 'zod';
+import { defined } from '../defined.ts';
 import { DataError, ModelError } from '../errors.ts';
 import { type FeatureTable, rowsOf } from '../features/table.ts';
 import type { Detector } from './detector.ts';
@@ -190,7 +191,7 @@ export function fitNormal(table: FeatureTable, like?: NormalParams): NormalParam
     if (dead !== undefined) dropped.push({ name, reason: dead });
     else if (!(sd > NO_SPREAD))
       dropped.push({ name, reason: `log squared norm is constant (standard deviation ${sd})` });
-    else layers.push({ name, mean, sd: Math.max(sd, SMALLEST_SD), ...(floor === undefined ? {} : { floor }) });
+    else layers.push({ name, mean, sd: Math.max(sd, SMALLEST_SD), ...defined({ floor }) });
   }
   return { layers: someLayers(layers, dropped, table), dropped };
 }

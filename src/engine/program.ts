@@ -1,17 +1,12 @@
 // A graph over one example in; runs of it for batches of examples out: lowered, encoded and opened for each size of batch that is asked for.
 
 import type { Batch } from '../data/dataset.ts';
+import { defined } from '../defined.ts';
 import { type Graph, inputsOf, type Value } from '../graph/index.ts';
-import {
-  chooseBatch,
-  estimateMemory,
-  lower,
-  outputNamed,
-  type PlanChoice,
-  type WeightTensors,
-} from '../lower/index.ts';
+import { chooseBatch, estimateMemory, lower, outputNamed, type PlanChoice } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
 import { type Shape, shapeText } from '../tensor/shape.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { type ByContent, feedsFor } from './feeds.ts';
 import { checkFits } from './limits.ts';
@@ -23,7 +18,7 @@ export type Shapes = Readonly<Record<string, Shape>>;
 
 export interface ProgramOptions {
   readonly runtime: Runtime;
-  readonly weights: WeightTensors | 'inputs';
+  readonly weights: Weights | 'inputs';
   /** Examples per group; default 1. */
   readonly group?: number | undefined;
   readonly plan?: PlanChoice | undefined;
@@ -144,7 +139,7 @@ function programOf<C extends Compiled>(
   const inputs = inputsOf(graph);
 
   const open = (examples: number) => async () =>
-    runtime.open(encode(lower(graph, { examples, group, weights, ...(plan === undefined ? {} : { plan }) })), {
+    runtime.open(encode(lower(graph, { examples, group, weights, ...defined({ plan }) })), {
       threads,
       keep,
     });

@@ -8,12 +8,13 @@ import { nameOf, paramsOf, type Value } from '../graph/index.ts';
 import { host } from '../host.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { asModelTakes, type InputOptions } from './inputs.ts';
 import { metricName } from './norms.ts';
 import { withRanges } from './ranges.ts';
 
 /** By parameter name, of the parameter's shape. */
-export type Diagonal = Readonly<Record<string, { readonly shape: readonly number[]; readonly data: Float32Array }>>;
+export type Diagonal = Weights;
 
 export interface DiagonalOptions extends InputOptions {
   readonly runtime: Runtime;

@@ -6,14 +6,15 @@ import { z } from 'zod';
 import { decodingError } from '../data/decoding.ts';
 import { type NpyArray, readNpz, writeNpz } from '../data/npy.ts';
 import { loadCodec, placeOf, readDoubles } from '../data/parquet-pages.ts';
+import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
 import { host } from '../host.ts';
+import { parseAs, parseJson } from '../json.ts';
 import {
   checkTable,
   type FeatureTable,
   headOf,
   headSchema,
-  parseAs,
   parseHead,
   rowsOf,
   type StoredTable,
@@ -95,7 +96,7 @@ async function decodeNpz(bytes: Uint8Array, name: string): Promise<FeatureTable>
     `${name}: array 'meta'`,
   );
   const dims = Object.hasOwn(arrays, 'dims') ? integers(arrays.dims!, `${name}: array 'dims'`) : undefined;
-  const head = parseHead({ names, group, meta, ...(dims === undefined ? {} : { dims }) }, name);
+  const head = parseHead({ names, group, meta, ...defined({ dims }) }, name);
   return { ...head, nll: nll.data, sqNorms: matrix('sqnorm'), ...withViews(views) };
 }
 
@@ -369,16 +370,6 @@ async function decodeJson(bytes: Uint8Array, name: string): Promise<FeatureTable
     sqNorms: matrix(sqnorm, 'squared norms'),
     ...withViews(views),
   };
-}
-
-function parseJson(text: string, where: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new DataError(`${where}: is not valid JSON: ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
-  }
 }
 
 /** With every key it has; zod leaves out __proto__. */

@@ -2,7 +2,9 @@
 
 import { z } from 'zod';
 import { type Origin, sliceOf } from '../data/origin.ts';
+import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
+import { parseAs } from '../json.ts';
 
 /** Where the numbers of a table come from. `start` is what a resumed or sharded run needs; see `nextExample`. */
 export interface FeatureMeta {
@@ -100,23 +102,6 @@ export const headSchema = z.strictObject({
 
 export type TableHead = Pick<FeatureTable, 'names' | 'dims' | 'group' | 'meta'>;
 
-/**
- * Checks JSON that came from `where`. Throws a DataError that names the place in the value, what was found and expected.
- */
-export function parseAs<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  const path = issue.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
-  const more = result.error.issues.length > 1 ? ` (and ${result.error.issues.length - 1} more)` : '';
-  // zod says what it received only where the type is wrong.
-  const found = issue.path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown>)[key], value);
-  const received = typeof found === 'number' || typeof found === 'string' ? `, found ${JSON.stringify(found)}` : '';
-  throw new DataError(
-    `${where}: ${path === '' ? '' : `at '${path.replace(/^\./, '')}': `}${issue.message}${received.slice(0, 80)}${more}`,
-  );
-}
-
 /** Checks a table's head. `where` names the file or caller. */
 export function parseHead(value: unknown, where: string): TableHead {
   // zod types an optional key as `T | undefined`; under exactOptionalPropertyTypes a missing key is something else.
@@ -124,14 +109,10 @@ export function parseHead(value: unknown, where: string): TableHead {
   const { bitsPerDimFactor, origin, noise, views, metric, ...needed } = meta;
   return {
     ...rest,
-    ...(dims === undefined ? {} : { dims }),
+    ...defined({ dims }),
     meta: {
       ...needed,
-      ...(origin === undefined ? {} : { origin }),
-      ...(noise === undefined ? {} : { noise }),
-      ...(views === undefined ? {} : { views }),
-      ...(metric === undefined ? {} : { metric }),
-      ...(bitsPerDimFactor === undefined ? {} : { bitsPerDimFactor }),
+      ...defined({ origin, noise, views, metric, bitsPerDimFactor }),
     },
   };
 }
@@ -147,7 +128,7 @@ export interface StoredTable {
 /** The head of a table. */
 export function headOf(table: TableHead): TableHead {
   const { names, dims, group, meta } = table;
-  return { names, group, meta, ...(dims === undefined ? {} : { dims }) };
+  return { names, group, meta, ...defined({ dims }) };
 }
 
 /**

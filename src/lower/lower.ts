@@ -13,13 +13,11 @@ import {
 } from '../graph/index.ts';
 import type { OnnxModel, OnnxValue } from '../onnx/index.ts';
 import { gramMatrix, joinGroups } from '../ops/contraction.ts';
-import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
+import { sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { OnnxBuilder, onnxDTypes } from './context.ts';
 import { type GroupedProduct, makePlan, type PlanChoice } from './plan.ts';
 import { groupedProduct, Products } from './products.ts';
-
-/** Weights by parameter name, row-major float32. */
-export type WeightTensors = Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
 
 export interface LowerOptions {
   /** Number of examples a run takes, n. */
@@ -27,7 +25,7 @@ export interface LowerOptions {
   /** Examples per group, B; divides n. Default 1. */
   readonly group?: number;
   /** Constants of the ONNX graph, or 'inputs' to feed every parameter by its name at each run. */
-  readonly weights: WeightTensors | 'inputs';
+  readonly weights: Weights | 'inputs';
   /** Forces one way of computing norms, for tests and benchmarks. Default 'auto': the cheaper by static shapes. */
   readonly plan?: PlanChoice;
 }
@@ -69,12 +67,7 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
   return ctx.model(outputs);
 }
 
-function lowerValue(
-  ctx: OnnxBuilder,
-  v: Value,
-  get: (v: Value) => Lowered,
-  weights: WeightTensors | 'inputs',
-): Lowered {
+function lowerValue(ctx: OnnxBuilder, v: Value, get: (v: Value) => Lowered, weights: Weights | 'inputs'): Lowered {
   const type = { shape: v.shape, dtype: v.dtype, lead: v.lead };
   const s = v.source;
   switch (s.kind) {

@@ -2,15 +2,13 @@
 
 import type { Value } from '../graph/index.ts';
 import type { Shape } from '../tensor/shape.ts';
+import type { Weights } from '../tensor/weights.ts';
 import type { Scope } from './scope.ts';
 
 /** The per-example negative log-likelihood (or a bound) in nats, []. */
 export interface Loss {
   readonly nll: Value;
 }
-
-/** Weights by parameter name: row-major float32, with shapes. */
-export type Weights = Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
 
 export interface Sampling {
   /** Scales the standard deviation of the latents. */

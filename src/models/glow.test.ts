@@ -4,7 +4,7 @@ import { randomData, runLowered } from '../../test/support/run.ts';
 import { Arena, interpret, nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
 import { concat, exp, mul, neg, reshape, sub } from '../ops/index.ts';
 import { RandomStream } from '../tensor/random.ts';
-import type { Weights } from './architecture.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { type GlowConfig, glow, glowForward } from './glow.ts';
 import { diagonal, identity, inverse, matrix, multiply, plu, randomRotation } from './linalg.ts';
 import { collectSpecs, dataInitScope, initialWeights, paramScope } from './scopes.ts';

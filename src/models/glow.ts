@@ -30,7 +30,8 @@ import {
 } from '../ops/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import type { Architecture, Weights } from './architecture.ts';
+import type { Weights } from '../tensor/weights.ts';
+import type { Architecture } from './architecture.ts';
 import { depth, parseConfig, positive, requireDivisible } from './configure.ts';
 import { conv2d, perChannel } from './layers.ts';
 import { diagonal, identity, inverse, matrix, multiply, plu, randomRotation } from './linalg.ts';

@@ -9,6 +9,7 @@ import { pixelvae } from './pixelvae.ts';
 import { transformer } from './transformer.ts';
 import { vae } from './vae.ts';
 
+export type { Weights } from '../tensor/weights.ts';
 export type {
   Architecture,
   DataKind,
@@ -17,7 +18,6 @@ export type {
   Loss,
   Sampling,
   Scorer,
-  Weights,
 } from './architecture.ts';
 export { type DdpmConfig, ddpm } from './ddpm.ts';
 export { type GlowConfig, glow } from './glow.ts';

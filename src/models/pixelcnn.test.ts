@@ -5,7 +5,7 @@ import { differentiate } from '../autodiff/index.ts';
 import { Arena, inputsOf, interpret, nameOf, paramsOf } from '../graph/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import type { Weights } from './architecture.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { pixelcnn, pixelLogProbs } from './pixelcnn.ts';
 import { logisticMixturePixels } from './pixels.ts';
 import { collectSpecs, initialWeights, paramScope } from './scopes.ts';

@@ -5,8 +5,9 @@ import { ModelError } from '../errors.ts';
 import { Arena, nameOf } from '../graph/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { checkWhole } from '../tensor/whole.ts';
-import type { Architecture, Weights } from './architecture.ts';
+import type { Architecture } from './architecture.ts';
 import { paramScope } from './scopes.ts';
 
 /** A model of a built-in architecture. */

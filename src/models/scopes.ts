@@ -5,7 +5,7 @@ import { Arena, type Value } from '../graph/index.ts';
 import { groupRepeat } from '../ops/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
-import type { Weights } from './architecture.ts';
+import type { Weights } from '../tensor/weights.ts';
 import type { DataInit, Init, ParamSpec, Scope } from './scope.ts';
 
 /** A scope whose parameters come from `get`, which sees full names. `dataInit.found` gets full names too. */

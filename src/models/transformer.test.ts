@@ -4,7 +4,7 @@ import { randomData, runLowered } from '../../test/support/run.ts';
 import { differentiate } from '../autodiff/index.ts';
 import { Arena, interpret, nameOf, paramsOf } from '../graph/index.ts';
 import { RandomStream } from '../tensor/random.ts';
-import type { Weights } from './architecture.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { collectSpecs, initialWeights, paramScope } from './scopes.ts';
 import { byteLogProbs, transformer } from './transformer.ts';
 

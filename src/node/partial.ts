@@ -4,7 +4,8 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../errors.ts';
-import { type FeatureTable, headOf, parseAs, parseHead, type TableHead } from '../features/table.ts';
+import { type FeatureTable, headOf, parseHead, type TableHead } from '../features/table.ts';
+import { parseAs } from '../json.ts';
 import { pathKind, reasonOf } from './files.ts';
 
 // One line of JSON, then rows of 2 + L + V doubles: nll, squared norms, views in the order of the head, check. A line that is not complete counts as nothing.

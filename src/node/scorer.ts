@@ -1,6 +1,7 @@
 // A scorer for what lies on this machine: models and detectors by path or as bytes, inputs by path too.
 
 import { statSync } from 'node:fs';
+import { defined } from '../defined.ts';
 import { type Detector, type DetectorFile, parseDetector } from '../detectors/index.ts';
 import type { Runtime } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
@@ -38,9 +39,7 @@ export async function openScorer(options: ScorerOptions): Promise<scoring.Scorer
   const [shape] = Object.values(scored.inputs);
   const opening = {
     background,
-    ...(dataDir === undefined ? {} : { dataDir }),
-    ...(readers === undefined ? {} : { readers }),
-    ...(shape === undefined ? {} : { like: shape }),
+    ...defined({ dataDir, readers, like: shape }),
   };
   return scoring.openScorer({
     ...more,

@@ -4,6 +4,7 @@ import { ModelError } from '../errors.ts';
 import { nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
 import { reshape, toFloat } from '../ops/index.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { type LossOfCopies, ofCopies } from './copies.ts';
 import { type FileModel, naming } from './decode.ts';
 import { Sequence } from './operators/index.ts';
@@ -14,9 +15,9 @@ import { tensorOf, Walk } from './walk.ts';
 export interface ImportedModel {
   /** The loss of one example, a scalar. */
   readonly loss: Value;
-  readonly weights: Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
+  readonly weights: Weights;
   /** Those that the loss does not depend on too: with inputs of other sizes it may. */
-  readonly tensors: ImportedModel['weights'];
+  readonly tensors: Weights;
   /** Shapes of the inputs that come from data, of one example, without the batch axis. */
   readonly data: Readonly<Record<string, Shape>>;
   /** Names of the file's outputs that the loss is, or is made from. */

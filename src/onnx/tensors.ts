@@ -1,6 +1,7 @@
 // The tensors of an ONNX file as values of the graph, each in its role: parameters, what is made of them, constants; and what there is to say of
 // them.
 
+import { defined } from '../defined.ts';
 import { ModelError } from '../errors.ts';
 import { type Arena, nameOf, type Value } from '../graph/index.ts';
 import { reshape, transpose } from '../ops/index.ts';
@@ -104,7 +105,7 @@ export class Tensors {
     );
     const reading = this.reading.size === 0 ? '' : JSON.stringify([...this.reading].sort());
     return {
-      ...(declared === undefined ? {} : { declared }),
+      ...defined({ declared }),
       folded,
       doubtful,
       stopped: stopsIn(file, this.#table),

@@ -1,8 +1,7 @@
 // The file of results: what all experiments have measured and found, as text and back.
 
 import { z } from 'zod';
-import { DataError } from '../errors.ts';
-import { parseAs } from '../features/table.ts';
+import { parseAs, parseJson } from '../json.ts';
 
 const resultsSchema = z.looseObject({
   version: z.literal(1),
@@ -28,13 +27,7 @@ export type Results = z.infer<typeof resultsSchema>;
 
 /** Throws a DataError that begins with `where` for anything but a file of results. */
 export function parseResults(text: string, where: string): Results {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new DataError(`${where}: is not valid JSON: ${error instanceof Error ? error.message : error}`);
-  }
-  return parseAs(resultsSchema, value, where);
+  return parseAs(resultsSchema, parseJson(text, where), where);
 }
 
 /** Indented, with lists of numbers on one line each. No string can hold the line breaks that the pattern asks for. */

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fingerprintOf } from '../data/index.ts';
 import { DataError } from '../errors.ts';
+import { parseJson } from '../json.ts';
 import { readFileBytes, writeFileAtomic } from '../node/index.ts';
 
 /** To be raised when the code makes something else of the same features or in the same stage: what older code left is then not taken. */
@@ -19,17 +20,10 @@ export async function stageIn<T>(
   compute: () => Promise<T>,
 ): Promise<T> {
   const path = join(folder, `${name}-${keyOf([key, VERSION])}.json`);
-  if (existsSync(path)) return parseStage<T>(path, await readFileBytes(path));
+  if (existsSync(path))
+    return parseJson(await readFileBytes(path), path, DataError, '; delete it to compute it again') as T;
   progress(name);
   const text = JSON.stringify(await compute());
   await writeFileAtomic(path, text);
   return JSON.parse(text) as T; // what a later run will read, so that both see the same
-}
-
-function parseStage<T>(path: string, bytes: Uint8Array): T {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes)) as T;
-  } catch {
-    throw new DataError(`${path}: is not JSON; delete it to compute it again`);
-  }
 }

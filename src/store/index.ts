@@ -13,4 +13,4 @@ export {
 } from './model.ts';
 export { type Objective, parseObjective } from './objective.ts';
 export { type OnnxOptions, type OnnxSummary, type OnnxSurroundings, onnxModel, summariseOnnx } from './onnx.ts';
-export { readSafetensors, type Tensors, writeSafetensors } from './safetensors.ts';
+export { readSafetensors, writeSafetensors } from './safetensors.ts';

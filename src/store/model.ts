@@ -5,16 +5,11 @@ import { type EncodedFile, kernels, type Layout, type Preparation } from '../dat
 import { ModelError } from '../errors.ts';
 import { Arena, type DType, type Value } from '../graph/index.ts';
 import { host } from '../host.ts';
-import {
-  type Architecture,
-  architecture,
-  collectSpecs,
-  type ParamSpec,
-  paramScope,
-  type Weights,
-} from '../models/index.ts';
+import { parseAs, parseJson } from '../json.ts';
+import { type Architecture, architecture, collectSpecs, type ParamSpec, paramScope } from '../models/index.ts';
 import type { FreeSize, ParameterReport } from '../onnx/index.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
+import type { Weights } from '../tensor/weights.ts';
 import type { BatchLoss, BatchOptions } from './batch-runs.ts';
 import { readSafetensors } from './safetensors.ts';
 
@@ -97,8 +92,7 @@ export interface Model extends ScoringModel {
 
 /** What a model.json must be. Throws a ModelError that begins with `where` and names the place in it. */
 export function checkInfo(value: unknown, where: string): ModelInfo {
-  const parsed = infoSchema.safeParse(value);
-  if (!parsed.success) throw new ModelError(`${where}: ${z.prettifyError(parsed.error)}`);
+  parseAs(infoSchema, value, where, ModelError);
   return value as ModelInfo; // as it stands: its keys keep their order
 }
 
@@ -133,14 +127,7 @@ export interface ModelFiles {
 
 /** The description in the text of a model.json. Throws a ModelError that names the place where it is not as expected. */
 export function parseInfo({ bytes, where }: EncodedFile): ModelInfo {
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new ModelError(`${where}: not JSON: ${error.message}`);
-    throw error;
-  }
-  return checkInfo(json, where);
+  return checkInfo(parseJson(bytes, where, ModelError), where);
 }
 
 /**

@@ -1,5 +1,6 @@
 // The bytes of an .onnx file in; a model to score with out.
 
+import { defined } from '../defined.ts';
 import { ModelError } from '../errors.ts';
 import { inputsOf, nameOf } from '../graph/index.ts';
 import {
@@ -56,7 +57,7 @@ export async function onnxModel(
   const { objective, input, pixels, params, frozen, dims = {}, ...given } = options;
   const network: NetworkOptions = {
     ...(objective ? { objective } : {}),
-    ...(input === undefined ? {} : { input }),
+    ...defined({ input }),
     ...(pixels ? { pixels } : {}),
   };
   // A pattern that looks for all matches would begin where it last ended.

@@ -4,9 +4,9 @@
 import { Float16Array } from '@petamoriken/float16';
 import { z } from 'zod';
 import { ModelError } from '../errors.ts';
+import { parseJson } from '../json.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
-
-export type Tensors = Readonly<Record<string, { readonly shape: Shape; readonly data: Float32Array }>>;
+import type { Weights } from '../tensor/weights.ts';
 
 const entrySchema = z.object({
   dtype: z.string(),
@@ -19,10 +19,10 @@ type DType = 'F32' | 'F16';
 const bytesOf = { F32: 4, F16: 2 } as const satisfies Record<DType, number>;
 
 /**
- * Tensors in the order given; the header is padded with spaces so that the data start at a multiple of 8 bytes. 'F16' keeps 11 bits of each
+ * Weights in the order given; the header is padded with spaces so that the data start at a multiple of 8 bytes. 'F16' keeps 11 bits of each
  * number; throws ModelError for one beyond its range (65,504).
  */
-export function writeSafetensors(tensors: Tensors, dtype: DType = 'F32'): Uint8Array {
+export function writeSafetensors(tensors: Weights, dtype: DType = 'F32'): Uint8Array {
   let at = 0;
   const header = Object.entries(tensors).map(([name, { shape, data }]): [string, z.infer<typeof entrySchema>] => {
     const from = at;
@@ -51,7 +51,7 @@ function half(data: Float32Array, name: string): Float16Array {
 }
 
 /** Throws ModelError, naming the file, where the bytes are not finite tensors of single or half precision that cover the file exactly. */
-export function readSafetensors(bytes: Uint8Array, name: string): Tensors {
+export function readSafetensors(bytes: Uint8Array, name: string): Weights {
   if (bytes.length < 8) throw new ModelError(`${name}: ${bytes.length} bytes, a safetensors file has at least 8`);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   if (length > BigInt(bytes.length - 8)) {
@@ -88,12 +88,7 @@ export function readSafetensors(bytes: Uint8Array, name: string): Tensors {
 }
 
 function parseHeader(text: Uint8Array, name: string): Record<string, z.infer<typeof entrySchema>> {
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
-  } catch {
-    throw new ModelError(`${name}: the header is not JSON`);
-  }
+  const json = parseJson(text, `${name}: the header`, ModelError);
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     throw new ModelError(`${name}: the header is not an object`);
   }

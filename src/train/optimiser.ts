@@ -2,7 +2,7 @@
 
 import { differentiate } from '../autodiff/index.ts';
 import { Arena, type Graph, type Value } from '../graph/index.ts';
-import type { Architecture, ParamSpec, Weights } from '../models/index.ts';
+import type { Architecture, ParamSpec } from '../models/index.ts';
 import { collectSpecs, scopeFrom } from '../models/index.ts';
 import {
   add,
@@ -19,6 +19,7 @@ import {
   sub,
 } from '../ops/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
+import type { Weights, WeightTensor } from '../tensor/weights.ts';
 
 export interface AdamOptions {
   /** Decay of the mean and of the uncentred variance of the gradient. */
@@ -58,7 +59,7 @@ export function flatten(layout: Layout, weights: Weights): Float32Array {
 
 /** The weights with the learned ones taken from the flat vector. */
 export function unflatten(layout: Layout, flat: Float32Array, weights: Weights): Weights {
-  const learned: Record<string, { shape: Shape; data: Float32Array }> = {};
+  const learned: Record<string, WeightTensor> = {};
   let at = 0;
   for (const { name, shape } of layout.specs) {
     learned[name] = { shape, data: flat.slice(at, at + sizeOf(shape)) };

@@ -4,9 +4,10 @@ import type { Dataset } from '../data/index.ts';
 import { type Runtime, runOnce } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena, type Value } from '../graph/index.ts';
-import { type Architecture, dataInitScope, initialWeights, type ParamSpec, type Weights } from '../models/index.ts';
+import { type Architecture, dataInitScope, initialWeights, type ParamSpec } from '../models/index.ts';
 import { type ModelInfo, readSafetensors, writeSafetensors } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { flatten, type Layout, unflatten } from './optimiser.ts';
 import { checkpointFile, type Store } from './store.ts';
 

@@ -4,11 +4,12 @@ import { asPixels } from '../data/index.ts';
 import { openProgram, type Program, runOnce } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena } from '../graph/index.ts';
-import { paramScope, type Weights } from '../models/index.ts';
+import { paramScope } from '../models/index.ts';
 import { bitsPerDim } from '../objectives/index.ts';
 import { checkInfo, differences, type ModelInfo, parseInfo, writeSafetensors } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { adamDefaults, trainingStep } from './optimiser.ts';
 import {
   initialState,

@@ -90,7 +90,7 @@ describe('wrong usage exits with 2 and says what is wrong', () => {
     ],
     [['features', 'm', '--nonsense'], /nonsense/],
     [['features', 'm', '--data', 'x', '--out', 'x.npz', '--shard', '3/2'], /--shard is '3\/2', expected i\/n/],
-    [['train', 'glow', '--out', 'x', '--data', 'sample/mnist', '--config', '{'], /--config is not JSON/],
+    [['train', 'glow', '--out', 'x', '--data', 'sample/mnist', '--config', '{'], /--config: is not valid JSON/],
     [['inspect', 'models', '--timestep', '1,x'], /--timestep is '1,x', expected whole numbers such as 1,16/],
     [['inspect', 'models', '--timestep', '1', '--bound'], /--timestep and --bound exclude each other/],
     [['inspect', 'package.json', '--bound'], /--bound is for model directories, package.json is a file/],
@@ -134,7 +134,7 @@ describe('failures exit with 1 and name the place', () => {
     expect(wrong.stderr).toMatch(/was fitted with model [0-9a-f]{12}, .*other is model [0-9a-f]{12}/);
     for (const [name, text, message] of [
       ['v2.json', detector.replace('"version":1', '"version":2'), /version 2, expected 1/],
-      ['cut.json', detector.slice(0, 1000), /is not a detector file: not valid JSON/],
+      ['cut.json', detector.slice(0, 1000), /is not a detector file: is not valid JSON/],
     ] as const) {
       writeFileSync(at(name), text);
       const { code, stderr } = await runCli('score', at(name), '--data', 'sample/mnist');

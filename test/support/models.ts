@@ -1,7 +1,8 @@
 // Small models with weights away from their symmetric start, as tests want them; and models of the default sizes as they start.
 
-import { architecture, collectSpecs, initialWeights, type Weights } from '../../src/models/index.ts';
+import { architecture, collectSpecs, initialWeights } from '../../src/models/index.ts';
 import { builtInModel, type Model, type ModelInfo } from '../../src/store/index.ts';
+import type { Weights } from '../../src/tensor/weights.ts';
 import { randomData } from './run.ts';
 
 export const smallSizes = {

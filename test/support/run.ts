@@ -2,11 +2,12 @@
 
 import type { FloatTensor } from '../../src/engine/runtime.ts';
 import { type Graph, inputsOf, interpret, nameOf, paramsOf, type Value } from '../../src/graph/index.ts';
-import { type LowerOptions, lower, type WeightTensors } from '../../src/lower/index.ts';
+import { type LowerOptions, lower } from '../../src/lower/index.ts';
 import { openSession } from '../../src/node/runtime.ts';
 import { encode } from '../../src/onnx/index.ts';
 import { RandomStream } from '../../src/tensor/random.ts';
 import { sameShape, shapeText, sizeOf } from '../../src/tensor/shape.ts';
+import type { Weights } from '../../src/tensor/weights.ts';
 
 /** Normal float32 numbers times `scale`, a different draw for every name. */
 export function randomData(name: string, size: number, scale = 1): Float32Array {
@@ -15,7 +16,7 @@ export function randomData(name: string, size: number, scale = 1): Float32Array 
   return data.map((x) => x * scale);
 }
 
-export function randomWeights(graph: Graph, scale = 0.4): WeightTensors {
+export function randomWeights(graph: Graph, scale = 0.4): Weights {
   return Object.fromEntries(
     paramsOf(graph, { all: true }).map((p) => [
       nameOf(p),
@@ -39,7 +40,7 @@ export async function runLowered(
   const session = await openSession(encode(model), { threads: options.threads ?? 1 });
   try {
     const feeds = model.inputs.map((x) => {
-      const data = inputs[x.name] ?? (options.weights as WeightTensors)[x.name]?.data;
+      const data = inputs[x.name] ?? (options.weights as Weights)[x.name]?.data;
       return [x.name, { data: data!, shape: x.dims }] as const;
     });
     const outputs = await session.run(Object.fromEntries(feeds));
@@ -59,7 +60,7 @@ export function interpretEach(
   graph: Graph,
   inputs: Readonly<Record<string, Float32Array>>,
   n: number,
-  weights: WeightTensors,
+  weights: Weights,
 ): Record<string, Float64Array>[] {
   const bound = Object.fromEntries(Object.entries(weights).map(([name, w]) => [name, w.data]));
   return Array.from({ length: n }, (_, e) => {

@@ -1,6 +1,7 @@
 // Experiment 1: models give higher likelihood to data they were never trained on.
 
 import { take } from '../../data/index.ts';
+import { defined } from '../../defined.ts';
 import type { Histogram } from '../../eval/index.ts';
 import type { FeatureTable } from '../../features/index.ts';
 import { fullBound } from '../../node/defaults.ts';
@@ -59,7 +60,7 @@ async function measured(
       nll,
       ...bits,
       ...unpadded,
-      ...(bound === undefined ? {} : { bound }),
+      ...defined({ bound }),
       ood: ood.map(({ name, tables }) => {
         const { auroc, aurocLow, aurocHigh } = rows.find(
           (row) => row.detector === 'likelihood' && row.ood === name && row.group === tables[0]!.group,
