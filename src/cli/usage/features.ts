@@ -7,9 +7,9 @@ export const featuresUsage: Usage = {
   synopsis: 'MODEL --data DATA --out FILE',
   about: 'Computes the negative log-likelihood and the squared gradient norm of every layer, for every input.',
   details: [
-    'FILE ends in .parquet, .npz or .json and holds nll [n], in nats, and the squared norms [n, L], or more (--features). A run that was stopped or\n' +
-      'killed goes on from FILE.partial when it is called again. Inputs whose norms are not finite are named and have NaN (JSON:\n' +
-      'null) in FILE; the exit code is then 1. Inputs that fill no group at the end are named too.',
+    'FILE ends in .parquet, .npz or .json and holds nll [n], in nats, and the squared norms [n, L] (or more: --features). A run\n' +
+      'that was stopped or killed goes on from FILE.partial when it is called again. Inputs whose norms are not finite are named\n' +
+      'and have NaN (JSON: null) in FILE; the exit code is then 1. Inputs that fill no group at the end are named too.',
   ],
   examples: [
     'features models/glow-fashion-mnist --data mnist:test --out mnist.parquet',
@@ -26,9 +26,7 @@ export const featuresUsage: Usage = {
     features: {
       type: 'string',
       value: 'LIST',
-      about:
-        "what is measured of each layer's gradient: norms (always there) and radial, its product with the layer's weights, which says how\n" +
-        'the loss changes as the layer is scaled; by commas (default norms)',
+      about: 'norms, or norms,radial: the product of each gradient with its weights too (default norms)',
     },
     shard: { type: 'string', value: 'i/n', about: 'only the i-th of n parts of the data' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
