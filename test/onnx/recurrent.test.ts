@@ -126,7 +126,20 @@ function leafNamed(v: Value, name: string): Value {
   throw new Error(`${name} does not matter`);
 }
 
+/** The same with sequences that end early. */
+const ending = (l: Layer): Layer => ({
+  ...l,
+  operands: l.operands.map((o) => (o === undefined || isShape(o) ? o : { lengths: [T - 2, T] })),
+});
+
 const layers: Record<string, Layer> = {
+  'LSTM, sequences that end early': ending(
+    layer('LSTM', { direction: 'bidirectional' }, ['bias', 'lengths', 'h', 'c', 'peepholes']),
+  ),
+  'GRU, sequences that end early': ending(layer('GRU', { direction: 'bidirectional' }, ['bias', 'lengths', 'h'])),
+  'RNN, sequences that end early, backwards': ending(layer('RNN', { direction: 'reverse' }, ['lengths'])),
+  'LSTM, coupled gates': layer('LSTM', { input_forget: 1 }, ['bias', 'c']),
+  'RNN, an activation with its own numbers': layer('RNN', { activations: ['LeakyRelu'] }, ['bias', 'h']),
   'LSTM, opset 7, nothing optional': layer('LSTM', {}, [], 7),
   'LSTM, everything': layer('LSTM', {}, ['bias', 'lengths', 'h', 'c', 'peepholes'], 22),
   'LSTM, reverse with peepholes': layer('LSTM', { direction: 'reverse' }, ['bias', 'c', 'peepholes']),
@@ -218,9 +231,12 @@ function everyIndex(shape: Shape): number[][] {
 
 describe('what is refused', () => {
   const refusals: Record<string, [Layer, RegExp]> = {
-    'a clip': [layer('LSTM', { clip: 3 }, []), /LSTM 'layer': clip/],
-    'coupled gates': [layer('LSTM', { input_forget: 1 }, []), /input_forget/],
-    'another activation': [layer('RNN', { activations: ['Elu'] }, []), /activation 'Elu'/],
+    'a clip at 0': [layer('LSTM', { clip: 0 }, []), /LSTM 'layer': clip 0, expected a number above 0/],
+    'an unknown activation': [layer('RNN', { activations: ['Selu'] }, []), /activation 'Selu'/],
+    'an activation without its numbers': [
+      layer('RNN', { activations: ['Affine'] }, []),
+      /activation 'Affine' without its alpha and beta/,
+    ],
     'too few activations': [layer('LSTM', { activations: ['Sigmoid'] }, []), /1 activations, expected 3/],
     'an unknown direction': [layer('GRU', { direction: 'backward' }, []), /direction 'backward'/],
     'an unknown layout': [layer('GRU', { layout: 2 }, []), /layout 2/],
@@ -229,9 +245,9 @@ describe('what is refused', () => {
       { ...layer('RNN', {}, []), attrs: { direction: 'bidirectional' } },
       /operand 1 is \[1,2,3\], expected \[2,2,3\]/,
     ],
-    'sequences that end early': [
-      { op: 'RNN', operands: [[T, N, I], [1, H, I], [1, H, H], undefined, { lengths: [T, T - 1] }] },
-      /sequences of different lengths/,
+    'a sequence longer than there are steps': [
+      { op: 'RNN', operands: [[T, N, I], [1, H, I], [1, H, H], undefined, { lengths: [T, T + 1] }] },
+      /takes whole numbers from 0 to 4, and is given 5/,
     ],
     'a sequence without elements': [
       {

@@ -7,8 +7,10 @@ import {
   div,
   expand,
   greater,
+  less,
   matmul,
   mul,
+  not,
   reshape,
   slice,
   softmax,
@@ -17,17 +19,15 @@ import {
   transpose,
   where,
 } from '../../ops/index.ts';
-import { sameShape, shapeText } from '../../tensor/shape.ts';
+import { type Shape, sameShape, shapeText } from '../../tensor/shape.ts';
 import type { NodeContext, Operators } from './context.ts';
 import { oneHot } from './shape.ts';
 
 /**
- * softmax(Q Kᵀ · scale + mask) V, queries of several heads to a head of keys where they are fewer. Exporters name the other
- * outputs (keys, values, scores) without use; the import refuses a node that does use one, as nothing makes it.
+ * softmax(Q Kᵀ · scale + mask) V, queries of several heads to a head of keys where they are fewer; keys and values with those of the past
+ * before them, and the scores at the stage that `qk_matmul_output_mode` asks for.
  */
-function attention(ctx: NodeContext): Value {
-  for (const i of [4, 5]) if (ctx.maybe(i)) ctx.refuse('past keys and values');
-  if (ctx.maybe(6)) ctx.refuse('lengths of padded keys');
+function attention(ctx: NodeContext): Value[] {
   const ranks = [0, 1, 2].map((i) => ctx.in(i).shape.length);
   const flat = ranks[0] === 3;
   if (ranks.some((r) => r !== (flat ? 3 : 4))) {
@@ -63,31 +63,88 @@ function attention(ctx: NodeContext): Value {
     ]);
   };
   const q = heads(ctx.in(0), qHeads);
-  const k = spread(heads(ctx.in(1), kvHeads));
-  const v = spread(heads(ctx.in(2), kvHeads));
+  const present = [1, 2].map((i) => withPast(ctx, heads(ctx.in(i), kvHeads), i + 3)) as [Value, Value];
+  const [k, v] = present.map(spread) as [Value, Value];
   const [n, , queries, width] = q.shape as [number, number, number, number];
   const keys = k.shape[2]!;
   const scores = mul(matmul(q, transpose(k, [0, 1, 3, 2])), ctx.float('scale', 1 / Math.sqrt(width)));
   const cap = ctx.float('softcap', 0);
   // Before the mask: after it, the cap would let masked keys back in (the corrected specification, onnx#7867).
-  let logits = cap > 0 ? mul(cap, tanh(div(scores, cap))) : scores;
-  const allowed: Value[] = [];
-  const mask = ctx.maybe(3);
-  if (mask) {
-    if (mask.shape.at(-1) !== keys) ctx.refuse(`a mask ${shapeText(mask.shape)} for ${keys} keys`);
-    const open = mask.dtype === 'bool' ? mask : greater(mask, LOWEST);
-    if (mask.dtype !== 'bool') logits = add(logits, where(open, mask, 0));
-    allowed.push(open);
-  }
-  if (ctx.int('is_causal', 0) === 1) {
-    const seen = Array.from({ length: queries * keys }, (_, at) => Number(at % keys <= Math.floor(at / keys)));
-    allowed.push(ctx.constant(seen, [queries, keys], 'bool'));
-  }
-  for (const open of allowed) logits = where(open, logits, OUT);
+  const capped = cap > 0 ? mul(cap, tanh(div(scores, cap))) : scores;
+  const { bias, allowed } = masks(ctx, [n, qHeads, queries, keys]);
+  const biased = bias ? add(capped, bias) : capped;
+  const logits = allowed.reduce((l, open) => where(open, l, OUT), biased);
   // A query without any key gets zeros, not an average of what it must not see.
   const weights = allowed.reduce((p, open) => where(open, p, 0), softmax(logits, 3));
   const y = matmul(weights, v);
-  return flat ? reshape(transpose(y, [0, 2, 1, 3]), [n, queries, qHeads * v.shape[3]!]) : y;
+  const joined = flat ? reshape(transpose(y, [0, 2, 1, 3]), [n, queries, qHeads * v.shape[3]!]) : y;
+  const results = [joined, ...present];
+  if ((ctx.node.outputs[3] ?? '') === '') return results;
+  const stages = [scores, capped, allowed.reduce((l, open) => where(open, l, LOWEST), biased), weights];
+  const mode = ctx.int('qk_matmul_output_mode', 0);
+  return [...results, stages[mode] ?? ctx.refuse(`qk_matmul_output_mode ${mode}, expected 0 to 3`)];
+}
+
+/** Keys or values [n, heads, T, width] behind those of operand `past`, which are as many heads as wide. */
+function withPast(ctx: NodeContext, v: Value, past: number): Value {
+  const before = ctx.maybe(past);
+  if ((ctx.maybe(4) === undefined) !== (ctx.maybe(5) === undefined)) ctx.refuse('past keys or past values alone');
+  if (!before) return v;
+  ctx.expectShape(past, [v.shape[0]!, v.shape[1]!, before.shape[2] ?? 0, v.shape[3]!]);
+  return concat([before, v], 2);
+}
+
+/** What is added to scores [n, heads, queries, keys], and which of them count: by the mask, by the order, by the lengths of padded keys. */
+function masks(ctx: NodeContext, shape: Shape): { readonly bias?: Value; readonly allowed: readonly Value[] } {
+  const [n, , queries, keys] = shape as [number, number, number, number];
+  const allowed: Value[] = [];
+  const lengths = ctx.maybe(6); // [n]
+  if (lengths) {
+    ctx.expectShape(6, [n]);
+    if (ctx.maybe(4)) ctx.refuse('past keys and lengths of padded ones');
+  }
+  const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
+  let bias: Value | undefined;
+  const given = ctx.maybe(3);
+  if (given) {
+    const mask = lengths ? widened(given, keys) : given;
+    if (mask.shape.at(-1) !== keys) ctx.refuse(`a mask ${shapeText(mask.shape)} for ${keys} keys`);
+    const open = mask.dtype === 'bool' ? mask : greater(mask, LOWEST);
+    if (mask.dtype !== 'bool') bias = where(open, mask, 0);
+    allowed.push(open);
+  }
+  const each = ctx.constant(numbers(keys), [keys], 'int');
+  const length = lengths && reshape(lengths, [n, 1, 1, 1]);
+  if (length) allowed.push(less(each, length));
+  const [causal, left, right] = [
+    ctx.int('is_causal', 0) === 1,
+    ctx.int('left_window_size', -1),
+    ctx.int('right_window_size', -1),
+  ];
+  if (causal || left >= 0 || right >= 0) {
+    // Query i stands behind those of the past, or at the end of the cache that the lengths are of.
+    const offset = ctx.maybe(4)?.shape[2] ?? 0;
+    // ONNX Runtime lets the one query see all of them.
+    if (offset > 0 && queries === 1 && keys > offset + 1) {
+      ctx.refuse('one causal query for several keys behind those of the past, of which readings differ');
+    }
+    const whole = (count: number) => ctx.constant(count, [], 'int');
+    const places = add(ctx.constant(numbers(queries), [queries, 1], 'int'), whole(offset));
+    const place = length ? add(places, sub(length, whole(queries))) : places;
+    if (causal) allowed.push(not(greater(each, place)));
+    if (right >= 0) allowed.push(not(greater(each, add(place, whole(right)))));
+    if (left >= 0) allowed.push(not(less(each, sub(place, whole(left)))));
+  }
+  return { ...(bias ? { bias } : {}), allowed };
+}
+
+/** A mask for fewer keys than there are, of which the others do not count. */
+function widened(mask: Value, keys: number): Value {
+  const found = mask.shape.at(-1) ?? keys;
+  if (found >= keys) return mask;
+  const rest = [...mask.shape.slice(0, -1), keys - found];
+  const closed = mask.dtype === 'bool' ? mask.arena.constant(0, [], 'bool') : mask.arena.constant(-Infinity);
+  return concat([mask, expand(closed, rest)], mask.shape.length - 1);
 }
 
 /** Instead of −∞, which would make NaN of a row without any key. */

@@ -226,9 +226,15 @@ function castLike(ctx: NodeContext): Value {
 const selu = { alpha: 1.6732632423543772, gamma: 1.0507009873554805 };
 
 /** α (e^min(x, 0) − 1) below zero, x above. */
-const elu = (x: Value, alpha: number) => add(relu(x), mul(alpha, sub(exp(negativePart(x)), 1)));
+export const elu = (x: Value, alpha: number) => add(relu(x), mul(alpha, sub(exp(negativePart(x)), 1)));
 
-const hardSigmoid = (x: Value, alpha: number, beta: number) => clamp(add(mul(alpha, x), beta), 0, 1);
+export const leakyRelu = (x: Value, alpha: number) => add(relu(x), mul(alpha, negativePart(x)));
+
+export const thresholdedRelu = (x: Value, alpha: number) => where(greater(x, alpha), x, 0);
+
+export const softsign = (x: Value) => div(x, add(1, abs(x)));
+
+export const hardSigmoid = (x: Value, alpha: number, beta: number) => clamp(add(mul(alpha, x), beta), 0, 1);
 
 function gelu(ctx: NodeContext): Value {
   const x = ctx.in(0);
@@ -326,8 +332,8 @@ export const elementwiseOperators = {
   Sigmoid: unary(sigmoid),
   Tanh: unary(tanh),
   Softplus: unary(softplusInTails),
-  Softsign: unary((x) => div(x, add(1, abs(x)))),
-  LeakyRelu: (ctx) => add(relu(ctx.in(0)), mul(ctx.float('alpha', 0.01), negativePart(ctx.in(0)))),
+  Softsign: unary(softsign),
+  LeakyRelu: (ctx) => leakyRelu(ctx.in(0), ctx.float('alpha', 0.01)),
   PRelu: (ctx) => {
     const x = ctx.in(0);
     const joint = broadcastTwo(x.shape, ctx.in(1).shape);
@@ -337,7 +343,7 @@ export const elementwiseOperators = {
     if (x.dtype === 'int') return where(less(x, 0), mul(ctx.in(1), x), x);
     return add(relu(x), mul(ctx.in(1), negativePart(x)));
   },
-  ThresholdedRelu: (ctx) => where(greater(ctx.in(0), ctx.float('alpha', 1)), ctx.in(0), 0),
+  ThresholdedRelu: (ctx) => thresholdedRelu(ctx.in(0), ctx.float('alpha', 1)),
   Elu: (ctx) => elu(ctx.in(0), ctx.float('alpha', 1)),
   Selu: (ctx) => mul(ctx.float('gamma', selu.gamma), elu(ctx.in(0), ctx.float('alpha', selu.alpha))),
   Celu: (ctx) => {

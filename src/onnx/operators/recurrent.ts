@@ -3,24 +3,21 @@
 import type { Value } from '../../graph/index.ts';
 import {
   add,
+  clamp,
   concat,
   expand,
+  less,
   matmul,
   mul,
-  relu,
   reshape,
-  sigmoid,
   slice,
   sub,
-  tanh,
   transpose,
+  where,
 } from '../../ops/index.ts';
 import { type Shape, sameShape, shapeText } from '../../tensor/shape.ts';
+import { type Activation, activationsOf } from './activations.ts';
 import type { NodeContext, Operators } from './context.ts';
-
-type Activation = (x: Value) => Value;
-
-const activations: Readonly<Record<string, Activation>> = { relu, sigmoid, tanh };
 
 /** One direction of a layer: operands without the axis of directions. */
 interface Direction {
@@ -51,8 +48,6 @@ function recurrent(
   biases: 'together' | 'apart',
   step: Step,
 ): Value[] {
-  if (ctx.has('clip')) ctx.refuse('clip');
-  if (ctx.int('input_forget', 0) !== 0) ctx.refuse('input_forget');
   const layout = ctx.int('layout', 0);
   if (layout !== 0 && layout !== 1) ctx.refuse(`layout ${layout}`);
   const batchFirst = layout === 1;
@@ -84,12 +79,14 @@ function recurrent(
       ctx.refuse(`operand ${i} is ${shapeText(given.shape)}, expected ${shapeText(shape)}`);
     }
   }
-  const lengths = ctx.maybeKnown(4);
-  if (lengths?.some((l) => l !== T)) ctx.refuse('sequences of different lengths');
+  const ends = endsOf(ctx, T, N);
   const names = ctx.texts('activations') ?? Array.from({ length: directions }, () => defaults).flat();
   if (names.length !== directions * defaults.length) {
     ctx.refuse(`${names.length} activations, expected ${directions * defaults.length}`);
   }
+  const clip = clipped(ctx);
+  // As ONNX Runtime has it, what a cell gives to its output is not clipped.
+  const all = activationsOf(ctx, names).map((f, k) => (k % defaults.length < 2 ? clip(f) : f));
 
   const results = Array.from({ length: directions }, (_, index) => {
     const own = (v: Value) => reshape(slice(v, 0, index, index + 1), v.shape.slice(1));
@@ -102,9 +99,7 @@ function recurrent(
       gates: add(flat, biases === 'together' ? add(ofInput, ofState) : ofInput),
       recurrence: transpose(own(ctx.in(2))),
       bias: ofState,
-      f: names.slice(index * defaults.length, (index + 1) * defaults.length).map((name) => {
-        return activations[name.toLowerCase()] ?? ctx.refuse(`activation '${name}'`);
-      }),
+      f: all.slice(index * defaults.length, (index + 1) * defaults.length),
       hidden,
       index,
     };
@@ -117,8 +112,11 @@ function recurrent(
     const order = Array.from({ length: T }, (_, k) => (reverse ? T - 1 - k : k));
     const outputs = new Array<Value>(T);
     for (const t of order) {
-      state = step(d, slice(d.gates, 0, t * N, (t + 1) * N), state);
-      outputs[t] = state.h;
+      const next = step(d, slice(d.gates, 0, t * N, (t + 1) * N), state);
+      const going = ends && less(ends.times[t]!, ends.lengths);
+      // A sequence that has ended keeps its state and gives zeros; one that goes backwards has not begun.
+      state = going ? kept(going, next, state) : next;
+      outputs[t] = going ? where(going, next.h, 0) : next.h;
     }
     return { outputs, state };
   });
@@ -135,6 +133,37 @@ function recurrent(
   return batchFirst ? [transpose(y, [2, 0, 1, 3]), ...last.map((v) => transpose(v, [1, 0, 2]))] : [y, ...last];
 }
 
+/** The lengths of sequences [N, 1] and the times that they are compared with; undefined where all are of length T. */
+function endsOf(
+  ctx: NodeContext,
+  T: number,
+  N: number,
+): { readonly lengths: Value; readonly times: readonly Value[] } | undefined {
+  const given = ctx.maybe(4);
+  if (!given) return undefined;
+  ctx.expectShape(4, [N]);
+  const known = ctx.importer.known(given);
+  if (known?.every((l) => l === T)) return undefined;
+  const lengths = reshape(given, [N, 1]);
+  ctx.within(given, 0, T, lengths);
+  return { lengths, times: Array.from({ length: T }, (_, t) => ctx.constant(t, [], 'int')) };
+}
+
+function kept(going: Value, next: State, before: State): State {
+  const c = next.c && { c: where(going, next.c, before.c!) };
+  return { h: where(going, next.h, before.h), ...c };
+}
+
+/** What activations are given is kept within ± clip. */
+const clipped =
+  (ctx: NodeContext) =>
+  (f: Activation): Activation => {
+    if (!ctx.has('clip')) return f;
+    const most = ctx.float('clip');
+    if (!(most > 0)) ctx.refuse(`clip ${most}, expected a number above 0`);
+    return (x) => f(clamp(x, -most, most));
+  };
+
 /** Gate k of the gates side by side. */
 const gate = (all: Value, k: number, hidden: number): Value => slice(all, 1, k * hidden, (k + 1) * hidden);
 
@@ -146,18 +175,19 @@ const lstmStep =
     const [sigma, g, out] = f as [Activation, Activation, Activation];
     const before = state.c!;
     const given = ctx.maybe(7);
+    const coupled = ctx.int('input_forget', 0) !== 0;
     const cell = g(gate(all, 3, hidden));
     if (!given) {
       const three = sigma(slice(all, 1, 0, 3 * hidden)); // one step for the gates that have the same activation
       const [i, o, forget] = [0, 1, 2].map((k) => gate(three, k, hidden)) as [Value, Value, Value];
-      const c = add(mul(forget, before), mul(i, cell));
+      const c = add(mul(coupled ? sub(1, i) : forget, before), mul(i, cell));
       return { h: mul(o, out(c)), c };
     }
     const p = reshape(slice(given, 0, index, index + 1), [3 * hidden]);
     const peep = (c: Value, k: number) =>
       sigma(add(gate(all, k, hidden), mul(slice(p, 0, k * hidden, (k + 1) * hidden), c)));
-    const [i, forget] = [peep(before, 0), peep(before, 2)];
-    const c = add(mul(forget, before), mul(i, cell));
+    const i = peep(before, 0);
+    const c = add(mul(coupled ? sub(1, i) : peep(before, 2), before), mul(i, cell));
     return { h: mul(peep(c, 1), out(c)), c };
   };
 

@@ -82,7 +82,7 @@ const attention: Generator = (draw) => {
   const [queries, keys] = [draw.int(1, 4), draw.int(1, 4)];
   const flat = draw.bool();
   const shape = (h: number, length: number, w: number) => (flat ? [n, length, h * w] : [n, h, length, w]);
-  const past = draw.bool(0.1) ? draw.int(1, 2) : 0;
+  const past = draw.bool(0.3) ? draw.int(1, 2) : 0;
   const all = keys + past;
   const maskShape = draw.pick([
     [queries, all],
@@ -100,7 +100,7 @@ const attention: Generator = (draw) => {
     mask,
   ];
   if (past > 0) operands.push(draw.tensor([n, kv, past, width]), draw.tensor([n, kv, past, vWidth]));
-  if (opset >= 24 && past === 0 && draw.bool(0.1))
+  if (opset >= 24 && past === 0 && draw.bool(0.3))
     operands.push(undefined, undefined, draw.fixed(draw.list(n, () => draw.int(1, keys))));
   while (operands.at(-1) === undefined) operands.pop();
   return {
@@ -111,9 +111,11 @@ const attention: Generator = (draw) => {
       ...softcap,
       ...draw.attrs<Attr>({ is_causal: draw.int(0, 1) }, 0.5),
       ...draw.attrs<Attr>({ scale: { float: 0.5 } }, 0.4),
-      ...draw.attrs<Attr>({ qk_matmul_output_mode: draw.int(0, 3), softmax_precision: 1 }, 0.1),
+      ...draw.attrs<Attr>({ softmax_precision: 1 }, 0.1),
+      ...draw.attrs<Attr>({ qk_matmul_output_mode: draw.int(0, 3) }, 0.6),
     },
-    outputs: draw.bool(0.1) ? [true, true, true] : [true],
+    // ONNX Runtime makes keys and values with the past where it is asked for them.
+    outputs: past > 0 ? [true, true, true, draw.bool(0.4)] : draw.pick([[true], [true], [true, false, false, true]]),
   };
 };
 
