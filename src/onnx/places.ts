@@ -55,6 +55,10 @@ const places: Readonly<Record<string, readonly (Place | undefined)[]>> = {
   OneHot: ['none', 'none', 'none'],
   Range: ['none', 'none', 'none'],
   TopK: [undefined, 'none'],
+  QuantizeLinear: [undefined, 'none', 'none'],
+  DequantizeLinear: [undefined, 'bound', 'none'],
+  STFT: [undefined, 'none', 'multiply', 'none'],
+  TensorScatter: [undefined, undefined, 'none'],
   ...Object.fromEntries(
     ['Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Shape', 'Size'].map((op) => [op, ['none', 'none']]),
   ),

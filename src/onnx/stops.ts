@@ -11,7 +11,16 @@ export interface Stop {
 }
 
 /** Roundings and choices: where a model was trained through them, by a straight-through estimator, the file does not say so. */
-const STOPPING: ReadonlySet<string> = new Set(['ArgMax', 'ArgMin', 'Ceil', 'Floor', 'Hardmax', 'Round', 'Sign']);
+const STOPPING: ReadonlySet<string> = new Set([
+  'ArgMax',
+  'ArgMin',
+  'Ceil',
+  'Floor',
+  'Hardmax',
+  'QuantizeLinear',
+  'Round',
+  'Sign',
+]);
 
 /** In the main graph; in the order of the nodes. */
 export function stopsIn(file: FileModel, table: ParameterTable): Stop[] {

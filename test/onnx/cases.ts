@@ -257,11 +257,19 @@ export const cases: Readonly<Record<string, readonly Configuration[]>> = {
       operands: [f(2, 5), { shape: [2, 2], data: [1, 3, 0, -1], dtype: 'int' }, f(2, 2)],
       attrs: { axis: 1, reduction: 'add' },
     },
+    ...['mul', 'max', 'min'].map((reduction) => ({
+      operands: [f(3, 3), { shape: [2, 2], data: [1, 0, 1, 2], dtype: 'int' as const }, f(2, 2)],
+      attrs: { reduction },
+    })),
   ],
   Scatter: [{ operands: [f(3, 3), { shape: [1, 3], data: [1, 0, 2], dtype: 'int' }, f(1, 3)], opset: 10 }],
   ScatterND: [
     { operands: [f(4, 3), { shape: [2, 1], data: [3, 1], dtype: 'int' }, f(2, 3)] },
     { operands: [f(4, 3), { shape: [2, 2], data: [3, 1, 0, 0], dtype: 'int' }, f(2)], attrs: { reduction: 'add' } },
+    ...['mul', 'max', 'min'].map((reduction) => ({
+      operands: [f(4, 3), { shape: [3, 1], data: [3, 1, 3], dtype: 'int' as const }, f(3, 3)],
+      attrs: { reduction },
+    })),
   ],
   Trilu: [
     { operands: [f(3, 4)] },
@@ -310,6 +318,8 @@ export const cases: Readonly<Record<string, readonly Configuration[]>> = {
     { operands: [f(3, 4), f(3, 4)], attrs: { equation: 'ij,ij->' } },
     { operands: [f(2, 3), f(4)], attrs: { equation: 'ij,k->ijk' } },
     { operands: [f(2, 3, 4), f(4, 5)], attrs: { equation: '...i,ij->...j' } },
+    { operands: [f(3, 2, 3), f(3)], attrs: { equation: 'iji,i->ji' } },
+    { operands: [f(3, 3)], attrs: { equation: 'ii' } },
   ],
   Conv: convolutions,
   ConvTranspose: transposedConvolutions,
@@ -447,6 +457,73 @@ export const cases: Readonly<Record<string, readonly Configuration[]>> = {
     { operands: [f(1, 2, 4, 2), int(6)], attrs: { axis: 2, inverse: 1 }, opset: 17 },
     { operands: [f(1, 6, 1), int(5), int(1)], attrs: { onesided: 1 }, opset: 20 },
   ],
+  STFT: [
+    { operands: [f(1, 7, 1), int(2), f(4)], opset: 17 },
+    { operands: [f(2, 6, 1), int(3), undefined, int(3)], attrs: { onesided: 0 }, opset: 17 },
+    { operands: [f(1, 6, 2), int(1), undefined, int(4)], attrs: { onesided: 0 }, opset: 17 },
+  ],
+  HannWindow: [
+    { operands: [int(6)], opset: 17 },
+    { operands: [int(5)], attrs: { periodic: 0 }, opset: 17 },
+  ],
+  HammingWindow: [{ operands: [int(6)], opset: 17 }],
+  BlackmanWindow: [{ operands: [int(6)], attrs: { periodic: 0 }, opset: 17 }],
+  MelWeightMatrix: [{ operands: [int(6), int(32), int(8000), float(50), float(3500)], opset: 17 }],
+  Compress: [
+    { operands: [f(3, 4), bools([3], 1, 0, 1)], attrs: { axis: 0 } },
+    { operands: [f(2, 3), bools([5], 0, 1, 1, 0, 1)] },
+    { operands: [f(2, 3), bools([2], 0, 1)], attrs: { axis: -1 } },
+  ],
+  Unique: [
+    { operands: [ints(3, 1, 3, 2)], outputs: 4 },
+    {
+      operands: [{ shape: [3, 2], data: [1, 2, 0, 2, 1, 2], dtype: 'int' }],
+      attrs: { axis: 0, sorted: 0 },
+      outputs: 4,
+    },
+  ],
+  ReverseSequence: [
+    { operands: [f(4, 2, 3), ints(3, 1)] },
+    { operands: [f(2, 4), ints(4, 2)], attrs: { batch_axis: 0, time_axis: 1 } },
+  ],
+  MaxUnpool: [
+    {
+      operands: [f(1, 2, 2, 1), { shape: [1, 2, 2, 1], data: [1, 6, 8, 15], dtype: 'int' }],
+      attrs: { kernel_shape: [2, 2], strides: [2, 2] },
+    },
+    {
+      operands: [f(1, 1, 3), { shape: [1, 1, 3], data: [0, 3, 4], dtype: 'int' }],
+      attrs: { kernel_shape: [2], strides: [2] },
+    },
+  ],
+  Col2Im: [
+    { operands: [f(1, 8, 12), ints(4, 5), ints(2, 2)], opset: 18 },
+    {
+      operands: [f(2, 6, 6), ints(3, 4), ints(2, 3)],
+      attrs: { strides: [2, 1], dilations: [1, 1], pads: [1, 0, 0, 1] },
+      opset: 18,
+    },
+  ],
+  CenterCropPad: [
+    { operands: [f(5, 2), ints(2, 5)], opset: 18 },
+    { operands: [f(2, 4, 3), ints(7)], attrs: { axes: [-2] }, opset: 18 },
+  ],
+  CumProd: [
+    { operands: [f(2, 4), int(1)], opset: 26 },
+    { operands: [f(3, 2), int(0)], attrs: { exclusive: 1 }, opset: 26 },
+    { operands: [f(2, 4), int(-1)], attrs: { reverse: 1, exclusive: 1 }, opset: 26 },
+  ],
+  TensorScatter: [
+    { operands: [f(2, 1, 4, 3), f(2, 1, 2, 3), ints(1, 2)], opset: 24 },
+    { operands: [f(2, 4, 3), f(2, 3, 3), ints(3, 0)], attrs: { mode: 'circular' }, opset: 24 },
+    { operands: [f(2, 3, 4), f(2, 3, 2)], attrs: { axis: 2 }, opset: 24 },
+  ],
+  BitwiseAnd: [{ operands: [ints(12, 10, -1), ints(10)], opset: 18 }],
+  BitwiseOr: [{ operands: [ints(12, 10, -8), ints(3)], opset: 18 }],
+  BitwiseXor: [{ operands: [ints(12, 10, -8), ints(6)], opset: 18 }],
+  BitwiseNot: [{ operands: [ints(12, 0, -8)], opset: 18 }],
+  BitCast: [{ operands: [floats(1, -0.5, 2)], attrs: { to: 6 }, opset: 26 }],
+  QuantizeLinear: [{ operands: [floats(0.2, -3, 1.26, 500), float(0.5)], opset: 13 }],
   Det: [{ operands: [f(3, 3)] }, { operands: [f(2, 1, 1)] }, { operands: [f(2, 4, 4)] }],
 };
 
@@ -465,7 +542,14 @@ export const notRunAlone: ReadonlySet<string> = new Set([
   'SequenceInsert',
   'SequenceLength',
   'SplitToSequence',
+  'BitShift',
+  'SequenceMap',
+  'Optional',
+  'OptionalGetElement',
+  'OptionalHasElement',
+  'DequantizeLinear',
   'Bernoulli',
+  'Multinomial',
   'RandomNormal',
   'RandomNormalLike',
   'RandomUniform',

@@ -21,7 +21,7 @@ import {
 } from '../../ops/index.ts';
 import { type Shape, sameShape, shapeText } from '../../tensor/shape.ts';
 import type { NodeContext, Operators } from './context.ts';
-import { oneHot } from './shape.ts';
+import { oneHot } from './gather.ts';
 
 /**
  * softmax(Q Kᵀ · scale + mask) V, queries of several heads to a head of keys where they are fewer; keys and values with those of the past

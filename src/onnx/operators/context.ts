@@ -111,6 +111,11 @@ export class NodeContext {
     return this.#inputs[i] ?? this.refuse(`operand ${i} is missing`);
   }
 
+  /** Whether operand i is there, a tensor or a sequence. */
+  given(i: number): boolean {
+    return this.#inputs[i] !== undefined;
+  }
+
   sequence(i: number): readonly Value[] {
     const v = this.any(i);
     return v instanceof Sequence ? v.elements : this.refuse(`operand ${i} is a tensor, expected a sequence of tensors`);

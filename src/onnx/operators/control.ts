@@ -115,8 +115,29 @@ function scan(ctx: NodeContext): Value[] {
   return [...state, ...outputs];
 }
 
+/** Body: (element …) -> (element …), for each place of a sequence; other sequences give their elements, tensors stay the same. */
+function mapped(ctx: NodeContext): Value[] {
+  const body = ctx.graph('body');
+  const first = ctx.sequence(0);
+  const rest = Array.from({ length: ctx.count - 1 }, (_, k) => ctx.any(k + 1));
+  if (first.length > MOST) ctx.refuse(`more than ${MOST} rounds`);
+  if (body.inputs.length !== ctx.count) ctx.refuse(`a body of ${body.inputs.length} inputs for ${ctx.count} operands`);
+  const rounds = first.map((element, k) => {
+    const others = rest.map((v) => (v instanceof Sequence ? (v.elements[k] ?? ctx.refuse(`no element ${k}`)) : v));
+    return ctx.importer.inline(body, [element, ...others]);
+  });
+  return body.outputs.map(
+    (_, at) =>
+      new Sequence(
+        ctx.arena,
+        rounds.map((results) => results[at]!),
+      ),
+  );
+}
+
 export const controlOperators = {
   If: branch,
   Loop: loop,
   Scan: scan,
+  SequenceMap: mapped,
 } satisfies Operators;

@@ -1,7 +1,7 @@
 // Einsum as transpositions, sums and matrix products, operands taken in from left to right.
 
 import type { Value } from '../../graph/index.ts';
-import { matmul, reduceSum, reshape, transpose } from '../../ops/index.ts';
+import { concat, matmul, reduceSum, reshape, slice, transpose } from '../../ops/index.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import type { NodeContext } from './context.ts';
 
@@ -16,8 +16,9 @@ export function einsum(ctx: NodeContext): Value {
   const [left, right] = equation.split('->') as [string, string | undefined];
   const terms = left.split(',');
   if (terms.length !== ctx.count) ctx.refuse(`'${equation}' is for ${terms.length} operands, there are ${ctx.count}`);
-  const operands = terms.map((term, i): Labelled => ({ value: ctx.in(i), labels: labelsOf(ctx, term, ctx.in(i)) }));
-  const all = operands.flatMap((operand) => operand.labels);
+  const given = terms.map((term, i): Labelled => ({ value: ctx.in(i), labels: labelsOf(ctx, term, ctx.in(i)) }));
+  const operands = given.map((operand) => withoutDiagonals(ctx, operand));
+  const all = given.flatMap((operand) => operand.labels);
   const sizes = new Map<string, number>();
   for (const { value, labels } of operands) {
     for (const [axis, l] of labels.entries()) {
@@ -61,8 +62,22 @@ function labelsOf(ctx: NodeContext, term: string, value: Value): string[] {
     Array.from({ length: Math.max(0, rest) }, (_, k) => `.${rest - 1 - k}`),
   );
   if (labels.length !== value.shape.length) ctx.refuse(`'${term}' for a value of ${value.shape.length} axes`);
-  if (new Set(labels).size !== labels.length) ctx.refuse(`a term that takes a diagonal ('${term}')`);
   return labels;
+}
+
+/** Of axes with one name only what is at equal places of both. */
+function withoutDiagonals(ctx: NodeContext, { value, labels }: Labelled): Labelled {
+  const again = labels.findIndex((l, a) => labels.indexOf(l) < a);
+  if (again < 0) return { value, labels };
+  const first = labels.indexOf(labels[again]!);
+  const d = value.shape[first]!;
+  if (value.shape[again] !== d) ctx.refuse(`an axis of the sizes ${d} and ${value.shape[again]} ('${labels[again]}')`);
+  const order = [...labels.keys()].filter((a) => a !== first && a !== again);
+  const rest = order.map((a) => value.shape[a]!);
+  const flat = reshape(transpose(value, [first, again, ...order]), [d * d, ...rest]);
+  const diagonal = Array.from({ length: d }, (_, i) => slice(flat, 0, i * (d + 1), i * (d + 1) + 1));
+  const left = [labels[first]!, ...order.map((a) => labels[a]!)];
+  return withoutDiagonals(ctx, { value: d === 0 ? reshape(flat, [0, ...rest]) : concat(diagonal, 0), labels: left });
 }
 
 function expand(term: string, dots: readonly string[]): string[] {

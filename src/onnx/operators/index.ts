@@ -1,22 +1,32 @@
 // Every ONNX operator that can be imported.
 
 import { attentionOperators } from './attention.ts';
+import { bitOperators } from './bits.ts';
+import { constantOperators } from './constants.ts';
 import type { Operators } from './context.ts';
 import { controlOperators } from './control.ts';
 import { elementwiseOperators } from './elementwise.ts';
+import { gatherOperators } from './gather.ts';
 import { linearOperators } from './linear.ts';
 import { matrixOperators } from './matrices.ts';
+import { quantisingOperators } from './quantise.ts';
 import { randomOperators } from './random.ts';
 import { recurrentOperators } from './recurrent.ts';
 import { reduceOperators } from './reduce.ts';
+import { runningOperators } from './running.ts';
 import { samplingOperators } from './sampling.ts';
 import { selectOperators } from './select.ts';
 import { sequenceOperators } from './sequence.ts';
 import { shapeOperators } from './shape.ts';
+import { signalOperators } from './signal.ts';
+import { unpoolOperators } from './unpool.ts';
 
 const table = {
   ...elementwiseOperators,
   ...shapeOperators,
+  ...constantOperators,
+  ...gatherOperators,
+  ...runningOperators,
   ...reduceOperators,
   ...linearOperators,
   ...selectOperators,
@@ -26,6 +36,10 @@ const table = {
   ...samplingOperators,
   ...matrixOperators,
   ...randomOperators,
+  ...signalOperators,
+  ...unpoolOperators,
+  ...bitOperators,
+  ...quantisingOperators,
   ...controlOperators,
 } satisfies Operators;
 
@@ -40,6 +54,13 @@ export const withoutGradient: ReadonlySet<string> = new Set<OperatorName>([
   'ArgMax',
   'ArgMin',
   'Bernoulli',
+  'BitCast',
+  'BitShift',
+  'BitwiseAnd',
+  'BitwiseNot',
+  'BitwiseOr',
+  'BitwiseXor',
+  'BlackmanWindow',
   'CastLike',
   'Ceil',
   'Constant',
@@ -49,15 +70,21 @@ export const withoutGradient: ReadonlySet<string> = new Set<OperatorName>([
   'Floor',
   'Greater',
   'GreaterOrEqual',
+  'HammingWindow',
+  'HannWindow',
   'Hardmax',
   'IsInf',
   'IsNaN',
   'Less',
   'LessOrEqual',
+  'MelWeightMatrix',
+  'Multinomial',
   'NonZero',
   'Not',
   'OneHot',
+  'OptionalHasElement',
   'Or',
+  'QuantizeLinear',
   'RandomNormal',
   'RandomNormalLike',
   'RandomUniform',
@@ -69,6 +96,7 @@ export const withoutGradient: ReadonlySet<string> = new Set<OperatorName>([
   'Shape',
   'Sign',
   'Size',
+  'Unique',
   'Xor',
 ]);
 

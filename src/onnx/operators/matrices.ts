@@ -1,64 +1,9 @@
-// Fourier transforms as products with constant matrices, and determinants by elimination.
+// Determinants by elimination.
 
 import type { Value } from '../../graph/index.ts';
-import { add, concat, div, matmul, mul, neg, reshape, slice, sub, transpose, zeroPad } from '../../ops/index.ts';
+import { add, concat, div, matmul, mul, neg, reshape, slice, sub } from '../../ops/index.ts';
 import { shapeText, sizeOf } from '../../tensor/shape.ts';
 import type { NodeContext, Operators } from './context.ts';
-import { axisOf } from './shape.ts';
-
-/** Real [..., 1] or complex [..., 2] in; complex [..., 2] out, of half the frequencies where they are wanted once. */
-function dft(ctx: NodeContext): Value {
-  const x = ctx.in(0);
-  const { length: rank } = x.shape;
-  const parts = x.shape.at(-1);
-  if (rank < 2 || (parts !== 1 && parts !== 2)) ctx.refuse(`${shapeText(x.shape)}, expected [..., 1] or [..., 2]`);
-  const asked = ctx.opset < 20 ? ctx.int('axis', 1) : (ctx.maybeKnown(2)?.[0] ?? -2);
-  const axis = axisOf(ctx, x, asked);
-  if (axis === rank - 1) ctx.refuse('the axis of real and imaginary parts');
-  const [inverse, once] = [ctx.int('inverse', 0) === 1, ctx.int('onesided', 0) === 1];
-  if (inverse && once) ctx.refuse('an inverse transform of half the frequencies');
-  if (once && parts === 2) ctx.refuse('half the frequencies of complex numbers');
-  const length = ctx.sized(ctx.maybeKnown(1)?.[0] ?? x.shape[axis]!, 'a length', 2 ** 12);
-  if (length < 1) ctx.refuse('a transform of no elements');
-  const frequencies = once ? Math.floor(length / 2) + 1 : length;
-  const last = rank - 2;
-  const perm = [...Array.from({ length: rank - 1 }, (_, a) => a).filter((a) => a !== axis), axis];
-  const part = (k: number): Value => {
-    const moved = transpose(reshape(slice(x, rank - 1, k, k + 1), x.shape.slice(0, -1)), perm);
-    const d = moved.shape[last]!;
-    const cut = d > length ? slice(moved, last, 0, length) : moved;
-    const rest = moved.shape.map((_, a) => (a === last ? Math.max(0, length - d) : 0));
-    return reshape(
-      zeroPad(
-        cut,
-        rest.map(() => 0),
-        rest,
-      ),
-      [-1, length],
-    );
-  };
-  const turn = (inverse ? 2 : -2) * Math.PI;
-  const matrix = (f: (angle: number) => number) => {
-    // Whole turns are taken off first: angles stay exact for long signals.
-    const data = Array.from({ length: length * frequencies }, (_, at) => {
-      const turns = (Math.floor(at / frequencies) * (at % frequencies)) % length;
-      return f((turn * turns) / length) / (inverse ? length : 1);
-    });
-    return ctx.constant(data, [length, frequencies]);
-  };
-  const [cosines, sines] = [matrix(Math.cos), matrix(Math.sin)];
-  const real = part(0);
-  const imaginary = parts === 2 ? part(1) : undefined;
-  const re = imaginary ? sub(matmul(real, cosines), matmul(imaginary, sines)) : matmul(real, cosines);
-  const im = imaginary ? add(matmul(real, sines), matmul(imaginary, cosines)) : matmul(real, sines);
-  const shape = [...perm.slice(0, -1).map((a) => x.shape[a]!), frequencies];
-  const back = [...Array.from({ length: rank - 1 }, (_, a) => perm.indexOf(a)), rank - 1];
-  const joined = concat(
-    [re, im].map((v) => reshape(v, [...shape, 1])),
-    rank - 1,
-  );
-  return transpose(joined, back);
-}
 
 /** Of matrices that depend on the data: by minors, whose number doubles with every row. */
 const MOST_ROWS = 8;
@@ -128,6 +73,5 @@ function byMinors(a: Value, n: number): Value {
 }
 
 export const matrixOperators = {
-  DFT: dft,
   Det: determinant,
 } satisfies Operators;

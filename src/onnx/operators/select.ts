@@ -9,6 +9,8 @@ import {
   greater,
   logSoftmax,
   matmul,
+  maximum,
+  minimum,
   mul,
   neg,
   not,
@@ -24,8 +26,9 @@ import {
 import { sameShape, shapeText, sizeOf } from '../../tensor/shape.ts';
 import { TensorProto_DataType } from '../proto.ts';
 import type { NodeContext, Operators } from './context.ts';
+import { like, oneHot, oneHotOrNone, picked } from './gather.ts';
 import { softmaxOver } from './reduce.ts';
-import { axisOf, like, oneHot, oneHotOrNone, picked } from './shape.ts';
+import { axisOf } from './shape.ts';
 
 /** The places [p] that rows of indices [p, k] name in the first k axes of a shape, and how many there are. */
 function flatPlaces(ctx: NodeContext, rows: Value, shape: readonly number[]): { places: Value; count: number } {
@@ -60,18 +63,49 @@ function gatherND(ctx: NodeContext): Value {
   return reshape(concat(parts, 0), [...indices.shape.slice(0, -1), ...rest]);
 }
 
-/** The updates in their places, `none` in place of what was there, `add` on top of it. */
+type Two = (a: Value, b: Value) => Value;
+
+/** How several updates of one place become one, and that one and what was there. */
+const reductions: Readonly<
+  Record<string, { readonly joint: Two; readonly none: number; readonly several: Two | undefined }>
+> = {
+  none: { joint: (_x, placed) => placed, none: 0, several: undefined },
+  add: { joint: add, none: 0, several: undefined },
+  mul: { joint: mul, none: 1, several: mul },
+  max: { joint: maximum, none: -Infinity, several: maximum },
+  min: { joint: minimum, none: Infinity, several: minimum },
+};
+
+/** The updates in their places: in place of what was there, on top of it, times it, or the larger or smaller of both. */
 function scattered(ctx: NodeContext, x: Value, placed: Value, hits: Value): Value {
-  const reduction = ctx.text('reduction', 'none');
-  if (reduction === 'add') return add(x, placed);
-  if (reduction !== 'none') ctx.refuse(`reduction '${reduction}'`);
+  const { joint } = reductionOf(ctx);
   const back = x.dtype === 'bool' ? greater(placed, 0.5) : placed;
-  return where(greater(hits, 0.5), back, x);
+  return where(greater(hits, 0.5), joint(x, back), x);
+}
+
+function reductionOf(ctx: NodeContext) {
+  const name = ctx.text('reduction', 'none');
+  return reductions[name] ?? ctx.refuse(`reduction '${name}'`);
+}
+
+/** Updates [..., p] that go to a place where the mask of ones, [..., p], says so, as one for each place; undefined where they are added up. */
+function joined(ctx: NodeContext, mask: Value, updates: Value): Value | undefined {
+  const { several, none } = reductionOf(ctx);
+  if (!several) return undefined;
+  const axis = mask.shape.length - 1;
+  const count = ctx.sized(mask.shape[axis]!, 'updates of one place', 4096);
+  // Of whole numbers, the smallest and the largest that are exact here.
+  const limit = updates.dtype === 'int' ? Math.max(-(2 ** 53), Math.min(none, 2 ** 53)) : none;
+  const each = where(equal(mask, 1), updates, updates.arena.constant(limit, [], updates.dtype));
+  const { length: rank } = each.shape;
+  if (count === 0) return undefined;
+  const parts = Array.from({ length: count }, (_, k) => slice(each, rank - 1, k, k + 1));
+  return reshape(parts.reduce(several), each.shape.slice(0, -1));
 }
 
 /** What is added up where updates go: floats for truth values, which have no sums. */
 function updatesOf(ctx: NodeContext): Value {
-  if (ctx.text('reduction', 'none') === 'add') ctx.refuseWrapping();
+  if (['add', 'mul'].includes(ctx.text('reduction', 'none'))) ctx.refuseWrapping();
   const updates = ctx.in(2);
   if (updates.dtype !== 'bool') return updates;
   if (ctx.text('reduction', 'none') !== 'none') ctx.refuse('a reduction of truth values');
@@ -85,7 +119,10 @@ function scatterND(ctx: NodeContext): Value {
   ctx.expectShape(2, [...indices.shape.slice(0, -1), ...x.shape.slice(k)]);
   const { places, count } = flatPlaces(ctx, reshape(indices, [-1, k]), x.shape);
   const hot = transpose(oneHot(ctx, places, count)); // [count, p]
-  const placed = reshape(matmul(like(updates, hot), reshape(updates, [places.shape[0]!, -1])), x.shape);
+  const rows = reshape(updates, [places.shape[0]!, -1]); // [p, rest]
+  ctx.sized(reductionOf(ctx).several ? sizeOf(hot.shape) * rows.shape[1]! : 0, 'updates of places', 2 ** 24);
+  const single = joined(ctx, reshape(hot, [count, 1, -1]), transpose(rows)); // [count, rest]
+  const placed = reshape(single ?? matmul(like(updates, hot), rows), x.shape);
   const hits = reshape(reduceSum(hot, [1]), [...x.shape.slice(0, k), ...x.shape.slice(k).map(() => 1)]);
   return scattered(ctx, x, placed, hits);
 }
@@ -111,7 +148,7 @@ function scatterElements(ctx: NodeContext): Value {
       x.shape.map(() => 0),
       x.shape.map((d, a) => d - v.shape[a]!),
     );
-  const placed = reduceSum(mul(like(updates, mask), moved), [rank]);
+  const placed = joined(ctx, mask, moved) ?? reduceSum(mul(like(updates, mask), moved), [rank]);
   return scattered(ctx, x, fill(placed), fill(reduceSum(mask, [rank])));
 }
 

@@ -4,6 +4,7 @@
 import type { Value } from '../../graph/index.ts';
 import { concat, reshape, slice } from '../../ops/index.ts';
 import { normaliseAxis, shapeText } from '../../tensor/shape.ts';
+import { TensorProto_DataType } from '../proto.ts';
 import { type NodeContext, type Operators, Sequence } from './context.ts';
 import { axisOf } from './shape.ts';
 
@@ -84,4 +85,11 @@ export const sequenceOperators = {
   SequenceInsert: insert,
   SequenceLength: (ctx) => ctx.constant(ctx.sequence(0).length, [], 'int'),
   SplitToSequence: split,
+  // What may be nothing: a value, or an operand that is left out.
+  Optional: (ctx) => (ctx.count > 0 ? ctx.any(0) : ctx.refuse('an optional value that is none')),
+  OptionalGetElement: (ctx) => ctx.any(0),
+  OptionalHasElement: (ctx) => {
+    ctx.declare(0, TensorProto_DataType.BOOL);
+    return ctx.constant(Number(ctx.given(0)), [], 'bool');
+  },
 } satisfies Operators;

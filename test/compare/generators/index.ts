@@ -1,16 +1,19 @@
 // For every ONNX operator that can be imported, what makes configurations of it. The compiler asks for one for each.
 
 import type { OperatorName } from '../../../src/onnx/index.ts';
+import { bits } from './bits.ts';
 import { control } from './control.ts';
 import { elementwise } from './elementwise.ts';
 import type { Generator } from './generator.ts';
 import { linear } from './linear.ts';
+import { placing } from './placing.ts';
 import { recurrentAndAttention } from './recurrent.ts';
 import { reduce } from './reduce.ts';
 import { sampling } from './sampling.ts';
 import { select } from './select.ts';
 import { sequences } from './sequence.ts';
 import { shape } from './shape.ts';
+import { signal } from './signal.ts';
 
 export const generators: Readonly<Record<OperatorName, Generator>> = {
   ...elementwise,
@@ -22,6 +25,9 @@ export const generators: Readonly<Record<OperatorName, Generator>> = {
   ...control,
   ...sequences,
   ...sampling,
+  ...placing,
+  ...signal,
+  ...bits,
 };
 
 /** How many times as many configurations as others an operator gets: those with many attributes. */

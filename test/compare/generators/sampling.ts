@@ -64,6 +64,21 @@ const drawing =
     return { opset: draw.opset(since, 21), operands: [x, zero], nodes };
   };
 
+/** Classes that are drawn, times zero. */
+const multinomial: Generator = (draw) => {
+  const count = draw.int(1, 3);
+  const x = draw.tensor([draw.int(1, 2), draw.int(1, 4)]);
+  const nodes = [
+    node('Multinomial', ['a0'], ['classes'], { sample_size: count }),
+    node('Cast', ['classes'], ['drawn'], { to: 1 }),
+    node('ReduceSum', ['drawn', 'a2'], ['sum']),
+    node('Mul', ['sum', 'a1'], ['nothing']),
+    node('Add', ['a0', 'nothing'], ['y0']),
+  ];
+  const zero = { shape: [], element: 'float', role: 'weight', examples: [[0], [0]] } as const;
+  return { opset: draw.opset(13, 21), operands: [x, zero, draw.fixed([1])], nodes };
+};
+
 export const sampling = {
   GridSample: gridSample,
   AffineGrid: affineGrid,
@@ -74,4 +89,5 @@ export const sampling = {
   RandomUniform: drawing('RandomUniform', 7, false),
   RandomUniformLike: drawing('RandomUniformLike', 7, true),
   Bernoulli: drawing('Bernoulli', 15, true),
+  Multinomial: multinomial,
 } satisfies Readonly<Record<string, Generator>>;

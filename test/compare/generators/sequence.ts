@@ -1,7 +1,8 @@
 // Configurations of ONNX's operators on sequences of tensors, between nodes that make one of tensors and take a tensor from it.
 
+import { create, ValueInfoProtoSchema } from '../../../src/onnx/proto.ts';
 import type { Attr } from '../../support/proto.ts';
-import { node } from '../../support/proto.ts';
+import { graph, node } from '../../support/proto.ts';
 import type { Element, Operand } from '../configuration.ts';
 import type { Draw } from '../draw.ts';
 import { anything, wide } from './elementwise.ts';
@@ -93,6 +94,20 @@ const splits: Generator = (draw) => {
   return { opset: draw.opset(11), operands: [x, split, last.operand], nodes };
 };
 
+/** A value that is made optional and taken as it is, or asked whether it is there. */
+const optional =
+  (op: string): Generator =>
+  (draw) => ({
+    opset: draw.opset(18),
+    operands: [draw.tensor(draw.shape(0, 3))],
+    nodes: [
+      node('Optional', ['a0'], ['maybe']),
+      op === 'OptionalHasElement'
+        ? node(op, [draw.pick(['maybe', 'a0'])], ['y0'])
+        : node('OptionalGetElement', ['maybe'], ['y0']),
+    ],
+  });
+
 export const sequences = {
   SequenceConstruct: (draw) => {
     const { tensors, made } = sequence(draw);
@@ -129,4 +144,31 @@ export const sequences = {
   },
   ConcatFromSequence: joined,
   SplitToSequence: splits,
+  SequenceMap: (draw) => {
+    const shape = draw.shape(1, 3, 3);
+    const tensors = draw.list(draw.int(1, 3), () => draw.tensor(shape));
+    const made = node(
+      'SequenceConstruct',
+      tensors.map((_, i) => `a${i}`),
+      ['made'],
+    );
+    const body = graph({
+      node: [node('Mul', ['element', 'element'], ['square']), node('Add', ['square', 'a0'], ['out'])],
+      input: [create(ValueInfoProtoSchema, { name: 'element' })],
+      output: [create(ValueInfoProtoSchema, { name: 'out' })],
+    });
+    const k = draw.int(0, tensors.length - 1);
+    return {
+      opset: draw.opset(17),
+      operands: [...tensors, draw.fixed([k], [])],
+      nodes: [
+        made,
+        node('SequenceMap', ['made'], ['mapped'], { body: { graph: body } }),
+        node('SequenceAt', ['mapped', `a${tensors.length}`], ['y0']),
+      ],
+    };
+  },
+  Optional: optional('Optional'),
+  OptionalGetElement: optional('OptionalGetElement'),
+  OptionalHasElement: optional('OptionalHasElement'),
 } satisfies Record<string, Generator>;
