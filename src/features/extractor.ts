@@ -2,7 +2,7 @@
 
 import type { Dataset } from '../data/index.ts';
 import { indexIn } from '../data/index.ts';
-import { inRuns, openPrograms, type Runtime, type Shapes } from '../engine/index.ts';
+import { inRuns, isOutOfMemory, openPrograms, type Runtime, type Shapes } from '../engine/index.ts';
 import { DataError, FisherError, ModelError, UsageError } from '../errors.ts';
 import type { PlanChoice } from '../lower/index.ts';
 import type { ScoringModel } from '../store/index.ts';
@@ -150,7 +150,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
     const indexOf = noise === 'index' ? indexIn(data.origin) : (i: number) => i;
     for await (const { batch: examples, count, indices } of inRuns(data, size, { start, end })) {
       const feeds = program.feeds(examples, noise === 'content' ? { group } : indices.map(indexOf), seed);
-      const outputs = await program.run(feeds, size);
+      const outputs = await program.run(feeds, size).catch((error: unknown) => cannotRun(model, error));
       program.compiled.check(outputs, count, data.name, examples.start);
       const n = count / group;
       const matrix = (output: string) => Float64Array.from(outputs[output]!.data.subarray(0, n * found.length));
@@ -197,7 +197,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
 
 /** Says of which model it is that the runtime does not take what was made of it. */
 function cannotRun({ about }: ScoringModel, error: unknown): never {
-  if (error instanceof FisherError) throw error;
+  if (error instanceof FisherError || isOutOfMemory(error)) throw error;
   const reason = (error instanceof Error ? error.message : String(error)).split('\n')[0];
   throw new ModelError(
     `${about}: ONNX Runtime does not run what this model is made into: ${reason}. Please report it, with the model`,

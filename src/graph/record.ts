@@ -36,6 +36,8 @@ export interface OpRecord {
    */
   readonly bilinear?: boolean;
 
+  /** What its operands may be: floats alone, unless it says that whole numbers are taken too, or truth values as well. */
+  readonly takes?: 'numbers' | 'anything';
   /** Multiplications that make the result of one example, where they are what takes the time: of convolutions and matrix products. */
   readonly multiplications?: (node: NodeSource, y: Value) => number;
 

@@ -158,6 +158,11 @@ export class Arena {
   node(op: OpRecord, inputs: readonly Value[], attrs: Attrs): Value {
     for (const x of inputs) {
       if (x.arena !== this) throw new GraphError(`${op.name}: operand ${x} belongs to another arena`);
+      if (x.dtype !== 'float' && op.takes !== 'anything' && !(x.dtype === 'int' && op.takes === 'numbers')) {
+        throw new GraphError(
+          `${op.name}: of ${x.dtype} values, takes ${op.takes === 'numbers' ? 'numbers' : 'floats'}`,
+        );
+      }
     }
     return this.#once(`${op.name} ${inputs.map((x) => x.id).join()} ${JSON.stringify(attrs)}`, () => {
       const type = op.type(inputs, attrs);

@@ -19,6 +19,7 @@ import type { ImportOptions, Network } from './options.ts';
 import { parametersOf } from './parameters.ts';
 import type { ParameterTable } from './roles.ts';
 import { CURE, Tensors } from './tensors.ts';
+import { isSupported, sameKind, unsupported } from './unsupported.ts';
 
 /** How deep functions may call one another. */
 const MAX_DEPTH = 32;
@@ -246,10 +247,8 @@ export class Walk implements Importer {
     if (++this.#nodes > MAX_NODES) throw new ModelError(`${where}: more than ${MAX_NODES} nodes with loops unrolled`);
     const called = this.#file.functions.get(operatorName(node));
     if (called) return this.#call(called, node, inputs, elements, declare, where);
-    const operator = node.domain === '' && Object.hasOwn(operators, node.op) ? operators[node.op] : undefined;
-    if (!operator) {
-      throw new ModelError(`${where}: the operator ${operatorName(node)} is not supported`);
-    }
+    const operator = isSupported(node) ? operators[node.op] : undefined;
+    if (!operator) throw new ModelError(`${where}: ${unsupported(this.#file, node)}`);
     const role = this.#table.identities.get(node);
     if (role) {
       const t = this.#file.graph.initializers.get(node.inputs[0]!)!;
@@ -281,7 +280,7 @@ export class Walk implements Importer {
       }
       const own =
         [`${node.op} '${node.name}': `, `${node.op}: `].find((prefix) => error.message.startsWith(prefix)) ?? '';
-      throw new ModelError(`${where}: ${error.message.slice(own.length)}`);
+      throw new ModelError(`${where}: ${error.message.slice(own.length)}${sameKind(this.#file, node)}`);
     }
   }
 

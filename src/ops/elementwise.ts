@@ -9,6 +9,9 @@ import { apply, type Operand, uniformValue } from './apply.ts';
 import { expand, sumTo } from './reduce.ts';
 
 function broadcastType(name: string, inputs: readonly ValueType[], dtype: ValueType['dtype']): ValueType {
+  const [first, second] = inputs.slice(-2);
+  if (second && first!.dtype !== second.dtype)
+    throw new GraphError(`${name}: of ${first!.dtype} and ${second.dtype} values`);
   let shape = inputs[0]!.shape;
   for (const x of inputs.slice(1)) {
     const joint = broadcastTwo(shape, x.shape);
@@ -26,6 +29,7 @@ interface ElementwiseRule {
   /** Partial derivatives times dY, not yet summed to the operands' shapes. Absent: piecewise constant. */
   readonly d?: (dY: Value, inputs: readonly Value[], y: Value, needs: readonly boolean[]) => readonly (Value | null)[];
   readonly dtype?: ValueType['dtype'];
+  readonly takes?: OpRecord['takes'];
   /** Where ONNX has no op of this name and meaning. */
   readonly emit?: (ctx: Lowering, names: readonly string[]) => string;
 }
@@ -34,6 +38,7 @@ export function elementwise(name: string, arity: number, rule: ElementwiseRule):
   const { d } = rule;
   return {
     name,
+    ...(rule.takes ? { takes: rule.takes } : {}),
     type: (inputs) => {
       if (inputs.length !== arity) throw new GraphError(`${name}: ${inputs.length} operands, takes ${arity}`);
       return broadcastType(name, inputs, rule.dtype ?? inputs[inputs.length - 1]!.dtype);
@@ -51,13 +56,22 @@ export function elementwise(name: string, arity: number, rule: ElementwiseRule):
   };
 }
 
-const unary = (name: string, f: (x: number) => number, d: (x: Value, y: Value, dY: Value) => Value): OpRecord =>
-  elementwise(name, 1, { f, d: (dY, [x], y) => [d(x!, y, dY)] });
+const unary = (
+  name: string,
+  f: (x: number) => number,
+  d: (x: Value, y: Value, dY: Value) => Value,
+  takes?: OpRecord['takes'],
+): OpRecord => elementwise(name, 1, { f, d: (dY, [x], y) => [d(x!, y, dY)], ...(takes ? { takes } : {}) });
 
 export const elementwiseOps = {
-  Add: elementwise('Add', 2, { f: (a, b) => a + b, d: (dY) => [dY, dY] }),
-  Sub: elementwise('Sub', 2, { f: (a, b) => a - b, d: (dY, _x, _y, needs) => [dY, needs[1] ? neg(dY) : null] }),
+  Add: elementwise('Add', 2, { takes: 'numbers', f: (a, b) => a + b, d: (dY) => [dY, dY] }),
+  Sub: elementwise('Sub', 2, {
+    takes: 'numbers',
+    f: (a, b) => a - b,
+    d: (dY, _x, _y, needs) => [dY, needs[1] ? neg(dY) : null],
+  }),
   Mul: elementwise('Mul', 2, {
+    takes: 'numbers',
     f: (a, b) => a * b,
     d: (dY, [a, b], _y, needs) => [needs[0] ? mul(dY, b!) : null, needs[1] ? mul(dY, a!) : null],
   }),
@@ -67,10 +81,12 @@ export const elementwiseOps = {
   }),
   // Two that are equal share the gradient.
   Max: elementwise('Max', 2, {
+    takes: 'numbers',
     f: Math.max,
     d: (dY, [a, b]) => [mul(dY, shareOfLarger(a!, b!)), mul(dY, shareOfLarger(b!, a!))],
   }),
   Min: elementwise('Min', 2, {
+    takes: 'numbers',
     f: Math.min,
     d: (dY, [a, b]) => [mul(dY, shareOfLarger(b!, a!)), mul(dY, shareOfLarger(a!, b!))],
   }),
@@ -78,11 +94,12 @@ export const elementwiseOps = {
     'Neg',
     (x) => -x,
     (_x, _y, dY) => neg(dY),
+    'numbers',
   ),
   Exp: unary('Exp', Math.exp, (_x, y, dY) => mul(dY, y)),
   Log: unary('Log', Math.log, (x, _y, dY) => div(dY, x)),
   Sqrt: unary('Sqrt', Math.sqrt, (_x, y, dY) => div(mul(dY, 0.5), y)),
-  Abs: unary('Abs', Math.abs, (x, _y, dY) => mul(dY, sign(x))),
+  Abs: unary('Abs', Math.abs, (x, _y, dY) => mul(dY, sign(x)), 'numbers'),
   Tanh: unary('Tanh', Math.tanh, (_x, y, dY) => mul(dY, sub(1, mul(y, y)))),
   Sigmoid: unary(
     'Sigmoid',
@@ -125,42 +142,47 @@ export const elementwiseOps = {
   Round: elementwise('Round', 1, {
     f: (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)),
   }),
-  Sign: elementwise('Sign', 1, { f: Math.sign }),
+  Sign: elementwise('Sign', 1, { takes: 'numbers', f: Math.sign }),
   /** The value alone: no gradient goes through it. */
-  Detach: elementwise('Detach', 1, { f: (x) => x, emit: (ctx, [x]) => ctx.emit('Identity', [x!]) }),
+  Detach: elementwise('Detach', 1, { takes: 'anything', f: (x) => x, emit: (ctx, [x]) => ctx.emit('Identity', [x!]) }),
   // 1 where x > 0, else 0. max(0, min(1, 2^127 x)) is that for all but subnormal x, in one vectorised pass; ONNX Runtime's
   // Sign and comparison with cast take two to five times as long.
   Step: elementwise('Step', 1, {
     f: (x) => Number(x > 0),
     emit: (ctx, [x]) => ctx.emit('HardSigmoid', [x!], { alpha: { float: 2 ** 127 }, beta: { float: 0 } }),
   }),
-  Less: elementwise('Less', 2, { f: (a, b) => Number(a < b), dtype: 'bool' }),
-  Greater: elementwise('Greater', 2, { f: (a, b) => Number(a > b), dtype: 'bool' }),
-  Equal: elementwise('Equal', 2, { f: (a, b) => Number(a === b), dtype: 'bool' }),
-  Not: elementwise('Not', 1, { f: (a) => Number(a === 0), dtype: 'bool' }),
+  Less: elementwise('Less', 2, { takes: 'numbers', f: (a, b) => Number(a < b), dtype: 'bool' }),
+  Greater: elementwise('Greater', 2, { takes: 'numbers', f: (a, b) => Number(a > b), dtype: 'bool' }),
+  Equal: elementwise('Equal', 2, { takes: 'anything', f: (a, b) => Number(a === b), dtype: 'bool' }),
+  Not: elementwise('Not', 1, { takes: 'anything', f: (a) => Number(a === 0), dtype: 'bool' }),
   // Where(condition, a, b). The branch not taken gets a zero, whatever its value was.
   Where: elementwise('Where', 3, {
+    takes: 'anything',
     f: (c, a, b) => (c !== 0 ? a : b),
     d: (dY, [c]) => [null, where(c!, dY, 0), where(c!, 0, dY)],
   }),
   ToFloat: elementwise('ToFloat', 1, {
+    takes: 'anything',
     f: (x) => x,
     dtype: 'float',
     emit: (ctx, [x]) => ctx.emit('Cast', [x!], { to: 1 }),
   }),
   // Towards zero.
   ToInt: elementwise('ToInt', 1, {
+    takes: 'anything',
     f: Math.trunc,
     dtype: 'int',
     emit: (ctx, [x]) => ctx.emit('Cast', [x!], { to: 7 }),
   }),
   // Of whole numbers, towards zero. As −((−a) / b): ONNX Runtime's optimiser makes c / b of c · (1 / b), of whole numbers too.
   IntDiv: elementwise('IntDiv', 2, {
+    takes: 'numbers',
     f: (a, b) => Math.trunc(a / b),
     emit: (ctx, [a, b]) => ctx.emit('Neg', [ctx.emit('Div', [ctx.emit('Neg', [a!]), b!])]),
   }),
   // What is left of a by that division; it has the sign of a. Of floating-point numbers too.
   Remainder: elementwise('Remainder', 2, {
+    takes: 'numbers',
     f: (a, b) => a % b,
     d: (dY, [a, b]) => {
       const quotient = div(a!, b!);

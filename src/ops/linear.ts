@@ -14,6 +14,7 @@ export const linearOps = {
   // [..., p, k] × [..., k, o] -> [..., p, o]; the axes before broadcast.
   MatMul: {
     name: 'MatMul',
+    takes: 'numbers',
     bilinear: true,
     type: ([a, b]) => {
       const [sa, sb] = [a!.shape, b!.shape];

@@ -32,6 +32,7 @@ function reduction(
 ): OpRecord {
   return {
     name,
+    ...(name === 'ReduceLogSumExp' ? {} : { takes: 'numbers' as const }),
     type: ([x], attrs) => ({
       shape: x!.shape.map((d, i) => (axesOf(attrs).includes(i) ? 1 : d)),
       dtype: x!.dtype,
@@ -104,6 +105,7 @@ export const reduceOps: Record<'ReduceSum' | 'ReduceMax' | 'ReduceFirstMax' | 'R
     ),
     Expand: {
       name: 'Expand',
+      takes: 'anything',
       type: ([x], attrs) => {
         const shape = attrs.shape as Shape;
         const joint = broadcastTwo(x!.shape, shape);

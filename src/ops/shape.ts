@@ -24,6 +24,7 @@ const BEFORE_FIRST = -(2 ** 31);
 export const shapeOps = {
   Reshape: {
     name: 'Reshape',
+    takes: 'anything',
     isometric: true,
     type: ([x], attrs) => {
       const shape = list(attrs, 'shape');
@@ -41,6 +42,7 @@ export const shapeOps = {
 
   Transpose: {
     name: 'Transpose',
+    takes: 'anything',
     isometric: true,
     type: ([x], attrs) => {
       const perm = list(attrs, 'perm');
@@ -81,6 +83,7 @@ export const shapeOps = {
   // Elements starts[a] + k·steps[a], k < sizes[a], of every axis a.
   Slice: {
     name: 'Slice',
+    takes: 'anything',
     type: ([x], attrs) => {
       const [starts, sizes, steps] = [list(attrs, 'starts'), list(attrs, 'sizes'), list(attrs, 'steps')];
       x!.shape.forEach((d, a) => {
@@ -135,6 +138,7 @@ export const shapeOps = {
   // The adjoint of Slice: zeros of `shape` with x at starts[a] + k·steps[a]. With steps of 1 it is zero-padding.
   Place: {
     name: 'Place',
+    takes: 'anything',
     type: ([x], attrs) => {
       const [shape, starts, steps] = [list(attrs, 'shape'), list(attrs, 'starts'), list(attrs, 'steps')];
       shape.forEach((d, a) => {
@@ -205,6 +209,7 @@ export const shapeOps = {
 
   Concat: {
     name: 'Concat',
+    takes: 'anything',
     type: (inputs, attrs) => {
       const axis = attrs.axis as number;
       const [first] = inputs;
