@@ -63,6 +63,9 @@ const unary = (
   takes?: OpRecord['takes'],
 ): OpRecord => elementwise(name, 1, { f, d: (dY, [x], y) => [d(x!, y, dY)], ...(takes ? { takes } : {}) });
 
+const ofBits = (name: string, f: (a: bigint, b: bigint) => bigint): OpRecord =>
+  elementwise(name, 2, { takes: 'numbers', f: (a, b) => Number(f(BigInt(a), BigInt(b))) });
+
 export const elementwiseOps = {
   Add: elementwise('Add', 2, { takes: 'numbers', f: (a, b) => a + b, d: (dY) => [dY, dY] }),
   Sub: elementwise('Sub', 2, {
@@ -174,6 +177,10 @@ export const elementwiseOps = {
     dtype: 'int',
     emit: (ctx, [x]) => ctx.emit('Cast', [x!], { to: 7 }),
   }),
+  // Bit by bit, of whole numbers with a sign.
+  BitAnd: ofBits('BitwiseAnd', (a, b) => a & b),
+  BitOr: ofBits('BitwiseOr', (a, b) => a | b),
+  BitXor: ofBits('BitwiseXor', (a, b) => a ^ b),
   // Of whole numbers, towards zero. As −((−a) / b): ONNX Runtime's optimiser makes c / b of c · (1 / b), of whole numbers too.
   IntDiv: elementwise('IntDiv', 2, {
     takes: 'numbers',
@@ -331,6 +338,10 @@ export const toFloat = (x: Value): Value => (x.dtype === 'float' ? x : apply(ele
 
 /** Whole numbers, cut off towards zero; the value itself if they are already. */
 export const toInt = (x: Value): Value => (x.dtype === 'int' ? x : apply(elementwiseOps.ToInt, [x]));
+
+export const bitAnd = (a: Value, b: Value): Value => apply(elementwiseOps.BitAnd, [a, b]);
+export const bitOr = (a: Value, b: Value): Value => apply(elementwiseOps.BitOr, [a, b]);
+export const bitXor = (a: Value, b: Value): Value => apply(elementwiseOps.BitXor, [a, b]);
 
 /** The quotient of whole numbers, cut off towards zero. */
 export const intDiv = (a: Value, b: Value): Value => apply(elementwiseOps.IntDiv, [a, b]);

@@ -42,6 +42,9 @@ export { type ConvOptions, conv, convTranspose, convWeightGrad } from './conv.ts
 export {
   abs,
   add,
+  bitAnd,
+  bitOr,
+  bitXor,
   ceil,
   detach,
   div,

@@ -142,6 +142,10 @@ const normalisation = fc
     groups,
   }));
 
+/** Of whole numbers made of x, with a constant. */
+const ofBits = (f: (a: Value, b: Value) => Value, x: Value) =>
+  o.toFloat(f(o.toInt(o.mul(x, 9)), x.arena.constant(-6, [], 'int')));
+
 export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   Add: binary(o.add),
   Sub: binary(o.sub),
@@ -182,6 +186,9 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   Erf: unary(o.erf),
   Atan: unary(o.atan),
   ToInt: unary((x) => o.toFloat(o.toInt(o.mul(x, 3)))),
+  BitAnd: unary((x) => ofBits(o.bitAnd, x)),
+  BitOr: unary((x) => ofBits(o.bitOr, x)),
+  BitXor: unary((x) => ofBits(o.bitXor, x)),
   IntDiv: unary((x) => o.toFloat(o.intDiv(o.toInt(o.mul(x, 9)), x.arena.constant(2, [], 'int')))),
   Remainder: binary((a, b) => o.add(o.remainder(a, o.add(o.square(b), 1)), 5)),
   Pow: binary((a, b) => o.power(a, b), true),

@@ -1,8 +1,7 @@
-// ONNX's operators on the bits of whole numbers. Numbers that depend on the inputs have bits only where their type has 16 at most, or where
-// shifts and masks are known.
+// ONNX's operators on the bits of whole numbers. All are computed as int64, in which numbers of the other types are what they are.
 
 import type { Value } from '../../graph/index.ts';
-import { add, intDiv, mul, remainder, sub } from '../../ops/index.ts';
+import { bitAnd, bitOr, bitXor, equal, intDiv, mul, remainder, sub, where } from '../../ops/index.ts';
 import { broadcastTwo, shapeText, sizeOf } from '../../tensor/shape.ts';
 import { TensorProto_DataType } from '../proto.ts';
 import type { NodeContext, Operator, Operators } from './context.ts';
@@ -58,26 +57,14 @@ function folded(ctx: NodeContext, f: (a: bigint, b: bigint) => bigint): Value | 
   return ctx.constant(data, shape, 'int');
 }
 
-/** Bit by bit, of what has 16 at most: `f` of two bits that are 0 or 1. */
-function byBits(ctx: NodeContext, f: (a: Value, b: Value) => Value): Value {
-  const { bits, signed } = typeOf(ctx);
-  const whole = (n: number) => ctx.constant(n, [], 'int');
-  if (bits > 16) ctx.refuse(`the bits of whole numbers of ${bits} bits that depend on the inputs, expected 16 at most`);
-  const size = whole(2 ** bits);
-  const unsigned = [0, 1].map((i) => (signed ? remainder(add(ctx.in(i), size), size) : ctx.in(i))) as [Value, Value];
-  const y = Array.from({ length: bits }, (_, k) => {
-    const [a, b] = unsigned.map((v) => remainder(intDiv(v, whole(2 ** k)), whole(2))) as [Value, Value];
-    return mul(f(a, b), whole(2 ** k));
-  }).reduce((a, b) => add(a, b));
-  if (!signed) return y;
-  // From half the range on, numbers are negative.
-  return sub(y, mul(intDiv(y, whole(2 ** (bits - 1))), size));
-}
-
 const binary =
-  (onNumbers: (a: bigint, b: bigint) => bigint, onBits: (a: Value, b: Value) => Value): Operator =>
-  (ctx) =>
-    folded(ctx, onNumbers) ?? byBits(ctx, onBits);
+  (onNumbers: (a: bigint, b: bigint) => bigint, onValues: (a: Value, b: Value) => Value): Operator =>
+  (ctx) => {
+    const known = folded(ctx, onNumbers);
+    if (known) return known;
+    typeOf(ctx);
+    return onValues(ctx.in(0), ctx.in(1));
+  };
 
 /** −x − 1 with a sign, the largest number less x without one. */
 function complement(ctx: NodeContext): Value {
@@ -95,22 +82,37 @@ function shifted(ctx: NodeContext): Value {
   const { bits } = typeOf(ctx);
   const known = folded(ctx, (a, b) => (b >= BigInt(bits) ? 0n : direction === 'LEFT' ? a << b : a >> b));
   if (known) return known;
-  const by = ctx.importer.known(ctx.in(1)) ?? ctx.refuse('shifts that depend on the inputs');
-  if (bits > 32 || by.some((b) => b >= bits))
-    ctx.refuse(`shifts by ${Math.max(...by)} of numbers of ${bits} bits, expected 32 bits at most`);
-  const powers = ctx.constant(
-    Float64Array.from(by, (b) => 2 ** b),
-    ctx.in(1).shape,
-    'int',
-  );
-  if (direction === 'RIGHT') return intDiv(ctx.in(0), powers);
-  // What leaves the type is cut off before it leaves ours.
-  const rest = ctx.constant(
-    Float64Array.from(by, (b) => 2 ** (bits - b)),
-    ctx.in(1).shape,
-    'int',
-  );
-  return mul(remainder(ctx.in(0), rest), powers);
+  const [x, by] = [ctx.in(0), ctx.in(1)];
+  const most = bits - 1;
+  const powers = powersOfTwo(ctx, by);
+  if (direction === 'RIGHT') {
+    const y = intDiv(x, powers);
+    ctx.within(by, 0, most, y);
+    return y;
+  }
+  // What leaves the type is cut off before it leaves ours; of 64 bits nothing may leave what is exact here.
+  const kept = bits > 32 ? x : remainder(x, intDiv(ctx.constant(2 ** bits, [], 'int'), powers));
+  const y = mul(kept, powers);
+  ctx.within(by, 0, most, y);
+  if (bits > 32) ctx.within(y, 0, 2 ** 53, y);
+  return y;
+}
+
+/** 2 to a whole number from 0 to 63: a product of those of its bits. */
+function powersOfTwo(ctx: NodeContext, by: Value): Value {
+  const whole = (n: number) => ctx.constant(n, [], 'int');
+  const known = ctx.importer.known(by);
+  if (known) {
+    if (known.some((b) => !(b >= 0 && b < 53))) ctx.refuse(`shifts by ${Math.max(...known)}, expected less than 53`);
+    return ctx.constant(
+      known.map((b) => 2 ** b),
+      by.shape,
+      'int',
+    );
+  }
+  return [0, 1, 2, 3, 4, 5]
+    .map((k) => where(equal(bitAnd(by, whole(2 ** k)), whole(0)), whole(1), whole(2 ** Math.min(2 ** k, 52))))
+    .reduce((a, b) => mul(a, b));
 }
 
 /** The same bits as numbers of another type of their size, which only constants have. */
@@ -144,15 +146,9 @@ function reinterpreted(ctx: NodeContext): Value {
 
 export const bitOperators = {
   BitShift: shifted,
-  BitwiseAnd: binary((a, b) => a & b, mul),
-  BitwiseOr: binary(
-    (a, b) => a | b,
-    (a, b) => sub(add(a, b), mul(a, b)),
-  ),
-  BitwiseXor: binary(
-    (a, b) => a ^ b,
-    (a, b) => sub(add(a, b), mul(mul(a, b), a.arena.constant(2, [], 'int'))),
-  ),
+  BitwiseAnd: binary((a, b) => a & b, bitAnd),
+  BitwiseOr: binary((a, b) => a | b, bitOr),
+  BitwiseXor: binary((a, b) => a ^ b, bitXor),
   BitwiseNot: complement,
   BitCast: reinterpreted,
 } satisfies Operators;

@@ -9,10 +9,9 @@ const unsigned: readonly Element[] = ['uint8', 'uint16', 'uint32', 'uint64'];
 
 const two: Generator = (draw) => {
   const element = draw.pick([...signed, ...unsigned]);
-  const role = element.endsWith('32') || element.endsWith('64') ? ('weight' as const) : undefined;
   return {
     opset: draw.opset(18),
-    operands: broadcasting(draw, 2).map((shape) => draw.tensor(shape, { element, ...(role ? { role } : {}) })),
+    operands: broadcasting(draw, 2).map((shape) => draw.tensor(shape, { element })),
   };
 };
 
@@ -31,7 +30,10 @@ const shift: Generator = (draw) => {
   const known = element === 'uint64';
   return {
     opset: draw.opset(11),
-    operands: [draw.tensor(a, { element, ...(known ? { role: 'weight' } : {}) }), draw.fixed(by, b, element)],
+    operands: [
+      draw.tensor(a, { element, ...(known ? { role: 'weight' } : {}) }),
+      known || draw.bool() ? draw.fixed(by, b, element) : draw.indices(b, 0, 7, { element }),
+    ],
     attrs: { direction: draw.pick(['LEFT', 'RIGHT']) },
   };
 };
