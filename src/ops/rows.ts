@@ -14,6 +14,7 @@ export const rowOps = {
   // indices [p] of whole numbers, table [v, d] -> [p, d]. An index that names no row takes the nearest: `Arena.require` demands ranges.
   Rows: {
     name: 'Rows',
+    takes: 'numbers',
     bilinear: true,
     type: ([indices, table]) => {
       if (
@@ -59,6 +60,7 @@ export const rowOps = {
   // indices [p] -> [p, count]: 1 at the index, 0 elsewhere.
   HotRows: {
     name: 'HotRows',
+    takes: 'numbers',
     type: ([indices], attrs) => {
       if (indices!.shape.length !== 1 || indices!.dtype !== 'int') {
         throw new GraphError(`HotRows: indices ${shapeText(indices!.shape)}, expected whole numbers [p]`);
