@@ -178,9 +178,9 @@ export const elementwiseOps = {
     emit: (ctx, [x]) => ctx.emit('Cast', [x!], { to: 7 }),
   }),
   // Bit by bit, of whole numbers with a sign.
-  BitAnd: ofBits('BitwiseAnd', (a, b) => a & b),
-  BitOr: ofBits('BitwiseOr', (a, b) => a | b),
-  BitXor: ofBits('BitwiseXor', (a, b) => a ^ b),
+  BitwiseAnd: ofBits('BitwiseAnd', (a, b) => a & b),
+  BitwiseOr: ofBits('BitwiseOr', (a, b) => a | b),
+  BitwiseXor: ofBits('BitwiseXor', (a, b) => a ^ b),
   // Of whole numbers, towards zero. As −((−a) / b): ONNX Runtime's optimiser makes c / b of c · (1 / b), of whole numbers too.
   IntDiv: elementwise('IntDiv', 2, {
     takes: 'numbers',
@@ -339,9 +339,9 @@ export const toFloat = (x: Value): Value => (x.dtype === 'float' ? x : apply(ele
 /** Whole numbers, cut off towards zero; the value itself if they are already. */
 export const toInt = (x: Value): Value => (x.dtype === 'int' ? x : apply(elementwiseOps.ToInt, [x]));
 
-export const bitAnd = (a: Value, b: Value): Value => apply(elementwiseOps.BitAnd, [a, b]);
-export const bitOr = (a: Value, b: Value): Value => apply(elementwiseOps.BitOr, [a, b]);
-export const bitXor = (a: Value, b: Value): Value => apply(elementwiseOps.BitXor, [a, b]);
+export const bitAnd = (a: Value, b: Value): Value => apply(elementwiseOps.BitwiseAnd, [a, b]);
+export const bitOr = (a: Value, b: Value): Value => apply(elementwiseOps.BitwiseOr, [a, b]);
+export const bitXor = (a: Value, b: Value): Value => apply(elementwiseOps.BitwiseXor, [a, b]);
 
 /** The quotient of whole numbers, cut off towards zero. */
 export const intDiv = (a: Value, b: Value): Value => apply(elementwiseOps.IntDiv, [a, b]);
