@@ -24,7 +24,7 @@ const found = folders.flatMap((folder) =>
 const files = [...new Map(found).values()];
 
 /** What a file is refused with until it can be read: any of these is an answer, a wrong number is none. */
-const refusals = [/the operator Bit\w+ is not supported/, /is lost|are lost/, /the file has only a trace of it/];
+const refusals = [/is lost|are lost/, /the file has only a trace of it/];
 
 /** Files that are refused, or read wrongly, for reasons that have nothing to do with parameters. */
 const elsewhere = new Set([
