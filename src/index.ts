@@ -26,6 +26,7 @@ export {
   threshold,
   verdicts,
 } from './detectors/index.ts';
+export type { Runtime, Session } from './engine/index.ts';
 export { DataError, FisherError, GraphError, ModelError, UsageError } from './errors.ts';
 export { type EvalRow, evaluate, formatResults } from './eval/index.ts';
 export {

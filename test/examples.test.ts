@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { inTemporaryFolder } from './support/cli.ts';
+import { inTemporaryFolder, runCli } from './support/cli.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -40,6 +40,17 @@ describe('examples/node', () => {
       expect(run('own-reader.ts', path).stdout).toBe('2 pictures of 1×2×3\n');
       await writeFile(path, `P5 3 2 255\nabcdefP5 3 2 255\nghi`);
       expect(run('own-reader.ts', path).stderr).toContain(`${path}: ends within picture 1`);
+    }),
+  );
+
+  it('has a runtime of its own', { timeout: 240_000 }, () =>
+    inTemporaryFolder(async (dir) => {
+      const detector = join(dir, 'd.json');
+      const model = 'models/glow-fashion-mnist';
+      const fit = ['fit', model, '--data', 'sample/fashion-mnist[0:30]', '--out', detector, '--threads', '1'];
+      expect((await runCli(...fit)).code).toBe(0);
+      const { stdout, stderr } = run('own-runtime.ts', model, detector, 'sample/mnist[0:3]');
+      expect(stdout, stderr).toMatch(/^4 examples in \d+ ms\n0: (in|out)\n1: (in|out)\n2: (in|out)\n$/);
     }),
   );
 });

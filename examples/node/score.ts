@@ -2,16 +2,7 @@
 //
 //     npx tsx examples/node/score.ts MODEL.onnx ORDINARY.npz NEW.npz
 
-import {
-  explain,
-  fitDetectors,
-  loadOnnx,
-  openData,
-  openExtractor,
-  parseObjective,
-  scoreTable,
-  verdicts,
-} from 'fisher-ood';
+import { fitDetectors, loadOnnx, openData, openExtractor, openScorer, parseObjective } from 'fisher-ood';
 
 const [path, ordinary, fresh] = process.argv.slice(2);
 if (!path || !ordinary || !fresh) throw new Error('usage: score.ts MODEL.onnx ORDINARY.npz NEW.npz');
@@ -20,17 +11,13 @@ if (!path || !ordinary || !fresh) throw new Error('usage: score.ts MODEL.onnx OR
 const model = await loadOnnx(path, { objective: parseObjective('flow') });
 const extractor = await openExtractor(model, { group: 1, seed: 0 });
 const detector = fitDetectors([await extractor.table(await openData(ordinary))]);
+await extractor.dispose();
 
-const table = await extractor.table(await openData(fresh));
-const scored = scoreTable(detector, table).find((s) => s.detector === 'layer-norms')!;
-const out = verdicts(scored, 0.05);
-const layers = explain(detector.groups[0]!.detectors['layer-norms']!.params, table);
-for (let i = 0; i < table.nll.length; i++) {
-  if (!out[i]) continue;
-  const z = layers.zScores.subarray(i * layers.names.length, (i + 1) * layers.names.length);
-  const loudest = layers.names[z.indexOf(Math.max(...z))];
+const scorer = await openScorer({ model, detector });
+for (const { index, score, pValue, verdict, layers } of await scorer.score(fresh)) {
+  if (verdict !== 'out') continue;
   console.log(
-    `input ${i}: score ${scored.scores[i]!.toFixed(1)}, p = ${scored.pValues[i]!.toPrecision(2)}, loudest in ${loudest}`,
+    `input ${index}: score ${score!.toFixed(1)}, p = ${pValue!.toPrecision(2)}, loudest in ${layers[0]!.name}`,
   );
 }
-await extractor.dispose();
+await scorer.dispose();
