@@ -7,6 +7,7 @@ import { FisherError } from '../../src/errors.ts';
 import { hashName } from '../../src/tensor/random.ts';
 import { damage } from './bytes.ts';
 import { cifar } from './cifar.ts';
+import { columns, csv, jsonl, tar } from './columns.ts';
 import { detector } from './detector.ts';
 import { Dice, type Format, type Sample } from './format.ts';
 import { idx } from './idx.ts';
@@ -42,6 +43,10 @@ export const formats = {
   cifar,
   mat,
   wav,
+  columns,
+  csv,
+  jsonl,
+  tar,
   text,
   safetensors,
   model,

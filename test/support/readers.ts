@@ -24,6 +24,9 @@ export const openText = onDisk(text.openText);
 export const openParquet = onDisk((source, name?: string) =>
   parquet.openParquet([source], { decode: decodeImage, name }),
 );
+export const openParquetColumn = onDisk((source, column?: string) =>
+  parquet.openParquet([source], { decode: decodeImage, column }),
+);
 export const openCifar10 = async (paths: readonly string[], name: string) =>
   cifar.openCifar10(await Promise.all(paths.map(fileSource)), name);
 export const openRecordings = (paths: readonly string[], name: string) =>
