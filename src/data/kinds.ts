@@ -27,7 +27,7 @@ export const otherKinds: readonly OtherKind[] = [
     advice: saveArray("import torch, numpy; numpy.save('x.npy', torch.load('x.pt').numpy())"),
   },
   {
-    names: /\.(pkl|pickle|p|joblib)$/i,
+    names: /\.(pkl|pickle|joblib)$/i,
     what: 'a Python pickle, which is a program rather than data',
     advice: saveArray("import pickle, numpy; numpy.save('x.npy', pickle.load(open('x.pkl', 'rb')))"),
   },
