@@ -327,3 +327,47 @@ describe('channels', () => {
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("--layout is 'last', expected nchw")]);
   });
 });
+
+describe('rows of numbers', () => {
+  it('come to a model of vectors from CSV and JSON lines as from NPY', async () => {
+    const bytes = modelBytes(
+      {
+        node: [
+          node('MatMul', ['x', 'w'], ['h']),
+          node('Mul', ['h', 'h'], ['squares']),
+          node('ReduceSum', ['squares', 'axes'], ['loss'], { keepdims: 0 }),
+        ],
+        initializer: [
+          tensor('w', [3, 2], Float32Array.of(0.3, -1.2, 0.7, 0.1, 2.1, -0.4)),
+          tensor('axes', [1], BigInt64Array.of(1n)),
+        ],
+        input: [value('x', FLOAT, ['n', 3])],
+        output: [value('loss', FLOAT, ['n'])],
+      },
+      17,
+    );
+    writeFileSync(at('vectors.onnx'), bytes);
+    const rows = Array.from({ length: 7 }, (_, i) => [i / 8, (i * i) / 4 - 3, 1.5 - i]);
+    writeFileSync(at('v.npy'), writeNpy({ dtype: 'float32', shape: [7, 3], data: Float32Array.from(rows.flat()) }));
+    writeFileSync(at('v.csv'), `name,a,b,c\n${rows.map((row, i) => `r${i},${row}`).join('\n')}\n`);
+    writeFileSync(at('v.jsonl'), rows.map((row) => JSON.stringify(row)).join('\n'));
+    const norms = async (spec: string, ...more: readonly string[]) => {
+      const out = at(`v${Math.random()}.npz`);
+      const { code, stderr } = await runCli('features', at('vectors.onnx'), '--data', at(spec), '--out', out, ...more);
+      expect([code, stderr]).toEqual([0, stderr]);
+      return [...(readNpz(readFileSync(out), out).sqnorm!.data as Float64Array)];
+    };
+    const expected = await norms('v.npy');
+    expect(await norms('v.jsonl')).toEqual(expected);
+    expect(await norms('v.csv', '--column', 'a,b,c')).toEqual(expected);
+    const fit = ['fit', at('vectors.onnx'), '--data', at('v.jsonl'), '--group', '1', '--out', at('v.json')];
+    expect((await runCli(...fit)).code).toBe(0);
+    const score = ['score', at('v.json'), '--data', at('v.csv'), '--id', 'name', '--fpr', '0.2', '--csv'];
+    const { code, stdout } = await runCli(...score);
+    expect([code, stdout.split('\n')[3]]).toEqual([0, expect.stringMatching(/^2,1,r2,/)]);
+    const unsaid = await runCli('features', at('vectors.onnx'), '--data', at('v.csv'), '--out', at('u.npz'));
+    expect(unsaid.stderr).toContain(
+      "column 'name' holds no numbers; say which columns hold the examples, with --column a,…",
+    );
+  });
+});
