@@ -13,7 +13,7 @@ export interface Hash {
 }
 
 /** What came out of compressed data, and how many bytes of those were used. */
-export interface Inflated {
+interface Inflated {
   readonly bytes: Uint8Array;
   readonly read: number;
 }

@@ -1,4 +1,4 @@
-// What most programs need, from one import. Everything else is under `fisher-ood/<folder>`.
+// What most programs need, from one import that loads little: what computes is loaded when it is called.
 
 export {
   type Dataset,
@@ -28,16 +28,12 @@ export {
 } from './detectors/index.ts';
 export type { Runtime, Session } from './engine/index.ts';
 export { DataError, FisherError, GraphError, ModelError, UsageError } from './errors.ts';
-export { type EvalRow, evaluate, formatResults } from './eval/index.ts';
-export {
-  asModelTakes,
-  type Extractor,
-  type FeatureTable,
-  finiteRows,
-  leftOver,
-  notFinite,
-} from './features/index.ts';
-export { architecture, architectures } from './models/index.ts';
+export { type EvalRow, evaluate } from './eval/evaluate.ts';
+export { formatResults } from './eval/format.ts';
+export type { Extractor } from './features/extractor.ts';
+export { asModelTakes } from './features/inputs.ts';
+export { leftOver } from './features/rows.ts';
+export { type FeatureTable, finiteRows, notFinite } from './features/table.ts';
 export {
   drawSamples,
   type ExtractorOptions,
@@ -59,6 +55,6 @@ export {
 } from './node/index.ts';
 export { type NodeRuntimeOptions, nodeRuntime } from './node/runtime.ts';
 export { openScorer, type ScorerOptions } from './node/scorer.ts';
-export { reportHtml } from './report/index.ts';
 export type { Comparison, Input, Judgement, Pixels, Scorer } from './scoring/index.ts';
-export { type Model, type ModelInfo, type OnnxOptions, parseObjective, type ScoringModel } from './store/index.ts';
+export type { Model, ModelInfo, OnnxOptions, ScoringModel } from './store/index.ts';
+export { parseObjective } from './store/objective-kinds.ts';

@@ -68,7 +68,7 @@ it('tensors of a safetensors file', () => {
 });
 
 it.each(['npz', 'parquet', 'json'] as const)('layers of a feature table as .%s', async (format) => {
-  expect(await decodeTable(encodeTable(table, format, 'f'), format, 'f')).toEqual(table);
+  expect(await decodeTable(await encodeTable(table, format, 'f'), format, 'f')).toEqual(table);
 });
 
 it('layers of a detector', () => {
@@ -84,7 +84,7 @@ it('layers of a detector', () => {
 
 it('keys that a JSON file must not have are refused, not dropped', async () => {
   const inject = (text: string) => text.replace('{', '{"__proto__": {"a": 1}, ');
-  const json = new TextDecoder().decode(encodeTable(table, 'json', 'f'));
+  const json = new TextDecoder().decode(await encodeTable(table, 'json', 'f'));
   await expect(decodeTable(new TextEncoder().encode(inject(json)), 'json', 'f')).rejects.toThrow(/f: .*__proto__/);
   expect(() => parseDetector(inject(formatDetector(fitDetectors([table]))), 'f')).toThrow(/f: .*__proto__/);
 });

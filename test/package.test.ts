@@ -1,5 +1,6 @@
 // What a user or a clone installs: without warnings, without scripts of dependencies, in a size that is held.
 
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const json = <T>(path: string) => JSON.parse(readFileSync(join(root, path), 'utf8')) as T;
 
 interface Package {
+  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
   readonly allowScripts: Readonly<Record<string, boolean>>;
 }
 interface Lock {
@@ -31,5 +33,29 @@ describe('a clone', () => {
 
   it('has no settings that some npm does not know', () => {
     expect(existsSync(join(root, '.npmrc'))).toBe(false);
+  });
+});
+
+describe('the package', () => {
+  it('has the entries that are listed, and no others', async () => {
+    const { exports } = json<Package>('package.json');
+    for (const [entry, place] of Object.entries(exports)) {
+      const files = typeof place === 'string' ? [place] : Object.values(place);
+      for (const file of files) expect(existsSync(join(root, file)), `${entry}: ${file}`).toBe(true);
+      expect(entry).not.toContain('*');
+    }
+    const private_ = 'fisher-ood/dist/lower/index.js'; // a variable: what is not there cannot be resolved when this is compiled
+    await expect(import(private_)).rejects.toThrow();
+  });
+
+  it('is small: what is packed and what that unpacks to', () => {
+    const out = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    const [{ size, unpackedSize }] = Object.values(JSON.parse(out)) as [{ size: number; unpackedSize: number }];
+    // Half of it is the shipped model and the sample images. Raise these with a reason.
+    expect(size).toBeLessThan(2_900_000);
+    expect(unpackedSize).toBeLessThan(4_500_000);
   });
 });

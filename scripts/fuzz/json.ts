@@ -2,7 +2,7 @@
 
 import type { Dice } from './format.ts';
 
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** Stands for a list nested 20 000 deep, which JSON.stringify could not write. */
 const DEEP = '(deep)';
@@ -30,7 +30,7 @@ const oddJson: readonly (() => Json)[] = [
   () => Array.from({ length: 3000 }, (_, i) => i),
 ];
 
-export function damageJson(dice: Dice, root: Json): Json {
+function damageJson(dice: Dice, root: Json): Json {
   const places: { readonly at: Json[] | { [key: string]: Json }; readonly key: string }[] = [];
   const visit = (value: Json) => {
     if (typeof value !== 'object' || value === null) return;

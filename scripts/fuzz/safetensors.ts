@@ -30,7 +30,7 @@ export const safetensors: Format = {
 };
 
 /** The header's JSON, its length right. */
-export function insideSafetensors(dice: Dice, bytes: Uint8Array, all: readonly Sample[]): Uint8Array {
+function insideSafetensors(dice: Dice, bytes: Uint8Array, all: readonly Sample[]): Uint8Array {
   const end = 8 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   const header = bytes.subarray(8, end);
   const others = all.map((sample) => sample.bytes);

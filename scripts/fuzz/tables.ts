@@ -47,11 +47,9 @@ export function table(n: number, group: number, withDims: boolean): FeatureTable
   };
 }
 
-function samplesOf(format: 'npz' | 'parquet' | 'json'): () => Sample[] {
-  return () =>
-    [table(12, 1, true), table(7, 5, false), table(300, 1, true)].map((t) => ({
-      bytes: encodeTable(t, format, 'seed'),
-    }));
+function samplesOf(format: 'npz' | 'parquet' | 'json'): () => Promise<Sample[]> {
+  const tables = [table(12, 1, true), table(7, 5, false), table(300, 1, true)];
+  return () => Promise.all(tables.map(async (t) => ({ bytes: await encodeTable(t, format, 'seed') })));
 }
 
 function readerOf(format: 'npz' | 'parquet' | 'json'): (file: Damaged) => Promise<string> {

@@ -124,7 +124,7 @@ export interface RunOptions {
 }
 
 /** The values of `dataOptions`: what is said of the data, whatever the model. */
-export interface DataChoices {
+interface DataChoices {
   /** What transparent pictures are put on. */
   readonly background: Background | undefined;
   /** The column, variable or array that holds the examples. */

@@ -11,7 +11,7 @@ export function progressLine(text: string): void {
 const CONTROL = /(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu;
 
 /** The text with control characters spelt out, as JSON has them: the name of a file must not give orders to a terminal. */
-export function shown(text: string): string {
+function shown(text: string): string {
   return text.replace(CONTROL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
@@ -33,7 +33,7 @@ export async function printPart(text: string): Promise<void> {
   if (!process.stdout.write(shown(text))) await once(process.stdout, 'drain');
 }
 
-export function duration(seconds: number): string {
+function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';
   const s = Math.round(seconds);
   if (s < 60) return `${s} s`;

@@ -9,7 +9,7 @@ import { DataError } from '../errors.ts';
 import { readZip } from './zip.ts';
 
 /** The types of elements we write, and read others as. `bool` is kept as bytes 0 and 1, `string` as NumPy's fixed-width `<U`. */
-export type NpyDtype = NpyArray['dtype'];
+type NpyDtype = NpyArray['dtype'];
 
 /** An array in C order; `shape` is [] for a single value. */
 export type NpyArray =

@@ -2,7 +2,7 @@
 // columns of numbers as vectors; text. Several files are one set.
 
 import { getFloat16 } from '@petamoriken/float16';
-import { type FileMetaData, parquetMetadataAsync } from 'hyparquet';
+import type { FileMetaData } from 'hyparquet';
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type Dataset, fingerprintOf, hashOf, memoryDataset, type StoredArray, sizeOf } from './dataset.ts';
@@ -95,6 +95,7 @@ async function openFile(source: ByteSource, column: string | undefined, id: stri
       // A copy, as the library takes a whole ArrayBuffer.
       slice: async (from: number, to = size) => (await source.read(from, to - from)).slice().buffer as ArrayBuffer,
     };
+    const { parquetMetadataAsync } = await import('hyparquet');
     // Geographic metadata is none of our business, and parsing it is one more way for a damaged file to fail.
     const metadata = await parquetMetadataAsync(file, { geoparquet: false });
     const all = columnsOf(metadata.schema);

@@ -8,7 +8,7 @@ import { type Kernel, resampler } from './resample.ts';
 import { mapExamples, pad } from './transforms.ts';
 
 /** Of a picture, in pixels. */
-export type Size = readonly [height: number, width: number];
+type Size = readonly [height: number, width: number];
 
 /** What is done to images, in the order of the fields; left out: nothing. */
 export interface Preparation {

@@ -12,7 +12,7 @@ export interface Cursor {
   at: number;
 }
 
-export type Thrift = number | boolean | undefined | Struct;
+type Thrift = number | boolean | undefined | Struct;
 export type Struct = ReadonlyMap<number, Thrift>;
 
 /** Headers nest three deep. */

@@ -37,7 +37,7 @@ const MOST_LOG = 800;
 /** Standard deviations of log f up to this are rounding: a relative error of 1e-6 is what float32 sums leave. */
 const NO_SPREAD = 1e-6;
 /** Least scale of a layer that has any spread: half of all norms are off by up to 1e-5, which must not count as a distance. */
-export const SMALLEST_SD = 1e-5;
+const SMALLEST_SD = 1e-5;
 const HALF_LOG_2PI = 0.5 * Math.log(2 * Math.PI);
 
 /** The keys of NormalParams, for detectors that have more. */

@@ -9,7 +9,7 @@ import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import type { TensorData } from './runtime.ts';
 
 /** Shape in which an input is fed: the examples in front, a first axis of size 1 dropped (see graph/record.ts). */
-export function feedShape(shape: Shape, n: number): number[] {
+function feedShape(shape: Shape, n: number): number[] {
   return [n, ...(shape[0] === 1 ? shape.slice(1) : shape)];
 }
 

@@ -1,12 +1,11 @@
-export { inRuns, type Run } from './batches.ts';
-export { type ByContent, feedShape, feedsFor } from './feeds.ts';
+export { inRuns } from './batches.ts';
+export { feedsFor } from './feeds.ts';
 export { checkFits, isOutOfMemory } from './limits.ts';
 export {
   openProgram,
   openPrograms,
   type Program,
   type ProgramOptions,
-  type Programs,
   runOnce,
   type Shapes,
 } from './program.ts';
@@ -16,7 +15,6 @@ export type {
   Findings,
   FloatTensor,
   NumberTensor,
-  Outputs,
   Runtime,
   Session,
   SessionOptions,

@@ -5,7 +5,7 @@ import { FisherError, ModelError, UsageError } from '../errors.ts';
 import { isOutOfMemory } from './limits.ts';
 import type { FileSession, FloatTensor, NumberTensor, Session, TensorData } from './runtime.ts';
 
-export interface OrtTensor {
+interface OrtTensor {
   readonly type: string;
   readonly data: unknown;
   readonly dims: readonly number[];

@@ -42,7 +42,7 @@ export interface Comparison {
 }
 
 /** What float32 arithmetic may cost in the worst entry. */
-export const EXACT = 1e-3;
+const EXACT = 1e-3;
 /** A norm below this part of the example's largest one is compared with that part: what is zero in float64 is rounding in float32. */
 const NEGLIGIBLE = 1e-9;
 

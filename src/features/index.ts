@@ -3,11 +3,7 @@ export { type BoundOptions, fullBound } from './bound.ts';
 export {
   type Extractor,
   type ExtractorOptions,
-  leftOver,
   openExtractor,
-  type Rows,
-  shardRows,
-  wholeGroups,
 } from './extractor.ts';
 export { type GradientOptions, type WeightGradients, weightGradients } from './gradients.ts';
 export { guessRoles, type InputRole, type InputRoles, roleText, type UnknownInput } from './input-roles.ts';
@@ -15,6 +11,7 @@ export { asModelTakes, type InputOptions } from './inputs.ts';
 export { type Diagonal, type DiagonalOptions, fisherDiagonal, type Metric, metricOf } from './metric.ts';
 export { type NormGraph, normGraph } from './norms.ts';
 export { withRanges } from './ranges.ts';
+export { leftOver, type Rows, shardRows, wholeGroups } from './rows.ts';
 export {
   checkTable,
   concatTables,

@@ -17,7 +17,7 @@ const TOO_SMALL = 2 ** -80;
 const SCALE = 'fisher-ood: scale of the loss';
 
 /** [m] and [m, L] of one run, in double precision; changed in place. */
-export interface RunResults {
+interface RunResults {
   readonly nll: Float64Array;
   readonly sqNorms: Float64Array;
 }

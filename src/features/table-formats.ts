@@ -1,7 +1,6 @@
 // A feature table in, the bytes of an .npz, .parquet or .json file out; and back, with everything checked.
 
-import { type FileMetaData, parquetMetadataAsync } from 'hyparquet';
-import { ByteWriter, ParquetWriter, parquetWriteBuffer } from 'hyparquet-writer';
+import type { FileMetaData } from 'hyparquet';
 import { z } from 'zod';
 import { decodingError } from '../data/decoding.ts';
 import { type NpyArray, readNpz, writeNpz } from '../data/npy.ts';
@@ -25,7 +24,7 @@ import {
 
 /** How one format writes and reads. `name` is the file's, for messages; `decode` throws a DataError for whatever is wrong. */
 interface Format {
-  encode(table: FeatureTable, name: string): Uint8Array;
+  encode(table: FeatureTable, name: string): Uint8Array | Promise<Uint8Array>;
   decode(bytes: Uint8Array, name: string): Promise<FeatureTable>;
 }
 
@@ -39,7 +38,7 @@ export const tableFormats = {
 export type TableFormat = keyof typeof tableFormats;
 
 /** The bytes of a file. Throws a DataError when the table breaks an invariant (`checkTable`) or the format cannot hold it. */
-export function encodeTable(table: FeatureTable, format: TableFormat, name: string): Uint8Array {
+export async function encodeTable(table: FeatureTable, format: TableFormat, name: string): Promise<Uint8Array> {
   return tableFormats[format].encode(checkTable(table, name), name);
 }
 
@@ -136,8 +135,9 @@ function describe(array: NpyArray): string {
 const HEAD_KEY = 'fisher-ood';
 const CHECKSUM_KEY = 'fisher-ood.sha256';
 
-function encodeParquet(table: FeatureTable, name: string): Uint8Array {
+async function encodeParquet(table: FeatureTable, name: string): Promise<Uint8Array> {
   checkNames(table, name);
+  const { parquetWriteBuffer } = await import('hyparquet-writer');
   const head = headText(table, rowsOf(table));
   const bytes = parquetWriteBuffer({
     columnData: columnsOf(table),
@@ -163,6 +163,7 @@ export async function writeParquet(
   const hash = host().sha256().update(text);
   for await (const { nll } of tables()) hash.update(bytesOf(nll));
   const kvMetadata = [{ key: HEAD_KEY, value: text }];
+  const { ByteWriter, ParquetWriter } = await import('hyparquet-writer');
   const buffer = new ByteWriter();
   const writer = new ParquetWriter({
     writer: Object.assign(buffer, {
@@ -237,6 +238,7 @@ async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTa
     slice: (start: number, end?: number) => new Uint8Array(bytes.subarray(start, end)).buffer,
   };
   if (bytes.length < 12) throw new DataError(`${name}: has ${bytes.length} bytes, the smallest Parquet file has 12`);
+  const { parquetMetadataAsync } = await import('hyparquet');
   const metadata = await guard(name, () => parquetMetadataAsync(file, { geoparquet: false }));
   const entry = (key: string) => metadata.key_value_metadata?.find((pair) => pair.key === key)?.value;
   const text = entry(HEAD_KEY);

@@ -61,7 +61,7 @@ export interface FeatureTable {
   readonly meta: FeatureMeta;
 }
 
-export type Views = Readonly<Partial<Record<View, Float64Array>>>;
+type Views = Readonly<Partial<Record<View, Float64Array>>>;
 
 const positiveInteger = z.int().min(1);
 
@@ -75,7 +75,7 @@ export const originSchema = z
   .refine(({ runs }) => runs.length > 0, 'Invalid input: expected at least one run');
 
 /** What a file's metadata must look like. */
-export const metaSchema = z.strictObject({
+const metaSchema = z.strictObject({
   model: z.string().min(1),
   data: z.string(),
   dataFingerprint: z.string().min(1),
@@ -235,7 +235,7 @@ export function pickRows(table: FeatureTable, rows: ArrayLike<number>): FeatureT
 }
 
 /** The numbers of all layers, changed alike: squared norms and views. */
-export function eachMatrix(
+function eachMatrix(
   table: Pick<FeatureTable, 'sqNorms' | 'views'>,
   change: (values: Float64Array, view: View | undefined) => Float64Array,
 ): Pick<FeatureTable, 'sqNorms' | 'views'> {

@@ -24,7 +24,7 @@ export type InputKind = 'data' | 'normal' | 'uniform' | 'integer';
 /** Whole numbers, from the lowest to the highest, both included. */
 export type WholeRange = readonly [low: number, high: number];
 
-export type AttrValue = number | string | boolean | readonly number[];
+type AttrValue = number | string | boolean | readonly number[];
 export type Attrs = Readonly<Record<string, AttrValue>>;
 
 export type Source =

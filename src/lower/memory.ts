@@ -72,7 +72,7 @@ function executionOrder(outputs: readonly Value[], readsOf: (v: Value) => readon
 }
 
 /** What a batch may take where the user sets no limit: 1 GiB. */
-export const defaultMemory = 2 ** 30;
+const defaultMemory = 2 ** 30;
 
 /**
  * The largest multiple of `group` up to `most` that fits into `limit` bytes. Throws a ModelError where not a single group does and

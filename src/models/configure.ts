@@ -39,7 +39,7 @@ export function requireDivisible(what: string, data: Shape, by: number): void {
 
 /** A width or another size; what is larger could not be meant, and would be built for minutes before it fails. */
 export const positive = (fallback: number) => z.int().positive().max(MAX_WIDTH).default(fallback);
-export const MAX_WIDTH = 2 ** 16;
+const MAX_WIDTH = 2 ** 16;
 
 /** How often a part is repeated: each time is many nodes of the graph. */
 export const depth = (fallback: number) => z.int().positive().max(1000).default(fallback);

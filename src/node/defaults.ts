@@ -1,12 +1,12 @@
-// What runs graphs, with Node's own runtime where none is given.
+// What runs graphs, with Node's own runtime where none is given; loaded when it is called.
 
 import type { Dataset } from '../data/index.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import type { Runtime } from '../engine/index.ts';
-import * as evaluation from '../eval/index.ts';
-import * as features from '../features/index.ts';
-import * as samples from '../models/sample.ts';
-import * as scoring from '../scoring/index.ts';
+import type * as evaluation from '../eval/index.ts';
+import type * as features from '../features/index.ts';
+import type * as samples from '../models/sample.ts';
+import type * as scoring from '../scoring/index.ts';
 import type { Model, ScoringModel } from '../store/index.ts';
 import { type NodeRuntimeOptions, nodeRuntime } from './runtime.ts';
 
@@ -25,63 +25,73 @@ export type ExtractorOptions = OnNode<features.ExtractorOptions> & Pick<NodeRunt
 export type FeatureOptions = OnNode<scoring.FeatureOptions>;
 
 /** See `features/`. */
-export const openExtractor = (
+export const openExtractor = async (
   model: ScoringModel,
   { cache, ...options }: ExtractorOptions = {},
-): Promise<features.Extractor> => features.openExtractor(model, { runtime: nodeRuntime({ cache }), ...options });
+): Promise<features.Extractor> =>
+  (await import('../features/index.ts')).openExtractor(model, { runtime: nodeRuntime({ cache }), ...options });
 
 /** See `features/`. */
-export const compareAnswers = (
+export const compareAnswers = async (
   model: ScoringModel,
   answers: features.Answers,
   options: OnNode<Parameters<typeof features.compareAnswers>[2]> = {},
-): Promise<features.Comparison> => features.compareAnswers(model, answers, withRuntime(options));
+): Promise<features.Comparison> =>
+  (await import('../features/index.ts')).compareAnswers(model, answers, withRuntime(options));
 
 /** See `scoring/`. */
-export const featuresOf = (
+export const featuresOf = async (
   model: ScoringModel,
   sets: readonly scoring.NamedData[],
   options: FeatureOptions,
-): ReturnType<typeof scoring.featuresOf> => scoring.featuresOf(model, sets, withRuntime(options));
+): Promise<Awaited<ReturnType<typeof scoring.featuresOf>>> =>
+  (await import('../scoring/index.ts')).featuresOf(model, sets, withRuntime(options));
 
 /** See `scoring/`. */
-export const evaluateDetector = (
+export const evaluateDetector = async (
   model: ScoringModel,
   detector: DetectorFile,
   inSet: scoring.NamedData,
   oodSets: readonly scoring.NamedData[],
   options: FeatureOptions,
-): Promise<scoring.Comparison> => scoring.evaluateDetector(model, detector, inSet, oodSets, withRuntime(options));
+): Promise<scoring.Comparison> =>
+  (await import('../scoring/index.ts')).evaluateDetector(model, detector, inSet, oodSets, withRuntime(options));
 
 /** See `scoring/`. */
-export const fitAndEvaluate = (
+export const fitAndEvaluate = async (
   model: ScoringModel,
   fitSet: scoring.NamedData,
   inSet: scoring.NamedData,
   oodSets: readonly scoring.NamedData[],
   options: FeatureOptions,
-): Promise<scoring.Comparison> => scoring.fitAndEvaluate(model, fitSet, inSet, oodSets, withRuntime(options));
+): Promise<scoring.Comparison> =>
+  (await import('../scoring/index.ts')).fitAndEvaluate(model, fitSet, inSet, oodSets, withRuntime(options));
 
 /** See `models/`. */
-export const drawSamples = (
+export const drawSamples = async (
   model: samples.Sampled,
   options: OnNode<samples.SampleOptions>,
-): Promise<readonly samples.Image[]> => samples.drawSamples(model, withRuntime(options));
+): Promise<readonly samples.Image[]> => (await import('../models/sample.ts')).drawSamples(model, withRuntime(options));
 
 /** See `features/`. */
-export const fullBound = (model: Model, data: Dataset, options: OnNode<features.BoundOptions>): Promise<Float64Array> =>
-  features.fullBound(model, data, withRuntime(options));
+export const fullBound = async (
+  model: Model,
+  data: Dataset,
+  options: OnNode<features.BoundOptions>,
+): Promise<Float64Array> => (await import('../features/index.ts')).fullBound(model, data, withRuntime(options));
 
 /** See `features/`. */
-export const weightGradients = (
+export const weightGradients = async (
   model: ScoringModel,
   data: Dataset,
   options: OnNode<features.GradientOptions>,
-): Promise<features.WeightGradients> => features.weightGradients(model, data, withRuntime(options));
+): Promise<features.WeightGradients> =>
+  (await import('../features/index.ts')).weightGradients(model, data, withRuntime(options));
 
 /** See `eval/`. */
-export const fisherAverages = (
+export const fisherAverages = async (
   gradients: ArrayLike<number>,
   layers: readonly string[],
   options: OnNode<Parameters<typeof evaluation.fisherAverages>[2]> = {},
-): Promise<evaluation.FisherAverages> => evaluation.fisherAverages(gradients, layers, withRuntime(options));
+): Promise<evaluation.FisherAverages> =>
+  (await import('../eval/index.ts')).fisherAverages(gradients, layers, withRuntime(options));

@@ -6,7 +6,6 @@ import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { extract } from 'tar';
 import { DataError } from '../errors.ts';
 import { moveDurably, readFileBytes, reasonOf, writeFileAtomic } from './files.ts';
 import { lock } from './lock.ts';
@@ -167,6 +166,7 @@ async function unpackTar(archive: string, url: string, paths: readonly string[])
   const temporary = await mkdtemp(join(folder, prefix));
   try {
     const wanted = new Set(paths.map((path) => basename(path)));
+    const { extract } = await import('tar');
     // Strict: otherwise a full disk is a warning.
     await extract({
       file: archive,

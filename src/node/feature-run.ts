@@ -3,7 +3,8 @@
 import { rm } from 'node:fs/promises';
 import { type Dataset, originHash } from '../data/index.ts';
 import { DataError } from '../errors.ts';
-import { type Extractor, type Rows, wholeGroups } from '../features/extractor.ts';
+import type { Extractor } from '../features/extractor.ts';
+import { type Rows, wholeGroups } from '../features/rows.ts';
 import { type FeatureTable, nextExample, notFinite, shortHash, type TableHead } from '../features/table.ts';
 import { type Claim, claimFile, during } from './output.ts';
 import { firstLine, openPartial, type Partial, partialTables, type RunKey, readPartial } from './partial.ts';

@@ -1,6 +1,5 @@
 // One picture (PNG, JPEG, WebP) in, its pixels out, by sharp.
 
-import sharp from 'sharp';
 import { decodingError } from '../data/decoding.ts';
 import { type Background, type DecodedImage, type DecodeImage, MAX_PIXELS, type Unlike } from '../data/images.ts';
 import type { EncodedFile } from '../data/source.ts';
@@ -25,6 +24,7 @@ async function decode(
     const start = bytes.length === 0 ? 'is empty' : `starts with ${found}`;
     throw new DataError(`${where}: ${start}, expected a PNG, JPEG or WebP picture`);
   }
+  const { default: sharp } = await import('sharp'); // only now: with its library it takes a tenth of a second to load
   try {
     const options = { limitInputPixels: MAX_PIXELS, ignoreIcc: true };
     const picture = sharp(bytes, options);

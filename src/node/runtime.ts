@@ -5,7 +5,6 @@ import { cpus } from 'node:os';
 import type * as Ort from 'onnxruntime-node';
 import type { FileSession, Findings, Runtime, Session, SessionOptions } from '../engine/index.ts';
 import { fileSessionOver, inMemory, type MakeTensor, said, sessionOver } from '../engine/ort.ts';
-import { signature } from '../onnx/index.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { machineMemory, mostThreads } from './machine.ts';
 import { cacheEntry, sessionCache } from './session-cache.ts';
@@ -143,6 +142,7 @@ async function cached(model: Uint8Array, dir: string, options: OpenOptions): Pro
   const optimised = await entry.read();
   if (optimised) {
     const kept = await create(optimised, options, { graphOptimizationLevel: 'disabled' }).catch(() => undefined);
+    const { signature } = await import('../onnx/index.ts');
     if (kept && sameText(interfaceOf(kept), signature(model))) return kept;
     await kept?.release();
     await entry.drop();

@@ -5,8 +5,8 @@ import { defined } from '../defined.ts';
 import { type Detector, type DetectorFile, parseDetector } from '../detectors/index.ts';
 import type { Runtime } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
-import * as scoring from '../scoring/index.ts';
-import { type OnnxOptions, onnxModel, type ScoringModel } from '../store/index.ts';
+import type * as scoring from '../scoring/index.ts';
+import type { OnnxOptions, ScoringModel } from '../store/index.ts';
 import { readDetector } from './detector-files.ts';
 import { encodedFile } from './files.ts';
 import { loadModel } from './model-dir.ts';
@@ -41,7 +41,8 @@ export async function openScorer(options: ScorerOptions): Promise<scoring.Scorer
     background,
     ...defined({ dataDir, readers, like: shape }),
   };
-  return scoring.openScorer({
+  const { openScorer: open } = await import('../scoring/index.ts');
+  return open({
     ...more,
     runtime,
     model: scored,
@@ -58,7 +59,7 @@ export async function openScorer(options: ScorerOptions): Promise<scoring.Scorer
 const PICTURE = /\.(png|jpe?g|webp)$/i;
 
 async function modelFrom(model: ScorerOptions['model'], options: OnnxOptions | undefined): Promise<ScoringModel> {
-  if (model instanceof Uint8Array) return onnxModel(model, 'the model', options);
+  if (model instanceof Uint8Array) return (await import('../store/index.ts')).onnxModel(model, 'the model', options);
   if (typeof model !== 'string') return model;
   const found = statSync(model, { throwIfNoEntry: false });
   if (!found) throw new ModelError(`${model}: no such model directory or .onnx file`);

@@ -21,7 +21,7 @@ export async function readTable(path: string): Promise<FeatureTable> {
 
 /** Writes a table; the file appears whole or not at all. Throws a DataError for NaN or infinite values and a full disk. */
 export async function writeTable(path: string, table: FeatureTable): Promise<void> {
-  await writeFileAtomic(path, encodeTable(table, tableFormatOf(path), path));
+  await writeFileAtomic(path, await encodeTable(table, tableFormatOf(path), path));
 }
 
 /** As `writeTable`; a Parquet file is written with no more than one of the tables in memory. */

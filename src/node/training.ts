@@ -5,7 +5,7 @@ import { appendFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Runtime } from '../engine/index.ts';
 import { DataError } from '../errors.ts';
-import * as training from '../train/index.ts';
+import type * as training from '../train/index.ts';
 import { encodedFile, reasonOf, writeFileAtomic } from './files.ts';
 import { type Claim, claimFolder, during } from './output.ts';
 import { nodeRuntime } from './runtime.ts';
@@ -42,9 +42,11 @@ export interface TrainOptions extends Omit<training.TrainOptions, 'store' | 'run
  * process trains in it.
  */
 export async function train({ dir, claim, ...given }: TrainOptions): Promise<training.Progress | undefined> {
+  const { train: run } = await import('../train/index.ts');
   const options = { runtime: nodeRuntime(), ...given, store: folderStore(dir) };
-  return claim ? training.train(options) : during(await claimFolder(dir), () => training.train(options));
+  return claim ? run(options) : during(await claimFolder(dir), () => run(options));
 }
 
 /** Whether a run in `dir` came to its end. */
-export const isTrained = (dir: string): Promise<boolean> => training.isTrained(folderStore(dir));
+export const isTrained = async (dir: string): Promise<boolean> =>
+  (await import('../train/index.ts')).isTrained(folderStore(dir));

@@ -9,7 +9,6 @@ export {
   noiseLevel,
   type Prediction,
   predictedClean,
-  type Schedule,
   stepKlWeight,
 } from './diffusion.ts';
 export { causalLmNll, elboNll, flowNll, scaledPixels } from './foreign.ts';

@@ -31,7 +31,7 @@ export interface FileTensor {
 }
 
 /** Within a function: the attribute of this name of the node that calls it. */
-export interface AttrRef {
+interface AttrRef {
   readonly ref: string;
 }
 

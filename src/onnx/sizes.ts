@@ -14,7 +14,7 @@ export interface SizeExpression {
 }
 
 /** A size that is fixed, or one that is free by a name of its own. */
-export const fixedSize = (size: number): SizeExpression => ({ text: String(size), names: [], at: () => size });
+const fixedSize = (size: number): SizeExpression => ({ text: String(size), names: [], at: () => size });
 export const freeSize = (name: string): SizeExpression => ({
   text: name,
   names: [name],

@@ -11,7 +11,7 @@ export type Operand = Value | number;
 /** Results up to this many elements are folded when all operands are constants. */
 const FOLD_LIMIT = 1 << 16;
 
-export function arenaOf(operands: readonly Operand[]): Arena {
+function arenaOf(operands: readonly Operand[]): Arena {
   for (const x of operands) if (typeof x !== 'number') return x.arena;
   throw new GraphError('an op needs at least one operand that is a value of a graph');
 }

@@ -15,7 +15,7 @@ export interface Drawing<N, F = undefined> {
   body(numbers: N, figures: F | undefined): string;
 }
 
-export interface Measured<N, F = undefined> {
+interface Measured<N, F = undefined> {
   readonly numbers: N;
   /** What is asked for by figures alone. */
   readonly figures?: F;

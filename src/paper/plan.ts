@@ -44,7 +44,7 @@ export interface ModelPlan {
 }
 
 /** Models and data of one experiment beyond images. */
-export type Domain = 'images' | 'text' | 'audio';
+type Domain = 'images' | 'text' | 'audio';
 
 export interface Preset {
   readonly name: string;

@@ -48,7 +48,7 @@ export function sharedHistogram(sets: readonly { readonly values: ArrayLike<numb
 }
 
 /** The shares of `sharedHistogram` as rows for Plot, at the middle of each bin. */
-export function binsOf(series: readonly Series[], count: number) {
+function binsOf(series: readonly Series[], count: number) {
   const bins = sharedHistogram(series, count);
   const names = series.map(({ name }) => name);
   return { rows: rowsOfBins(names, bins), low: bins.edges[0]!, high: bins.edges[count]! };

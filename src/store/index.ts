@@ -11,6 +11,6 @@ export {
   parseInfo,
   type ScoringModel,
 } from './model.ts';
-export { type Objective, parseObjective } from './objective.ts';
+export { type Objective, parseObjective } from './objective-kinds.ts';
 export { type OnnxOptions, type OnnxSummary, type OnnxSurroundings, onnxModel, summariseOnnx } from './onnx.ts';
 export { readSafetensors, writeSafetensors } from './safetensors.ts';

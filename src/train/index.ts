@@ -1,10 +1,8 @@
-export { type AdamOptions, adamDefaults, flatten, trainingStep } from './optimiser.ts';
+export { adamDefaults, flatten, trainingStep } from './optimiser.ts';
 export {
   checkpointFile,
   infoFile,
   isTrained,
-  logFile,
-  type ModelFile,
   memoryStore,
   modelFiles,
   type Store,

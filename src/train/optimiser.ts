@@ -40,7 +40,7 @@ export interface Layout {
   readonly size: number;
 }
 
-export function layoutOf(specs: readonly ParamSpec[]): Layout {
+function layoutOf(specs: readonly ParamSpec[]): Layout {
   const learned = specs.filter((s) => s.trainable);
   return { specs: learned, size: learned.reduce((n, s) => n + sizeOf(s.shape), 0) };
 }

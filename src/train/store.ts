@@ -5,7 +5,7 @@ import type { EncodedFile } from '../data/index.ts';
 /** What a folder of a trained model holds; a run writes no others. */
 export const modelFiles = ['model.json', 'weights.safetensors', 'checkpoint.safetensors', 'train.log.jsonl'] as const;
 
-export type ModelFile = (typeof modelFiles)[number];
+type ModelFile = (typeof modelFiles)[number];
 
 export const [infoFile, weightsFile, checkpointFile, logFile] = modelFiles;
 

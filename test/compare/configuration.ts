@@ -56,7 +56,7 @@ export interface Configuration {
   readonly nodes?: readonly NodeProto[];
 }
 
-export const operandName = (i: number) => `a${i}`;
+const operandName = (i: number) => `a${i}`;
 export const outputNames = (c: Configuration): string[] =>
   (c.outputs ?? [true]).flatMap((on, k) => (on ? [`y${k}`] : []));
 

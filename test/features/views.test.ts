@@ -152,7 +152,7 @@ describe('tables with views', () => {
   it('go through every format and piece by piece', async () => {
     const table = await tableOf({});
     for (const format of ['npz', 'parquet', 'json'] as const) {
-      const back = await decodeTable(encodeTable(table, format, 'x'), format, 'x');
+      const back = await decodeTable(await encodeTable(table, format, 'x'), format, 'x');
       expect(back).toEqual(table);
     }
     expect(concatTables([sliceTable(table, 4, 10), sliceTable(table, 0, 4)])).toEqual(table);

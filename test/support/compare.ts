@@ -29,13 +29,6 @@ export function expectClose(
   }
 }
 
-/** Relative errors |a - e| / |e| in ascending order (0 where both are 0). */
-export function relativeErrors(actual: ArrayLike<number>, expected: ArrayLike<number>): number[] {
-  return Array.from(expected, (e, i) => (actual[i] === e ? 0 : Math.abs(actual[i]! - e) / Math.abs(e))).sort(
-    (a, b) => a - b,
-  );
-}
-
 /** DESIGN's promise for squared norms in float32: relative error of the worst entry and of the median entry. */
 export function expectSqNorms(actual: ArrayLike<number>, expected: ArrayLike<number>, names: readonly string[]): void {
   expect(actual.length).toBe(expected.length);

@@ -31,7 +31,7 @@ export interface NodeCase {
   readonly outputs?: number;
 }
 
-export const dataOf = (operand: Operand, i: number): Float64Array => {
+const dataOf = (operand: Operand, i: number): Float64Array => {
   if (operand.data) return Float64Array.from(operand.data);
   const random = randomData(`operand ${i}`, sizeOf(operand.shape));
   return Float64Array.from(random, (v) => Math.fround(operand.positive ? Math.exp(v / 2) + 0.2 : v));

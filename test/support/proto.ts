@@ -35,7 +35,7 @@ export type Attr =
   | { readonly tensor: TensorProto }
   | { readonly graph: GraphProto };
 
-export function attribute(name: string, v: Attr) {
+function attribute(name: string, v: Attr) {
   const { INT, INTS, FLOAT: F, FLOATS, STRING, STRINGS, GRAPH, TENSOR } = AttributeProto_AttributeType;
   const bytes = (text: string) => new TextEncoder().encode(text);
   if (typeof v === 'number') return create(AttributeProtoSchema, { name, type: INT, i: BigInt(v) });

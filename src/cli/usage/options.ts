@@ -1,6 +1,6 @@
 // Options that several commands share, as the help texts show them. Nothing of the work is imported here.
 
-export interface Option {
+interface Option {
   readonly type: 'string' | 'boolean';
   readonly multiple?: boolean;
   /** Stands for the value in the help text, such as `N`. */

@@ -100,5 +100,5 @@ export const withoutGradient: ReadonlySet<string> = new Set<OperatorName>([
   'Xor',
 ]);
 
-export { type Importer, NodeContext, type Operator, Sequence } from './context.ts';
+export { type Importer, NodeContext, Sequence } from './context.ts';
 export { drawsNumbers } from './random.ts';

@@ -165,12 +165,7 @@ function ranks(ctx: NodeContext, x: Value, ties: 'left first' | 'right first'): 
 }
 
 /** One-hot rows [..., k, d] of the k first along the last axis. */
-export function firstPlaces(
-  ctx: NodeContext,
-  x: Value,
-  k: number,
-  ties: 'left first' | 'right first' = 'left first',
-): Value {
+function firstPlaces(ctx: NodeContext, x: Value, k: number, ties: 'left first' | 'right first' = 'left first'): Value {
   const each = ctx.constant(
     Array.from({ length: k }, (_, i) => i),
     [k, 1],

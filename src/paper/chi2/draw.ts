@@ -6,7 +6,7 @@ import type { Drawing } from '../experiment.ts';
 import { table } from '../html.ts';
 import { counted } from '../words.ts';
 
-export interface Layer {
+interface Layer {
   readonly name: string;
   readonly dim: number;
   readonly better: LayerFits['better'];
