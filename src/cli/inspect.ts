@@ -9,6 +9,7 @@ import { inputsOf, nameOf } from '../graph/index.ts';
 import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
 import { readDetector, summariseOnnxFile } from '../node/index.ts';
 import { nodeRuntime } from '../node/runtime.ts';
+import { cureOf } from '../onnx/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import type { Command } from './command.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
@@ -131,6 +132,10 @@ async function explain(path: string, json: boolean, error: unknown): Promise<nev
   const counts = Object.entries(operators).map(([op, count]) => `${op} ×${count}`);
   print(`  nodes   ${counts.join(', ')}`);
   for (const { name, reason } of folded) print(`  not in the file: ${name}, ${reason}`);
-  for (const { node, operator } of unsupported) print(`  not supported: ${operator}, node '${node}'`);
+  for (const operator of new Set(unsupported.map((u) => u.operator))) {
+    const nodes = unsupported.filter((u) => u.operator === operator);
+    const many = nodes.length > 1 ? `${nodes.length} nodes, the first ` : 'node ';
+    print(`  not supported: ${operator}, ${many}'${nodes[0]!.node}'; ${cureOf(operator)}`);
+  }
   throw error;
 }

@@ -10,3 +10,4 @@ export { parametersOf } from './parameters.ts';
 export { withOpenBatch } from './rebatch.ts';
 export type { Sizes } from './sizes.ts';
 export { CURE, type ParameterReport } from './tensors.ts';
+export { cureOf } from './unsupported.ts';

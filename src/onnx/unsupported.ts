@@ -36,8 +36,12 @@ export function unsupported(file: FileModel, first: FileNode): string {
   const [[name, count], ...others] = [...counts] as [[string, number], ...[string, number][]];
   const times = (n: number) => (n > 1 ? ` (${n} nodes)` : '');
   const more = others.map(([other, n]) => `${other}${times(n)}`).join(', ');
-  const cure = cures.find(([pattern]) => pattern.test(name))?.[1] ?? 'docs/operators.md lists those that are';
-  return `the operator ${name} is not supported${times(count)}${more === '' ? '' : `, nor are ${more}`}; ${cure}`;
+  return `the operator ${name} is not supported${times(count)}${more === '' ? '' : `, nor are ${more}`}; ${cureOf(name)}`;
+}
+
+/** What to do about an operator that there is nothing for, by its name with its domain. */
+export function cureOf(operator: string): string {
+  return cures.find(([pattern]) => pattern.test(operator))?.[1] ?? 'docs/operators.md lists those that are';
 }
 
 /** For a node that is refused, how many of the file say the same with the same attributes: what is wrong with one is wrong with all. */

@@ -30,6 +30,8 @@ interface ElementwiseRule {
   readonly d?: (dY: Value, inputs: readonly Value[], y: Value, needs: readonly boolean[]) => readonly (Value | null)[];
   readonly dtype?: ValueType['dtype'];
   readonly takes?: OpRecord['takes'];
+  /** Whether the first operand must be truth values. */
+  readonly decides?: boolean;
   /** Where ONNX has no op of this name and meaning. */
   readonly emit?: (ctx: Lowering, names: readonly string[]) => string;
 }
@@ -41,6 +43,9 @@ export function elementwise(name: string, arity: number, rule: ElementwiseRule):
     ...(rule.takes ? { takes: rule.takes } : {}),
     type: (inputs) => {
       if (inputs.length !== arity) throw new GraphError(`${name}: ${inputs.length} operands, takes ${arity}`);
+      if (rule.decides && inputs[0]!.dtype !== 'bool') {
+        throw new GraphError(`${name}: of ${inputs[0]!.dtype} values, takes truth values`);
+      }
       return broadcastType(name, inputs, rule.dtype ?? inputs[inputs.length - 1]!.dtype);
     },
     evaluate: (inputs, _attrs, out) => mapBroadcast(out.shape, inputs, rule.f),
@@ -157,10 +162,11 @@ export const elementwiseOps = {
   Less: elementwise('Less', 2, { takes: 'numbers', f: (a, b) => Number(a < b), dtype: 'bool' }),
   Greater: elementwise('Greater', 2, { takes: 'numbers', f: (a, b) => Number(a > b), dtype: 'bool' }),
   Equal: elementwise('Equal', 2, { takes: 'anything', f: (a, b) => Number(a === b), dtype: 'bool' }),
-  Not: elementwise('Not', 1, { takes: 'anything', f: (a) => Number(a === 0), dtype: 'bool' }),
+  Not: elementwise('Not', 1, { takes: 'anything', decides: true, f: (a) => Number(a === 0), dtype: 'bool' }),
   // Where(condition, a, b). The branch not taken gets a zero, whatever its value was.
   Where: elementwise('Where', 3, {
     takes: 'anything',
+    decides: true,
     f: (c, a, b) => (c !== 0 ? a : b),
     d: (dY, [c]) => [null, where(c!, dY, 0), where(c!, 0, dY)],
   }),

@@ -146,6 +146,56 @@ describe('functions of a model', () => {
   });
 });
 
+describe('operators that are not supported', () => {
+  const many = (op: string, domain = '') =>
+    bytesOf(Array.from({ length: 30 }, (_, k) => node(op, [k === 0 ? 'a' : `x${k - 1}`], [`x${k}`], {}, domain)));
+  const bytesOf = (nodes: ReturnType<typeof node>[]) =>
+    modelBytes({
+      input: [value('x', FLOAT, ['n', 2])],
+      node: [
+        node('Mul', ['x', 'w'], ['a']),
+        ...nodes,
+        node('TfIdfVectorizer', ['x29'], ['y']),
+        node('ReduceSum', ['y'], ['loss']),
+      ],
+      initializer: [floats('w', [2], [1, 2])],
+      output: [value('loss', FLOAT, ['n'])],
+    });
+  const refusal = (bytes: Uint8Array) => () => importModel(decode(bytes, 'm'), 'm');
+
+  it('are counted in one line, with what to do', () => {
+    expect(refusal(many('StringNormalizer'))).toThrow(
+      "m: StringNormalizer 'StringNormalizer x0': the operator StringNormalizer is not supported (30 nodes), nor are TfIdfVectorizer; do this to the data before they go to the model",
+    );
+    expect(refusal(many('FusedMatMul', 'com.microsoft'))).toThrow(
+      /com\.microsoft\.FusedMatMul is not supported \(30 nodes\), .*optimised for ONNX Runtime: give it as the exporter wrote it/,
+    );
+    expect(refusal(many('TreeEnsemble', 'ai.onnx.ml'))).toThrow(/have no gradient to measure/);
+    expect(refusal(many('Adam', 'ai.onnx.preview.training'))).toThrow(/export the model alone, without its training/);
+    expect(refusal(many('MatMulInteger'))).toThrow(/export the model before it is quantised/);
+  });
+
+  it('nodes that are refused for their attributes are counted, too', () => {
+    const nodes = Array.from({ length: 30 }, (_, k) =>
+      node('Hardmax', [k === 0 ? 'a' : `x${k - 1}`], [`x${k}`], { axis: 7 }),
+    );
+    expect(refusal(bytesOf(nodes))).toThrow(/axis 7 of a value of shape \[1,2\] \(one of 30 such nodes\)/);
+  });
+
+  it('values of another type than an operator takes are refused where they are', () => {
+    const nodes = (op: string, operands: string[]) => [
+      node('Cast', ['a'], ['whole'], { to: 7 }),
+      node(op, operands, ['x29']),
+    ];
+    expect(refusal(bytesOf(nodes('Sigmoid', ['whole'])))).toThrow(
+      /m: Sigmoid 'Sigmoid x29': of int values, takes floats/,
+    );
+    expect(refusal(bytesOf(nodes('Add', ['whole', 'a'])))).toThrow(/Add 'Add x29': of int and float values/);
+    expect(refusal(bytesOf(nodes('Not', ['a'])))).toThrow(/Not 'Not x29': of float values, takes truth values/);
+    expect(refusal(bytesOf(nodes('Where', ['a', 'a', 'a'])))).toThrow(/of float values, takes truth values/);
+  });
+});
+
 describe('inspect', () => {
   it('lists what a model holds and which nodes stop it', async () => {
     await inTemporaryFolder(async (dir) => {
@@ -157,7 +207,9 @@ describe('inspect', () => {
       await writeFile(path, model(parts));
       const { code, stdout, stderr } = await runCli('inspect', path);
       expect(code).toBe(1);
-      expect(stdout).toContain("not supported: StringNormalizer, node 'StringNormalizer h'");
+      expect(stdout).toContain(
+        "not supported: StringNormalizer, node 'StringNormalizer h'; do this to the data before they go to the model",
+      );
       expect(stdout).toContain('input   x  float [n, 2]');
       expect(stderr).toContain('the operator StringNormalizer is not supported');
       const json = await runCli('inspect', path, '--json');
