@@ -1,4 +1,5 @@
 export { readAnswers } from './answer-files.ts';
+export { fullBound, weightGradients } from './defaults.ts';
 export { readDetector, writeDetector } from './detector-files.ts';
 export { type DownloadProgress, download } from './download.ts';
 export { type FeatureProgress, type FeatureResult, type FeatureRun, runFeatures } from './feature-run.ts';
