@@ -1,7 +1,7 @@
 // What a user or a clone installs: without warnings, without scripts of dependencies, in a size that is held.
 
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -46,6 +46,36 @@ describe('the package', () => {
     }
     const private_ = 'fisher-ood/dist/lower/index.js'; // a variable: what is not there cannot be resolved when this is compiled
     await expect(import(private_)).rejects.toThrow();
+  });
+
+  it('has declarations that compile with all libraries checked, for Node and for a bundler', {
+    timeout: 240_000,
+  }, async () => {
+    const { exports } = json<Package>('package.json');
+    const entries = Object.keys(exports).filter((entry) => entry !== './package.json');
+    const lines = entries.map((entry, i) => `export * as entry${i} from 'fisher-ood${entry.slice(1)}';`);
+    const folder = join(root, 'out', 'consumer'); // within the package, which finds itself by its name
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'all.ts'), `${lines.join('\n')}\n`);
+    for (const [module, moduleResolution] of [
+      ['nodenext', 'nodenext'],
+      ['esnext', 'bundler'],
+    ] as const) {
+      const compilerOptions = {
+        module,
+        moduleResolution,
+        target: 'es2023',
+        strict: true,
+        skipLibCheck: false,
+        noEmit: true,
+      };
+      const project = { compilerOptions: { ...compilerOptions, types: ['node'] }, files: ['all.ts'] };
+      writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(project));
+      const { stdout } = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder], {
+        encoding: 'utf8',
+      });
+      expect(stdout).toBe('');
+    }
   });
 
   it('is small: what is packed and what that unpacks to', () => {

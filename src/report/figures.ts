@@ -22,7 +22,11 @@ export interface FigureSize {
 /** Axis options: the label in the middle of the axis, without an arrow. */
 export const centred = { labelAnchor: 'center', labelArrow: 'none' } as const;
 
-/** What Plot draws, as SVG text that reads the page's font and colour. */
+/**
+ * What Plot draws, as SVG text that reads the page's font and colour.
+ *
+ * @internal Not in the declarations: those of Plot need others that it does not bring.
+ */
 export function draw(options: Plot.PlotOptions, label: string, size: FigureSize): string {
   const svg = Plot.plot({
     ...options,

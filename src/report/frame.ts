@@ -10,7 +10,7 @@ export interface Look {
   readonly colour: string;
   /** Of its line, as SVG has it; 'none' is solid. */
   readonly dash: string;
-  readonly symbol: Plot.SymbolType;
+  readonly symbol: (typeof symbols)[number];
 }
 
 const dashes = ['none', '7 3', '2 3', '9 3 2 3', '5 2 1 2 1 2'] as const;
