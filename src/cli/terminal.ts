@@ -10,9 +10,34 @@ export function progressLine(text: string): void {
 /** Control characters: all but the tab and the line end, and those that turn the direction of writing. */
 const CONTROL = /(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu;
 
-/** The text with control characters spelt out, as JSON has them: the name of a file must not give orders to a terminal. */
+/**
+ * The text with control characters spelt out, as JSON has them: the name of a file must not give orders to a terminal. And with options of the
+ * library as flags.
+ */
 function shown(text: string): string {
-  return text.replace(CONTROL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return asFlags(text).replace(CONTROL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** Options that messages of the library speak of: the flag of each, and how it takes a value. */
+const flags: Readonly<Record<string, readonly [flag: string, value?: (text: string) => string]>> = {
+  background: ['--background'],
+  column: ['--column'],
+  dataDir: ['--data-dir'],
+  id: ['--id'],
+  leaveOut: ['--skip-not-finite', () => ''],
+  pad: ['--pad', (size) => [...new Set(numbers(size))].join('x')],
+  pixels: ['--pixels', (range) => numbers(range).join()],
+};
+
+const numbers = (list: string) => list.replace(/[[\]\s]/g, '').split(',');
+
+/** Messages of the library name its options as `pixels: [0, 1]` or `column`, in these quotes, which nothing else has; here they are flags. */
+export function asFlags(text: string): string {
+  return text.replace(/`([a-zA-Z]+)(?:: ([^`]+))?`/g, (whole, name: string, value?: string) => {
+    if (!Object.hasOwn(flags, name)) return whole;
+    const [flag, write = (same) => same] = flags[name]!;
+    return `${flag} ${value === undefined ? '' : write(value)}`.trimEnd();
+  });
 }
 
 /** Ends a line of progress on a terminal, so that what follows starts on a new one. */

@@ -24,7 +24,7 @@ export async function openNpz(
   const names = Object.keys(arrays);
   if (names.length === 0) throw new DataError(`${path}: holds no arrays`);
   const has = () => names.map((key) => `${key} ${shapeText(arrays[key]!.shape)}`).join(', ');
-  if (id !== undefined && !named) throw new DataError(`${path}: has no array '${id}' for --id; it has ${has()}`);
+  if (id !== undefined && !named) throw new DataError(`${path}: has no array '${id}' for \`id\`; it has ${has()}`);
   if (column !== undefined && !names.includes(column)) {
     throw new DataError(`${path}: has no array '${column}'; it has ${has()}`);
   }

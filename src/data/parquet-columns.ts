@@ -92,7 +92,7 @@ export function chosen(path: string, columns: readonly Column[], column: string 
     if (candidates.length > 1) break;
   }
   const all = columns.map((c) => `${c.name} (${typeText(c)})`);
-  throw new DataError(`${path}: has the columns ${listed(all)}; say which holds the examples, with --column NAME`);
+  throw new DataError(`${path}: has the columns ${listed(all)}; say which holds the examples, with \`column: NAME\``);
 }
 
 export function typeText({ kind, physical, logical }: Column): string {

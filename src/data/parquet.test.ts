@@ -167,7 +167,7 @@ describe('openParquet', () => {
       return openParquet(path, 'svhn:test');
     };
     const layout =
-      /layout\.parquet: has the columns text \(text\), title \(text\), label \(.*\); say which holds the examples, with --column NAME$/;
+      /layout\.parquet: has the columns text \(text\), title \(text\), label \(.*\); say which holds the examples, with `column: NAME`$/;
     await expect(
       other([
         { name: 'text', data: ['a'] },

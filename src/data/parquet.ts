@@ -103,7 +103,7 @@ async function openFile(source: ByteSource, column: string | undefined, id: stri
     const idColumn = id === undefined ? undefined : all.find((c) => c.name === id || c.path === id);
     if (id !== undefined && (!idColumn || idColumn.maxRepetition > 0 || idColumn.kind === 'other')) {
       const names = listed(all.filter((c) => c.kind === 'text' || c.kind === 'number').map((c) => c.name));
-      throw new DataError(`${path}: has no column '${id}' of texts or numbers for --id; it has ${names}`);
+      throw new DataError(`${path}: has no column '${id}' of texts or numbers for \`id\`; it has ${names}`);
     }
     return { path, source, columns, id: idColumn, ...planGroups(path, size, metadata, columns, idColumn) };
   });

@@ -41,14 +41,17 @@ describe('asPixels', () => {
   });
 
   it.each([
-    [[1, 3, -0.5], /d: example 2 holds -0.5, expected pixels 0..255; pixels from -1 to 1 are said so by --pixels -1,1/],
+    [
+      [1, 3, -0.5],
+      /d: example 2 holds -0.5, expected pixels 0..255; pixels from -1 to 1 are said so by `pixels: \[-1, 1\]`/,
+    ],
     [[3, 7, 256], /example 2 holds 256/],
     [[3, Number.NaN], /example 1 holds NaN/],
     [
       [0, 0.25, 1],
-      /d: holds values from 0 to 1, expected pixels 0..255; say --pixels 0,1 where 1 is white, or --pixels 0,255/,
+      /d: holds values from 0 to 1, expected pixels 0..255; say `pixels: \[0, 1\]` where 1 is white, or `pixels: \[0, 255\]`/,
     ],
-    [[0, 1, 1], /d: holds only the values 0 and 1, expected pixels 0..255; say --pixels 0,1/],
+    [[0, 1, 1], /d: holds only the values 0 and 1, expected pixels 0..255; say `pixels: \[0, 1\]`/],
   ] as const)('refuses %j', async (values, message) => {
     await expect(read(of(values), 8)).rejects.toThrow(message);
     await expect(of(values).gather([...values.keys()])).rejects.toThrow(DataError);
@@ -85,7 +88,7 @@ describe('asPixels', () => {
     expect(await read(of([0, 0.5], { range: [0, 1] }), 2)).toEqual([0, 127.5]);
     expect(await read(of([0, 1, 1], { range: [0, 255] }), 3)).toEqual([0, 1, 1]);
     await expect(read(of([0, 3], { range: [0, 1] }), 2)).rejects.toThrow(
-      /example 1 holds 3, expected pixels 0..1 as --pixels 0,1 says/,
+      /example 1 holds 3, expected pixels 0..1 as `pixels: \[0, 1\]` says/,
     );
   });
 

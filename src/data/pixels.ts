@@ -11,7 +11,7 @@ export interface PixelOptions {
   readonly advice?: string | undefined;
 }
 
-const ADVICE = 'say --pixels 0,1 where 1 is white, or --pixels 0,255 where the pictures are nearly black';
+const ADVICE = 'say `pixels: [0, 1]` where 1 is white, or `pixels: [0, 255]` where the pictures are nearly black';
 
 /** Examples that are looked at before a set is refused as one of pixels 0..1; the first that is brighter ends the look. */
 const LOOKED_AT = 1000;
@@ -46,7 +46,7 @@ export function asPixels(data: Dataset, { range, advice = ADVICE }: PixelOptions
     const x = arrays.x!;
     const values = range === undefined || isWhole(range) ? x.data : scaled(x, range, data.name, indexOf);
     hold(values, x.shape[0]!, [0, 255], (i, v) => {
-      const other = v < 0 && v >= -1 ? '; pixels from -1 to 1 are said so by --pixels -1,1' : '';
+      const other = v < 0 && v >= -1 ? '; pixels from -1 to 1 are said so by `pixels: [-1, 1]`' : '';
       return new DataError(`${data.name}: example ${indexOf(i)} holds ${v}, expected pixels 0..255${other}`);
     });
     return values === x.data ? arrays : { ...arrays, x: { data: values, shape: x.shape } };
@@ -97,7 +97,7 @@ async function judgeSet(data: Dataset, advice: string): Promise<void> {
 function scaled(x: DataArray, range: readonly [number, number], name: string, indexOf: (i: number) => number) {
   const [low, high] = range;
   hold(x.data, x.shape[0]!, range, (i, v) => {
-    const said = `--pixels ${low},${high}`;
+    const said = `\`pixels: [${low}, ${high}]\``;
     return new DataError(`${name}: example ${indexOf(i)} holds ${v}, expected pixels ${low}..${high} as ${said} says`);
   });
   const out = new Float32Array(x.data.length);

@@ -91,7 +91,7 @@ describe('shards', () => {
 
 it('says that a format has no columns where one is chosen', async () => {
   await expect(readData(source('a.npy', npy(2, 3)), { column: 'x' })).rejects.toThrow(
-    'a.npy: is npy, which has no columns: --column x',
+    'a.npy: is npy, which has no columns: `column: x`',
   );
 });
 
@@ -110,9 +110,9 @@ describe('tables', () => {
       'a.csv',
       'k,a\nx,1\n',
       {},
-      "a.csv: column 'k' holds no numbers; say which columns hold the examples, with --column a",
+      "a.csv: column 'k' holds no numbers; say which columns hold the examples, with `column: a",
     ],
-    ['a.csv', 'k,a\nx,1\n', { column: 'b' }, "a.csv: has no column 'b' for --column; it has k, a"],
+    ['a.csv', 'k,a\nx,1\n', { column: 'b' }, "a.csv: has no column 'b' for `column`; it has k, a"],
     ['a.csv', '1,nan\n', {}, "a.csv: column '1' holds no numbers"],
     [
       'a.jsonl',

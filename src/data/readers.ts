@@ -142,7 +142,9 @@ export async function readShards(
   }
   for (const option of ['column', 'id'] as const) {
     if (options[option] !== undefined && !others.includes(reader) && !reader.chooses?.includes(option)) {
-      throw new DataError(`${first.name}: is ${reader.format}, which has no columns: --${option} ${options[option]}`);
+      throw new DataError(
+        `${first.name}: is ${reader.format}, which has no columns: \`${option}: ${options[option]}\``,
+      );
     }
   }
   if (sources.length === 1) return reader.open(first, options);

@@ -41,7 +41,7 @@ export async function openTable(source: ByteSource, options: ReaderOptions): Pro
   if (rows.length === 0) throw new DataError(`${path}: holds no rows`);
   const indexOf = (wanted: string, option: string) => {
     const at = names.indexOf(wanted);
-    if (at < 0) throw new DataError(`${path}: has no column '${wanted}' for --${option}; it has ${listed(names)}`);
+    if (at < 0) throw new DataError(`${path}: has no column '${wanted}' for \`${option}\`; it has ${listed(names)}`);
     return at;
   };
   const ids = id === undefined ? undefined : rows.map((row) => String(row[indexOf(id, 'id')]));
@@ -51,7 +51,7 @@ export async function openTable(source: ByteSource, options: ReaderOptions): Pro
   if (column === undefined && wanted.length > 1 && first.some((value) => typeof value !== 'number')) {
     const odd = wanted[first.findIndex((value) => typeof value !== 'number')]!;
     throw new DataError(
-      `${path}: column '${names[odd]}' holds no numbers; say which columns hold the examples, with --column ${names[wanted.find((k) => k !== odd)!]},…, or what names them, with --id ${names[odd]}`,
+      `${path}: column '${names[odd]}' holds no numbers; say which columns hold the examples, with \`column: ${names[wanted.find((k) => k !== odd)!]},…\`, or what names them, with \`id: ${names[odd]}\``,
     );
   }
   const key = wanted.map((k) => names[k]).join();
@@ -60,7 +60,7 @@ export async function openTable(source: ByteSource, options: ReaderOptions): Pro
     ids === undefined ? data : { ...data, ids: async (indices) => Array.from(indices, (i) => ids[i]!) };
   const [only] = wanted as [number];
   if (wanted.length === 1 && typeof first[0] === 'string') {
-    if (ids) throw new DataError(`${path}: --id names rows, and text is cut into windows that are no rows`);
+    if (ids) throw new DataError(`${path}: \`id\` names rows, and text is cut into windows that are no rows`);
     const texts = rows.map((row, i) => {
       const value = row[only];
       if (typeof value !== 'string') throw new DataError(`${path}: line ${line(i)}: holds no text in '${names[only]}'`);

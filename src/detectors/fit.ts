@@ -52,7 +52,7 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
     const marked = notFinite(table);
     if (marked.length > 0 && options.leaveOut !== true) {
       const which = `${marked.length} of ${rowsOf(table)} groups to fit on have no finite norms or nll`;
-      const cure = 'take them out of the data, or have them left out (--skip-not-finite; leaveOut: true)';
+      const cure = 'take them out of the data, or have them left out (`leaveOut: true`)';
       throw new DataError(`${where}: ${which}: ${describeExamples(table, marked)}; ${cure}`);
     }
     if (ordered[k - 1]?.group === table.group) throw new DataError(`${where}: there are two tables of this group size`);

@@ -157,7 +157,7 @@ function prepared(model: Takes, data: Dataset, { pixels: range }: InputOptions):
 const adviceFor = (model: Takes): string | undefined =>
   'arch' in model
     ? undefined
-    : 'multiply them by 255, or leave out --pixels where the model takes the numbers as they are';
+    : 'multiply them by 255, or leave out `pixels` where the model takes the numbers as they are';
 
 /** The steps in the order in which they are taken: 'resize 40×40, crop 32×32'. */
 function textOf({ channels, resize, filter, crop, pad }: Preparation): string {

@@ -33,7 +33,7 @@ export function requireDivisible(what: string, data: Shape, by: number): void {
   if (h % by === 0 && w % by === 0) return;
   const padded = Math.ceil(Math.max(h, w) / by) * by;
   throw new ModelError(
-    `${what} needs height and width divisible by ${by}, got ${h}×${w}; pad the images with --pad ${padded}`,
+    `${what} needs height and width divisible by ${by}, got ${h}×${w}; pad the images with \`pad: [${padded}, ${padded}]\``,
   );
 }
 

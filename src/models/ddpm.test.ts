@@ -42,7 +42,7 @@ describe('the network', () => {
       `[ModelError: ddpm: 12 channels do not make 8 groups]`,
     );
     expect(() => ddpm.configure({}, [1, 30, 30])).toThrowErrorMatchingInlineSnapshot(
-      `[ModelError: ddpm with 3 levels needs height and width divisible by 4, got 30×30; pad the images with --pad 32]`,
+      `[ModelError: ddpm with 3 levels needs height and width divisible by 4, got 30×30; pad the images with \`pad: [32, 32]\`]`,
     );
   });
 

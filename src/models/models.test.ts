@@ -121,7 +121,7 @@ it('names the architectures there are', () => {
 it('says what is wrong with a configuration', () => {
   const glow = architecture('glow');
   expect(() => glow.configure({}, [1, 28, 28])).toThrowErrorMatchingInlineSnapshot(
-    `[ModelError: glow with 3 levels needs height and width divisible by 8, got 28×28; pad the images with --pad 32]`,
+    `[ModelError: glow with 3 levels needs height and width divisible by 8, got 28×28; pad the images with \`pad: [32, 32]\`]`,
   );
   expect(() => glow.configure({ levels: 0, step: 1 }, [1, 32, 32])).toThrowErrorMatchingInlineSnapshot(
     `[ModelError: glow configuration: levels: Too small: expected number to be >0; Unrecognized key: "step" (there are levels, steps, hidden)]`,

@@ -226,7 +226,7 @@ describe('decodeImage', () => {
     };
     for (const [kind, bytes] of Object.entries(pictures)) {
       await expect(decodeImage({ bytes, where }), kind).rejects.toThrow(
-        /^f\.png: is transparent at row \d, column \d \(alpha 0\), expected opaque pixels; say what to put it on with --background white, /,
+        /^f\.png: is transparent at row \d, column \d \(alpha 0\), expected opaque pixels; say what to put it on with `background: white`, /,
       );
     }
     // Where no pixel has that colour, nothing is transparent.

@@ -215,18 +215,20 @@ export async function findKnown(name: string, split: string, options: DataDirs):
   }
   const { dataDir } = options;
   if (dataDir !== undefined && !(await isFolder(dataDir))) {
-    throw new DataError(`--data-dir ${dataDir}: is not a folder, expected one with data sets`);
+    throw new DataError(`\`dataDir: ${dataDir}\`: is not a folder, expected one with data sets`);
   }
   if (dataDir !== undefined) {
     await access(dataDir, constants.R_OK | constants.X_OK).catch((error: unknown) => {
-      throw new DataError(`--data-dir ${dataDir}: cannot look into it: ${reasonOf(error, dataDir)}`, { cause: error });
+      throw new DataError(`\`dataDir: ${dataDir}\`: cannot look into it: ${reasonOf(error, dataDir)}`, {
+        cause: error,
+      });
     });
   }
   const { found, looked } = search(name, alternatives, options);
   if (found) return found;
   const wanted = alternatives.map((a) => (typeof a === 'string' ? a : a.join(' + '))).join(', ');
   throw new DataError(
-    `${name}:${split}: found none of ${wanted} in ${looked.join(', ')}; ${known.downloads ? `fisher-ood data get ${name} downloads it, or ` : ''}get it from ${known.source} and say where it is with --data-dir or FISHER_OOD_DATA`,
+    `${name}:${split}: found none of ${wanted} in ${looked.join(', ')}; ${known.downloads ? `fisher-ood data get ${name} downloads it, or ` : ''}get it from ${known.source} and say where it is with \`dataDir\` or FISHER_OOD_DATA`,
   );
 }
 

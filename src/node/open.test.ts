@@ -112,7 +112,7 @@ describe('known sets', () => {
     expect(message).toContain(` in ${dataDir}/mnist, ${dataDir}/MNIST/raw, ${dataDir}, /elsewhere/mnist, `);
     expect(message).toContain('.cache/fisher-ood/data');
     expect(message).toMatch(
-      /; fisher-ood data get mnist downloads it, or get it from .*yann.lecun.com.* and say where it is with --data-dir or FISHER_OOD_DATA$/,
+      /; fisher-ood data get mnist downloads it, or get it from .*yann.lecun.com.* and say where it is with `dataDir` or FISHER_OOD_DATA$/,
     );
   });
 
@@ -131,7 +131,7 @@ describe('known sets', () => {
     await expect(openData('omniglot:train')).rejects.toThrow("omniglot has no split 'train'; it has test");
     await expect(openData('mnist:test:1')).rejects.toThrow("mnist has no split 'test:1'");
     await expect(openData('mnist', { dataDir: join(folder, 'no'), env })).rejects.toThrow(
-      /^--data-dir .*no: is not a folder/,
+      /^`dataDir: .*no`: is not a folder/,
     );
   });
 

@@ -72,11 +72,13 @@ export async function openData(spec: string, options: OpenOptions = {}): Promise
   if (places === undefined) {
     const slice = spec.endsWith(']') ? ' (a slice is [start:end])' : '';
     const what = isPattern(spec) ? `no file matches this pattern${slice}` : 'no such file or folder';
-    throw new DataError(`${spec}: ${what}, and no known data set; known are ${knownNames.join(', ')} (see --data-dir)`);
+    throw new DataError(
+      `${spec}: ${what}, and no known data set; known are ${knownNames.join(', ')} (see \`dataDir\`)`,
+    );
   }
   const { member } = places;
   if (member !== undefined && options.column !== undefined && options.column !== member) {
-    throw new DataError(`${spec}: names '${member}', --column names '${options.column}', expected one of them`);
+    throw new DataError(`${spec}: names '${member}', \`column\` names '${options.column}', expected one of them`);
   }
   return openPlaces(places, spec, member === undefined ? options : { ...options, column: member });
 }
@@ -129,7 +131,7 @@ async function openPlaces({ folder, files }: Places, name: string, options: Open
 }
 
 const noChoice = (name: string, option: 'column' | 'id') =>
-  new DataError(`${name}: holds pictures or recordings in files of their own, which have no columns for --${option}`);
+  new DataError(`${name}: holds pictures or recordings in files of their own, which have no columns for \`${option}\``);
 
 async function sourcesOf(paths: readonly string[]): Promise<readonly ByteSource[]> {
   const sources: ByteSource[] = [];

@@ -44,7 +44,7 @@ async function decode(
     if (at >= 0 && background === undefined) {
       const place = `row ${Math.floor(at / meta.width)}, column ${at % meta.width}`;
       throw new DataError(
-        `${where}: is transparent at ${place} (alpha ${alpha![at]}), expected opaque pixels; say what to put it on with --background white, black or another colour`,
+        `${where}: is transparent at ${place} (alpha ${alpha![at]}), expected opaque pixels; say what to put it on with \`background: white\`, black or another colour`,
       );
     }
     if (at >= 0 && grey && new Set(background).size > 1) {

@@ -32,7 +32,7 @@ export async function openSets(
   { seed, dataDir }: { readonly seed: number; readonly dataDir?: string | undefined },
 ): Promise<LabSets> {
   if (dataDir !== undefined && !existsSync(dataDir)) {
-    throw new DataError(`--data-dir ${dataDir}: there is no such folder, expected one with data sets`);
+    throw new DataError(`\`dataDir: ${dataDir}\`: there is no such folder, expected one with data sets`);
   }
   const missing: Record<string, string> = {};
   const opened = new Map<string, Dataset>();

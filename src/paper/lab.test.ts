@@ -97,7 +97,7 @@ describe('what cannot be had', () => {
   it('is an error where it was asked for by name', async () => {
     const there = { out: join(folder.path, 'c'), seed: 0 };
     await expect(openLab(presetOf(plan, false), { ...there, dataDir: '/no/such/folder' })).rejects.toThrow(
-      '--data-dir /no/such/folder: there is no such folder, expected one with data sets',
+      '`dataDir: /no/such/folder`: there is no such folder, expected one with data sets',
     );
     await expect(openLab(presetOf(plan, false), { ...there, out: '/dev/null/results' })).rejects.toThrow(
       '/dev/null/results/models: cannot be made a folder',

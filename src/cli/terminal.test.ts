@@ -1,0 +1,16 @@
+// Options that messages of the library speak of, as flags.
+
+import { expect, it } from 'vitest';
+import { asFlags } from './terminal.ts';
+
+it.each([
+  ['say `pixels: [0, 1]` or `pixels: [-1, 1]`', 'say --pixels 0,1 or --pixels -1,1'],
+  ['leave out `pixels`', 'leave out --pixels'],
+  ['with `pad: [32, 32]`, `pad: [24, 32]`', 'with --pad 32, --pad 24x32'],
+  ['`dataDir: /a b`: is not a folder', '--data-dir /a b: is not a folder'],
+  ['left out (`leaveOut: true`)', 'left out (--skip-not-finite)'],
+  ['{"error":"with `column: a,b`"}', '{"error":"with --column a,b"}'],
+  ['a layer `weight` and `no: option`', 'a layer `weight` and `no: option`'],
+])('%s', (library, commandLine) => {
+  expect(asFlags(library)).toBe(commandLine);
+});
