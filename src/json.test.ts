@@ -1,7 +1,7 @@
 // JSON that is none, or not what was expected, and what is said of it.
 
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ModelError } from './errors.ts';
 import { parseAs, parseJson } from './json.ts';
 

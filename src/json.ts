@@ -1,6 +1,6 @@
 // JSON from outside in, the value that was expected out; or an error that says whose it is, the place in it, what was found and what was expected.
 
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { DataError, type FisherError } from './errors.ts';
 
 type Fault = new (message: string, options?: ErrorOptions) => FisherError;

@@ -1,7 +1,7 @@
 // Squared norms and layer sizes in; scores under "f_j / α_j is χ² with dim θ_j degrees of freedom" out.
 
 import gammaln from '@stdlib/math-base-special-gammaln';
-import { z } from 'zod';
+import * as z from 'zod';
 import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
 import { type FeatureTable, rowsOf } from '../features/table.ts';

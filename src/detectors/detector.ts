@@ -1,6 +1,6 @@
 // What a detector is: fitted on one feature table, it gives every row of another a score, higher = more out of distribution.
 
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { UsageError } from '../errors.ts';
 import type { FeatureTable } from '../features/table.ts';
 

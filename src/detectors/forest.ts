@@ -1,6 +1,6 @@
 // Squared norms in; scores of an isolation forest on the standardised log norms out.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { type FeatureTable, rowsOf } from '../features/table.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { checkWhole } from '../tensor/whole.ts';

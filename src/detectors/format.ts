@@ -1,6 +1,6 @@
 // A detector file's content to its text, and back with everything checked. No file access: this runs in the browser too.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { DataError } from '../errors.ts';
 import { noiseSchema, originSchema } from '../features/table.ts';
 import { parseAs, parseJson } from '../json.ts';

@@ -2,7 +2,7 @@
 // on the same model.
 
 import logcdf from '@stdlib/stats-base-dists-normal-logcdf';
-import { z } from 'zod';
+import * as z from 'zod';
 import { defined } from '../defined.ts';
 import { DataError, ModelError } from '../errors.ts';
 import { type FeatureTable, rowsOf } from '../features/table.ts';

@@ -1,7 +1,7 @@
 // Detectors that others define, and ours with options: fitted, written, read and scored beside the rest.
 
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { syntheticTable } from '../../test/detectors/tables.ts';
 import { evaluate } from '../eval/index.ts';
 import {

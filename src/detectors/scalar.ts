@@ -1,6 +1,6 @@
 // The negative log-likelihood or the total norm in; the scores of the detectors that look at one number out.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { type FeatureTable, rowsOf } from '../features/table.ts';
 import type { Detector } from './detector.ts';
 

@@ -1,6 +1,6 @@
 // Squared norms in; scores of a one-class support vector machine on the standardised log norms out.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { UsageError } from '../errors.ts';
 import { type FeatureTable, rowsOf } from '../features/table.ts';
 import { RandomStream } from '../tensor/random.ts';

@@ -1,7 +1,7 @@
 // A feature table in, the bytes of an .npz, .parquet or .json file out; and back, with everything checked.
 
 import type { FileMetaData } from 'hyparquet';
-import { z } from 'zod';
+import * as z from 'zod';
 import { decodingError } from '../data/decoding.ts';
 import { type NpyArray, readNpz, writeNpz } from '../data/npy.ts';
 import { loadCodec, placeOf, readDoubles } from '../data/parquet-pages.ts';

@@ -1,6 +1,6 @@
 // The features of one data set under one model: the type, its invariants, and cutting and joining of tables.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Origin, sliceOf } from '../data/origin.ts';
 import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';

@@ -1,6 +1,6 @@
 // Checks of configurations that the architectures share.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { ModelError } from '../errors.ts';
 import type { Shape } from '../tensor/shape.ts';
 

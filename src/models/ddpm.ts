@@ -1,7 +1,7 @@
 // A denoising diffusion model: a U-Net that predicts the noise in an image at step t, trained on all steps at random.
 // Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020. Images are scaled to [-1, 1] as theirs are.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { ModelError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
 import {

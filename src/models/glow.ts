@@ -1,7 +1,7 @@
 // Glow: an invertible network from images to gaussian noise, with an exact likelihood.
 // Kingma & Dhariwal, "Glow: Generative flow with invertible 1×1 convolutions", NeurIPS 2018.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { ModelError } from '../errors.ts';
 import type { Arena, Value } from '../graph/index.ts';
 import { dequantise, gaussianLogDensity, quantisationNats, toPixels } from '../objectives/index.ts';

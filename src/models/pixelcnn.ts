@@ -1,7 +1,7 @@
 // Gated PixelCNN: each pixel given those above it and to its left, by two stacks of causal convolutions.
 // van den Oord et al., "Conditional image generation with PixelCNN decoders", NeurIPS 2016.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { ModelError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
 import { neg, reduceSum } from '../ops/index.ts';

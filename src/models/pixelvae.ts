@@ -1,7 +1,7 @@
 // A variational autoencoder whose decoder also sees the pixels before the one it describes: the latent vector tells what the image is of,
 // a few causal layers what neighbouring pixels have to do with each other. Gulrajani et al., "PixelVAE", ICLR 2017.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Value } from '../graph/index.ts';
 import { dequantise } from '../objectives/index.ts';
 import { add, neg, reduceSum, reshape } from '../ops/index.ts';

@@ -1,7 +1,7 @@
 // A causal language model of bytes: each byte given those before it, by a transformer with pre-normalisation.
 // Radford et al., "Language models are unsupervised multitask learners" (GPT-2), 2019; Vaswani et al., NeurIPS 2017.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { ModelError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
 import { categorical, drawCategory, oneHot } from '../objectives/index.ts';

@@ -1,7 +1,7 @@
 // A convolutional variational autoencoder: a bound on log P(x) with one draw from the posterior.
 // Kingma & Welling, "Auto-encoding variational Bayes", ICLR 2014; discretised logistic likelihood of the pixels.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Value } from '../graph/index.ts';
 import { dequantise, discretisedLogistic, toPixels } from '../objectives/index.ts';
 import { add, exp, log, mul, neg, reduceSum, relu, reshape, square, sub } from '../ops/index.ts';

@@ -6,7 +6,7 @@ import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DataError } from '../errors.ts';
 import { codeOf, reasonOf } from './files.ts';
 import { type SystemLock, systemLock } from './system-lock.ts';

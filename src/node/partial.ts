@@ -2,7 +2,7 @@
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DataError } from '../errors.ts';
 import { type FeatureTable, headOf, parseHead, type TableHead } from '../features/table.ts';
 import { parseAs } from '../json.ts';

@@ -1,6 +1,6 @@
 // The file of results: what all experiments have measured and found, as text and back.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseAs, parseJson } from '../json.ts';
 
 const resultsSchema = z.looseObject({

@@ -1,6 +1,6 @@
 // What a model is to everything that scores; a built-in one from its description (model.json) and the bytes of its weights.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { type EncodedFile, kernels, type Layout, type Preparation } from '../data/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena, type DType, type Value } from '../graph/index.ts';

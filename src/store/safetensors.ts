@@ -2,7 +2,7 @@
 // are float32; on disk they may be in half precision.
 
 import { Float16Array } from '@petamoriken/float16';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ModelError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
