@@ -1,6 +1,5 @@
 // Tables of text, CSV, TSV and JSON lines: rows of numbers -> data set of vectors; a column of text -> windows of bytes.
 
-import { parse } from 'csv-parse/browser/esm/sync'; // the same without Node's Buffer
 import { DataError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 import { shapeText } from '../tensor/shape.ts';
@@ -36,7 +35,9 @@ export async function openTable(source: ByteSource, options: ReaderOptions): Pro
   } catch (error) {
     throw new DataError(`${path}: is not UTF-8 text`, { cause: error });
   }
-  const table = /\.(jsonl|ndjson)$/i.test(path) ? readLines(text, path) : readCsv(text, path, /\.tsv$/i.test(path));
+  const table = /\.(jsonl|ndjson)$/i.test(path)
+    ? readLines(text, path)
+    : await readCsv(text, path, /\.tsv$/i.test(path));
   const { names, rows, line } = table;
   if (rows.length === 0) throw new DataError(`${path}: holds no rows`);
   const indexOf = (wanted: string, option: string) => {
@@ -121,7 +122,9 @@ function fill(value: unknown, [length, ...inner]: readonly number[], out: Float6
   );
 }
 
-function readCsv(text: string, path: string, tabs: boolean): Table {
+/** The parser is loaded when a table is read: few data are, and a page that reads none should not carry it. */
+async function readCsv(text: string, path: string, tabs: boolean): Promise<Table> {
+  const { parse } = await import('csv-parse/browser/esm/sync'); // the same without Node's Buffer
   let records: { readonly record: readonly string[]; readonly info: { readonly lines: number } }[];
   try {
     const delimiter = tabs ? '\t' : delimiterOf(text);
