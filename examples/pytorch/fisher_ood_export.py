@@ -21,6 +21,7 @@ import copy
 import inspect
 import json
 import math
+import types
 import warnings
 
 import numpy as np
@@ -48,9 +49,9 @@ def export(model, name, *, objective="nll", pixels=None, normal=(), uniform=(), 
         raise ValueError(f"samples need at least two examples along their first axis; {', '.join(short) or 'none is'} given")
     inputs = {key: value[:2].detach() for key, value in inputs.items()}
 
-    loss = _Loss(copy.deepcopy(model).eval(), objective, pixels, next(iter(inputs)))
-    if loss.kind == "denoise":
-        inputs["noise"] = torch.randn_like(_scaled(inputs[loss.data], pixels))
+    loss = _Loss(_copied(model).eval(), objective, pixels, next(iter(inputs)))
+    if loss.fisher_ood.kind == "denoise":
+        inputs["noise"] = torch.randn_like(_scaled(inputs[loss.fisher_ood.data], pixels))
         normal = [*normal, "noise"]
     _freeze(loss)
     names = [key for key, _ in loss.named_parameters()]
@@ -83,50 +84,50 @@ class _Loss(nn.Module):
     def __init__(self, model, objective, pixels, data):
         super().__init__()
         # The same parameters, buffers and modules under the same names: in the file they are called what the model calls them.
-        self.__dict__.update(model=model, _parameters=model._parameters, _buffers=model._buffers, _modules=model._modules)
-        self.pixels = pixels
-        self.data = data
-        self.function = objective if callable(objective) else None
-        self.kind, self.options = ("", {}) if callable(objective) else _parse(objective)
+        # All of our own under one name that no model has: a part of many is called `model`.
+        kind, options = ("", {}) if callable(objective) else _parse(objective)
+        function = objective if callable(objective) else None
+        own = types.SimpleNamespace(model=model, pixels=pixels, data=data, function=function, kind=kind, options=options)
+        self.__dict__.update(fisher_ood=own, _parameters=model._parameters, _buffers=model._buffers, _modules=model._modules)
 
     def forward(self, *inputs):
         inputs = list(inputs)
-        inputs[0] = _scaled(inputs[0], self.pixels)
+        inputs[0] = _scaled(inputs[0], self.fisher_ood.pixels)
         x = inputs[0]
-        if self.function:
-            return self.function(self.model, *inputs)
-        if self.kind == "denoise":
+        if self.fisher_ood.function:
+            return self.fisher_ood.function(self.fisher_ood.model, *inputs)
+        if self.fisher_ood.kind == "denoise":
             return self._denoising(x, inputs[-1], inputs[1:-1])
-        outputs = self.model(*inputs)
+        outputs = self.fisher_ood.model(*inputs)
         outputs = outputs if isinstance(outputs, (tuple, list)) else getattr(outputs, "to_tuple", lambda: (outputs,))()
-        if self.kind == "flow":
+        if self.fisher_ood.kind == "flow":
             z, log_det = outputs[0].flatten(1), _per_example(outputs[1])
             return 0.5 * (z * z).sum(1) + 0.5 * math.log(2 * math.pi) * z.shape[1] - log_det
-        if self.kind == "elbo":
+        if self.fisher_ood.kind == "elbo":
             return self._elbo(x, *outputs[:3])
-        if self.kind == "causal-lm":
+        if self.fisher_ood.kind == "causal-lm":
             logits = torch.log_softmax(outputs[0][:, :-1], -1)
             return -logits.gather(2, x[:, 1:, None]).sum((1, 2))
         return _per_example(outputs[0])
 
     def _elbo(self, x, reconstruction, mean, log_var):
         x, reconstruction = x.flatten(1), reconstruction.flatten(1)
-        if self.options.get("likelihood", "gaussian") == "bernoulli":
+        if self.fisher_ood.options.get("likelihood", "gaussian") == "bernoulli":
             error = nn.functional.binary_cross_entropy_with_logits(reconstruction, x, reduction="none").sum(1)
         else:
             error = 0.5 * ((x - reconstruction) ** 2).sum(1) + 0.5 * math.log(2 * math.pi) * x.shape[1]
         return error + 0.5 * (mean * mean + log_var.exp() - 1 - log_var).flatten(1).sum(1)
 
     def _denoising(self, x, noise, others):
-        signal = math.sqrt(_alpha_bar(self.options))
-        spread = math.sqrt(1 - _alpha_bar(self.options))
-        step = torch.full((x.shape[0],), int(self.options["t"]), dtype=torch.long)
-        out = self.model(signal * x + spread * noise, step, *others)
+        signal = math.sqrt(_alpha_bar(self.fisher_ood.options))
+        spread = math.sqrt(1 - _alpha_bar(self.fisher_ood.options))
+        step = torch.full((x.shape[0],), int(self.fisher_ood.options["t"]), dtype=torch.long)
+        out = self.fisher_ood.model(signal * x + spread * noise, step, *others)
         out = out if isinstance(out, torch.Tensor) else out[0]
-        predicts = self.options.get("predicts", "noise")
+        predicts = self.fisher_ood.options.get("predicts", "noise")
         target = {"noise": noise, "x0": x, "v": signal * noise - spread * x}[predicts]
         error = (target - out).flatten(1)
-        return error.abs().sum(1) if self.options.get("norm", "l2") == "l1" else (error * error).sum(1)
+        return error.abs().sum(1) if self.fisher_ood.options.get("norm", "l2") == "l1" else (error * error).sum(1)
 
 
 def _per_example(values):
@@ -164,6 +165,12 @@ def _scaled(x, pixels):
     return x / 255 * (high - low) + low
 
 
+def _copied(module):
+    """What forward left in the module from parameters, as the old weight_norm does, cannot be copied as it is."""
+    left = [v for part in module.modules() for v in vars(part).values() if isinstance(v, torch.Tensor) and not v.is_leaf]
+    return copy.deepcopy(module, {id(v): v.detach().clone() for v in left})
+
+
 def _freeze(module):
     """Frozen parameters become buffers, which the file tells apart from parameters."""
     for part in module.modules():
@@ -189,7 +196,7 @@ def _detach_padding(module):
 
 def _answers(loss, inputs):
     """Loss [2] and squared gradient norms [2, L] in float64, each example in a batch of its own."""
-    exact = copy.deepcopy(loss).double()
+    exact = _copied(loss).double()
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)  # of what forward makes itself
     try:

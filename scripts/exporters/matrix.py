@@ -105,6 +105,8 @@ def verdict(found):
     for layer in found["layers"]:
         layers[layer["verdict"]].append(layer["name"])
     folded, unsure = set(found["folded"]), set(found["unsure"])
+    if found["nllError"] is None:
+        return "another loss, not finite"
     if found["nllError"] > 1e-3:
         return f"another loss, by {found['nllError']:.0e}"
     wrong = [f"{layer} differs" for layer in layers["differs"]]
@@ -171,9 +173,8 @@ def package_matrix(folder, names, cells):
 
 
 def short(cell):
-    if ":" in cell:
-        return cell.split(":")[0]
-    return re.sub(r" \([^)]*\)", "", cell)
+    """Without names and reasons."""
+    return re.sub(r" \([^)]*\)", "", cell) if cell.startswith("exact") else cell.split(":")[0]
 
 
 def escaped(text):

@@ -35,7 +35,8 @@ def command_line(about):
 
 def write_answers(path, module, inputs):
     """NAME.check.npz, as fisher_ood_export.py writes it: every example in a batch of its own, in float64."""
-    exact = copy.deepcopy(module).double().eval()
+    left = [v for part in module.modules() for v in vars(part).values() if isinstance(v, torch.Tensor) and not v.is_leaf]  # of weight_norm
+    exact = copy.deepcopy(module, {id(v): v.detach().clone() for v in left}).double().eval()
     torch.set_default_dtype(torch.float64)  # of what forward makes itself
     try:
         nll, norms = answers(exact, inputs)

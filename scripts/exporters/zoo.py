@@ -8,7 +8,12 @@ from torch import nn
 #: By name: (kind, function).
 ZOO = {}
 #: What fisher-ood has to be told of a model, since no file says it.
-OPTIONS = {"frozen_base": ["--frozen", "^base"]}
+OPTIONS = {
+    "frozen_base": ["--frozen", "^base"],
+    "lora_merged": ["--frozen", r"^base\.weight"],
+    "lora_beside": ["--frozen", "^base"],
+    "unused_and_frozen": ["--frozen", r"^frozen\.bias"],
+}
 #: Examples in every sample.
 N = 2
 

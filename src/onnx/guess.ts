@@ -42,7 +42,15 @@ export function guessedParameters(file: FileModel): Assignment {
   return { roles, tensors, operands: new Map(), identities, folded };
 }
 
-function roleOf({ name, tensor, places, made }: Candidate, file: FileModel): Role {
+function roleOf(candidate: Candidate, file: FileModel): Role {
+  const role = guessedRole(candidate, file);
+  const { name, made } = candidate;
+  if (role.kind !== 'parameter' || role.doubt || made || file.producer !== 'pytorch' || OF_MODULES.test(name))
+    return role;
+  return { ...role, doubt: 'a parameter or a buffer: TorchScript does not say which' };
+}
+
+function guessedRole({ name, tensor, places, made }: Candidate, file: FileModel): Role {
   const parameter = (doubt?: string): Role => ({ kind: 'parameter', name, ...(doubt ? { doubt } : {}) });
   const constant = (reason: string): Role => ({ kind: 'constant', reason, doubtful: true, matters: true });
   const within = (...some: Place[]) => some.some((place) => places.has(place));
@@ -54,7 +62,7 @@ function roleOf({ name, tensor, places, made }: Candidate, file: FileModel): Rol
     if (within('bound')) return { kind: 'constant', reason: 'an exponent or a bound', doubtful: !made, matters: true };
     return { kind: 'constant', reason: 'no gradient goes to it' };
   }
-  if (NOT_LEARNED.test(name)) return constant('its name says that it is not learned');
+  if (NOT_LEARNED.test(name) || ofSpectralNorm(name, file)) return constant('its name says that it is not learned');
   if (isLow(values)) return constant('as low as masks are');
   if (isSigns(values) && !within('bias', 'scale')) return constant('zeros and ones, or signs, as masks are');
   if (within('table') && tensor.shape.length === 1) {
@@ -77,7 +85,20 @@ function roleOf({ name, tensor, places, made }: Candidate, file: FileModel): Rol
 
 /** PyTorch's names for what its modules keep and do not learn; a normalisation of the data. */
 const NOT_LEARNED =
-  /(^|[._/])(\w*mask|position_ids|positions|pos_ids|pe|running_(mean|var)|num_batches_tracked|(\w+_)?inv_freq|eps|epsilon|((pixel|input|data|image|x)_)?(mean|std)|base(_dist\w*)?[._](loc|scale|mean|std))$/i;
+  /(^|[._/])(\w*mask|position_ids|positions|pos_ids|pe|running_(mean|var)|num_batches_tracked|(\w+_)?inv_freq|eps|epsilon|((pixel|input|data|image|x)_)?(mean|std)|base(_dist\w*)?[._](loc|scale|mean|std)|parametrizations\.\w+\.\d+\._[uv])$/i;
+
+/** PyTorch's first spectral_norm keeps two vectors beside the weight it starts from. */
+function ofSpectralNorm(name: string, file: FileModel): boolean {
+  const [, stem] = /^(.*)_[uv]$/.exec(name) ?? [];
+  return stem !== undefined && file.graph.initializers.has(`${stem}_orig`);
+}
+
+/**
+ * Names of parameters of PyTorch's own modules. TorchScript says of no tensor whether it is a parameter or a buffer; those that a model names itself
+ * may be either.
+ */
+const OF_MODULES =
+  /(^|\.)(weight|bias|in_proj_weight|in_proj_bias|[qkv]_proj_weight|bias_[kv]|(weight|bias)_([ih]h|hr)(_l\d+(_reverse)?)?|weight_(g|v|orig)|original[01]?)$/;
 
 /** Names that exporters make up for what has none. */
 const MADE = [
