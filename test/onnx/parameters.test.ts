@@ -114,7 +114,7 @@ describe('the rule for files that do not say what is a parameter', () => {
     const file = decode(model({ node: [...nodes], initializer: [W, initializer] }, producer), 'm');
     const { weights, parameters } = importModel(file, 'm');
     expect(Object.keys(weights)).toEqual(parameter ? ['w', name] : ['w']);
-    expect(parameters.doubtful.map((d) => d.name)).toEqual(doubtful ? [name] : []);
+    expect(parameters.doubtful.map((d) => d.name).filter((n) => n !== 'w')).toEqual(doubtful ? [name] : []);
   });
 
   // (x − mean) / √(variance + ε) written out, in the two ways that exporters have; then a scale and a shift.
@@ -162,6 +162,32 @@ describe('the rule for files that do not say what is a parameter', () => {
       Object.keys(importModel(decode(model({ node: nodes, initializer }, producer), 'm'), 'm').weights);
     expect(of('jax2onnx')).toEqual(['w', 'const_3', 'const_4']);
     expect(of('')).toEqual(['w', 'dot_bias_0', 'const_3', 'const_4']);
+  });
+
+  it.each([
+    ['l.weight', 'pytorch', []],
+    ['l.projection', 'pytorch', ['l.projection']],
+    ['l.projection', '', []],
+  ])(
+    'a name that a model gives itself may be that of a buffer where TorchScript wrote the file: %s by %j',
+    (name, producer, doubtful) => {
+      const nodes = [node('MatMul', ['x', name], ['h'])];
+      const file = decode(model({ node: nodes, initializer: [random(name, [4, 4])] }, producer), 'm');
+      const { weights, parameters } = importModel(file, 'm');
+      expect(Object.keys(weights)).toEqual([name]);
+      expect(parameters.doubtful.map((d) => d.name)).toEqual(doubtful);
+    },
+  );
+
+  it('the vectors of the first spectral_norm are none', () => {
+    const nodes = [
+      node('MatMul', ['x', 'l.weight_orig'], ['h']),
+      node('Mul', ['h', 'l.weight_u'], ['k']),
+      node('Mul', ['k', 'l.weight_v'], ['r']),
+    ];
+    const initializer = [random('l.weight_orig', [4, 4]), random('l.weight_u', [4]), random('l.weight_v', [4])];
+    const file = decode(model({ node: nodes, initializer }, 'pytorch'), 'm');
+    expect(Object.keys(importModel(file, 'm').weights)).toEqual(['l.weight_orig']);
   });
 
   it('a table of rows is a parameter, a list of numbers is none', () => {
