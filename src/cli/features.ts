@@ -57,7 +57,7 @@ export const featuresCommand: Command = {
       const folded = foldedNames(model);
       if (options.json) {
         const more = {
-          ...filled({ folded }),
+          ...filled({ folded, roles: opened.roles }),
           ...notes,
           ...filled({ leftOver: left, notFinite: odd.map(({ index }) => index) }),
         };

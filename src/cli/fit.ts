@@ -45,7 +45,10 @@ export const fitCommand: Command = {
     const batchLoss = await model.batchLoss?.({ runtime: nodeRuntime() }); // found out when the features were computed
     if (options.json) {
       const loss = batchLoss ? { batchLoss } : {};
-      const more = missing.length === 0 ? {} : { missing };
+      const more = {
+        ...(missing.length === 0 ? {} : { missing }),
+        ...(opened.roles.length === 0 ? {} : { roles: opened.roles }),
+      };
       return print(JSON.stringify({ out, groups: fitted, folded: foldedNames(model), ...more, ...notes, ...loss }));
     }
     for (const f of fitted) {

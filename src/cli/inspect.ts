@@ -44,6 +44,7 @@ export const inspectCommand: Command = {
       hash: model.hash,
       inputs,
       ...(free.length > 0 ? { free } : {}),
+      ...(model.notes && model.notes.length > 0 ? { notes: model.notes } : {}),
       ...(roles.guessed.length > 0 ? { roles: roles.guessed } : {}),
       parameters,
       ...defined({ declared }),

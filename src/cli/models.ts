@@ -6,7 +6,7 @@ import { type Dataset, DEFAULT_LENGTH, isPreparation } from '../data/index.ts';
 import { defined, filled } from '../defined.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { DataError, ModelError, UsageError } from '../errors.ts';
-import { asModelTakes, guessRoles, type NoiseKey, roleText } from '../features/index.ts';
+import { asModelTakes, guessRoles, type InputRole, type NoiseKey, roleText } from '../features/index.ts';
 import type { FeatureOptions } from '../node/defaults.ts';
 import { loadModel, loadOnnx, readDetector } from '../node/index.ts';
 import { type CompareProgress, detectorOf } from '../scoring/index.ts';
@@ -92,6 +92,8 @@ export interface ModelAndData {
   readonly model: ScoringModel;
   readonly data: Dataset;
   readonly values: Values;
+  /** Inputs that were taken for what their names say. */
+  readonly roles: readonly InputRole[];
 }
 
 /**
@@ -109,7 +111,7 @@ export async function openModelAndData(
   const { guessed, unknown } = guessRoles(model, Object.keys(opened.shapes));
   const names = Object.keys(model.inputs);
   if (names.length === 1 || (guessed.length === 0 && unknown.length === 0)) {
-    return { model, data: taken(model, opened, options), values };
+    return { model, data: taken(model, opened, options), values, roles: [] };
   }
   if (unknown.length > 0) {
     const there = Object.keys(opened.shapes).join(', ');
@@ -121,7 +123,7 @@ export async function openModelAndData(
   for (const { option, value } of guessed) more[option] = [...(more[option] ?? texts(values, option)), value];
   const all = { ...values, ...more };
   const settled = await openModel(path, all);
-  return { model: settled, data: taken(settled, opened, options), values: all };
+  return { model: settled, data: taken(settled, opened, options), values: all, roles: guessed };
 }
 
 const given = <T>(name: string, entries: readonly (readonly [string, T])[]) =>

@@ -8,7 +8,7 @@ import type { PlanChoice } from '../lower/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { inColumns } from './columns.ts';
-import { asModelTakes, type InputOptions } from './inputs.ts';
+import { asModelTakes, type InputOptions, modelAt } from './inputs.ts';
 import type { Metric } from './metric.ts';
 import { normGraph } from './norms.ts';
 import { withRanges } from './ranges.ts';
@@ -80,7 +80,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   const weights = metric ? { ...model.weights, ...metric.roots } : model.weights;
   const how = { runtime, weights, memory, threads, group, keep: true };
   /** Of a model with free sizes each shape has its own graph. */
-  const lossAt = (shapes: Shapes) => (model.at ? model.at(shapes) : model).loss();
+  const lossAt = (shapes: Shapes) => modelAt(model, shapes).loss();
   const programs = openPrograms(
     (shapes) => {
       const {

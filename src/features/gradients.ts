@@ -8,7 +8,7 @@ import { nameOf, paramsOf, type Value } from '../graph/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { asModelTakes } from './inputs.ts';
+import { asModelTakes, modelAt } from './inputs.ts';
 import { withRanges } from './ranges.ts';
 
 export interface GradientOptions {
@@ -39,7 +39,7 @@ export async function weightGradients(
 ): Promise<WeightGradients> {
   const data = asModelTakes(model, given);
   await model.batchLoss?.(options);
-  const loss = model.loss();
+  const loss = modelAt(model, data.shapes).loss();
   const params = paramsOf({ arena: loss.arena, outputs: { loss } });
   const found = gradients(loss, params);
   const learned = params.flatMap((param, j) => (found[j] ? [{ name: nameOf(param), gradient: found[j] }] : []));

@@ -51,6 +51,11 @@ export function asModelTakes(model: Takes, given: Dataset, options: InputOptions
   return shaped;
 }
 
+/** A model as it is for examples of these shapes: the same, where it leaves no size to them. `shapes` may have more than its inputs. */
+export function modelAt(model: ScoringModel, shapes: Readonly<Record<string, Shape>>): ScoringModel {
+  return model.at ? model.at(shapes) : model;
+}
+
 /** The shapes that the model takes, free sizes being those of the data. */
 function sized(model: Takes, data: Dataset): Readonly<Record<string, Shape>> {
   if (!model.at) return model.inputs;

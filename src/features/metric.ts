@@ -9,7 +9,7 @@ import { host } from '../host.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
-import { asModelTakes, type InputOptions } from './inputs.ts';
+import { asModelTakes, type InputOptions, modelAt } from './inputs.ts';
 import { metricName } from './norms.ts';
 import { withRanges } from './ranges.ts';
 
@@ -35,7 +35,7 @@ export async function fisherDiagonal(model: ScoringModel, given: Dataset, option
   const data = asModelTakes(model, given, options);
   const { runtime, memory, threads, seed = 0 } = options;
   await model.batchLoss?.({ runtime, threads });
-  const loss = model.loss();
+  const loss = modelAt(model, data.shapes).loss();
   const params = paramsOf({ arena: loss.arena, outputs: { loss } });
   const found = gradients(loss, params);
   const learned = params.flatMap((param, j) => (found[j] ? [{ param, gradient: found[j] }] : []));

@@ -35,12 +35,21 @@ export function parseSize(declared: number | string, otherwise: string): SizeExp
   }
 }
 
+/** Numbers that are tried one after the other. */
+const MOST_GUESSES = 2 ** 16;
+
 /** The whole numbers from 1 on that `name` may be for the size to be `wanted`, the others being known; the two smallest at most. */
 export function solve(size: SizeExpression, name: string, wanted: number, sizes: Sizes): number[] {
+  const at = (guess: number) => size.at(new Map([...sizes, [name, guess]]));
+  // Most are straight lines, such as 2*s + 1.
+  const [first, step] = [at(1), at(2) - at(1)];
+  const guess = 1 + (wanted - first) / step;
+  if (Number.isSafeInteger(guess) && guess > 1 && at(guess) === wanted && at(guess - 1) + step === wanted) {
+    return at(guess + 1) === wanted + step ? [guess] : [guess, guess + 1];
+  }
   const found: number[] = [];
-  // Sizes grow with their names, at least by a share: halves, thirds.
-  for (let guess = 1; guess <= 64 * wanted + 64 && found.length < 2; guess++) {
-    if (size.at(new Map([...sizes, [name, guess]])) === wanted) found.push(guess);
+  for (let k = 1; k <= Math.min(MOST_GUESSES, 64 * wanted + 64) && found.length < 2; k++) {
+    if (at(k) === wanted) found.push(k);
   }
   return found;
 }

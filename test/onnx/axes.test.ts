@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type Dataset, memoryDataset } from '../../src/data/index.ts';
 import { readNpz, writeNpz } from '../../src/data/npy.ts';
+import { weightGradients } from '../../src/features/index.ts';
 import { type ExtractorOptions, openExtractor } from '../../src/node/defaults.ts';
 import { loadOnnx } from '../../src/node/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
@@ -294,6 +295,22 @@ describe('several inputs', () => {
       expect(JSON.parse(inspect.stdout).roles.map((r: { value: string }) => r.value)).toEqual(['t=0..19', 'noise']);
     }));
 
+  it.each([
+    ['attention_mask', 'attention_mask=1'],
+    ['key_padding_mask', 'key_padding_mask=0'],
+    ['token_type_ids', 'token_type_ids=0'],
+  ])('%s without an array masks nothing', (name, wanted) =>
+    setUp(async (_, at) => {
+      await writeFile(at('m.onnx'), plain(['n', 4, 3], [[name, FLOAT, ['n', 4, 3]]]));
+      await writeFile(at('x.npz'), writeNpz({ x: { dtype: 'float32', shape: [3, 4, 3], data: three(3, 12) } }));
+      const run = await runCli('features', at('m.onnx'), '--data', at('x.npz'), '--out', at('o.npz'), '--json');
+      expect(run.code, run.stderr).toBe(0);
+      expect(JSON.parse(run.stdout).roles).toEqual([
+        expect.objectContaining({ input: name, option: 'constant', value: wanted }),
+      ]);
+    }),
+  );
+
   it('whose names say nothing are refused with what to type', () =>
     setUp(async (_, at) => {
       await writeFile(at('x.npz'), writeNpz({ x: { dtype: 'float32', shape: [3, 4, 3], data: three(3, 12) } }));
@@ -409,6 +426,21 @@ describe('on the command line', () => {
     expect(json.free[0]).toEqual({ name: 'h', axes: ['x.2', 'eps.2'], size: 16 });
     expect(json.inputs[0].declared).toEqual(['n', 1, '2*h', '2*w']);
   });
+
+  it('check and gradients take the sizes of their inputs', () =>
+    inTemporaryFolder(async (dir) => {
+      for (const t of ['lm.s6', 'lm.s17']) {
+        const answers = readNumbers(`${t}.expected.npz`);
+        const ids = readNumbers(`${t}.inputs.npz`).ids!;
+        await writeFile(join(dir, 'check.npz'), writeNpz({ ...answers, 'input.ids': ids }));
+        const { stdout, stderr } = await runCli('check', file('lm.dynamo'), join(dir, 'check.npz'));
+        expect(stdout, stderr).toMatch(/exact: 8 layers of \d examples/);
+      }
+      const how = { seed: 0, layers: 2, weights: 3, runtime: nodeRuntime(), threads: 1 };
+      const [open, given] = [await loadOnnx(file('lm.dynamo')), await loadOnnx(file('lm.dynamo'), { dims: { s: 6 } })];
+      const found = await weightGradients(open, examplesOf('lm.s6'), how);
+      expect(found.gradients).toEqual((await weightGradients(given, examplesOf('lm.s6'), how)).gradients);
+    }));
 
   it('a detector scores inputs of other lengths than it was fitted on', () =>
     inTemporaryFolder(async (dir) => {
