@@ -44,7 +44,6 @@ export function encode(model: OnnxModel): Uint8Array {
         attribute: Object.entries(node.attrs).map(([name, value]) => attribute(name, value)),
       }),
     ),
-    initializer: model.initializers.map(tensor),
     input: model.inputs.map(valueInfo),
     output: model.outputs.map(valueInfo),
   });
@@ -52,9 +51,31 @@ export function encode(model: OnnxModel): Uint8Array {
     irVersion: BigInt(IR_VERSION),
     producerName: 'fisher-ood',
     opsetImport: [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(OPSET) })],
-    graph,
   });
-  return toBinary(ModelProtoSchema, proto);
+  const [frame, nodes] = [toBinary(ModelProtoSchema, proto), toBinary(GraphProtoSchema, graph)];
+  const tensors = model.initializers.flatMap(tensor);
+  return joined([frame, ...field(MODEL_GRAPH, [nodes, ...tensors])]);
+}
+
+/** Field numbers of ONNX's messages. */
+const [MODEL_GRAPH, GRAPH_INITIALIZER, TENSOR_RAW_DATA] = [7, 5, 9];
+
+/** The pieces of a field that holds bytes: its tag and length, then its content. */
+function field(number: number, content: readonly Uint8Array[]): Uint8Array[] {
+  const head: number[] = [(number << 3) | 2];
+  let rest = content.reduce((sum, piece) => sum + piece.length, 0);
+  for (; rest > 127; rest = Math.floor(rest / 128)) head.push((rest % 128) + 128);
+  return [Uint8Array.of(...head, rest), ...content];
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 /** The inputs and outputs of a file that `encode` has made, a line each: name, type and sizes; '→' between them. */
@@ -85,13 +106,11 @@ function attribute(name: string, value: OnnxAttr) {
   return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.INTS, ints: value.map(BigInt) });
 }
 
-function tensor(t: OnnxTensor) {
-  return create(TensorProtoSchema, {
-    name: t.name,
-    dims: t.dims.map(BigInt),
-    dataType: dataTypes[t.dtype],
-    rawData: new Uint8Array(t.data.buffer as ArrayBuffer, t.data.byteOffset, t.data.byteLength),
-  });
+/** An initialiser's field, its numbers as they are: a message within a message would be copied once for each, weights of gigabytes too. */
+function tensor(t: OnnxTensor): Uint8Array[] {
+  const head = create(TensorProtoSchema, { name: t.name, dims: t.dims.map(BigInt), dataType: dataTypes[t.dtype] });
+  const data = new Uint8Array(t.data.buffer as ArrayBuffer, t.data.byteOffset, t.data.byteLength);
+  return field(GRAPH_INITIALIZER, [toBinary(TensorProtoSchema, head), ...field(TENSOR_RAW_DATA, [data])]);
 }
 
 function valueInfo(v: OnnxValue) {
