@@ -2,7 +2,7 @@
 
 import { GraphError } from '../errors.ts';
 import { type NodeSource, reachable, type Value } from '../graph/index.ts';
-import { expand, groupSum, sumOf } from '../ops/index.ts';
+import { expand, groupSum, Sum } from '../ops/index.ts';
 import { shapeText } from '../tensor/shape.ts';
 
 /**
@@ -29,18 +29,36 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
   }
   const order = reachable([loss]);
   const wanted = influencedBy(order, wrt);
-  const shares = new Map<Value, Value[]>([[loss, [expand(loss.arena.constant(1), loss.shape)]]]);
-  const cotangent = (v: Value) => {
-    const parts = shares.get(v);
-    if (!parts) return undefined;
-    const dV = sumOf(parts);
-    shares.set(v, [dV]);
-    return dV;
+  const sums = new Map<Value, Sum>();
+  const share = (v: Value, part: Value) => {
+    const sum = sums.get(v) ?? new Sum();
+    sum.add(part);
+    sums.set(v, sum);
   };
+  share(loss, expand(loss.arena.constant(1), loss.shape));
+  const cotangent = (v: Value) => sums.get(v)?.value;
+
+  // The first consumer, in order, is the last to give its share: then they are added up, which leaves the sum beside what it is made of. Of
+  // a parameter that is made at the start of everything it would else come after the whole backward pass, and all that it is made of wait.
+  const first = new Map<Value, Value[]>();
+  const met = new Set<Value>();
+  for (const y of order) {
+    if (y.source.kind !== 'node') continue;
+    const fresh = y.source.inputs.filter((x) => wanted.has(x) && !met.has(x));
+    for (const x of fresh) met.add(x);
+    if (fresh.length > 0) first.set(y, fresh);
+  }
 
   // Reverse order: every consumer has given its share of a value's cotangent before that is read.
   for (const y of order.toReversed()) {
-    if (!shares.has(y) || y.source.kind !== 'node' || !wanted.has(y)) continue;
+    give(y);
+    for (const x of first.get(y) ?? []) cotangent(x);
+  }
+
+  return wrt.map(cotangent);
+
+  function give(y: Value): void {
+    if (!sums.has(y) || y.source.kind !== 'node' || !wanted.has(y)) return;
     const dY = cotangent(y)!;
     const { inputs } = y.source;
     const given = gradientsOf(
@@ -49,17 +67,11 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
       dY,
       inputs.map((x) => wanted.has(x) && x.dtype === 'float'),
     );
-    given.forEach((share, i) => {
+    given.forEach((dX, i) => {
       const x = inputs[i]!;
-      if (!share || !wanted.has(x)) return;
-      const dX = x.lead === 'none' && y.lead === 'example' ? groupSum(share) : share;
-      const before = shares.get(x);
-      if (before) before.push(dX);
-      else shares.set(x, [dX]);
+      if (dX && wanted.has(x)) share(x, x.lead === 'none' && y.lead === 'example' ? groupSum(dX) : dX);
     });
   }
-
-  return wrt.map(cotangent);
 }
 
 function gradientsOf(y: Value, node: NodeSource, dY: Value, needs: readonly boolean[]): readonly (Value | null)[] {

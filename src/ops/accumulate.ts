@@ -13,19 +13,32 @@ import { concat, place, placed, reshape, shapeOps } from './shape.ts';
 const MANY = 4;
 
 /**
- * Σ shares, at least one, all of one shape.
+ * A sum whose terms come one by one, all of one shape.
  *
  * Pieces among zeros become one piece where they stand side by side: that is how the parts of a split come back together. Sums of outer
  * products become one, their positions side by side, Σ_k X_kᵀ·Y_k = [X_1; X_2; …]ᵀ·[Y_1; Y_2; …]: a weight that is used several times (a
  * recurrence, an embedding that is the head as well) has the gradient of one that is used once, at more positions, and its norm may be had
- * from Gram matrices (`lower/plan.ts`).
+ * from Gram matrices (`lower/plan.ts`). Anything else is added up as it comes, so that it need not be kept.
  */
-export function sumOf(shares: readonly Value[]): Value {
-  const [first] = shares;
-  if (shares.length === 1) return first!;
-  const some = shares.filter((v) => uniformValue(v) !== 0);
-  if (some.length === 0) return first!;
-  return manyGroupSums(sideBySide(sumsOfProducts(some))).reduce((sum, v) => add(sum, v));
+export class Sum {
+  #plain: Value | undefined;
+  #waiting: Value[] = [];
+
+  add(share: Value): void {
+    if (placed(share) || termOf(share) || isGroupSum(share)) this.#waiting.push(share);
+    else this.#plain = this.#plain ? add(this.#plain, share) : share;
+  }
+
+  /** Of all that was added, at least one. */
+  get value(): Value {
+    const all = [...(this.#plain ? [this.#plain] : []), ...this.#waiting];
+    const some = all.filter((v) => uniformValue(v) !== 0);
+    const [first, ...more] = manyGroupSums(sideBySide(sumsOfProducts(some.length > 0 ? some : all.slice(0, 1))));
+    const sum = more.reduce((total, v) => add(total, v), first!);
+    this.#plain = sum;
+    this.#waiting = [];
+    return sum;
+  }
 }
 
 /** Shares that are placed among zeros, next to one another along an axis, as one. */
@@ -140,12 +153,15 @@ function oneProduct(terms: readonly Term[]): Value {
 
 /** Many sums over groups as one, of the sum within each example: of a bias that every step of a recurrence adds. */
 function manyGroupSums(shares: readonly Value[]): Value[] {
-  const found = shares.filter(({ source }) => {
-    if (source.kind !== 'node' || source.op !== groupOps.GroupSum) return false;
-    const [inner] = source.inputs as [Value];
-    return inner.lead === 'example' && !(inner.source.kind === 'node' && inner.source.op.contraction);
-  });
+  const found = shares.filter(isGroupSum);
   if (found.length < MANY) return [...shares];
   const rows = found.map((v) => reshape((v.source as NodeSource).inputs[0]!, [1, ...v.shape]));
   return [...shares.filter((v) => !found.includes(v)), groupSum(reduceSum(concat(rows, 0), [0]))];
+}
+
+/** Whether v is a sum over a group, but for one that is made as a product over its positions. */
+function isGroupSum({ source }: Value): boolean {
+  if (source.kind !== 'node' || source.op !== groupOps.GroupSum) return false;
+  const [inner] = source.inputs as [Value];
+  return inner.lead === 'example' && !(inner.source.kind === 'node' && inner.source.op.contraction);
 }

@@ -35,7 +35,7 @@ export const ops = {
   ...innerOps,
 };
 
-export { sumOf } from './accumulate.ts';
+export { Sum } from './accumulate.ts';
 export type { Operand } from './apply.ts';
 export { constantData, multiplicationsOf, uniformValue } from './apply.ts';
 export { type ConvOptions, conv, convTranspose, convWeightGrad } from './conv.ts';
