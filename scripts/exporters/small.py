@@ -26,7 +26,7 @@ CHOICE = {
     "recurrent": ("gru_cells_shared_start lstm_cell_loop gru_lm", "fixed unoptimised torchscript"),
     "attention": ("attention_bias_kv attention_masked_causal rotary_attention expanded_parameters", "dynamic torchscript"),
     "no gradient": ("detach straight_through unused_and_frozen frozen_base", "dynamic unoptimised"),
-    "likelihoods": ("bce bernoulli_logits categorical mixture_of_logistics vae_mlp spline_flow", "unoptimised"),
+    "likelihoods": ("bce bernoulli_logits categorical mixture_of_logistics vae_mlp spline_flow planar_flow", "unoptimised"),
     "others": ("flax_mlp flax_depthwise_groupnorm flax_coupling_flow flax_stop_gradient nnx_mlp jax_plain_vae jax_learned_temperature jax_masked_scan "
                "keras_batchnorm keras_conv_batchnorm keras_gru_lm keras_tied_lm keras_coupling_flow keras_stop_gradient", "usual own"),
     "packages": ("zuko_maf nflows_maf freia_glow_coupling", "unoptimised own"),

@@ -68,7 +68,6 @@ const rules = new Map<OpRecord, Rule>([
   [elementwiseOps.Div, (_x, [a, b]) => either(a, b, sub)],
   [elementwiseOps.Pow, (_x, [a, b]) => map(logOf(a), (l) => mul(b, l))],
   [elementwiseOps.Sqrt, (_x, [a]) => map(logOf(a), (l) => mul(0.5, l))],
-  [elementwiseOps.Abs, (_x, [a]) => logOf(a)],
   [elementwiseOps.Max, (_x, [a, b]) => bounded(a, b) ?? bounded(b, a) ?? either(a, b, maximum)],
   [elementwiseOps.Min, (_x, [a, b]) => either(a, b, minimum)],
   [reduceOps.ReduceMax, (_x, [a], { op, attrs }) => map(logOf(a), (l) => apply(op, [l], attrs))],
