@@ -21,12 +21,12 @@ LARGEST, TOTAL = 30_000, 1_400_000
 CHOICE = {
     "what is a parameter": ("buffers_like_parameters buffers_used scalar_constants scalar_parameters ones_and_signs ranks_zero_to_five nested_containers", "dynamic torchscript"),
     "tied and shared": ("tied_transposed_layers tied_conv_transpose tied_square_linears tied_biases shared_block_thrice equal_layers_fresh clone_alias", "dynamic unoptimised torchscript"),
-    "folded": ("weight_norm_old spectral_norm_old parametrizations_own lora_merged conv_batchnorm glow_plu maf low_rank", "dynamic unoptimised torchscript"),
+    "folded": ("weight_norm_old spectral_norm_old parametrizations_own lora_merged conv_batchnorm glow_plu maf low_rank planar_flow", "dynamic unoptimised torchscript"),
     "normalised": ("layernorm layernorm_fresh conv_groupnorm rmsnorm_by_hand batchnorm1d", "dynamic torchscript"),
     "recurrent": ("gru_cells_shared_start lstm_cell_loop gru_lm", "fixed unoptimised torchscript"),
     "attention": ("attention_bias_kv attention_masked_causal rotary_attention expanded_parameters", "dynamic torchscript"),
     "no gradient": ("detach straight_through unused_and_frozen frozen_base", "dynamic unoptimised"),
-    "likelihoods": ("bce bernoulli_logits categorical mixture_of_logistics vae_mlp spline_flow planar_flow", "unoptimised"),
+    "likelihoods": ("bce bernoulli_logits categorical mixture_of_logistics vae_mlp spline_flow", "unoptimised"),
     "others": ("flax_mlp flax_depthwise_groupnorm flax_coupling_flow flax_stop_gradient nnx_mlp jax_plain_vae jax_learned_temperature jax_masked_scan "
                "keras_batchnorm keras_conv_batchnorm keras_gru_lm keras_tied_lm keras_coupling_flow keras_stop_gradient", "usual own"),
     "packages": ("zuko_maf nflows_maf freia_glow_coupling", "unoptimised own"),
