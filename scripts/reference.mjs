@@ -1,7 +1,7 @@
 // The API reference, made from the doc comments of what the package exports: out/reference/, one folder for each entry.
 //
 //     npm run reference               writes it
-//     npm run reference -- --check    only tells which exports have no doc comment; exit code 1 where they are more than they were
+//     npm run reference -- --check    only tells which exports have no doc comment; exit code 1 where there are any
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -13,9 +13,6 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const out = join(root, 'out', 'reference');
 const onlyCheck = process.argv.includes('--check');
 const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-
-/** Exports that have none as yet: this number only goes down. */
-const MOST = 122;
 
 /** The model of one entry: every export with its comment. */
 function modelOf(entry, types) {
@@ -72,4 +69,4 @@ for (const line of bare) console.log(`${line} has no doc comment`);
 console.log(
   onlyCheck ? `${bare.length} exports without a doc comment` : `${out}: ${bare.length} exports without a doc comment`,
 );
-process.exitCode = onlyCheck && bare.length > MOST ? 1 : 0;
+process.exitCode = bare.length > 0 && onlyCheck ? 1 : 0;

@@ -5,6 +5,7 @@ import { type DataArray, type Dataset, makeDataset } from './dataset.ts';
 /** [channels, height, width] or [height, width, channels] of an example; the names say where n is. */
 export type Layout = 'nchw' | 'nhwc';
 
+/** Both layouts, the usual one first. */
 export const layouts: readonly Layout[] = ['nchw', 'nhwc'];
 
 /** Of what is taken for an image where nobody says that it is one. */

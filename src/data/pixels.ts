@@ -4,6 +4,7 @@ import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type DataArray, type Dataset, makeDataset, sizeOf } from './dataset.ts';
 
+/** How the numbers of a data set are to be read as pixels; see `asPixels`. */
 export interface PixelOptions {
   /** What the data have in place of 0 and 255, such as [0, 1] or [0, 65535]. */
   readonly range?: readonly [low: number, high: number] | undefined;

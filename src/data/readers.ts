@@ -16,6 +16,7 @@ import { openTable } from './tabular.ts';
 import { openTar } from './tar.ts';
 import { openText } from './text.ts';
 
+/** What a file of data does not say of itself: which of its columns hold the examples, of what shape they are, how pictures are decoded. */
 export interface ReaderOptions {
   /** Of the data set; left out: that of the file. */
   readonly name?: string | undefined;

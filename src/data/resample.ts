@@ -9,6 +9,7 @@
 
 /** Kernels by their usual names. 'nearest' takes the pixel that lies under the centre of the new one. */
 export const kernels = ['nearest', 'bilinear', 'bicubic', 'lanczos'] as const;
+/** One of `kernels`. */
 export type Kernel = (typeof kernels)[number];
 
 /** Height and width of a plane. */

@@ -23,4 +23,5 @@ export function bytesSource(bytes: Uint8Array, name: string): ByteSource {
   return { name, size, read: async (offset, length) => plain.subarray(offset, offset + length) };
 }
 
+/** All `source.size` bytes of a source, in memory. Throws a DataError that names the source where it cannot be read. */
 export const readAll = (source: ByteSource): Promise<Uint8Array> => source.read(0, source.size);

@@ -30,6 +30,7 @@ export interface Chi2Layer {
   readonly floor?: number;
 }
 
+/** What a fit of `chi2` leaves: a scaled χ² for each layer's squared norm, and the layers that the score is without. */
 export interface Chi2Params {
   readonly layers: readonly Chi2Layer[];
   /** Layers whose squared norm is 0 in most fit groups. */

@@ -20,6 +20,7 @@ export interface DetectorParams {
   readonly 'isolation-forest': ForestParams;
 }
 
+/** The name of a detector of ours, as in files and on the command line. */
 export type DetectorName = keyof DetectorParams;
 
 /** One of ours by its name, or a detector itself: one of ours with options, or one of your own. */
@@ -37,6 +38,7 @@ export const detectors: { readonly [K in DetectorName]: Detector<DetectorParams[
   'isolation-forest': isolationForest(),
 };
 
+/** The names of our detectors, in the order of reports. */
 export const detectorNames = Object.keys(detectors) as readonly DetectorName[];
 
 /** `name` as a detector's name. Throws a UsageError that lists the known ones. */

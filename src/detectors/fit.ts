@@ -18,6 +18,7 @@ import type { Detector } from './detector.ts';
 import { type DetectorChoice, detectorNames, detectors, resolved } from './detectors.ts';
 import { type DetectorFile, type Fitted, VERSION } from './fitted.ts';
 
+/** Of `fitDetectors`: which detectors are fitted, what the file remembers of the data, what becomes of rows that are not finite. */
 export interface FitOptions {
   /** By name, or themselves: with options, or of your own. Default: every one of ours that the tables have the inputs for (chi2 needs dims). */
   readonly detectors?: readonly DetectorChoice[];

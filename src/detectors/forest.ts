@@ -11,6 +11,7 @@ import { explain, fitNormal, type NormalParams, normalShape } from './normal.ts'
 export const TREES = 100;
 export const SAMPLE = 256;
 
+/** Of `isolationForest`; the defaults are those of Liu, Ting, Zhou, "Isolation forest", ICDM 2008. */
 export interface ForestOptions {
   /** How many, from 1; default 100. */
   readonly trees?: number;

@@ -23,6 +23,7 @@ export interface DroppedLayer {
   readonly reason: string;
 }
 
+/** What a fit of independent normals of log f_j leaves: mean and standard deviation for each layer, and the layers that the score is without. */
 export interface NormalParams {
   readonly layers: readonly NormalLayer[];
   readonly dropped: readonly DroppedLayer[];

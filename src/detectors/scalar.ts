@@ -7,6 +7,7 @@ import type { Detector } from './detector.ts';
 /** Nothing to fit. */
 export type NoParams = Readonly<Record<string, never>>;
 
+/** What a fit of `typicality` leaves. (Nalisnick et al. 2019) */
 export interface TypicalityParams {
   /** Mean nll of the fit groups: an estimate of B times the model's entropy, in nats. */
   readonly meanNll: number;

@@ -18,6 +18,7 @@ const MOST_Z = 1e10;
 /** Fit rows used at most: a kernel matrix of 32 MB. */
 export const MOST_ROWS = 2000;
 
+/** Of `oneClassSvm`: ν, which bounds the share of fit rows outside from above (Schölkopf et al. 2001), and how many rows it sees. */
 export interface SvmOptions {
   /** ν, in (0, 1); default 0.1. */
   readonly nu?: number;

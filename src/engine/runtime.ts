@@ -35,6 +35,7 @@ export interface SessionOptions {
   readonly keep?: boolean | undefined;
 }
 
+/** An ONNX model that was opened by a runtime and can be run, as often as one likes. */
 export interface Session {
   /** Runs once; all outputs are float tensors. */
   run(feeds: Feeds): Promise<Outputs>;

@@ -5,6 +5,7 @@ import { RandomStream } from '../tensor/random.ts';
 import { aurocOf, type Ranking } from './metrics.ts';
 import { quantile } from './quantile.ts';
 
+/** Of `aurocInterval`: the seed of the draws, how many there are (an integer from 1), the level of the interval (between 0 and 1). */
 export interface BootstrapOptions {
   readonly seed: number;
   /** Default 1000. */

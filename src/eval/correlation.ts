@@ -5,6 +5,7 @@ import { type DroppedLayer, fitNormal } from '../detectors/normal.ts';
 import type { FeatureTable } from '../features/table.ts';
 import { meanAbsCosine } from './fisher.ts';
 
+/** Pearson correlations between the L layers' log squared norms, over a table's rows. */
 export interface LayerCorrelation {
   /** The L layers in the matrix, in the table's order: without those that have no spread. */
   readonly names: readonly string[];
@@ -50,6 +51,7 @@ export function layerCorrelation(table: FeatureTable): LayerCorrelation {
   };
 }
 
+/** How much the norms of two layers have to do with each other that lie `lag` apart. */
 export interface Autocorrelation {
   /** Distance in depth: j − k for layers j and k of the list. */
   readonly lag: number;

@@ -4,6 +4,7 @@ import gammaln from '@stdlib/math-base-special-gammaln';
 import { DataError } from '../errors.ts';
 import type { RandomStream } from '../tensor/random.ts';
 
+/** The Fisher information matrix F = E[s sᵀ] of d weights, estimated from samples of a model and normalised; see `fisherMatrix`. */
 export interface FisherMatrix {
   /** Columns of the gradients that are in the matrix: all but those that are zero in every sample. */
   readonly weights: readonly number[];

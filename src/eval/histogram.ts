@@ -3,6 +3,7 @@
 import { DataError } from '../errors.ts';
 import { quantile } from './quantile.ts';
 
+/** Shares of several samples in the same bins. */
 export interface Histogram {
   /** [bins + 1] ascending, evenly spaced. */
   readonly edges: Float64Array;

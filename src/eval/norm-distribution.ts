@@ -26,8 +26,10 @@ export interface ScoredFit {
   readonly ks: number;
 }
 
+/** The distributions that `LayerFits` compares. */
 export type FitName = 'chi2' | 'chi2-free' | 'log-normal';
 
+/** What the squared norms f of one layer are distributed like: three fits, and which has the lowest AIC (Akaike 1974). */
 export interface LayerFits {
   /** Degrees of freedom dim θ_j, scale = mean / dim: the paper's claim, one fitted parameter. */
   readonly chi2: ScoredFit;

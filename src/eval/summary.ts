@@ -15,6 +15,7 @@ export interface ResultRow {
   readonly auroc: number;
 }
 
+/** The AUROCs (0 to 1) of one detector over all pairs of sets in a block. */
 export interface DetectorSummary {
   readonly detector: string;
   /** Over the pairs: mean, least, lower quartile, median, upper quartile, greatest AUROC (quartiles as `quantile`). */
@@ -28,6 +29,7 @@ export interface DetectorSummary {
   readonly wins: number;
 }
 
+/** One block of results in few figures: those of each detector over the same pairs of sets. */
 export interface Summary {
   /** The values that the rows of this block share, in the order of `by`. */
   readonly key: readonly (string | number)[];

@@ -16,6 +16,10 @@ import { rescueOf } from './rescue.ts';
 import { type Rows, wholeGroups } from './rows.ts';
 import { concatTables, type FeatureTable, type NoiseKey, type TableHead, type View, viewNames } from './table.ts';
 
+/**
+ * How features are computed: on what runtime, in groups and batches of how many examples, from which seed. What is left out has the default
+ * it names.
+ */
 export interface ExtractorOptions extends InputOptions {
   /** What runs the graphs. */
   readonly runtime: Runtime;
@@ -44,6 +48,7 @@ export interface ExtractorOptions extends InputOptions {
   readonly metric?: Metric;
 }
 
+/** A model made ready to give features: for each group of B examples the loss and the squared gradient norm of every layer, the columns `names`. */
 export interface Extractor {
   readonly group: number;
   readonly modelHash: string;

@@ -90,6 +90,7 @@ export interface Lowered {
   readonly lead: Lead;
 }
 
+/** An attribute of an ONNX node: integers as numbers, text, a list of integers, or a float. */
 export type OnnxAttr = number | string | readonly number[] | { readonly float: number };
 
 /**

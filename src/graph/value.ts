@@ -5,8 +5,10 @@ import { GraphError } from '../errors.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
 import type { OpRecord } from './record.ts';
 
+/** What a value's elements are: floats, whole numbers, or truth values. At run time float32, int64 and bool; the interpreter's are all float64. */
 export type DType = 'float' | 'int' | 'bool';
 
+/** Shape, of one example, and element type. */
 export interface ValueType {
   readonly shape: Shape;
   readonly dtype: DType;
@@ -25,6 +27,7 @@ export type InputKind = 'data' | 'normal' | 'uniform' | 'integer';
 export type WholeRange = readonly [low: number, high: number];
 
 type AttrValue = number | string | boolean | readonly number[];
+/** The constants that an op has beside its operands, such as axes and strides; each op says which. */
 export type Attrs = Readonly<Record<string, AttrValue>>;
 
 export type Source =
@@ -39,8 +42,10 @@ export type Source =
   | { readonly kind: 'constant'; readonly data: Float64Array }
   | { readonly kind: 'node'; readonly op: OpRecord; readonly inputs: readonly Value[]; readonly attrs: Attrs };
 
+/** The origin of a value that an op has made of others. */
 export type NodeSource = Extract<Source, { kind: 'node' }>;
 
+/** One value of a one-example graph: immutable, of known shape and type. Made by an `Arena` or the functions of `ops/`. */
 export class Value implements ValueType {
   readonly arena: Arena;
   /** Increases from operands to results, so sorting by id is a topological order. */
@@ -77,6 +82,7 @@ export interface Requirement {
   readonly result: Value;
 }
 
+/** A one-example graph: the values asked for, by name, and the arena that they and all they come from are in. */
 export interface Graph {
   readonly arena: Arena;
   readonly outputs: Readonly<Record<string, Value>>;

@@ -10,6 +10,7 @@ export interface Loss {
   readonly nll: Value;
 }
 
+/** How a sampler draws. */
 export interface Sampling {
   /** Scales the standard deviation of the latents. */
   readonly temperature: number;
@@ -52,6 +53,7 @@ export interface Scorer {
   loss(data: Shape, scope: Scope): Value;
 }
 
+/** A family of models as graphs: loss in nats and sampler, for a configuration and data of shape [c, h, w] (pixels) or [length] (bytes). */
 export interface Architecture<Config> {
   readonly name: string;
   readonly takes: DataKind;

@@ -72,6 +72,10 @@ const scoringSchema = z.strictObject({
   bound: z.boolean().default(false),
 });
 
+/**
+ * A diffusion model of images [c, h, w]; h and w must be divisible by 2^(levels − 1). (Ho, Jain & Abbeel, "Denoising diffusion
+ * probabilistic models", NeurIPS 2020)
+ */
 export const ddpm: Architecture<DdpmConfig> = {
   name: 'ddpm',
   takes: 'images',

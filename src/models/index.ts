@@ -28,6 +28,7 @@ export { collectSpecs, dataInitScope, initialWeights, paramScope, scopeFrom, sha
 export { type TransformerConfig, transformer } from './transformer.ts';
 export { type VaeConfig, vae } from './vae.ts';
 
+/** The built-in architectures by name. `architecture` finds one whose name is known at run time only. */
 // biome-ignore format: one line per architecture
 export const architectures = {
   ddpm,
@@ -38,6 +39,7 @@ export const architectures = {
   vae,
 } satisfies Record<string, Architecture<unknown>>;
 
+/** The name of a built-in architecture. */
 export type ArchitectureName = keyof typeof architectures;
 
 /** The architecture of this name, its configuration's type forgotten (pass it only what `configure` returned). */

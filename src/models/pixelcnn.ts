@@ -21,6 +21,10 @@ const schema = z.strictObject({
 /** Gated layers of so many channels per stack; a mixture of `mixtures` logistics, or a softmax over 256 values. */
 export type PixelCnnConfig = z.output<typeof schema>;
 
+/**
+ * An autoregressive model of images [c, h, w] with an exact likelihood. (van den Oord et al., "Conditional image generation with PixelCNN
+ * decoders", NeurIPS 2016)
+ */
 export const pixelcnn: Architecture<PixelCnnConfig> = {
   name: 'pixelcnn',
   takes: 'images',

@@ -23,6 +23,7 @@ const schema = z.strictObject({
 /** The VAE's sizes (see vae.ts), then the causal layers on top of its decoder, and the logistics that each pixel is a mixture of. */
 export type PixelVaeConfig = z.output<typeof schema>;
 
+/** A VAE of images [c, h, w] with an autoregressive decoder; h and w must be divisible by 8. (Gulrajani et al., "PixelVAE", ICLR 2017) */
 export const pixelvae: Architecture<PixelVaeConfig> = {
   name: 'pixelvae',
   takes: 'images',

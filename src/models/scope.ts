@@ -15,6 +15,7 @@ export type Init =
   | { readonly kind: 'values'; readonly data: ArrayLike<number> }
   | { readonly kind: 'computed'; values(seed: number): ArrayLike<number> };
 
+/** A parameter that a model has asked its scope for: name, shape, how it starts out. */
 export interface ParamSpec {
   readonly name: string;
   readonly shape: Shape;
@@ -23,6 +24,7 @@ export interface ParamSpec {
   readonly trainable: boolean;
 }
 
+/** Where a model under construction gets its parameters from, by name: constants, inputs or shapes alone, as the scope will have it. */
 export interface Scope {
   readonly arena: Arena;
   /** The parameter `name` below this scope's prefix, of the given shape. */
@@ -37,6 +39,7 @@ export interface Scope {
   readonly dataInit?: DataInit;
 }
 
+/** The batch that parameters which start from data are initialised with, and where their values go. */
 export interface DataInit {
   readonly examples: number;
   found(name: string, value: Value): Value;

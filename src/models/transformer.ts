@@ -34,6 +34,10 @@ const BYTES = 256;
 /** The mask of what comes before has as many numbers as this squared. */
 const MAX_LENGTH = 2 ** 13;
 
+/**
+ * A causal language model of sequences [length] of bytes, with an exact likelihood. (Radford et al., "Language models are unsupervised
+ * multitask learners", 2019)
+ */
 export const transformer: Architecture<TransformerConfig> = {
   name: 'transformer',
   takes: 'bytes',

@@ -18,6 +18,7 @@ export type VaeConfig = z.output<typeof schema>;
 /** Scale of the pixels' logistic before training, in units of the whole range of brightness. */
 const INITIAL_LOG_SCALE = -2;
 
+/** A convolutional VAE of images [c, h, w]; h and w must be divisible by 8. (Kingma & Welling, "Auto-encoding variational Bayes", ICLR 2014) */
 export const vae: Architecture<VaeConfig> = {
   name: 'vae',
   takes: 'images',

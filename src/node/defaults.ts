@@ -21,7 +21,9 @@ const withRuntime = <O extends { readonly runtime?: Runtime }>(options: O): O & 
   runtime: options.runtime ?? nodeRuntime(),
 });
 
+/** As in `features/`; `runtime` may be left out, for `nodeRuntime()`, and `cache` is that of a `NodeRuntimeOptions`. */
 export type ExtractorOptions = OnNode<features.ExtractorOptions> & Pick<NodeRuntimeOptions, 'cache'>;
+/** As in `scoring/`; `runtime` may be left out, for `nodeRuntime()`. */
 export type FeatureOptions = OnNode<scoring.FeatureOptions>;
 
 /** See `features/`. */

@@ -22,6 +22,7 @@ export interface Download {
   readonly parts?: readonly number[];
 }
 
+/** How far the download of one file is. */
 export interface DownloadProgress {
   readonly url: string;
   /** Bytes so far, and of the whole where the server says so. */

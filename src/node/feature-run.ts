@@ -10,6 +10,7 @@ import { type Claim, claimFile, during } from './output.ts';
 import { firstLine, openPartial, type Partial, partialTables, type RunKey, readPartial } from './partial.ts';
 import { tableFormatOf, writeStored } from './table-files.ts';
 
+/** What `runFeatures` computes, and where to. */
 export interface FeatureRun {
   readonly extractor: Extractor;
   readonly data: Dataset;
@@ -23,6 +24,7 @@ export interface FeatureRun {
   readonly onNotFinite?: (table: FeatureTable) => void;
 }
 
+/** How far a table is, and how long it will still take (seconds). */
 export interface FeatureProgress {
   /** Examples done, those of an earlier run included, and of how many. */
   readonly done: number;
@@ -31,6 +33,7 @@ export interface FeatureProgress {
   readonly secondsLeft: number;
 }
 
+/** What `runFeatures` has written. */
 export interface FeatureResult {
   /** Groups in the table. */
   readonly rows: number;

@@ -61,6 +61,7 @@ const textFile = (name: string, source: string): KnownSet => ({
   source: `${source}, as ${name}.txt`,
 });
 
+/** The data sets known by name: their files, by split, and where they are looked for and had from. */
 export const knownSets: Readonly<Record<string, KnownSet>> = {
   'fashion-mnist': {
     files: idxFiles,

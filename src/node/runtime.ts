@@ -17,6 +17,7 @@ const load = (): Promise<typeof Ort> => import('onnxruntime-node');
 
 const versionOf = ({ env }: typeof Ort): string => `onnxruntime ${env.versions.node}`;
 
+/** Of `nodeRuntime`: what is kept between runs of the program, and threads. */
 export interface NodeRuntimeOptions {
   /** Folder of optimised graphs and findings; default: `sessionCache()`. Empty: nothing is kept. */
   readonly cache?: string | undefined;

@@ -15,6 +15,7 @@ import { type OpenOptions, openData } from './open.ts';
 import { decodeImage, decodeOn } from './picture.ts';
 import { nodeRuntime } from './runtime.ts';
 
+/** As in `scoring/`, with a model and a detector that may be paths, and a runtime that may be left out. */
 export interface ScorerOptions
   extends Omit<scoring.ScorerOptions, 'model' | 'detector' | 'runtime' | 'open' | 'names'>,
     Pick<OpenOptions, 'background' | 'dataDir' | 'readers'> {

@@ -29,6 +29,7 @@ export function folderStore(dir: string): training.Store {
   };
 }
 
+/** As in `train/`, with a folder for the store, and a runtime that may be left out. */
 export interface TrainOptions extends Omit<training.TrainOptions, 'store' | 'runtime'> {
   readonly dir: string;
   /** Of `dir`, where it was claimed before, see `claimFolder`. Left out: it is claimed here. */

@@ -68,9 +68,6 @@ const unary = (
   takes?: OpRecord['takes'],
 ): OpRecord => elementwise(name, 1, { f, d: (dY, [x], y) => [d(x!, y, dY)], ...(takes ? { takes } : {}) });
 
-const ofBits = (name: string, f: (a: bigint, b: bigint) => bigint): OpRecord =>
-  elementwise(name, 2, { takes: 'numbers', f: (a, b) => Number(f(BigInt(a), BigInt(b))) });
-
 export const elementwiseOps = {
   Add: elementwise('Add', 2, { takes: 'numbers', f: (a, b) => a + b, d: (dY) => [dY, dY] }),
   Sub: elementwise('Sub', 2, {
@@ -183,17 +180,7 @@ export const elementwiseOps = {
     dtype: 'int',
     emit: (ctx, [x]) => ctx.emit('Cast', [x!], { to: 7 }),
   }),
-  // Bit by bit, of whole numbers with a sign.
-  BitwiseAnd: ofBits('BitwiseAnd', (a, b) => a & b),
-  BitwiseOr: ofBits('BitwiseOr', (a, b) => a | b),
-  BitwiseXor: ofBits('BitwiseXor', (a, b) => a ^ b),
-  // Of whole numbers, towards zero. As −((−a) / b): ONNX Runtime's optimiser makes c / b of c · (1 / b), of whole numbers too.
-  IntDiv: elementwise('IntDiv', 2, {
-    takes: 'numbers',
-    f: (a, b) => Math.trunc(a / b),
-    emit: (ctx, [a, b]) => ctx.emit('Neg', [ctx.emit('Div', [ctx.emit('Neg', [a!]), b!])]),
-  }),
-  // What is left of a by that division; it has the sign of a. Of floating-point numbers too.
+  // What is left of a by division towards zero; it has the sign of a. Of whole and of floating-point numbers.
   Remainder: elementwise('Remainder', 2, {
     takes: 'numbers',
     f: (a, b) => a % b,
@@ -247,6 +234,10 @@ function negated(x: Operand): Value | undefined {
     : undefined;
 }
 
+/**
+ * a + b, of the shape that both broadcast to by NumPy's rules (ONNX Add). Throws a GraphError where they do not, or differ in type, as all
+ * ops of two do.
+ */
 export function add(a: Operand, b: Operand): Value {
   const minusB = negated(b);
   if (minusB) return sub(a, minusB);
@@ -255,11 +246,13 @@ export function add(a: Operand, b: Operand): Value {
   return binary(elementwiseOps.Add, a, b, { left: 0, right: 0 });
 }
 
+/** a − b, broadcast as by `add` (ONNX Sub). */
 export function sub(a: Operand, b: Operand): Value {
   const minusB = negated(b);
   return minusB ? add(a, minusB) : binary(elementwiseOps.Sub, a, b, { right: 0 });
 }
 
+/** a · b, broadcast as by `add` (ONNX Mul). */
 export function mul(a: Operand, b: Operand): Value {
   const minusA = negated(a);
   const minusB = negated(b);
@@ -294,37 +287,61 @@ function outranks(x: Value, other: Operand): boolean {
   return joint !== undefined && sameShape(joint, x.shape);
 }
 
+/** a / b of floats, broadcast as by `add` (ONNX Div); for whole numbers there is `intDiv`. */
 export function div(a: Operand, b: Operand): Value {
   return binary(elementwiseOps.Div, a, b, { right: 1 });
 }
 
+/** −x, of the shape of x as all ops of one value are (ONNX Neg). */
 export function neg(x: Value): Value {
   const u = uniformValue(x);
   if (u !== undefined) return expand(x.arena.constant(-u, [], x.dtype), x.shape);
   return negated(x) ?? apply(elementwiseOps.Neg, [x]);
 }
 
+/** The larger of a and b, broadcast as by `add` (ONNX Max); two that are equal share the gradient, as in PyTorch. */
 export const maximum = (a: Operand, b: Operand): Value => binary(elementwiseOps.Max, a, b);
+/** The smaller of a and b, broadcast as by `add` (ONNX Min); two that are equal share the gradient, as in PyTorch. */
 export const minimum = (a: Operand, b: Operand): Value => binary(elementwiseOps.Min, a, b);
+/** Whether a < b, as truth values, broadcast as by `add` (ONNX Less). */
 export const less = (a: Operand, b: Operand): Value => binary(elementwiseOps.Less, a, b);
+/** Whether a > b, as truth values, broadcast as by `add` (ONNX Greater). */
 export const greater = (a: Operand, b: Operand): Value => binary(elementwiseOps.Greater, a, b);
+/** Whether a = b, as truth values, of any type, broadcast as by `add` (ONNX Equal). */
 export const equal = (a: Operand, b: Operand): Value => binary(elementwiseOps.Equal, a, b);
+/** eˣ (ONNX Exp). */
 export const exp = (x: Value): Value => apply(elementwiseOps.Exp, [x]);
+/** Natural logarithm; −∞ at 0, NaN below (ONNX Log). */
 export const log = (x: Value): Value => apply(elementwiseOps.Log, [x]);
+/** √x; NaN below 0, and of infinite slope there: of a norm take `root` (ONNX Sqrt). */
 export const sqrt = (x: Value): Value => apply(elementwiseOps.Sqrt, [x]);
+/** |x|; the slope at 0 is 0, as in PyTorch (ONNX Abs). */
 export const abs = (x: Value): Value => apply(elementwiseOps.Abs, [x]);
+/** Hyperbolic tangent (ONNX Tanh). */
 export const tanh = (x: Value): Value => apply(elementwiseOps.Tanh, [x]);
+/** σ(x) = 1 / (1 + e⁻ˣ) (ONNX Sigmoid). */
 export const sigmoid = (x: Value): Value => apply(elementwiseOps.Sigmoid, [x]);
+/** x σ(x) (PyTorch's SiLU). */
 export const silu = (x: Value): Value => apply(elementwiseOps.Silu, [x]);
+/** log(1 + eˣ) (ONNX Softplus). */
 export const softplus = (x: Value): Value => apply(elementwiseOps.Softplus, [x]);
+/** max(x, 0); the slope at 0 is 0, as in PyTorch (ONNX Relu). */
 export const relu = (x: Value): Value => apply(elementwiseOps.Relu, [x]);
+/** The error function, 2/√π ∫₀ˣ exp(−t²) dt (ONNX Erf). */
 export const erf = (x: Value): Value => apply(elementwiseOps.Erf, [x]);
+/** The next whole number downwards, as a float; without a gradient (ONNX Floor). */
 export const floor = (x: Value): Value => apply(elementwiseOps.Floor, [x]);
+/** The next whole number upwards, as a float; without a gradient (ONNX Ceil). */
 export const ceil = (x: Value): Value => apply(elementwiseOps.Ceil, [x]);
+/** The nearest whole number, as a float, halves to the even one; without a gradient (ONNX Round). */
 export const round = (x: Value): Value => apply(elementwiseOps.Round, [x]);
+/** −1, 0 or 1; without a gradient (ONNX Sign). */
 export const sign = (x: Value): Value => apply(elementwiseOps.Sign, [x]);
+/** x, without a gradient (PyTorch's detach). */
 export const detach = (x: Value): Value => apply(elementwiseOps.Detach, [x]);
+/** 1 where x > 0, else 0; without a gradient. */
 export const step = (x: Value): Value => apply(elementwiseOps.Step, [x]);
+/** The opposite of truth values (ONNX Not). Throws a GraphError for others. */
 export const not = (x: Value): Value => apply(elementwiseOps.Not, [x]);
 
 /** a where the condition holds, b elsewhere. */
@@ -345,16 +362,10 @@ export const toFloat = (x: Value): Value => (x.dtype === 'float' ? x : apply(ele
 /** Whole numbers, cut off towards zero; the value itself if they are already. */
 export const toInt = (x: Value): Value => (x.dtype === 'int' ? x : apply(elementwiseOps.ToInt, [x]));
 
-export const bitAnd = (a: Value, b: Value): Value => apply(elementwiseOps.BitwiseAnd, [a, b]);
-export const bitOr = (a: Value, b: Value): Value => apply(elementwiseOps.BitwiseOr, [a, b]);
-export const bitXor = (a: Value, b: Value): Value => apply(elementwiseOps.BitwiseXor, [a, b]);
-
-/** The quotient of whole numbers, cut off towards zero. */
-export const intDiv = (a: Value, b: Value): Value => apply(elementwiseOps.IntDiv, [a, b]);
-
 /** What division towards zero leaves of a; it has the sign of a. */
 export const remainder = (a: Operand, b: Operand): Value => binary(elementwiseOps.Remainder, a, b);
 
+/** x². */
 export const square = (x: Value): Value => mul(x, x);
 
 /** a^b; small whole exponents are products and roots. */

@@ -15,10 +15,12 @@ import { rowOps } from './rows.ts';
 import { shapeOps } from './shape.ts';
 import { softmaxOps } from './softmax.ts';
 import { trigonometryOps } from './trigonometry.ts';
+import { wholeOps } from './whole.ts';
 
 /** The table: one record per op. */
 export const ops = {
   ...elementwiseOps,
+  ...wholeOps,
   ...kinkOps,
   ...logSigmoidOps,
   ...logErfcOps,
@@ -42,9 +44,6 @@ export { type ConvOptions, conv, convTranspose, convWeightGrad } from './conv.ts
 export {
   abs,
   add,
-  bitAnd,
-  bitOr,
-  bitXor,
   ceil,
   detach,
   div,
@@ -53,7 +52,6 @@ export {
   exp,
   floor,
   greater,
-  intDiv,
   less,
   log,
   maximum,
@@ -92,3 +90,4 @@ export { hotRows, rows } from './rows.ts';
 export { concat, flip, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
 export { logSoftmax, softmax } from './softmax.ts';
 export { acos, acosh, asin, asinh, atan, atanh, cos, cosh, sin, sinh, tan } from './trigonometry.ts';
+export { bitAnd, bitOr, bitXor, intDiv } from './whole.ts';

@@ -79,7 +79,9 @@ export function clamp(x: Value, low: number, high: number): Value {
   return low === -Infinity && high === Infinity ? x : apply(kinkOps.Clamp, [x], { low, high });
 }
 
+/** The larger of two floats, broadcast as by `add`; of equals the first has the gradient, as in PyTorch's max pooling. */
 export const firstMaximum = (a: Value, b: Value): Value => apply(kinkOps.FirstMax, [a, b]);
+/** min(x, 0); the slope at 0 is 1, that of the negative side, as in PyTorch's leaky ReLU. */
 export const negativePart = (x: Value): Value => apply(kinkOps.NegativePart, [x]);
 
 /** √x of a sum of squares. */

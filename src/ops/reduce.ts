@@ -213,6 +213,7 @@ export function logSumExp(x: Value, axes?: readonly number[], keepdims = false):
   return reduce(reduceOps.ReduceLogSumExp, x, axes, keepdims);
 }
 
+/** Mean over axes (all of them by default); the axes go unless `keepdims`. Throws a GraphError for an axis that x does not have. */
 export function reduceMean(x: Value, axes?: readonly number[], keepdims = false): Value {
   const over = normalised('mean', x, axes);
   return div(

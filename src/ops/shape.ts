@@ -370,6 +370,7 @@ export function zeroPad(x: Value, before: readonly number[], after: readonly num
   );
 }
 
+/** Values behind each other along an axis, negative from the end (ONNX Concat). Throws a GraphError where their other sizes differ. */
 export function concat(parts: readonly Value[], axis: number): Value {
   const [first] = parts;
   if (!first) throw new GraphError('Concat: no operands');

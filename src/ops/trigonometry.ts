@@ -25,14 +25,25 @@ export const trigonometryOps: Record<Name, OpRecord> = {
   Atanh: unary('Atanh', Math.atanh, (x, _y, dY) => div(dY, mul(sub(1, x), add(1, x)))),
 };
 
+/** sin x, in radians (ONNX Sin). */
 export const sin = (x: Value): Value => apply(trigonometryOps.Sin, [x]);
+/** cos x, in radians (ONNX Cos). */
 export const cos = (x: Value): Value => apply(trigonometryOps.Cos, [x]);
+/** tan x, in radians (ONNX Tan). */
 export const tan = (x: Value): Value => apply(trigonometryOps.Tan, [x]);
+/** The angle in [−π/2, π/2] whose sine is x; NaN outside [−1, 1] (ONNX Asin). */
 export const asin = (x: Value): Value => apply(trigonometryOps.Asin, [x]);
+/** The angle in [0, π] whose cosine is x; NaN outside [−1, 1] (ONNX Acos). */
 export const acos = (x: Value): Value => apply(trigonometryOps.Acos, [x]);
+/** The angle in (−π/2, π/2) whose tangent is x (ONNX Atan). */
 export const atan = (x: Value): Value => apply(trigonometryOps.Atan, [x]);
+/** Hyperbolic sine, (eˣ − e⁻ˣ) / 2 (ONNX Sinh). */
 export const sinh = (x: Value): Value => apply(trigonometryOps.Sinh, [x]);
+/** Hyperbolic cosine, (eˣ + e⁻ˣ) / 2 (ONNX Cosh). */
 export const cosh = (x: Value): Value => apply(trigonometryOps.Cosh, [x]);
+/** The number whose hyperbolic sine is x (ONNX Asinh). */
 export const asinh = (x: Value): Value => apply(trigonometryOps.Asinh, [x]);
+/** The number ≥ 0 whose hyperbolic cosine is x; NaN below 1 (ONNX Acosh). */
 export const acosh = (x: Value): Value => apply(trigonometryOps.Acosh, [x]);
+/** The number whose hyperbolic tangent is x; ±∞ at ±1, NaN beyond (ONNX Atanh). */
 export const atanh = (x: Value): Value => apply(trigonometryOps.Atanh, [x]);

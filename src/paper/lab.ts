@@ -15,6 +15,7 @@ import { type Material, openSets } from './lab-sets.ts';
 import { allModels, type ModelPlan, type Preset } from './plan.ts';
 import { stageIn } from './stages.ts';
 
+/** Where a reproduction works and what it may use: the folder `out`, the seed, the data directory, threads and bytes. */
 export interface LabOptions {
   readonly out: string;
   readonly seed: number;

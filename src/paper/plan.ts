@@ -16,6 +16,7 @@ export interface SetPlan {
   readonly sorted?: true;
 }
 
+/** One model of a preset: what it is trained on and for how many steps, and which sets it is tried on. */
 export interface ModelPlan {
   /** Name of its directory. */
   readonly id: string;
@@ -46,6 +47,7 @@ export interface ModelPlan {
 /** Models and data of one experiment beyond images. */
 type Domain = 'images' | 'text' | 'audio';
 
+/** A whole reproduction: data sets, models, and the size of every experiment. */
 export interface Preset {
   readonly name: string;
   /** One line. */

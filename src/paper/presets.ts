@@ -277,6 +277,7 @@ const smoke: Preset = {
   },
 };
 
+/** The presets by name: `smoke` shows that everything runs, `cpu` takes hours on two cores, `paper` has the sizes and sets of the paper. */
 export const presets: Readonly<Record<string, Preset>> = { smoke, cpu, paper };
 
 /** Throws UsageError for a name that is none. */

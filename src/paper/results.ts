@@ -23,6 +23,7 @@ const resultsSchema = z.looseObject({
   ),
 });
 
+/** The file of results; `parseResults` checks it. */
 export type Results = z.infer<typeof resultsSchema>;
 
 /** Throws a DataError that begins with `where` for anything but a file of results. */

@@ -18,6 +18,7 @@ import { factsOf, reportOf } from './report.ts';
 import { formatResults, parseResults, type Results } from './results.ts';
 import { beyondExperiment, tablesExperiment } from './tables/measure.ts';
 
+/** What a reproduction has left: its report, its numbers, what we see in them. */
 export interface Reproduction {
   /** Paths. */
   readonly report: string;

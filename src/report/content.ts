@@ -14,6 +14,7 @@ export interface ImageTile {
   readonly note?: string;
 }
 
+/** One data set of a report, with its features. */
 export interface ReportSet {
   readonly name: string;
   /** One table per group size. */
@@ -22,6 +23,7 @@ export interface ReportSet {
   readonly images?: { readonly most: readonly ImageTile[]; readonly least: readonly ImageTile[] };
 }
 
+/** Everything that a report shows. */
 export interface ReportContent {
   readonly title: string;
   /** Label and value pairs under the title: the model, its data, the command. */

@@ -5,6 +5,7 @@ import { cdfOf, type Distribution, histogram, type LayerFits, orderStatistics, q
 import { centred, draw, rowsOfBins, sharedHistogram } from './figures.ts';
 import { framed, type KeyItem, lookOf } from './frame.ts';
 
+/** A sample with the name that its key gives it. */
 export interface NamedValues {
   readonly name: string;
   readonly values: ArrayLike<number>;
@@ -95,6 +96,7 @@ export interface DistributionNumbers {
   readonly observed: readonly number[];
 }
 
+/** The numbers of `distributionFigure`: of one layer's squared norms `values` and their fits. Throws a DataError as `histogram` does. */
 export function distributionNumbers(values: ArrayLike<number>, fits: LayerFits): DistributionNumbers {
   const { edges, shares } = histogram([Float64Array.from(values, Math.log10)], { bins: LAYER_BINS });
   return {
@@ -184,6 +186,7 @@ export function distributionFigure(
   );
 }
 
+/** A point of a line, in the units of its axes. */
 export interface LinePoint {
   readonly x: number;
   readonly y: number;

@@ -4,6 +4,7 @@ import { encodePng, type PixelImage } from '../data/index.ts';
 import type { ImageTile } from './content.ts';
 import type { Series } from './figures.ts';
 
+/** Text as HTML shows it, in elements and in quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
@@ -13,6 +14,7 @@ export function legend(series: readonly Pick<Series, 'name' | 'colour'>[]): stri
   return `<ul class="legend">${items.join('')}</ul>`;
 }
 
+/** An HTML figure. Both are HTML already: `escapeHtml` what is not. */
 export function figure(caption: string, body: string): string {
   return `<figure>${body}<figcaption>${caption}</figcaption></figure>`;
 }

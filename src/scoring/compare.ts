@@ -67,6 +67,7 @@ export interface SetFeatures extends NamedData {
   readonly tables: readonly FeatureTable[];
 }
 
+/** What an evaluation found: its detector, a row of figures for each set, detector and group size, and the features that they are of. */
 export interface Comparison {
   readonly detector: DetectorFile;
   readonly rows: readonly EvalRow[];

@@ -26,6 +26,7 @@ import { checkWhole } from '../tensor/whole.ts';
 import { type Input, inputsFor, type Opening } from './inputs.ts';
 import { detectorOf, type Names, preparedAs } from './recipe.ts';
 
+/** What judges, and how: the model, the detector fitted with it, the group size, the false-positive rate (a share, 0 to 1) of the verdicts. */
 export interface ScorerOptions extends Opening, Pick<ExtractorOptions, 'runtime' | 'batch' | 'memory' | 'threads'> {
   readonly model: ScoringModel;
   /** Fitted with this very model. */
@@ -85,6 +86,10 @@ export interface Judging {
   }>;
 }
 
+/**
+ * A model and a detector fitted with it, ready to judge inputs: a score for each group of B (higher: more out of distribution), its p-value
+ * and verdict.
+ */
 export interface Scorer {
   readonly model: ScoringModel;
   readonly detector: DetectorFile;

@@ -40,6 +40,10 @@ const infoSchema = z.strictObject({
   }),
 });
 
+/**
+ * The description of a trained model, model.json: its architecture, the shape and preparation of its data, how it was trained. `parseInfo`
+ * checks it.
+ */
 export type ModelInfo = z.infer<typeof infoSchema>;
 
 /** What scoring needs of a model, wherever it comes from. */

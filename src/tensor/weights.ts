@@ -8,4 +8,5 @@ export interface WeightTensor {
   readonly data: Float32Array;
 }
 
+/** Parameters by name. */
 export type Weights = Readonly<Record<string, WeightTensor>>;

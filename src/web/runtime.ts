@@ -5,6 +5,7 @@ import type { Runtime } from '../engine/index.ts';
 import { fileSessionOver, inMemory, type MakeTensor, said, sessionOver } from '../engine/ort.ts';
 import { FisherError } from '../errors.ts';
 
+/** Of `webRuntime`: where WebAssembly is had from, how many threads it has, how many bytes it may take. */
 export interface WebRuntimeOptions {
   /**
    * Where the .mjs and .wasm of onnxruntime-web are had from: the address of their folder, ending in a slash. Default: where that library looks,

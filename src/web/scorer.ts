@@ -8,6 +8,7 @@ import { loadDetector, loadModel, loadOnnx, openAddress } from './open.ts';
 import { decodeImage } from './picture.ts';
 import { webRuntime } from './runtime.ts';
 
+/** As in `scoring/`, with a model and a detector that may be addresses, and a runtime that may be left out. */
 export interface ScorerOptions
   extends Omit<scoring.ScorerOptions, 'model' | 'detector' | 'runtime' | 'open' | 'names'> {
   /** The address of a directory that `train` wrote or of an .onnx file, the bytes of one, or a model that was loaded. */
