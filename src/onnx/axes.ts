@@ -2,7 +2,7 @@
 
 import { ModelError, UsageError } from '../errors.ts';
 import { type Shape, shapeText } from '../tensor/shape.ts';
-import type { FileInput, FileModel } from './decode.ts';
+import type { FileInput, FileModel } from './file.ts';
 import { freeSize, parseSize, type SizeExpression, type Sizes, solve } from './sizes.ts';
 
 /** A size that the file leaves open, for the data or the user to say. */

@@ -4,7 +4,7 @@ import { ModelError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
 import { mul, reshape, slice } from '../ops/index.ts';
 import { shapeText, sizeOf } from '../tensor/shape.ts';
-import type { FileModel, FileNode } from './decode.ts';
+import type { FileModel, FileNode } from './file.ts';
 
 const ADVICE = 'export it with a loss for every example, with a batch of one, or with one that is left open';
 

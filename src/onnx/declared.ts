@@ -4,7 +4,7 @@
 // `fisher-ood.stop-gradient` of values through which no gradient goes.
 
 import { ModelError } from '../errors.ts';
-import type { FileModel, FileNode, FileTensor } from './decode.ts';
+import type { FileModel, FileNode, FileTensor } from './file.ts';
 import { placesOf } from './places.ts';
 import { type Assignment, type Detached, type Folded, graphsWithin, type Role, usesOf } from './roles.ts';
 

@@ -3,7 +3,7 @@
 // In this order: where a tensor is used, what its numbers look like, who named it. What the rule is not sure of carries its reason.
 
 import { sizeOf } from '../tensor/shape.ts';
-import type { FileModel, FileNode, FileTensor } from './decode.ts';
+import type { FileModel, FileNode, FileTensor } from './file.ts';
 import { layoutOf } from './layout.ts';
 import { areWhole, fewValues, headOf, isProgression, isSinusoidal, isUniform, lastOf } from './numbers.ts';
 import { type Place, placesOf } from './places.ts';

@@ -1,7 +1,9 @@
 export { Axes, type FreeSize, type GivenSizes } from './axes.ts';
 export { UnknownTotal } from './copies.ts';
-export { decode, type ExternalData, type FileInput, type FileModel, operatorName } from './decode.ts';
+export { decode } from './decode.ts';
 export { encode, signature } from './encode.ts';
+export { type FileInput, type FileModel, operatorName } from './file.ts';
+export type { ExternalData } from './file-tensors.ts';
 export { type ImportedModel, importModel, NEWEST_OPSET, OLDEST_OPSET } from './import.ts';
 export type { OnnxDType, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
 export { drawsNumbers, NodeContext, type OperatorName, operators, withoutGradient } from './operators/index.ts';

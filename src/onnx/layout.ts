@@ -1,7 +1,7 @@
 // Two tensors of the same numbers in; how one is the other with its axes in another order, out.
 
 import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
-import type { FileTensor } from './decode.ts';
+import type { FileTensor } from './file.ts';
 
 /** A tensor made of a parameter of shape `shape`: its axes in the order `perm`, then brought into the tensor's own shape. */
 export interface Layout {

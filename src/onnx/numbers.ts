@@ -1,7 +1,7 @@
 // What the numbers of a tensor look like: from its first few, where these tell, since to read all numbers of a large model takes long.
 
 import { sizeOf } from '../tensor/shape.ts';
-import type { FileTensor } from './decode.ts';
+import type { FileTensor } from './file.ts';
 
 /** The first numbers: enough to see of most tensors that they are nothing special. */
 export const headOf = (t: FileTensor): FileTensor['data'] => t.ends?.head ?? t.data.subarray(0, 64);

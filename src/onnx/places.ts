@@ -1,6 +1,6 @@
 // A decoded ONNX file in; in which places of which operators each of its initialisers ends up, out.
 
-import type { FileModel, FileNode } from './decode.ts';
+import type { FileModel, FileNode } from './file.ts';
 import { graphsWithin, type Use, usesOf } from './roles.ts';
 
 /**

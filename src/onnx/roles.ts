@@ -1,6 +1,6 @@
 // What is said of a file's tensors: which are parameters, under which names; and where a tensor is used.
 
-import type { FileGraph, FileNode, FileTensor } from './decode.ts';
+import type { FileGraph, FileNode, FileTensor } from './file.ts';
 import type { Layout } from './layout.ts';
 
 /** What a tensor of floats is. */

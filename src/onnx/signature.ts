@@ -5,31 +5,31 @@
 // (folded_from), fuses nodes (rule_name), merges equal initialisers of up to 1024 elements and equal nodes: of these merges only fx_node tells.
 
 import { sizeOf } from '../tensor/shape.ts';
-import type { FileModel, FileNode, FileTensor, Notes } from './decode.ts';
+import {
+  FOLDED_FROM,
+  FX,
+  fxOperands,
+  KIND,
+  leafOf,
+  listOf,
+  moduleOf,
+  type Param,
+  PLACEHOLDER,
+  parentOf,
+  RULE,
+  SIGNATURE,
+  signatureOf,
+  targetOf,
+  tiedTogether,
+} from './exported.ts';
+import type { FileModel, FileNode, FileTensor, Notes } from './file.ts';
 import { type Layout, layoutOf, withoutLayout } from './layout.ts';
 import { isUniform } from './numbers.ts';
 import { placesOf } from './places.ts';
-import { type Assignment, type Detached, type Folded, type Role, type Use, usesOf } from './roles.ts';
-
-const SIGNATURE = 'pkg.torch.export.ExportedProgram.graph_signature';
-const KIND = 'pkg.torch.export.graph_signature.InputSpec.kind';
-const PLACEHOLDER = 'pkg.torch.onnx.original_node_name';
-const FOLDED_FROM = 'pkg.onnxscript.optimizer.folded_from';
-const RULE = 'pkg.onnxscript.rewriter.rule_name';
-const FX = 'pkg.torch.onnx.fx_node';
-const SCOPES = 'pkg.torch.onnx.name_scopes';
+import { type Assignment, type Folded, type Role, type Use, usesOf } from './roles.ts';
 
 /** The largest initialisers that the exporter merges when they are equal. */
 const MERGED_SIZE = 1024;
-
-export const hasSignature = (file: FileModel): boolean => file.graph.notes?.[SIGNATURE] !== undefined;
-
-interface Param {
-  /** PyTorch's name: of those of a tied parameter, the first. */
-  readonly name: string;
-  /** In the traced program. */
-  readonly placeholder: string;
-}
 
 /** A tensor of the file that is a parameter, or a copy of one with its axes moved. */
 interface Copy {
@@ -270,84 +270,6 @@ class Signature {
   }
 }
 
-/**
- * A detach is an Identity that says so. The optimiser takes it out; then the node after it still says that it takes the detached value, and
- * is given another that it says nothing of. That is a trace, no more: the optimiser may have merged nodes that only the detach told apart.
- */
-export function detachedOperands(file: FileModel): Map<FileNode, Detached> {
-  const found = new Map<FileNode, Detached>();
-  const makers = new Map(file.graph.nodes.flatMap((node) => node.outputs.map((key) => [key, node] as const)));
-  for (const node of file.graph.nodes) {
-    if (/^aten\.detach(_copy)?\b/.test(targetOf(node)) && node.op === 'Identity') {
-      found.set(node, { operands: new Set([0]), whole: true });
-      continue;
-    }
-    const said = fxOperands(node);
-    if (!said.some((name) => /^detach(_copy)?(_\d+)?$/.test(name) && !makers.has(name))) continue;
-    const unsaid = [...node.inputs.entries()].filter(([, key]) => {
-      const maker = makers.get(key);
-      const inner = maker && maker.notes?.[FX] === node.notes?.[FX];
-      const floats = maker || file.graph.initializers.get(key)?.dtype === 'float';
-      const notes = file.graph.valueNotes?.get(key);
-      return floats && !inner && !said.includes(key) && !said.includes(notes?.[PLACEHOLDER] ?? key);
-    });
-    found.set(node, { operands: new Set(unsaid.map(([operand]) => operand)), whole: false });
-  }
-  return found;
-}
-
-/** `p_a_weight: PARAMETER target='a.weight'`, one a line. */
-function signatureOf(text: string): Param[] {
-  const found = text.matchAll(/^(\w+): PARAMETER target=(?:'([^']*)'|"([^"]*)")/gm);
-  return [...found].map(([, placeholder, single, double]) => ({
-    name: (single ?? double)!,
-    placeholder: placeholder!,
-  }));
-}
-
-/** A Python list of texts. */
-function listOf(text: string): string[] {
-  return [...text.matchAll(/'([^']*)'|"([^"]*)"/g)].map(([, single, double]) => (single ?? double)!);
-}
-
-/** The values of the traced program that a node's operation takes. */
-function fxOperands(node: FileNode): string[] {
-  const text = node.notes?.[FX] ?? '';
-  const from = text.indexOf('args = (');
-  return from < 0 ? [] : [...text.slice(from).matchAll(/%(\w+)/g)].map(([, name]) => name!);
-}
-
-/** The module a node belongs to: `h.0.attn`. */
-function moduleOf(node: FileNode): string {
-  return listOf(node.notes?.[SCOPES] ?? '').at(-2) ?? '';
-}
-
-const parentOf = (name: string): string => name.slice(0, Math.max(0, name.lastIndexOf('.')));
-const leafOf = (name: string): string => name.slice(name.lastIndexOf('.') + 1);
-
-/**
- * A tied parameter has several names, of which the program uses one. Another one is known by its module, which uses the parameter of a
- * module elsewhere: all get the name that comes first, as in PyTorch.
- */
-function tiedTogether(params: readonly Param[], file: FileModel): Param[] {
-  const users = file.graph.nodes.map((node) => ({ module: moduleOf(node), operands: fxOperands(node) }));
-  const said = new Set(users.flatMap((user) => user.operands));
-  const folded = new Set([...(file.graph.valueNotes?.values() ?? [])].flatMap((n) => listOf(n[FOLDED_FROM] ?? '')));
-  const names = new Map(params.map((p) => [p.placeholder, p.name]));
-  for (const p of params) {
-    if (said.has(p.placeholder) || folded.has(p.name) || file.graph.initializers.has(p.name)) continue;
-    const tied = users
-      .filter((user) => user.module === parentOf(p.name))
-      .flatMap((user) => params.filter((q) => user.operands.includes(q.placeholder)))
-      .filter((q) => leafOf(q.name) === leafOf(p.name) && parentOf(q.name) !== parentOf(p.name));
-    const [other, ...more] = new Set(tied);
-    if (!other || more.length > 0) continue;
-    const first = params.find((q) => [p.name, other.name, names.get(other.placeholder)].includes(q.name))!.name;
-    names.set(p.placeholder, first).set(other.placeholder, first);
-  }
-  return params.map((p) => ({ name: names.get(p.placeholder)!, placeholder: p.placeholder }));
-}
-
 /** Values of the traced program that have the elements of what they are made of, each once. */
 const MOVES =
   /^(permute|transpose|t|numpy_t|movedim|swapaxes|view|_?unsafe_view|reshape|flatten|unflatten|unsqueeze|squeeze|clone|contiguous|alias|_?to_copy|lift_fresh_copy)(_\d+)?$/;
@@ -364,11 +286,6 @@ function isMoved(key: string, others: readonly string[], uses: readonly Use[]): 
   const named = [key, ...others].filter((name) => !INNER.test(name));
   if (!named.every((name) => MOVES.test(name) || (name !== key && CREATED.test(name)))) return false;
   return !INNER.test(key) || (uses.length > 0 && uses.every(({ node }) => MOVING.test(targetOf(node))));
-}
-
-/** `aten.linear.default`. */
-function targetOf(node: FileNode): string {
-  return /target=torch\.ops\.([\w.]+)/.exec(node.notes?.[FX] ?? '')?.[1] ?? '';
 }
 
 /** The order of axes in which the exporter gives a parameter to an operation. */

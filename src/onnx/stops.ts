@@ -1,6 +1,6 @@
 // A decoded ONNX file and what its tensors are, in; which nodes keep the gradient from which parameters, out.
 
-import type { FileModel } from './decode.ts';
+import type { FileModel } from './file.ts';
 import type { ParameterTable } from './roles.ts';
 
 /** A node through which no gradient goes, though parameters come before it. */

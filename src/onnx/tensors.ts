@@ -6,7 +6,7 @@ import { ModelError } from '../errors.ts';
 import { type Arena, nameOf, type Value } from '../graph/index.ts';
 import { reshape, transpose } from '../ops/index.ts';
 import { type Shape, shapeText } from '../tensor/shape.ts';
-import type { FileModel, FileTensor } from './decode.ts';
+import type { FileModel, FileTensor } from './file.ts';
 import type { Folded, ParameterTable, Role } from './roles.ts';
 import { type Stop, stopsIn } from './stops.ts';
 

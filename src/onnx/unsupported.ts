@@ -1,6 +1,6 @@
 // A node that cannot be imported, in; one message for all such nodes of the file, with what to do about it, out.
 
-import { type FileModel, type FileNode, operatorName } from './decode.ts';
+import { type FileModel, type FileNode, operatorName } from './file.ts';
 import { operators } from './operators/index.ts';
 import { graphsWithin } from './roles.ts';
 

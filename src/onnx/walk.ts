@@ -13,7 +13,7 @@ import {
   type FileModel,
   type FileNode,
   operatorName,
-} from './decode.ts';
+} from './file.ts';
 import { type Importer, NodeContext, operators, Sequence } from './operators/index.ts';
 import type { ImportOptions, Network } from './options.ts';
 import { parametersOf } from './parameters.ts';

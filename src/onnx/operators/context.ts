@@ -3,7 +3,7 @@
 import { GraphError } from '../../errors.ts';
 import { type Arena, type DType, Value } from '../../graph/index.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../../tensor/shape.ts';
-import type { FileAttr, FileGraph, FileNode, FileTensor } from '../decode.ts';
+import type { FileAttr, FileGraph, FileNode, FileTensor } from '../file.ts';
 import { TensorProto_DataType } from '../proto.ts';
 
 /** One operator: its results from its operands. Everything has the shapes of one example, batch axis of 1 included. */

@@ -4,7 +4,7 @@
 import type { Value } from '../../graph/index.ts';
 import { add, less, matmul, mul, not, reduceSum, reshape, slice, softmax, toFloat, toInt } from '../../ops/index.ts';
 import { type Shape, shapeText } from '../../tensor/shape.ts';
-import type { FileModel } from '../decode.ts';
+import type { FileModel } from '../file.ts';
 import { TensorProto_DataType } from '../proto.ts';
 import { graphsWithin } from '../roles.ts';
 import type { NodeContext, Operators } from './context.ts';
