@@ -2,8 +2,8 @@
 
 import { GraphError } from '../errors.ts';
 import { type NodeSource, reachable, type Value } from '../graph/index.ts';
-import { expand, groupSum, Sum } from '../ops/index.ts';
-import { shapeText } from '../tensor/shape.ts';
+import { expand, groupSum, Sum, sumTo } from '../ops/index.ts';
+import { broadcastTwo, sameShape, shapeText } from '../tensor/shape.ts';
 
 /**
  * ∂loss/∂v for each v of `wrt`, of v's shape. `loss` is one number per example.
@@ -74,18 +74,19 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
   }
 }
 
+/** What the op's rule gives, summed to the shape of each operand that was broadcast. */
 function gradientsOf(y: Value, node: NodeSource, dY: Value, needs: readonly boolean[]): readonly (Value | null)[] {
   if (!node.op.gradient) throw new GraphError(`${node.op.name} ${y} has no gradient`);
-  const shares = node.op.gradient(dY, node, y, needs);
-  shares.forEach((share, i) => {
-    const x = node.inputs[i]!;
-    if (share && needs[i] && shapeText(share.shape) !== shapeText(x.shape)) {
+  return node.op.gradient(dY, node, y, needs).map((share, i) => {
+    const { shape } = node.inputs[i]!;
+    if (!share || !needs[i]) return share;
+    if (!sameShape(broadcastTwo(shape, share.shape) ?? [-1], share.shape)) {
       throw new GraphError(
-        `${node.op.name} ${y}: its gradient rule gave ${shapeText(share.shape)} for operand ${i} of shape ${shapeText(x.shape)}`,
+        `${node.op.name} ${y}: its gradient rule gave ${shapeText(share.shape)} for operand ${i} of shape ${shapeText(shape)}`,
       );
     }
+    return sumTo(share, shape);
   });
-  return shares;
 }
 
 /** The values of `order` that depend on one of `sources`. */

@@ -16,7 +16,8 @@ export interface OpRecord {
 
   /**
    * Cotangents of the operands from the cotangent dY of the result y, as new values of the graph: one per operand, null
-   * where the result does not vary smoothly with it. `needs[i]` is false where operand i's will not be read.
+   * where the result does not vary smoothly with it. One may still have the shape that its operand was broadcast to: differentiation
+   * sums it to the operand's. `needs[i]` is false where operand i's will not be read.
    * Absent: the op has no gradient, and differentiating through it is an error.
    */
   readonly gradient?: (dY: Value, node: NodeSource, y: Value, needs: readonly boolean[]) => readonly (Value | null)[];
@@ -26,6 +27,9 @@ export interface OpRecord {
 
   /** What the result varies with, where that does not follow from the operands. */
   readonly lead?: Lead;
+
+  /** The result is its (only) operand's elements, repeated by broadcasting. */
+  readonly repeats?: boolean;
 
   /** The result's squared norm equals the (only) operand's: a permutation of its elements. */
   readonly isometric?: boolean;

@@ -44,7 +44,7 @@ export function constantData(x: Operand): Float64Array | undefined {
 /** The one number that every element of a constant has, seen through ops that only repeat it; undefined otherwise. */
 export function uniformValue(x: Operand): number | undefined {
   if (typeof x === 'number') return x;
-  if (x.source.kind === 'node') return x.source.op.name === 'Expand' ? uniformValue(x.source.inputs[0]!) : undefined;
+  if (x.source.kind === 'node') return x.source.op.repeats ? uniformValue(x.source.inputs[0]!) : undefined;
   const data = constantData(x);
   return data && data.length > 0 && data.every((v) => Object.is(v, data[0])) ? data[0] : undefined;
 }

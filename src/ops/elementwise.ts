@@ -6,7 +6,7 @@ import type { Lowering, NodeSource, OpRecord, Value, ValueType } from '../graph/
 import { mapBroadcast } from '../tensor/ndarray.ts';
 import { broadcastTwo, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply, type Operand, uniformValue } from './apply.ts';
-import { expand, sumTo } from './reduce.ts';
+import { expand } from './expand.ts';
 
 function broadcastType(name: string, inputs: readonly ValueType[], dtype: ValueType['dtype']): ValueType {
   const [first, second] = inputs.slice(-2);
@@ -51,7 +51,7 @@ export function elementwise(name: string, arity: number, rule: ElementwiseRule):
     evaluate: (inputs, _attrs, out) => mapBroadcast(out.shape, inputs, rule.f),
     gradient: (dY, node, y, needs) => {
       if (!d) return node.inputs.map(() => null);
-      return d(dY, node.inputs, y, needs).map((dX, i) => (dX && needs[i] ? sumTo(dX, node.inputs[i]!.shape) : null));
+      return d(dY, node.inputs, y, needs).map((dX, i) => (needs[i] ? dX : null));
     },
     lower: (ctx, inputs, _node, y) => {
       const { names, lead } = ctx.aligned(inputs, y.shape);
@@ -194,8 +194,7 @@ export const elementwiseOps = {
 
 /** An operand without the expansion that broadcasting against the other would do anyway. */
 function bare(a: Operand, b: Operand): Operand {
-  if (typeof a === 'number' || typeof b === 'number' || a.source.kind !== 'node' || a.source.op.name !== 'Expand')
-    return a;
+  if (typeof a === 'number' || typeof b === 'number' || a.source.kind !== 'node' || !a.source.op.repeats) return a;
   const x = a.source.inputs[0]!;
   const joint = broadcastTwo(x.shape, b.shape);
   const full = broadcastTwo(a.shape, b.shape);

@@ -6,7 +6,7 @@ import { ndarray } from '../tensor/ndarray.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
 import { add, mul } from './elementwise.ts';
-import { expand } from './reduce.ts';
+import { expand } from './expand.ts';
 import { shapeOps } from './shape.ts';
 
 export const groupOps = {

@@ -2,6 +2,7 @@
 
 import { convOps } from './conv.ts';
 import { elementwiseOps } from './elementwise.ts';
+import { expandOps } from './expand.ts';
 import { groupOps } from './group.ts';
 import { innerOps } from './inner.ts';
 import { kinkOps } from './kinks.ts';
@@ -25,6 +26,7 @@ export const ops = {
   ...logSigmoidOps,
   ...logErfcOps,
   ...trigonometryOps,
+  ...expandOps,
   ...reduceOps,
   ...shapeOps,
   ...linearOps,
@@ -76,6 +78,7 @@ export {
   toInt,
   where,
 } from './elementwise.ts';
+export { expand } from './expand.ts';
 export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
 export { inner, weightedSqNorm } from './inner.ts';
 export { clamp, firstMaximum, fractionalPower, negativePart, root, squareRoot } from './kinks.ts';
@@ -84,10 +87,10 @@ export { logErfc } from './log-erfc.ts';
 export { cutLogSigmoid, logComplement, logSigmoid, softplusInTails } from './log-sigmoid.ts';
 export { logarithm, logitOf, softmaxOf } from './logarithm.ts';
 export { inverseStd, normalise } from './normalise.ts';
-export { expand, logSumExp, reduceFirstMax, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
+export { reduceFirstMax, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
 export { blockSum, repeatEach } from './resample.ts';
 export { hotRows, rows } from './rows.ts';
 export { concat, flip, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
-export { logSoftmax, softmax } from './softmax.ts';
+export { logSoftmax, logSumExp, softmax } from './softmax.ts';
 export { acos, acosh, asin, asinh, atan, atanh, cos, cosh, sin, sinh, tan } from './trigonometry.ts';
 export { bitAnd, bitOr, bitXor, intDiv } from './whole.ts';

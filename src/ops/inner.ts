@@ -6,8 +6,8 @@ import { ndarray } from '../tensor/ndarray.ts';
 import { sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
 import { mul } from './elementwise.ts';
+import { expand } from './expand.ts';
 import { sumOfSquares } from './group.ts';
-import { expand } from './reduce.ts';
 
 export const innerOps = {
   // Σ a·b, a scalar.

@@ -20,6 +20,7 @@ import {
   toFloat,
   where,
 } from './elementwise.ts';
+import { expandOps } from './expand.ts';
 import { reduceOps } from './reduce.ts';
 import { shapeOps } from './shape.ts';
 
@@ -116,7 +117,7 @@ function isSumOfSquares(x: Value): boolean {
   if (op === elementwiseOps.Add) return isSumOfSquares(a) && isSumOfSquares(b);
   const rearranging: readonly OpRecord[] = [
     reduceOps.ReduceSum,
-    reduceOps.Expand,
+    expandOps.Expand,
     shapeOps.Reshape,
     shapeOps.Transpose,
     shapeOps.Slice,

@@ -6,7 +6,6 @@ import { uniformValue } from './apply.ts';
 import {
   add,
   detach,
-  div,
   elementwiseOps,
   equal,
   exp,
@@ -17,15 +16,13 @@ import {
   neg,
   not,
   sub,
-  toFloat,
   where,
 } from './elementwise.ts';
+import { expand } from './expand.ts';
 import { clamp } from './kinks.ts';
 import { softplusInTails } from './log-sigmoid.ts';
-import { logOf } from './logarithm.ts';
-import { expand, logSumExp, reduceMax, reduceOps, reduceSum } from './reduce.ts';
-
-const map = <T, R>(x: T | undefined, f: (x: T) => R): R | undefined => (x === undefined ? undefined : f(x));
+import { reduceMax, reduceSum } from './reduce.ts';
+import { logSumExp } from './softmax.ts';
 
 /** weight · e^log, the weight 1 where there is none. No gradient is wanted of a weight: the parameters have no part in it. */
 export interface Term {
@@ -35,46 +32,9 @@ export interface Term {
   readonly better: boolean;
 }
 
-/** x as a sum of terms. */
-export function termsOf(x: Value): readonly Term[] | undefined {
-  const u = uniformValue(x);
-  const zero = x.arena.constant(0);
-  if (u !== undefined && u > 0) return [{ log: x.arena.constant(Math.log(u)), better: false }];
-  if (x.source.kind !== 'node') return fixed(x) ? [{ weight: x, log: zero, better: false }] : undefined;
-  const { op, inputs, attrs } = x.source;
-  const [a, b, c] = inputs as [Value, Value, Value];
-  if (op === elementwiseOps.Add) return plus(termsOf(a), termsOf(b));
-  if (op === elementwiseOps.Sub)
-    return plus(
-      termsOf(a),
-      map(termsOf(b), (terms) => terms.map(negative)),
-    );
-  if (op === elementwiseOps.Mul) {
-    const terms = timesTerms(factor(a, logOf(a)), factor(b, logOf(b)));
-    if (terms) return terms;
-    const [some, other] = fixed(a) ? [b, a] : [a, b];
-    return fixed(other) ? map(termsOf(some), (list) => list.map((t) => weighed(t, other))) : undefined;
-  }
-  if (op === elementwiseOps.Div && fixed(b)) {
-    return map(termsOf(a), (list) => list.map((t) => ({ ...t, weight: div(t.weight ?? 1, b) })));
-  }
-  if (op === elementwiseOps.Where) {
-    const one = (v: Value, taken: Value) =>
-      uniformValue(v) === 0 ? [] : map(termsOf(v), (list) => list.map((t) => weighed(t, toFloat(taken))));
-    return plus(one(b, a), one(c, not(a)));
-  }
-  if (op === reduceOps.ReduceSum) {
-    const found = map(termsOf(a), (terms) => ofTerms(terms, attrs.axes as readonly number[]));
-    return found && [{ log: found, better: true }];
-  }
-  if (fixed(x)) return [{ weight: x, log: zero, better: false }];
-  const l = logOf(x);
-  return l && [{ log: l, better: true }];
-}
-
-const plus = (a: readonly Term[] | undefined, b: readonly Term[] | undefined) => a && b && [...a, ...b];
-const negative = (t: Term): Term => ({ ...t, weight: t.weight ? neg(t.weight) : t.log.arena.constant(-1) });
-const weighed = (t: Term, by: Value): Term => ({ ...t, weight: t.weight ? mul(t.weight, by) : by });
+export const plus = (a: readonly Term[] | undefined, b: readonly Term[] | undefined) => a && b && [...a, ...b];
+export const negative = (t: Term): Term => ({ ...t, weight: t.weight ? neg(t.weight) : t.log.arena.constant(-1) });
+export const weighed = (t: Term, by: Value): Term => ({ ...t, weight: t.weight ? mul(t.weight, by) : by });
 
 export const factor = (x: Value, l: Value | undefined): Term | undefined =>
   l ? { log: l, better: true } : fixed(x) ? { weight: x, log: x.arena.constant(0), better: false } : undefined;
@@ -88,7 +48,7 @@ export function timesTerms(a: Term | undefined, b: Term | undefined): readonly T
 const fixedOnes = new WeakMap<Value, boolean>();
 
 /** Whether the parameters have no part in x that a gradient would go through. */
-function fixed(x: Value): boolean {
+export function fixed(x: Value): boolean {
   const before = fixedOnes.get(x);
   if (before !== undefined) return before;
   const { source } = x;

@@ -5,12 +5,29 @@
 import type { NodeSource, OpRecord, Value } from '../graph/index.ts';
 import { broadcastTwo, sameShape, sizeOf } from '../tensor/shape.ts';
 import { apply, constantData, uniformValue } from './apply.ts';
-import { add, elementwiseOps, exp, greater, less, log, maximum, minimum, mul, neg, sub, where } from './elementwise.ts';
+import {
+  add,
+  div,
+  elementwiseOps,
+  exp,
+  greater,
+  less,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  not,
+  sub,
+  toFloat,
+  where,
+} from './elementwise.ts';
+import { expandOps } from './expand.ts';
 import { clamp, kinkOps } from './kinks.ts';
 import { linearOps, matmul } from './linear.ts';
 import { logErfc } from './log-erfc.ts';
 import { logComplement, logSigmoid, logSigmoidOps, softplusInTails } from './log-sigmoid.ts';
-import { factor, ofTerms, termsOf, timesTerms } from './log-terms.ts';
+import { factor, fixed, negative, ofTerms, plus, type Term, timesTerms, weighed } from './log-terms.ts';
 import { reduceOps } from './reduce.ts';
 import { rowOps, rows } from './rows.ts';
 import { concat, reshape, shapeOps, transpose } from './shape.ts';
@@ -54,7 +71,7 @@ const moves: readonly OpRecord[] = [
   shapeOps.Reshape,
   shapeOps.Transpose,
   shapeOps.Slice,
-  reduceOps.Expand,
+  expandOps.Expand,
   elementwiseOps.Detach,
 ];
 
@@ -95,6 +112,43 @@ function alone(x: Value, node: NodeSource): Value | undefined {
   return difference(x) ?? affineOf(x) ?? rules.get(node.op)?.(x, node.inputs as [Value, Value, Value], node);
 }
 
+/** x as a sum of terms, by the logarithms of what it adds up. */
+function termsOf(x: Value): readonly Term[] | undefined {
+  const u = uniformValue(x);
+  const zero = x.arena.constant(0);
+  if (u !== undefined && u > 0) return [{ log: x.arena.constant(Math.log(u)), better: false }];
+  if (x.source.kind !== 'node') return fixed(x) ? [{ weight: x, log: zero, better: false }] : undefined;
+  const { op, inputs, attrs } = x.source;
+  const [a, b, c] = inputs as [Value, Value, Value];
+  if (op === elementwiseOps.Add) return plus(termsOf(a), termsOf(b));
+  if (op === elementwiseOps.Sub)
+    return plus(
+      termsOf(a),
+      map(termsOf(b), (terms) => terms.map(negative)),
+    );
+  if (op === elementwiseOps.Mul) {
+    const terms = timesTerms(factor(a, logOf(a)), factor(b, logOf(b)));
+    if (terms) return terms;
+    const [some, other] = fixed(a) ? [b, a] : [a, b];
+    return fixed(other) ? map(termsOf(some), (list) => list.map((t) => weighed(t, other))) : undefined;
+  }
+  if (op === elementwiseOps.Div && fixed(b)) {
+    return map(termsOf(a), (list) => list.map((t) => ({ ...t, weight: div(t.weight ?? 1, b) })));
+  }
+  if (op === elementwiseOps.Where) {
+    const one = (v: Value, taken: Value) =>
+      uniformValue(v) === 0 ? [] : map(termsOf(v), (list) => list.map((t) => weighed(t, toFloat(taken))));
+    return plus(one(b, a), one(c, not(a)));
+  }
+  if (op === reduceOps.ReduceSum) {
+    const found = map(termsOf(a), (terms) => ofTerms(terms, attrs.axes as readonly number[]));
+    return found && [{ log: found, better: true }];
+  }
+  if (fixed(x)) return [{ weight: x, log: zero, better: false }];
+  const l = logOf(x);
+  return l && [{ log: l, better: true }];
+}
+
 /** z where x is σ(z), also as 1 / (1 + e^(−z)) or e^z / (1 + e^z). */
 export function logitOf(x: Value): Value | undefined {
   const sigmoid = operandsOf(x, elementwiseOps.Sigmoid);
@@ -113,7 +167,7 @@ export function softmaxOf(above: Value, below: Value): { readonly z: Value; read
   const z = operandsOf(above, elementwiseOps.Exp)?.[0];
   let sum = below;
   for (;;) {
-    const inner: Value | undefined = operandsOf(sum, reduceOps.Expand)?.[0];
+    const inner: Value | undefined = operandsOf(sum, expandOps.Expand)?.[0];
     if (!inner || inner.shape.length !== sum.shape.length) break;
     sum = inner;
   }
@@ -231,7 +285,7 @@ function picks(x: Value): boolean {
     }
     const same = v.source.op === elementwiseOps.ToFloat || v.source.op === elementwiseOps.ToInt;
     const moved = v.source.op === shapeOps.Reshape && a.shape.at(-1) === v.shape.at(-1);
-    const repeated = v.source.op === reduceOps.Expand && a.shape.at(-1) === v.shape.at(-1);
+    const repeated = v.source.op === expandOps.Expand && a.shape.at(-1) === v.shape.at(-1);
     if (!same && !moved && !repeated) return false;
     v = a;
   }

@@ -6,7 +6,8 @@ import { ndarray } from '../tensor/ndarray.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
 import { div, mul, square, sub } from './elementwise.ts';
-import { expand, reduceSum } from './reduce.ts';
+import { expand } from './expand.ts';
+import { reduceSum } from './reduce.ts';
 import { reshape, shapeOps } from './shape.ts';
 
 /**

@@ -1,38 +1,31 @@
-// Reductions over axes and their inverse, expansion by broadcasting.
+// Reductions over axes: sums and the largest.
 
 import { GraphError } from '../errors.ts';
 import type { Attrs, Lowered, Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
 import { broadcastStrides, ndarray, walk } from '../tensor/ndarray.ts';
-import {
-  broadcastAxes,
-  broadcastTwo,
-  normaliseAxis,
-  type Shape,
-  sameShape,
-  shapeText,
-  sizeOf,
-} from '../tensor/shape.ts';
+import { broadcastAxes, normaliseAxis, type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply, uniformValue } from './apply.ts';
-import { div, elementwiseOps, equal, exp, mul, sub, toFloat } from './elementwise.ts';
+import { div, elementwiseOps, equal, mul, toFloat } from './elementwise.ts';
+import { expand } from './expand.ts';
 import { reshape, storageAxis } from './shape.ts';
-import { softmax } from './softmax.ts';
 
 interface ReduceAttrs extends Attrs {
   readonly axes: readonly number[];
 }
 
-const axesOf = (attrs: Attrs): readonly number[] => (attrs as ReduceAttrs).axes;
+export const axesOf = (attrs: Attrs): readonly number[] => (attrs as ReduceAttrs).axes;
 
 /** Reductions keep their axes as size 1: what follows them (broadcasting back) wants that, and reshape takes them out. */
-function reduction(
+export function reduction(
   name: string,
   start: number,
   combine: (total: number, x: number) => number,
   gradient: NonNullable<OpRecord['gradient']>,
+  takes?: OpRecord['takes'],
 ): OpRecord {
   return {
     name,
-    ...(name === 'ReduceLogSumExp' ? {} : { takes: 'numbers' as const }),
+    ...(takes ? { takes } : {}),
     type: ([x], attrs) => ({
       shape: x!.shape.map((d, i) => (axesOf(attrs).includes(i) ? 1 : d)),
       dtype: x!.dtype,
@@ -59,23 +52,33 @@ function lowerReduce(ctx: Lowering, name: string, x: Lowered, axes: readonly num
   return ctx.stored(reduced, dims, y, x.lead);
 }
 
-export const reduceOps: Record<'ReduceSum' | 'ReduceMax' | 'ReduceFirstMax' | 'ReduceLogSumExp' | 'Expand', OpRecord> =
-  {
-    ReduceSum: reduction(
-      'ReduceSum',
-      0,
-      (t, x) => t + x,
-      (dY, node) => [expand(dY, node.inputs[0]!.shape)],
-    ),
-    // At ties the gradient is shared equally.
-    ReduceMax: reduction('ReduceMax', -Infinity, Math.max, (dY, node, y) => {
+export const reduceOps: Record<'ReduceSum' | 'ReduceMax' | 'ReduceFirstMax', OpRecord> = {
+  ReduceSum: reduction(
+    'ReduceSum',
+    0,
+    (t, x) => t + x,
+    (dY, node) => [expand(dY, node.inputs[0]!.shape)],
+    'numbers',
+  ),
+  // At ties the gradient is shared equally.
+  ReduceMax: reduction(
+    'ReduceMax',
+    -Infinity,
+    Math.max,
+    (dY, node, y) => {
       const x = node.inputs[0]!;
       const hit = toFloat(equal(x, y));
       return [mul(hit, div(dY, reduceSum(hit, axesOf(node.attrs), true)))];
-    }),
-    // The same, but at ties the first in row-major order takes the gradient, as in a pooling.
-    ReduceFirstMax: {
-      ...reduction('ReduceMax', -Infinity, Math.max, (dY, node, y) => {
+    },
+    'numbers',
+  ),
+  // The same, but at ties the first in row-major order takes the gradient, as in a pooling.
+  ReduceFirstMax: {
+    ...reduction(
+      'ReduceMax',
+      -Infinity,
+      Math.max,
+      (dY, node, y) => {
         const x = node.inputs[0]!;
         const axes = axesOf(node.attrs);
         const order = sizesAlong(x.shape, axes);
@@ -88,47 +91,12 @@ export const reduceOps: Record<'ReduceSum' | 'ReduceMax' | 'ReduceFirstMax' | 'R
         const ranked = mul(toFloat(equal(x, y)), falling);
         const first = equal(ranked, apply(reduceOps.ReduceMax, [ranked], node.attrs));
         return [mul(dY, toFloat(first))];
-      }),
-      name: 'ReduceFirstMax',
-    },
-    // log Σ exp x, safe for numbers of any size.
-    ReduceLogSumExp: reduction(
-      'ReduceLogSumExp',
-      -Infinity,
-      (t, x) => (t === x ? x + Math.LN2 : Math.max(t, x) + Math.log1p(Math.exp(-Math.abs(t - x)))),
-      (dY, node, y) => {
-        const x = node.inputs[0]!;
-        const wide = axesOf(node.attrs).filter((a) => x.shape[a] !== 1);
-        // Of one axis as its softmax, which keeps digits that a large y has lost.
-        return [mul(dY, wide.length === 1 ? softmax(x, wide[0]!) : exp(sub(x, y)))];
       },
+      'numbers',
     ),
-    Expand: {
-      name: 'Expand',
-      takes: 'anything',
-      type: ([x], attrs) => {
-        const shape = attrs.shape as Shape;
-        const joint = broadcastTwo(x!.shape, shape);
-        if (!joint || !sameShape(joint, shape)) {
-          throw new GraphError(`Expand: ${shapeText(x!.shape)} does not broadcast to ${shapeText(shape)}`);
-        }
-        return { shape, dtype: x!.dtype };
-      },
-      evaluate: ([x], _attrs, out) => {
-        const y = ndarray(out.shape);
-        walk(out.shape, [broadcastStrides(x!.shape, out.shape)], (i, [from]) => {
-          y.data[i] = x!.data[from!]!;
-        });
-        return y;
-      },
-      gradient: (dY, node) => [sumTo(dY, node.inputs[0]!.shape)],
-      lower: (ctx, [x], _node, y) => {
-        const { names } = ctx.aligned([x!], y.shape);
-        const name = ctx.emit('Expand', [names[0]!, ctx.ints(ctx.storage(y.shape, x!.lead))]);
-        return { name, shape: y.shape, dtype: y.dtype, lead: x!.lead };
-      },
-    },
-  };
+    name: 'ReduceFirstMax',
+  },
+};
 
 /** The shape with 1 in place of all axes but these. */
 const sizesAlong = (shape: Shape, axes: readonly number[]) => shape.map((d, a) => (axes.includes(a) ? d : 1));
@@ -143,7 +111,8 @@ function normalised(name: string, x: Value, axes: readonly number[] | undefined)
   return [...new Set(out)].sort((a, b) => a - b);
 }
 
-function reduce(op: OpRecord, x: Value, axes: readonly number[] | undefined, keepdims: boolean): Value {
+/** `op` over axes, all of them by default; the axes go unless `keepdims`. */
+export function reduce(op: OpRecord, x: Value, axes: readonly number[] | undefined, keepdims: boolean): Value {
   const over = normalised(op.name, x, axes);
   const y = over.every((a) => x.shape[a] === 1) ? x : apply(op, [x], { axes: over });
   return keepdims
@@ -208,11 +177,6 @@ export function reduceFirstMax(x: Value, axes?: readonly number[], keepdims = fa
   return reduce(reduceOps.ReduceFirstMax, x, axes, keepdims);
 }
 
-/** log Σ exp x over axes (all of them by default). */
-export function logSumExp(x: Value, axes?: readonly number[], keepdims = false): Value {
-  return reduce(reduceOps.ReduceLogSumExp, x, axes, keepdims);
-}
-
 /** Mean over axes (all of them by default); the axes go unless `keepdims`. Throws a GraphError for an axis that x does not have. */
 export function reduceMean(x: Value, axes?: readonly number[], keepdims = false): Value {
   const over = normalised('mean', x, axes);
@@ -220,11 +184,6 @@ export function reduceMean(x: Value, axes?: readonly number[], keepdims = false)
     reduceSum(x, over, keepdims),
     over.reduce((n, a) => n * x.shape[a]!, 1),
   );
-}
-
-/** x repeated to `shape` by NumPy broadcasting. */
-export function expand(x: Value, shape: Shape): Value {
-  return sameShape(x.shape, shape) ? x : apply(reduceOps.Expand, [x], { shape });
 }
 
 /** The adjoint of expand: sums over the axes along which a value of `shape` was repeated to x's shape. */

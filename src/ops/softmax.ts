@@ -1,4 +1,4 @@
-// Softmax over one axis and its logarithm.
+// Softmax over one axis, its logarithm, and the logarithm of a sum of exponentials.
 
 import { GraphError } from '../errors.ts';
 import type { OpRecord, Value } from '../graph/index.ts';
@@ -6,7 +6,7 @@ import { ndarray } from '../tensor/ndarray.ts';
 import { normaliseAxis, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
 import { exp, mul, sub } from './elementwise.ts';
-import { reduceSum } from './reduce.ts';
+import { axesOf, reduce, reduceSum, reduction } from './reduce.ts';
 import { storageAxis } from './shape.ts';
 
 /** `f` turns one run of values, with their largest and log Σ exp, into the results. */
@@ -57,6 +57,18 @@ export const softmaxOps = {
     (x, logSum) => x - logSum,
     (dY, node, y) => [sub(dY, mul(exp(y), reduceSum(dY, axisOf(node), true)))],
   ),
+  // log Σ exp x, safe for numbers of any size.
+  ReduceLogSumExp: reduction(
+    'ReduceLogSumExp',
+    -Infinity,
+    (t, x) => (t === x ? x + Math.LN2 : Math.max(t, x) + Math.log1p(Math.exp(-Math.abs(t - x)))),
+    (dY, node, y) => {
+      const x = node.inputs[0]!;
+      const wide = axesOf(node.attrs).filter((a) => x.shape[a] !== 1);
+      // Of one axis as its softmax, which keeps digits that a large y has lost.
+      return [mul(dY, wide.length === 1 ? softmax(x, wide[0]!) : exp(sub(x, y)))];
+    },
+  ),
 } satisfies Record<string, OpRecord>;
 
 function along(op: OpRecord, x: Value, axis: number): Value {
@@ -70,3 +82,8 @@ export const softmax = (x: Value, axis: number): Value => along(softmaxOps.Softm
 
 /** x − log Σ exp x along an axis. */
 export const logSoftmax = (x: Value, axis: number): Value => along(softmaxOps.LogSoftmax, x, axis);
+
+/** log Σ exp x over axes (all of them by default). */
+export function logSumExp(x: Value, axes?: readonly number[], keepdims = false): Value {
+  return reduce(softmaxOps.ReduceLogSumExp, x, axes, keepdims);
+}
