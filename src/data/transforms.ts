@@ -5,7 +5,7 @@ import { shapeText } from '../tensor/shape.ts';
 import { type Batch, checkRange, type DataArray, type Dataset, makeDataset } from './dataset.ts';
 import { pickOf, sliceOf } from './origin.ts';
 
-/** Examples start..end-1 as a data set of its own. */
+/** Examples start..end-1 as a data set of its own. Throws a DataError or UsageError for a range that the set does not have. */
 export function take(data: Dataset, start: number, end: number): Dataset {
   checkRange(data.name, data.length, { start, end });
   const arrays = async (batches: AsyncIterable<Batch>) => {

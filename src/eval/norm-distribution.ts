@@ -79,7 +79,7 @@ export function compareFits(values: ArrayLike<number>, dim: number): LayerFits {
   };
 }
 
-/** Probability of a value ≤ f. */
+/** The share of norms ≤ f (0 to 1) under a distribution, for f ≥ 0. */
 export function cdfOf(distribution: Distribution, f: number): number {
   if (distribution.family === 'log-normal') {
     return Math.exp(logcdf((Math.log(f) - distribution.mean) / distribution.sd, 0, 1));

@@ -264,7 +264,7 @@ export function requirementsOf(graph: Graph): Requirement[] {
   return [...found.values()];
 }
 
-/** The name of an input or parameter. */
+/** The name of an input or parameter. Throws a GraphError for any other value. */
 export function nameOf(value: Value): string {
   if (value.source.kind === 'input' || value.source.kind === 'param') return value.source.name;
   throw new GraphError(`${value} is neither an input nor a parameter`);

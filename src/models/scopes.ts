@@ -22,7 +22,7 @@ export function scopeFrom(arena: Arena, get: (spec: ParamSpec) => Value, dataIni
   return below('');
 }
 
-/** Every parameter is a parameter of the graph. */
+/** The scope in which every parameter is a parameter of the graph in `arena`. */
 export function paramScope(arena: Arena): Scope {
   return scopeFrom(arena, (spec) => arena.param(spec.name, spec.shape, { trainable: spec.trainable }));
 }

@@ -26,14 +26,20 @@ export type ExtractorOptions = OnNode<features.ExtractorOptions> & Pick<NodeRunt
 /** As in `scoring/`; `runtime` may be left out, for `nodeRuntime()`. */
 export type FeatureOptions = OnNode<scoring.FeatureOptions>;
 
-/** See `features/`. */
+/**
+ * The model's norms, compiled: what gives its features. Throws a ModelError for a model without norms, or one of whose examples not one
+ * fits into the machine.
+ */
 export const openExtractor = async (
   model: ScoringModel,
   { cache, ...options }: ExtractorOptions = {},
 ): Promise<features.Extractor> =>
   (await import('../features/index.ts')).openExtractor(model, { runtime: nodeRuntime({ cache }), ...options });
 
-/** See `features/`. */
+/**
+ * How far a model, whose inputs must all come from data, is from the right answers: relative errors of losses and squared norms. Throws a
+ * DataError where the inputs are not what the model takes.
+ */
 export const compareAnswers = async (
   model: ScoringModel,
   answers: features.Answers,
@@ -41,7 +47,7 @@ export const compareAnswers = async (
 ): Promise<features.Comparison> =>
   (await import('../features/index.ts')).compareAnswers(model, answers, withRuntime(options));
 
-/** See `scoring/`. */
+/** Features of every set for every group size: [set][group]. Opens one session per group size, one after the other. */
 export const featuresOf = async (
   model: ScoringModel,
   sets: readonly scoring.NamedData[],
@@ -49,7 +55,10 @@ export const featuresOf = async (
 ): Promise<Awaited<ReturnType<typeof scoring.featuresOf>>> =>
   (await import('../scoring/index.ts')).featuresOf(model, sets, withRuntime(options));
 
-/** See `scoring/`. */
+/**
+ * Figures of a fitted detector file for every group size it has (or those asked for). Noise is that of the detector's own features, unless
+ * `options` has another.
+ */
 export const evaluateDetector = async (
   model: ScoringModel,
   detector: DetectorFile,
@@ -59,7 +68,7 @@ export const evaluateDetector = async (
 ): Promise<scoring.Comparison> =>
   (await import('../scoring/index.ts')).evaluateDetector(model, detector, inSet, oodSets, withRuntime(options));
 
-/** See `scoring/`. */
+/** Fits all detectors on `fitSet` and evaluates them on the other sets, with one session per group size for all of it. Throws as `fitDetectors`. */
 export const fitAndEvaluate = async (
   model: ScoringModel,
   fitSet: scoring.NamedData,
@@ -69,20 +78,29 @@ export const fitAndEvaluate = async (
 ): Promise<scoring.Comparison> =>
   (await import('../scoring/index.ts')).fitAndEvaluate(model, fitSet, inSet, oodSets, withRuntime(options));
 
-/** See `models/`. */
+/**
+ * The first n samples whose values are numbers, of pixels 0..255; the k-th draw depends on the seed and k alone. Throws a ModelError where
+ * most draws fail.
+ */
 export const drawSamples = async (
   model: samples.Sampled,
   options: OnNode<samples.SampleOptions>,
 ): Promise<readonly samples.Image[]> => (await import('../models/sample.ts')).drawSamples(model, withRuntime(options));
 
-/** See `features/`. */
+/**
+ * A bound on −log P(x) in nats for each of n examples, [n]: one run of the network per term and batch. Throws a ModelError where the
+ * architecture has none.
+ */
 export const fullBound = async (
   model: Model,
   data: Dataset,
   options: OnNode<features.BoundOptions>,
 ): Promise<Float64Array> => (await import('../features/index.ts')).fullBound(model, data, withRuntime(options));
 
-/** See `features/`. */
+/**
+ * Gradients of the loss, in nats, of n examples in d weights that the seed chooses: [n, d]. Throws a ModelError where the loss has no
+ * gradient in any parameter.
+ */
 export const weightGradients = async (
   model: ScoringModel,
   data: Dataset,
@@ -90,7 +108,10 @@ export const weightGradients = async (
 ): Promise<features.WeightGradients> =>
   (await import('../features/index.ts')).weightGradients(model, data, withRuntime(options));
 
-/** See `eval/`. */
+/**
+ * The averages of `fisherMatrix` for the same arguments, to float32 precision. Costs n d² multiplications and 8 n d bytes. Throws a
+ * DataError as that does.
+ */
 export const fisherAverages = async (
   gradients: ArrayLike<number>,
   layers: readonly string[],

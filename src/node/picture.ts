@@ -5,7 +5,7 @@ import { type Background, type DecodedImage, type DecodeImage, MAX_PIXELS, type 
 import type { EncodedFile } from '../data/source.ts';
 import { DataError } from '../errors.ts';
 
-/** See `DecodeImage`. */
+/** The pixels of a picture, as `DecodeImage` says. Throws a DataError that names the file where it is none, or none that can be read. */
 export const decodeImage: DecodeImage = (image, expected) => decode(image, expected, undefined);
 
 /** The same, with transparent pictures put on `background`. */

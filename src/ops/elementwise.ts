@@ -343,7 +343,10 @@ export const step = (x: Value): Value => apply(elementwiseOps.Step, [x]);
 /** The opposite of truth values (ONNX Not). Throws a GraphError for others. */
 export const not = (x: Value): Value => apply(elementwiseOps.Not, [x]);
 
-/** a where the condition holds, b elsewhere. */
+/**
+ * a where the condition holds, b elsewhere; all three broadcast as by `add` (ONNX Where). Throws a GraphError for a condition that is no
+ * truth values.
+ */
 export function where(condition: Value, a: Operand, b: Operand): Value {
   const dtypes = [a, b].map((x) => (typeof x === 'number' ? undefined : x.dtype));
   if (!dtypes.includes('bool')) return apply(elementwiseOps.Where, [condition, typed(a, b), typed(b, a)]);
@@ -355,19 +358,22 @@ export function where(condition: Value, a: Operand, b: Operand): Value {
 /** The share of a in the gradient of max(a, b): half of it for each of two equals. */
 const shareOfLarger = (a: Value, b: Value): Value => where(equal(a, b), 0.5, toFloat(greater(a, b)));
 
-/** 0 or 1 from a boolean; the value itself if it is a float already. */
+/** x as floats, truth values as 0 or 1 (ONNX Cast); x itself if it is of floats already. */
 export const toFloat = (x: Value): Value => (x.dtype === 'float' ? x : apply(elementwiseOps.ToFloat, [x]));
 
-/** Whole numbers, cut off towards zero; the value itself if they are already. */
+/** x as whole numbers, cut off towards zero (ONNX Cast); x itself if it is of whole numbers already. */
 export const toInt = (x: Value): Value => (x.dtype === 'int' ? x : apply(elementwiseOps.ToInt, [x]));
 
-/** What division towards zero leaves of a; it has the sign of a. */
+/** What division towards zero leaves of a, with the sign of a; broadcast as by `add` (ONNX Mod with fmod = 1, PyTorch's fmod). */
 export const remainder = (a: Operand, b: Operand): Value => binary(elementwiseOps.Remainder, a, b);
 
 /** x². */
 export const square = (x: Value): Value => mul(x, x);
 
-/** a^b; small whole exponents are products and roots. */
+/**
+ * aᵇ of floats, broadcast as by `add` (ONNX Pow); small whole exponents are products and roots. What 0⁰ leaves open in a gradient is 0, as
+ * in PyTorch.
+ */
 export function power(a: Value, b: Operand): Value {
   const exponent = uniformValue(b);
   const shape = typeof b === 'number' ? [] : b.shape;

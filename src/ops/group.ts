@@ -92,7 +92,7 @@ export function sumOfSquares(ctx: Lowering, name: string, x: Pick<Lowered, 'shap
 /** The sum of x over the examples of each group; B, the group size, is chosen when the graph is lowered. */
 export const groupSum = (x: Value): Value => apply(groupOps.GroupSum, [x]);
 
-/** Each example gets the value of its group. */
+/** Each example gets the value of its group: of m groups of B examples, n = m B values of the same shape. */
 export const groupRepeat = (x: Value): Value => apply(groupOps.GroupRepeat, [x]);
 
 /**

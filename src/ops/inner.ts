@@ -66,7 +66,7 @@ function lowerInner(ctx: Lowering, a: Lowered, b: Lowered): Lowered {
   return done(ctx.emit('MatMul', [flat(rows), ctx.reshape(column.name, column.shape, [size, 1])]));
 }
 
-/** Σ a·b of two values of one shape. */
+/** Σ a·b of two values of one shape, []. Throws a GraphError for two shapes. */
 export const inner = (a: Value, b: Value): Value => apply(innerOps.Inner, [a, b]);
 
 /** Σ (r·a)² of two values of one shape: the squared norm of a where r² are the weights. */

@@ -75,7 +75,7 @@ export const kinkOps: Record<'Clamp' | 'FirstMax' | 'NegativePart' | 'Root', OpR
   }),
 };
 
-/** x kept within numbers, either of which may be infinite. */
+/** min(max(x, low), high), either bound possibly infinite (ONNX Clip); the slope at a bound is 0. */
 export function clamp(x: Value, low: number, high: number): Value {
   return low === -Infinity && high === Infinity ? x : apply(kinkOps.Clamp, [x], { low, high });
 }
@@ -85,7 +85,7 @@ export const firstMaximum = (a: Value, b: Value): Value => apply(kinkOps.FirstMa
 /** min(x, 0); the slope at 0 is 1, that of the negative side, as in PyTorch's leaky ReLU. */
 export const negativePart = (x: Value): Value => apply(kinkOps.NegativePart, [x]);
 
-/** √x of a sum of squares. */
+/** √x of a sum of squares, a norm: its slope at 0 is 0, one of its subgradients, where that of `sqrt` is infinite. */
 export const root = (x: Value): Value => apply(kinkOps.Root, [x]);
 
 /** √x; as a norm where x is written as a sum of squares. The slope of any other root is infinite at 0. */

@@ -34,5 +34,5 @@ export const logErfcOps: Record<'LogErfc', OpRecord> = {
   }),
 };
 
-/** log erfc(x). */
+/** log erfc(x), also where erfc(x) underflows; of the shape of x. */
 export const logErfc = (x: Value): Value => apply(logErfcOps.LogErfc, [x]);

@@ -43,7 +43,7 @@ export const logSigmoidOps: Record<'LogSigmoid' | 'CutLogSigmoid' | 'LogCompleme
   }),
 };
 
-/** log σ(x). */
+/** log σ(x), without under- or overflow; of the shape of x (PyTorch's logsigmoid). */
 export const logSigmoid = (x: Value): Value => apply(logSigmoidOps.LogSigmoid, [x]);
 
 /** log (1 − eˣ). */

@@ -123,7 +123,10 @@ export function reduce(op: OpRecord, x: Value, axes: readonly number[] | undefin
       );
 }
 
-/** Sum over axes (all of them by default); the axes go unless `keepdims`. */
+/**
+ * Sum over axes (all of them by default), negative from the end; the axes go unless `keepdims` (ONNX ReduceSum). Throws a GraphError for an
+ * axis that x does not have.
+ */
 export function reduceSum(x: Value, axes?: readonly number[], keepdims = false): Value {
   const over = normalised('ReduceSum', x, axes);
   const u = uniformValue(x);
@@ -167,17 +170,17 @@ function withoutFactors(x: Value, axes: readonly number[]): readonly [Value, Val
   return [x, undefined];
 }
 
-/** Largest element over axes (all of them by default). */
+/** Largest element over axes, which are as for `reduceSum` (ONNX ReduceMax). */
 export function reduceMax(x: Value, axes?: readonly number[], keepdims = false): Value {
   return reduce(reduceOps.ReduceMax, x, axes, keepdims);
 }
 
-/** Largest element over axes (all of them by default); of equals the first has the gradient. */
+/** Largest element over axes, which are as for `reduceSum`; of equals the first has the gradient. */
 export function reduceFirstMax(x: Value, axes?: readonly number[], keepdims = false): Value {
   return reduce(reduceOps.ReduceFirstMax, x, axes, keepdims);
 }
 
-/** Mean over axes (all of them by default); the axes go unless `keepdims`. Throws a GraphError for an axis that x does not have. */
+/** Mean over axes, which are as for `reduceSum` (ONNX ReduceMean). */
 export function reduceMean(x: Value, axes?: readonly number[], keepdims = false): Value {
   const over = normalised('mean', x, axes);
   return div(

@@ -92,5 +92,5 @@ export const rowOps = {
 /** The rows [p, d] of a table [v, d] that whole numbers [p] name, counted from 0. */
 export const rows = (table: Value, indices: Value): Value => apply(rowOps.Rows, [indices, table]);
 
-/** [p, count] with a 1 in each row, at the index. */
+/** [p, count] with a 1 in each row, at the index; of indices [p], whole numbers (ONNX OneHot). Throws a GraphError for other indices. */
 export const hotRows = (indices: Value, count: number): Value => apply(rowOps.HotRows, [indices], { count });

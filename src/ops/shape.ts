@@ -290,7 +290,10 @@ function typeOf(y: Value) {
   return { shape: y.shape, dtype: y.dtype };
 }
 
-/** The same elements, in order, under another shape; one size may be -1 and follows from the others. */
+/**
+ * The same elements, in order, under another shape; one size may be -1 and follows from the others. Throws a GraphError for another number
+ * of elements.
+ */
 export function reshape(x: Value, shape: Shape): Value {
   const known = shape.reduce((size, d) => (d === -1 ? size : size * d), 1);
   const to = shape.map((d) => (d === -1 ? sizeOf(x.shape) / known : d));
@@ -299,7 +302,10 @@ export function reshape(x: Value, shape: Shape): Value {
   return apply(shapeOps.Reshape, [x], { shape: to });
 }
 
-/** Axis i of the result is axis perm[i] of x; by default the axes in reverse. */
+/**
+ * Axis i of the result is axis perm[i] of x; by default the axes in reverse (ONNX Transpose). Throws a GraphError where `perm` permutes no
+ * such axes.
+ */
 export function transpose(x: Value, perm: readonly number[] = x.shape.map((_, i) => x.shape.length - 1 - i)): Value {
   if (perm.length === x.shape.length && perm.every((p, i) => p === i)) return x;
   if (x.source.kind === 'node' && x.source.op === shapeOps.Transpose) {
@@ -334,7 +340,7 @@ export function sliceRaw(x: Value, starts: readonly number[], sizes: Shape, step
   return apply(shapeOps.Slice, [x], { starts, sizes, steps });
 }
 
-/** The order of elements reversed along axes. */
+/** The order of elements reversed along these axes, from 0; of the shape of x. */
 export function flip(x: Value, axes: readonly number[]): Value {
   return sliceRaw(
     x,
@@ -359,7 +365,7 @@ export function placed(
   return steps.every((s) => s === 1) ? { x: v.source.inputs[0]!, starts, steps } : undefined;
 }
 
-/** x with zeros before and after, per axis. */
+/** x with `before[a]` zeros before axis a and `after[a]` behind it. */
 export function zeroPad(x: Value, before: readonly number[], after: readonly number[]): Value {
   const shape = x.shape.map((d, a) => before[a]! + d + after[a]!);
   return place(
@@ -382,7 +388,7 @@ export function concat(parts: readonly Value[], axis: number): Value {
   return full.length === 1 ? full[0]! : apply(shapeOps.Concat, full, { axis: a });
 }
 
-/** Consecutive pieces of equal size along an axis. */
+/** `count` consecutive pieces of equal size along an axis. Throws a GraphError where its size is not divisible. */
 export function split(x: Value, count: number, axis: number): Value[] {
   const a = normaliseAxis(axis, x.shape.length);
   if (a === undefined || x.shape[a]! % count !== 0) {

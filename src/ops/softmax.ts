@@ -77,13 +77,13 @@ function along(op: OpRecord, x: Value, axis: number): Value {
   return apply(op, [x], { axis: a });
 }
 
-/** exp x / Σ exp x along an axis. */
+/** exp x / Σ exp x along an axis, negative from the end; of the shape of x (ONNX Softmax). Throws a GraphError for an axis that x does not have. */
 export const softmax = (x: Value, axis: number): Value => along(softmaxOps.Softmax, x, axis);
 
-/** x − log Σ exp x along an axis. */
+/** x − log Σ exp x along an axis, see `softmax` (ONNX LogSoftmax). */
 export const logSoftmax = (x: Value, axis: number): Value => along(softmaxOps.LogSoftmax, x, axis);
 
-/** log Σ exp x over axes (all of them by default). */
+/** log Σ exp x over axes, which are as for `reduceSum`, without overflow (ONNX ReduceLogSumExp). */
 export function logSumExp(x: Value, axes?: readonly number[], keepdims = false): Value {
   return reduce(softmaxOps.ReduceLogSumExp, x, axes, keepdims);
 }

@@ -280,7 +280,7 @@ const smoke: Preset = {
 /** The presets by name: `smoke` shows that everything runs, `cpu` takes hours on two cores, `paper` has the sizes and sets of the paper. */
 export const presets: Readonly<Record<string, Preset>> = { smoke, cpu, paper };
 
-/** Throws UsageError for a name that is none. */
+/** The preset of this name. Throws a UsageError for a name that is none. */
 export function presetNamed(name: string): Preset {
   if (Object.hasOwn(presets, name)) return presets[name]!;
   throw new UsageError(`there is no preset '${name}'; there are ${Object.keys(presets).join(', ')}`);
