@@ -46,7 +46,7 @@ export function select(data: Dataset, indices: Uint32Array, what: string, key = 
   });
 }
 
-/** Images [c, h, w] under 'x' with zeros around them, centred, to [c, height, width]. */
+/** Images [c, h, w] under 'x' with zeros around them, centred, to [c, height, width]. Throws a DataError where they are larger, or no images. */
 export function pad(data: Dataset, height: number, width: number): Dataset {
   const shape = data.shapes.x;
   if (shape?.length !== 3) throw new DataError(`${data.name}: holds no images, so there is nothing to pad`);

@@ -26,6 +26,7 @@ export interface Interval {
  *
  * A resample never changes the order of the values, only how often each occurs; so it is drawn as counts on the ranking,
  * without sorting, in O(nIn + nOod). The randomness of resample r depends on (seed, r) alone.
+ * Throws a UsageError for a number of resamples that is no integer from 1, or a level outside (0, 1).
  */
 export function aurocInterval(ranking: Ranking, { seed, resamples = 1000, level = 0.95 }: BootstrapOptions): Interval {
   if (!Number.isInteger(resamples) || resamples < 1) {

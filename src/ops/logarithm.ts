@@ -46,7 +46,7 @@ const DEEPEST = 200;
 let depth = 0;
 
 /** log x where there is a better way to it than that; else undefined. */
-export function logOf(x: Value): Value | undefined {
+function logOf(x: Value): Value | undefined {
   if (x.source.kind !== 'node' || depth >= DEEPEST) return undefined;
   const before = known.get(x);
   if (before !== undefined) return before ?? undefined;

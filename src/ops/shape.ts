@@ -318,7 +318,7 @@ export function transpose(x: Value, perm: readonly number[] = x.shape.map((_, i)
   return apply(shapeOps.Transpose, [x], { perm });
 }
 
-/** Elements start..end-1 of one axis, every `step`-th. Negative starts and ends count from the end. */
+/** Elements start..end-1 of one axis, every `step`-th; negative numbers count from the end. Throws a GraphError for an axis x does not have. */
 export function slice(x: Value, axis: number, start: number, end: number, step = 1): Value {
   const a = normaliseAxis(axis, x.shape.length);
   if (a === undefined) throw new GraphError(`Slice: axis ${axis} of a value of shape ${shapeText(x.shape)}`);

@@ -6,7 +6,7 @@ import { escapeHtml } from './text.ts';
 
 const [width, height] = [960, 340];
 
-/** Left what the likelihood says, right what the layer-wise norms say, of the in-distribution and the main other set. */
+/** Left what the likelihood says, right what the layer-wise norms say, of the in-distribution and the main other set. Throws an Error without another set, or features for B = 1. */
 export function overviewSvg(content: ReportContent): string {
   const main = content.oodSets[0];
   const inTable = tableOf(content.inSet, 1);

@@ -195,7 +195,7 @@ export interface LinePoint {
   readonly high?: number;
 }
 
-/** Lines with points, and bands for their intervals: y against a quantity that an experiment varies. */
+/** Lines with points, and bands for their intervals: y against a quantity that an experiment varies. Throws an Error for x ≤ 0 on a logarithmic axis. */
 export function lineChart(
   lines: readonly { readonly name: string; readonly points: readonly LinePoint[] }[],
   options: {

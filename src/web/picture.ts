@@ -13,7 +13,7 @@ interface Header {
 
 /**
  * See `DecodeImage`. Browsers decode PNG and lossless WebP to the same pixels as everybody else; JPEG and lossy WebP leave some freedom, and may
- * differ by one or two from another decoder.
+ * differ by one or two from another decoder. Throws a DataError where a picture is damaged, or one that a canvas would not show as it is.
  */
 export const decodeImage: DecodeImage = async ({ bytes, where }, expected) => {
   const { type, grey, refused } = headerOf(bytes, where);

@@ -21,7 +21,10 @@ export interface WebRuntimeOptions {
 /** Large, so it is loaded when something is run first. */
 let loading: Promise<typeof Ort> | undefined;
 
-/** ONNX Runtime in WebAssembly. Where it looks for its files is decided by the first runtime that runs something. */
+/**
+ * ONNX Runtime in WebAssembly. Where it looks for its files is decided by the first runtime that runs something. `open` throws a FisherError for
+ * a path: a browser opens none.
+ */
 export function webRuntime({ assets, threads = 1, memory = 2 ** 32 }: WebRuntimeOptions = {}): Runtime {
   const load = () => {
     loading ??= import('onnxruntime-web/wasm').then((ort) => {
