@@ -26,3 +26,7 @@ export class ModelError extends FisherError {
 export class UsageError extends FisherError {
   override readonly name = 'UsageError';
 }
+
+/** An option that has values by name, as messages say it: `constants: { mask: 0 }`. */
+export const optionFor = (option: string, key: string, value: string | number): string =>
+  `\`${option}: { ${/^[a-zA-Z_$][\w$]*$/.test(key) ? key : `'${key}'`}: ${value} }\``;

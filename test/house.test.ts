@@ -44,3 +44,9 @@ it('no op is told from others by its name', () => {
   const naming = [...files].filter(([, text]) => /\bop\.name [!=]==|\bname [!=]== '[A-Z]\w+'/.test(text));
   expect(naming.map(([path]) => path)).toEqual([]);
 });
+
+it('no message of the library speaks of flags, which its command line alone has', () => {
+  const own = /^(cli|paper)\/|^report\/page\.ts$/; // the page has variables of CSS
+  const flagged = [...files].filter(([path, text]) => !own.test(path) && /['"`( ]--[a-z]/.test(text));
+  expect(flagged.map(([path]) => path)).toEqual([]);
+});

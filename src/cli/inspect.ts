@@ -13,7 +13,7 @@ import { cureOf } from '../onnx/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import type { Command } from './command.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
-import { modelRecipe, openModel } from './models.ts';
+import { modelRecipe, openModel, saidRole } from './models.ts';
 import { whole } from './options.ts';
 import { foldedNames, parameterNotes, parameterTables, stopsOf } from './parameters.ts';
 import { print } from './terminal.ts';
@@ -45,7 +45,7 @@ export const inspectCommand: Command = {
       inputs,
       ...(free.length > 0 ? { free } : {}),
       ...(model.notes && model.notes.length > 0 ? { notes: model.notes } : {}),
-      ...(roles.guessed.length > 0 ? { roles: roles.guessed } : {}),
+      ...(roles.guessed.length > 0 ? { roles: roles.guessed.map(saidRole) } : {}),
       parameters,
       ...defined({ declared }),
       folded: foldedNames(model),

@@ -93,7 +93,7 @@ export interface ModelAndData {
   readonly data: Dataset;
   readonly values: Values;
   /** Inputs that were taken for what their names say. */
-  readonly roles: readonly InputRole[];
+  readonly roles: readonly SaidRole[];
 }
 
 /**
@@ -120,10 +120,26 @@ export async function openModelAndData(
   }
   for (const role of guessed) say(roleText(role));
   const more: Record<string, readonly string[]> = {};
-  for (const { option, value } of guessed) more[option] = [...(more[option] ?? texts(values, option)), value];
+  const roles = guessed.map(saidRole);
+  for (const { option, value } of roles) more[option] = [...(more[option] ?? texts(values, option)), value];
   const all = { ...values, ...more };
   const settled = await openModel(path, all);
-  return { model: settled, data: taken(settled, opened, options), values: all, roles: guessed };
+  return { model: settled, data: taken(settled, opened, options), values: all, roles };
+}
+
+/** An input that was taken for what its name says, with the flag that says the same and its value. */
+export interface SaidRole extends Pick<InputRole, 'input' | 'role'> {
+  readonly option: 'normal' | 'uniform' | 'integer' | 'constant';
+  readonly value: string;
+}
+
+export function saidRole({ input, role, option, value }: InputRole): SaidRole {
+  if (option === 'integers') {
+    return { input, role, option: 'integer', value: `${input}=${(value as readonly number[]).join('..')}` };
+  }
+  return option === 'constants'
+    ? { input, role, option: 'constant', value: `${input}=${value}` }
+    : { input, role, option, value: input };
 }
 
 const given = <T>(name: string, entries: readonly (readonly [string, T])[]) =>

@@ -21,13 +21,25 @@ function shown(text: string): string {
 /** Options that messages of the library speak of: the flag of each, and how it takes a value. */
 const flags: Readonly<Record<string, readonly [flag: string, value?: (text: string) => string]>> = {
   background: ['--background'],
+  batch: ['--batch'],
   column: ['--column'],
+  constants: ['--constant', (record) => pair(record)],
   dataDir: ['--data-dir'],
+  dims: ['--dim', (record) => pair(record)],
   id: ['--id'],
+  integers: ['--integer', (record) => pair(record).replace(/=\[(.*), (.*)\]$/, '=$1..$2')],
   leaveOut: ['--skip-not-finite', () => ''],
+  loss: ['--loss', (text) => text.replace(/^'(.*)'$/s, '$1')],
+  normal: ['--normal', (list) => list.replace(/^\['(.*)'\]$/s, '$1')],
+  objective: ['--objective'],
+  params: ['--params'],
   pad: ['--pad', (size) => [...new Set(numbers(size))].join('x')],
   pixels: ['--pixels', (range) => numbers(range).join()],
+  uniform: ['--uniform', (list) => list.replace(/^\['(.*)'\]$/s, '$1')],
 };
+
+/** `{ mask: 0 }` and `{ 'x.1': 0 }` as what flags take: `mask=0`, `x.1=0`. */
+const pair = (record: string) => record.replace(/^\{ (?:'(.*)'|(\S+)): (.*) \}$/s, '$1$2=$3');
 
 const numbers = (list: string) => list.replace(/[[\]\s]/g, '').split(',');
 

@@ -51,7 +51,7 @@ export function storedFloats(values: Float64Array, shape: readonly number[], whe
   return storedNumbers(values, shape, where);
 }
 
-/** The names of `--column`: one, or several of single numbers, separated by commas, unless one column has a comma in its name. */
+/** The names of `column`: one, or several of single numbers, separated by commas, unless one column has a comma in its name. */
 export function namesOf(column: string, known: readonly string[]): readonly string[] {
   return known.includes(column) ? [column] : column.split(',').map((name) => name.trim());
 }

@@ -21,7 +21,7 @@ export interface Metrics {
   readonly nOod: number;
 }
 
-/** A row of results, keys in the order of the `--json` output. */
+/** A row of results, keys in the order in which JSON has them. */
 export interface EvalRow extends Metrics {
   /** Its name. */
   readonly detector: string;

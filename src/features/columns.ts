@@ -13,7 +13,7 @@ export function inColumns(
   const extra = found.find((name) => !names.includes(name));
   if (extra !== undefined) {
     throw new ModelError(
-      `${data}: with inputs of this shape the loss depends on '${extra}' too, which it does not at others; say the sizes with --dim, so that every table has the same layers`,
+      `${data}: with inputs of this shape the loss depends on '${extra}' too, which it does not at others; say the sizes with \`dims\`, so that every table has the same layers`,
     );
   }
   const m = sqNorms.length / found.length;

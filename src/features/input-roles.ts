@@ -1,5 +1,7 @@
 // A model of several inputs and the arrays that there are in; what the other inputs are by their names and shapes, and what to type, out.
 
+import { defined } from '../defined.ts';
+import { optionFor } from '../errors.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 
@@ -7,9 +9,9 @@ import { sizeOf } from '../tensor/shape.ts';
 export interface InputRole {
   readonly input: string;
   readonly role: 'noise' | 'time' | 'mask' | 'kind of token';
-  /** The option that says the same, and its value. */
-  readonly option: 'normal' | 'uniform' | 'integer' | 'constant';
-  readonly value: string;
+  /** The option that says the same, and its value for this input; `normal` and `uniform` have none. */
+  readonly option: 'normal' | 'uniform' | 'integers' | 'constants';
+  readonly value?: number | readonly [low: number, high: number];
 }
 
 /** An input that no array is for, and of which nothing is known. */
@@ -59,18 +61,24 @@ export function guessRoles(model: Takes, arrays: readonly string[]): InputRoles 
   return { guessed, unknown };
 }
 
+/** An option with this value for an input, as messages say it. */
+function said(option: InputRole['option'], input: string, value?: InputRole['value']): string {
+  if (value === undefined) return `\`${option}: ['${input}']\``;
+  return optionFor(option, input, typeof value === 'number' ? value : `[${value.join(', ')}]`);
+}
+
 /** For people: what was taken for what, and how to say otherwise. */
 export const roleText = ({ input, role, option, value }: InputRole): string =>
-  `'${input}' is taken for ${role} by its name, as with --${option} ${value}; an array '${input}' in the data is taken in its place`;
+  `'${input}' is taken for ${role} by its name, as with ${said(option, input, value)}; an array '${input}' in the data is taken in its place`;
 
 function roleOf(model: Takes, input: string): InputRole | { readonly advice: string } | undefined {
   const shape = model.inputs[input]!;
   const { dtype = 'float', range } = model.inputTypes?.[input] ?? {};
-  const guess = (role: InputRole['role'], option: InputRole['option'], value = input): InputRole => ({
+  const guess = (role: InputRole['role'], option: InputRole['option'], value?: InputRole['value']): InputRole => ({
     input,
     role,
     option,
-    value,
+    ...defined({ value }),
   });
   const single = sizeOf(shape) === 1;
   if (dtype === 'float' && !single) {
@@ -79,22 +87,24 @@ function roleOf(model: Takes, input: string): InputRole | { readonly advice: str
   }
   if (single && TIME.test(input)) {
     if (dtype === 'int' && range && Number.isFinite(range[1])) {
-      return guess('time', 'integer', `${input}=${Math.max(0, range[0])}..${range[1]}`);
+      return guess('time', 'integers', [Math.max(0, range[0]), range[1]]);
     }
     return {
-      advice: `a time, it seems: --integer ${input}=0..999 draws one for every example, --constant ${input}=10 is one for all`,
+      advice: `a time, it seems: ${said('integers', input, [0, 999])} draws one for every example, ${said('constants', input, 10)} is one for all`,
     };
   }
-  if (KEPT.test(input)) return guess('mask', 'constant', `${input}=1`);
-  if (IGNORED.test(input)) return guess('mask', 'constant', `${input}=0`);
-  if (TOKEN_TYPES.test(input)) return guess('kind of token', 'constant', `${input}=0`);
+  if (KEPT.test(input)) return guess('mask', 'constants', 1);
+  if (IGNORED.test(input)) return guess('mask', 'constants', 0);
+  if (TOKEN_TYPES.test(input)) return guess('kind of token', 'constants', 0);
   if (MASK.test(input)) {
-    return { advice: `a mask, it seems: --constant ${input}=1 or ${input}=0, whichever masks nothing` };
+    return {
+      advice: `a mask, it seems: ${said('constants', input, 1)} or ${said('constants', input, 0)}, whichever masks nothing`,
+    };
   }
   if (POSITIONS.test(input)) return { advice: 'positions, it seems: put them into the data, one row for each example' };
   if (LABELS.test(input) && (dtype !== 'float' || single)) {
     return {
-      advice: `labels, it seems: put them into the .npz under this name, or give one to all with --constant ${input}=0`,
+      advice: `labels, it seems: put them into the .npz under this name, or give one to all with ${said('constants', input, 0)}`,
     };
   }
   return undefined;
@@ -102,6 +112,9 @@ function roleOf(model: Takes, input: string): InputRole | { readonly advice: str
 
 function anything(model: Takes, input: string): string {
   const { dtype = 'float' } = model.inputTypes?.[input] ?? {};
-  const drawn = dtype === 'float' ? `--normal ${input}, --uniform ${input}` : `--integer ${input}=LOW..HIGH`;
-  return `put it into the .npz under this name, or say what it is: ${drawn}, --constant ${input}=X`;
+  const drawn =
+    dtype === 'float'
+      ? `${said('normal', input)}, ${said('uniform', input)}`
+      : optionFor('integers', input, '[LOW, HIGH]');
+  return `put it into the .npz under this name, or say what it is: ${drawn}, ${optionFor('constants', input, 'X')}`;
 }

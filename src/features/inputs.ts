@@ -158,7 +158,7 @@ function prepared(model: Takes, data: Dataset, { pixels: range }: InputOptions):
   return isPreparation(wanted) ? prepare(checked, wanted) : checked;
 }
 
-/** What to type where data seem to have pixels 0..1. A foreign model that takes raw pixels does so by `--pixels`. */
+/** What to type where data seem to have pixels 0..1. A foreign model that takes raw pixels does so by `pixels`. */
 const adviceFor = (model: Takes): string | undefined =>
   'arch' in model
     ? undefined

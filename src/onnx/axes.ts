@@ -1,6 +1,6 @@
 // What a file declares of its inputs' sizes in; which axis is the batch, which sizes are free, and the inputs' shapes for one example out.
 
-import { ModelError, UsageError } from '../errors.ts';
+import { ModelError, optionFor, UsageError } from '../errors.ts';
 import { type Shape, shapeText } from '../tensor/shape.ts';
 import type { FileInput, FileModel } from './file.ts';
 import { freeSize, parseSize, type SizeExpression, type Sizes, solve } from './sizes.ts';
@@ -92,7 +92,7 @@ export class Axes {
   }
 
   /**
-   * What the free sizes are by what is given (`--dim`) and by the shapes of one example of some inputs, without the batch. Sizes that nothing
+   * What the free sizes are by what is given (`dims`) and by the shapes of one example of some inputs, without the batch. Sizes that nothing
    * tells are left out. Throws a UsageError for names that are none, and a ModelError that names both places where two disagree.
    */
   bind(given: GivenSizes, shapes: Readonly<Record<string, Shape>> = {}): Map<string, number> {
@@ -108,7 +108,8 @@ export class Axes {
         if (!from.has(key!)) from.set(key!, by);
       } else open.push({ size, wanted, by });
     };
-    for (const [key, wanted] of Object.entries(given)) claim(this.#sizeNamed(key), wanted, `--dim ${key}=${wanted}`);
+    for (const [key, wanted] of Object.entries(given))
+      claim(this.#sizeNamed(key), wanted, optionFor('dims', key, wanted));
     for (const [input, shape] of Object.entries(shapes)) this.#claimShape(input, shape, claim);
     this.#settle(open, sizes, from);
     return sizes;
@@ -137,7 +138,7 @@ export class Axes {
     const missing = size.names.find((key) => !sizes.has(key));
     if (missing !== undefined) {
       throw new ModelError(
-        `${this.#name}: axis ${axis} of input '${input}' is '${size.text}', a size that is not fixed; say it with --dim ${missing}=N`,
+        `${this.#name}: axis ${axis} of input '${input}' is '${size.text}', a size that is not fixed; say it with ${optionFor('dims', missing, 'N')}`,
       );
     }
     const value = size.at(sizes);
@@ -154,9 +155,9 @@ export class Axes {
       for (const [axis, size] of sizes.entries()) if (`${name}.${axis}` === key) return size;
     }
     const there = this.free.map((f) => `${f.name} (${f.axes.join(', ')})`).join(', ');
-    const batch = this.#batchNames.has(key) ? `'${key}' is the number of examples, which --batch says; ` : '';
+    const batch = this.#batchNames.has(key) ? `'${key}' is the number of examples, which \`batch\` says; ` : '';
     throw new UsageError(
-      `--dim: ${this.#name} has no free size '${key}'; ${batch}${there === '' ? 'all sizes are fixed' : `there are ${there}`}`,
+      `\`dims\`: ${this.#name} has no free size '${key}'; ${batch}${there === '' ? 'all sizes are fixed' : `there are ${there}`}`,
     );
   }
 

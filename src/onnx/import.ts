@@ -132,17 +132,17 @@ function chooseOutput(
   if (only && fitting.length === 1) {
     return {
       name: only.key,
-      note: `output '${only.key}' ${only.shape} is taken for the loss, the only one of ${listed} that can be; --loss takes another`,
+      note: `output '${only.key}' ${only.shape} is taken for the loss, the only one of ${listed} that can be; \`loss\` takes another`,
     };
   }
   const all = `it has the outputs ${listed}`;
   if (fitting.length === 0) {
     throw new ModelError(
-      `${name}: no output is one number per example that depends on data and parameters: ${all}; --objective makes a loss of others`,
+      `${name}: no output is one number per example that depends on data and parameters: ${all}; \`objective\` makes a loss of others`,
     );
   }
   throw new ModelError(
-    `${name}: ${fitting.length} outputs could be the loss: ${fitting.map(({ key, shape }) => `${key} ${shape}`).join(', ')}; say which, as --loss ${fitting[0]!.key} (${all})`,
+    `${name}: ${fitting.length} outputs could be the loss: ${fitting.map(({ key, shape }) => `${key} ${shape}`).join(', ')}; say which, as \`loss: '${fitting[0]!.key}'\` (${all})`,
   );
 }
 
@@ -158,6 +158,6 @@ function lossOf(
   if (copies > 1) return ofCopies(file, name, values, key, output, copies);
   if (sizeOf(output.shape) === 1) return { loss: output };
   throw new ModelError(
-    `${name}: output '${key}' is ${shapeText(output.shape)} for one example, expected one number: a loss per example; --objective makes one from other outputs`,
+    `${name}: output '${key}' is ${shapeText(output.shape)} for one example, expected one number: a loss per example; \`objective\` makes one from other outputs`,
   );
 }

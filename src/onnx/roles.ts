@@ -10,13 +10,13 @@ export type Role =
       readonly name: string;
       /** How the tensor is made of the parameter, where it is not the parameter itself. */
       readonly layout?: Layout;
-      /** Why it might be none; `--params` can leave it out. */
+      /** Why it might be none; `params` can leave it out. */
       readonly doubt?: string;
     }
   | {
       readonly kind: 'constant';
       readonly reason: string;
-      /** Whether it might be a parameter after all: `--params` can take it. */
+      /** Whether it might be a parameter after all: `params` can take it. */
       readonly doubtful?: boolean;
       /** Whether a gradient would go to it. */
       readonly matters?: boolean;

@@ -120,7 +120,7 @@ export class Tensors {
       return `: all ${folded.length} are lost, the first, '${folded[0]!.name}', ${folded[0]!.reason}; ${CURE}`;
     }
     const [first] = this.#doubtful;
-    return first ? `: '${first[0]}' is taken for a constant (${first[1].reason}); --params takes it` : '';
+    return first ? `: '${first[0]}' is taken for a constant (${first[1].reason}); \`params\` takes it` : '';
   }
 }
 

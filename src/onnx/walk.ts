@@ -1,6 +1,6 @@
 // The nodes of a decoded ONNX file in, one after the other; values of the one-example graph out.
 
-import { GraphError, ModelError } from '../errors.ts';
+import { GraphError, ModelError, optionFor } from '../errors.ts';
 import { Arena, interpret, nameOf, reachable, type Value } from '../graph/index.ts';
 import { constantData, detach, expand, multiplicationsOf, slice } from '../ops/index.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
@@ -116,7 +116,7 @@ export class Walk implements Importer {
     if (fixed !== undefined) return expand(this.arena.constant(fixed, [], v.dtype), repeated);
     if (!batched && shape.length > 0) {
       throw new ModelError(
-        `${this.#name}: input '${v.name}' ${shapeText(shape)} has no axis of examples, so all of them have the same; give it one value with --constant ${v.name}=X`,
+        `${this.#name}: input '${v.name}' ${shapeText(shape)} has no axis of examples, so all of them have the same; give it one value with ${optionFor('constants', v.name, 'X')}`,
       );
     }
     const range = Object.hasOwn(integers, v.name) ? integers[v.name] : undefined;

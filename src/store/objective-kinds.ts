@@ -34,7 +34,7 @@ const kinds = {
 export function parseObjective(text: string): Objective {
   const [kind, rest] = text.split(/:(.*)/s) as [string, string | undefined];
   if (!Object.hasOwn(kinds, kind)) {
-    throw new UsageError(`--objective is '${text}'; there are ${Object.keys(kinds).join(', ')}`);
+    throw new UsageError(`\`objective\` is '${text}'; there are ${Object.keys(kinds).join(', ')}`);
   }
   const known = Object.keys(kinds[kind as Objective['kind']]);
   const options = (rest ?? '')
@@ -44,7 +44,7 @@ export function parseObjective(text: string): Objective {
       const [key, value] = part.split('=') as [string, string | undefined];
       if (!known.includes(key) || !value) {
         throw new UsageError(
-          `--objective ${kind}: '${part}' is none of ${known.map((k) => `${k}=…`).join(', ') || 'its options (it has none)'}`,
+          `\`objective: ${kind}\`: '${part}' is none of ${known.map((k) => `${k}=…`).join(', ') || 'its options (it has none)'}`,
         );
       }
       return [key, value];

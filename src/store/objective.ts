@@ -1,4 +1,4 @@
-// What --objective says, in; how an ONNX network that stops short of a loss is fed and turned into one, out.
+// What an objective says, in; how an ONNX network that stops short of a loss is fed and turned into one, out.
 
 import { ModelError, UsageError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
@@ -99,7 +99,7 @@ function denoise(
 }
 
 function refuse(reason: string): never {
-  throw new UsageError(`--objective: ${reason}`);
+  throw new UsageError(`\`objective\`: ${reason}`);
 }
 
 function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {

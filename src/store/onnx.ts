@@ -238,7 +238,7 @@ function probe(axes: Axes, known: Sizes, read: Read): Sizes {
       if (!(error instanceof ModelError)) throw error;
       if (why?.message === error.message) throw error; // it has nothing to do with sizes
       why ??= new ModelError(
-        `${error.message} (with ${names.map((key) => `${key} = ${size}`).join(', ')}; other sizes by --dim)`,
+        `${error.message} (with ${names.map((key) => `${key} = ${size}`).join(', ')}; other sizes by \`dims\`)`,
         { cause: error },
       );
     }

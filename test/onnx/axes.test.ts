@@ -185,7 +185,7 @@ describe('names of sizes', () => {
     const size = dims[1] === '2*t + 1' ? 5 : 4;
     if (free.includes('past'))
       return expect(() => model.at!({ x: [4, 3] })).toThrow(
-        /'past \+ now', a size that is not fixed; say it with --dim past=N/,
+        /'past \+ now', a size that is not fixed; say it with `dims: \{ past: N \}`/,
       );
     expect(model.at!({ x: [size, 3] }).inputs).toEqual({ x: [size, 3] });
   });
@@ -206,7 +206,7 @@ describe('names of sizes', () => {
   it('an input without an axis of examples has one value for all', async () => {
     const bytes = plain(['n', 't', 3], [['mask', FLOAT, ['t', 3]]]);
     await expect(load(bytes)).rejects.toThrow(
-      /input 'mask' \[16,3\] has no axis of examples, so all of them have the same; give it one value with --constant mask=X/,
+      /input 'mask' \[16,3\] has no axis of examples, so all of them have the same; give it one value with `constants: \{ mask: X \}`/,
     );
     const model = await load(bytes, { constants: { mask: 0 } });
     expect(model.at!({ x: [4, 3] }).inputs).toEqual({ x: [4, 3] });
@@ -357,7 +357,7 @@ describe('the loss among several outputs', () => {
     const model = await loadOnnx(file('several1.opt'));
     expect(model.notes).toEqual([
       expect.stringMatching(
-        /^output '\w+' \[n\] is taken for the loss, the only one of .* that can be; --loss takes another$/,
+        /^output '\w+' \[n\] is taken for the loss, the only one of .* that can be; `loss` takes another$/,
       ),
     ]);
     expectAnswers(await tableOf(model, examplesOf('several1.n3')), 'several1.n3');
@@ -367,7 +367,7 @@ describe('the loss among several outputs', () => {
 
   it('is asked for where several can be, with their shapes', async () => {
     await expect(loadOnnx(file('several3.opt'))).rejects.toThrow(
-      /3 outputs could be the loss: add \[n\], sum_1 \[n\], sum_2 \[n\]; say which, as --loss add \(it has the outputs .*linear_1 \[n, 4\]\)/,
+      /3 outputs could be the loss: add \[n\], sum_1 \[n\], sum_2 \[n\]; say which, as `loss: 'add'` \(it has the outputs .*linear_1 \[n, 4\]\)/,
     );
   });
 });

@@ -217,7 +217,7 @@ describe('the rule for files that do not say what is a parameter', () => {
   it('where nothing is left, the first doubtful one is named', () => {
     const bytes = model({ node: [node('Mul', ['x', 'half'], ['h'])], initializer: [floats('half', [], [0.5])] });
     expect(() => importModel(decode(bytes, 'm'), 'm')).toThrow(
-      /depends on no parameters: 'half' is taken for a constant \(a single number\); --params takes it/,
+      /depends on no parameters: 'half' is taken for a constant \(a single number\); `params` takes it/,
     );
   });
 });
