@@ -16,7 +16,7 @@ export interface MemoryEstimate {
  * What the runtime takes beyond the values themselves, measured over eight models: gaps in its arena, copies in its blocked layout
  * (`test/features/memory.test.ts` holds the estimate to a factor of 1.5).
  */
-const overhead = 1.25;
+const overhead = 1.5;
 
 /** Walks the values in the order in which the runtime makes them; each lives until its last reader is done. */
 export function estimateMemory(graph: Graph, group = 1, choice: PlanChoice = 'auto'): MemoryEstimate {
