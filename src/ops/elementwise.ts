@@ -217,7 +217,9 @@ function binary(op: OpRecord, a: Operand, b: Operand, identity: { left?: number;
   }
   if (shape && typeof b !== 'number' && ua !== undefined && ua === identity.left) return expand(b, shape);
   if (shape && typeof a !== 'number' && ub !== undefined && ub === identity.right) return expand(a, shape);
-  return apply(op, [typed(bare(a, b), b), typed(bare(b, a), a)]);
+  const left = bare(a, b);
+  const right = bare(b, left); // not both, where neither would be left to say the shape
+  return apply(op, [typed(left, b), typed(right, a)]);
 }
 
 /** A number beside a value of whole numbers is a whole number itself. */

@@ -1,7 +1,7 @@
 // Sums of exponentials as lists of terms, and their logarithms: for log (Σ weight · e^l), where float32 may hold none of the exponentials.
 
 import type { Value } from '../graph/index.ts';
-import { broadcastTwo } from '../tensor/shape.ts';
+import type { Shape } from '../tensor/shape.ts';
 import { uniformValue } from './apply.ts';
 import {
   add,
@@ -59,19 +59,25 @@ export function fixed(x: Value): boolean {
   return y;
 }
 
-/** log Σ weight · e^log over the terms, and over axes of each: by the largest of those that weigh anything, so that none is lost. */
-export function ofTerms(terms: readonly Term[] | undefined, axes: readonly number[] = []): Value | undefined {
+/**
+ * log Σ weight · e^log over the terms, which add up to values of this shape, and over axes of it: by the largest of those that weigh anything,
+ * so that none is lost.
+ */
+export function ofTerms(
+  terms: readonly Term[] | undefined,
+  shape: Shape,
+  axes: readonly number[] = [],
+): Value | undefined {
   if (!terms?.some((t) => t.better)) return undefined;
   const [first, second] = terms;
-  if (terms.length === 1 && !first!.weight) return axes.length > 0 ? logSumExp(first!.log, axes, true) : first!.log;
+  if (terms.length === 1 && !first!.weight) {
+    const whole = expand(first!.log, shape);
+    return axes.length > 0 ? logSumExp(whole, axes, true) : whole;
+  }
   if (terms.length === 2 && axes.length === 0 && !first!.weight && !second!.weight) {
     const [number, other] = [first!, second!].sort((a, b) => Number(a.better) - Number(b.better)) as [Term, Term];
-    if (uniformValue(number.log) === 0) return softplusInTails(other.log);
+    if (uniformValue(number.log) === 0) return softplusInTails(expand(other.log, shape));
   }
-  const shape = terms
-    .flatMap((t) => [t.log.shape, t.weight?.shape ?? []])
-    .reduce<readonly number[] | undefined>((s, next) => s && broadcastTwo(s, next), []);
-  if (!shape) return undefined;
   const full = terms.map((t) => ({ log: expand(t.log, shape), weight: t.weight && expand(t.weight, shape) }));
   const counted = full.map(({ log: l, weight }) => ({ l, weight, open: weight && not(equal(weight, 0)) }));
   const over = (v: Value) => (axes.length > 0 ? reduceMax(v, axes, true) : v);
@@ -83,10 +89,10 @@ export function ofTerms(terms: readonly Term[] | undefined, axes: readonly numbe
     return axes.length > 0 ? reduceSum(part, axes, true) : part;
   });
   const sum = parts.reduce((a, b) => add(a, b));
-  // Nothing that weighs anything: the logarithm of 0, through which no gradient goes.
+  // Nothing that weighs anything: the logarithm of 0, through which no gradient goes; of what is negative it is no number.
   if (!counted.some(({ weight }) => weight)) return add(most, log(sum));
   const some = greater(sum, 0);
-  return where(some, add(most, log(where(some, sum, 1))), -Infinity);
+  return where(some, add(most, log(where(some, sum, 1))), log(detach(sum)));
 }
 
 /** Far below every logarithm of a number. */
