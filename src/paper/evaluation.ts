@@ -1,6 +1,6 @@
 // One model against its sets: features, fitted detectors, AUROCs. All experiments take them from here.
 
-import { fitDetectors } from '../detectors/index.ts';
+import { detectorNames, fitDetectors } from '../detectors/index.ts';
 import { type EvalRow, evaluate } from '../eval/index.ts';
 import type { FeatureTable } from '../features/index.ts';
 import type { Model } from '../store/index.ts';
@@ -42,7 +42,7 @@ export async function evaluated(lab: Lab, plan: ModelPlan, how: How = {}): Promi
   const { hash } = await lab.model(plan, scoring);
   const { fit, test, ood } = await lab.material(plan, limit);
   const sets = [fit, test, ...ood].map(({ name, data }) => [name, data.fingerprint]);
-  return lab.stage(`auroc-${plan.id}`, { hash, sets, groups, seed: lab.seed }, async () => {
+  return lab.stage(`auroc-${plan.id}`, { hash, sets, groups, seed: lab.seed, detectors: detectorNames }, async () => {
     const tables = await tablesOf(lab, plan, how);
     lab.progress(`fits detectors on ${plan.id}`);
     return evaluate(fitDetectors(tables.fit), tables.test, tables.ood, { seed: lab.seed });
