@@ -113,10 +113,12 @@ function chooseOutput(
 ): Chosen {
   const { outputs } = file.graph;
   if (options.loss !== undefined) {
-    if (outputs.includes(options.loss) && values.has(options.loss)) return { name: options.loss };
-    throw new ModelError(`${name}: has no output '${options.loss}'; it has ${outputs.join(', ')}`);
+    if (!outputs.includes(options.loss)) {
+      throw new ModelError(`${name}: has no output '${options.loss}'; it has ${outputs.join(', ')}`);
+    }
+    return made(options.loss, values, name);
   }
-  if (outputs.length === 1) return { name: outputs[0]! };
+  if (outputs.length === 1) return made(outputs[0]!, values, name);
   const { copies = 1 } = options;
   const kinds = outputs.map((key) => {
     const v = values.get(key);
@@ -144,6 +146,12 @@ function chooseOutput(
   throw new ModelError(
     `${name}: ${fitting.length} outputs could be the loss: ${fitting.map(({ key, shape }) => `${key} ${shape}`).join(', ')}; say which, as \`loss: '${fitting[0]!.key}'\` (${all})`,
   );
+}
+
+/** An output by name, if a node gives it. */
+function made(key: string, values: ReadonlyMap<string, Value>, name: string): Chosen {
+  if (values.has(key)) return { name: key };
+  throw new ModelError(`${name}: no node gives the output '${key}'`);
 }
 
 /** The loss of one example from an output that is a loss already. */

@@ -237,6 +237,7 @@ describe('what a model must have is said where it has not', () => {
       /output 'y' does not depend on the data/,
     ],
     ['parameters', { node: [node('ReduceSum', ['x'], ['y'])] }, /output 'y' depends on no parameters/],
+    ['nodes for its output', { node: [node('ReduceSum', ['x'], ['z'])] }, /no node gives the output 'y'/],
   ])('%s', (_what, parts, message) => {
     expect(() => importModel(decode(model(parts), 'm'), 'm')).toThrow(message);
   });
