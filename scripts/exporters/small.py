@@ -2,7 +2,7 @@
 
     python3 scripts/exporters/small.py MODELS PACKAGES
 
-MODELS and PACKAGES are the folders of export.py and of packages.py and others.py, with the cells.json of matrix.py. Needs Python alone.
+MODELS and PACKAGES are the folders of export.py and of packages.py and others.py, with the cells.json of matrix.py. Needs the package onnx.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import re
 import shutil
 
 import matrix
+import onnx
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TO = ROOT / "test" / "onnx" / "exporters" / "zoo"
@@ -31,6 +32,16 @@ CHOICE = {
                "keras_batchnorm keras_conv_batchnorm keras_gru_lm keras_tied_lm keras_coupling_flow keras_stop_gradient", "usual own"),
     "packages": ("zuko_maf nflows_maf freia_glow_coupling", "unoptimised own"),
 }  # fmt: skip
+
+
+def copy(path: pathlib.Path) -> None:
+    """Into the folder, without the exporter's stack traces, which name places of the machine that it ran on."""
+    model = onnx.load(path)
+    for graph in [model.graph, *model.functions]:
+        for holder in [graph, *graph.node, *graph.value_info, *getattr(graph, "initializer", [])]:
+            for trace in [p for p in holder.metadata_props if p.key.endswith("stack_trace")]:
+                holder.metadata_props.remove(trace)
+    onnx.save(model, TO / path.name)
 
 
 def main():
@@ -53,8 +64,8 @@ def main():
                 if not path.exists() or path.stat().st_size > LARGEST or cell.startswith("WRONG"):
                     continue
                 taken.append((way, cell))
-                shutil.copy(path, TO)
-                total += path.stat().st_size
+                copy(path)
+                total += (TO / path.name).stat().st_size
                 table.append({"kind": kind, "model": name, "way": way, "says": matrix.short(cell), "options": [] if way == "own" else options})
             if taken:
                 shutil.copy(folder / f"{name}.check.npz", TO)
