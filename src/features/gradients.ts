@@ -40,12 +40,10 @@ export async function weightGradients(
   const data = asModelTakes(model, given);
   await model.batchLoss?.(options);
   const loss = modelAt(model, data.shapes).loss();
-  const params = paramsOf({ arena: loss.arena, outputs: { loss } });
-  const found = gradients(loss, params);
-  const learned = params.flatMap((param, j) => (found[j] ? [{ name: nameOf(param), gradient: found[j] }] : []));
-  if (learned.length === 0) throw new ModelError('the loss depends smoothly on no parameter');
+  const learned = learnedGradients(loss);
   const chosen = drawn(learned.length, options.layers, new RandomStream(options.seed, 'layers'), 0).map((j) => {
-    const { name, gradient } = learned[j]!;
+    const { param, gradient } = learned[j]!;
+    const name = nameOf(param);
     const stream = new RandomStream(options.seed, `weights of ${name}`);
     return { name, gradient, picks: drawn(sizeOf(gradient.shape), options.weights, stream, 0) };
   });
@@ -76,6 +74,15 @@ export async function weightGradients(
     await program.dispose();
   }
   return { layers, gradients: out };
+}
+
+/** The parameter tensors that a loss depends on smoothly, each with its gradient. Throws a ModelError where there is none. */
+export function learnedGradients(loss: Value): readonly { readonly param: Value; readonly gradient: Value }[] {
+  const params = paramsOf({ arena: loss.arena, outputs: { loss } });
+  const found = gradients(loss, params);
+  const learned = params.flatMap((param, j) => (found[j] ? [{ param, gradient: found[j] }] : []));
+  if (learned.length === 0) throw new ModelError('the loss depends smoothly on no parameter');
+  return learned;
 }
 
 /** `count` of 0..n − 1 at random, ascending; all of them where there are not more. */

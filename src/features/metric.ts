@@ -1,14 +1,14 @@
 // A model and in-distribution data in; the diagonal of its empirical Fisher matrix, and the metric that it makes, out.
 
-import { gradients } from '../autodiff/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { inRuns, openProgram, type Runtime } from '../engine/index.ts';
-import { DataError, ModelError } from '../errors.ts';
-import { nameOf, paramsOf, type Value } from '../graph/index.ts';
+import { DataError } from '../errors.ts';
+import { nameOf, type Value } from '../graph/index.ts';
 import { host } from '../host.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
+import { learnedGradients } from './gradients.ts';
 import { asModelTakes, type InputOptions, modelAt } from './inputs.ts';
 import { metricName } from './norms.ts';
 import { withRanges } from './ranges.ts';
@@ -36,10 +36,7 @@ export async function fisherDiagonal(model: ScoringModel, given: Dataset, option
   const { runtime, memory, threads, seed = 0 } = options;
   await model.batchLoss?.({ runtime, threads });
   const loss = modelAt(model, data.shapes).loss();
-  const params = paramsOf({ arena: loss.arena, outputs: { loss } });
-  const found = gradients(loss, params);
-  const learned = params.flatMap((param, j) => (found[j] ? [{ param, gradient: found[j] }] : []));
-  if (learned.length === 0) throw new ModelError(`${model.about}: the loss depends smoothly on no parameter`);
+  const learned = learnedGradients(loss);
   const outputs = Object.fromEntries(learned.map(({ gradient }, j): [string, Value] => [`g${j}`, gradient]));
   const { graph, check } = withRanges({ arena: loss.arena, outputs });
   const program = openProgram(graph, { runtime, weights: model.weights, memory, threads });
