@@ -2,14 +2,12 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { differentiate } from '../../src/autodiff/index.ts';
 import { normGraph } from '../../src/features/norms.ts';
-import { Arena, interpret, paramsOf, print, type Value, verify } from '../../src/graph/index.ts';
+import { Arena, print, type Value } from '../../src/graph/index.ts';
 import { describeNorms, estimateMemory, lower } from '../../src/lower/index.ts';
 import * as o from '../../src/ops/index.ts';
-import { expectClose } from '../support/compare.ts';
-import { finiteDifferences, interpretEach, randomInputs, randomWeights, runLowered } from '../support/run.ts';
-import { tolerance } from '../support/tolerances.ts';
+import { expectBatchedNorms, expectDifferenceNorms } from '../support/norms.ts';
+import { randomWeights } from '../support/run.ts';
 
 const [V, D, P] = [7, 3, 4];
 
@@ -64,17 +62,7 @@ describe('a weight that is used several times', () => {
   it('has the norms that finite differences find', () => {
     fc.assert(
       fc.property(names, (list) => {
-        const loss = lossOf(list);
-        const { graph, names: params } = normGraph(loss);
-        verify(graph);
-        const weights = randomWeights(graph);
-        const bound = {
-          ...Object.fromEntries(Object.entries(weights).map(([name, w]) => [name, w.data])),
-          ...randomInputs(graph, 1),
-        };
-        const { sqnorm } = interpret(graph, bound);
-        const numeric = params.map((p) => finiteDifferences(loss, bound, p, 1e-5).reduce((s, d) => s + d * d, 0));
-        expectClose(sqnorm!.data, numeric, 1e-5, list.join(' '));
+        expectDifferenceNorms(lossOf(list), list.join(' '));
       }),
       { numRuns: 60, seed: 5 },
     );
@@ -88,26 +76,7 @@ describe('a weight that is used several times', () => {
         fc.integer({ min: 1, max: 3 }),
         fc.integer({ min: 1, max: 3 }),
         async (list, plan, group, groups) => {
-          const loss = lossOf(list);
-          const { graph } = normGraph(loss);
-          const n = group * groups;
-          const inputs = randomInputs(graph, n);
-          const weights = randomWeights(graph);
-          const actual = await runLowered(graph, inputs, { examples: n, group, weights, plan });
-
-          const params = paramsOf(graph);
-          const gradients = differentiate(loss, params);
-          const named = Object.fromEntries(gradients.map((g, j) => [`g${j}`, g]));
-          const each = interpretEach({ arena: loss.arena, outputs: named }, inputs, n, weights);
-          const norms = Array.from({ length: groups }, (_, m) => {
-            const members = each.slice(m * group, (m + 1) * group);
-            return params.map((_, j) =>
-              members[0]!
-                [`g${j}`]!.map((_, i) => members.reduce((s, r) => s + r[`g${j}`]![i]!, 0))
-                .reduce((s, x) => s + x * x, 0),
-            );
-          });
-          expectClose(actual.sqnorm!.data, norms.flat(), tolerance.sqNormWorst, list.join(' '), 1e-6);
+          await expectBatchedNorms(lossOf(list), { plan, group, groups }, list.join(' '));
         },
       ),
       { numRuns: 80, seed: 6 },

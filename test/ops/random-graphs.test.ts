@@ -2,14 +2,10 @@
 
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { differentiate } from '../../src/autodiff/index.ts';
-import { normGraph } from '../../src/features/norms.ts';
-import { Arena, interpret, paramsOf, type Value, verify } from '../../src/graph/index.ts';
+import { Arena, type Value } from '../../src/graph/index.ts';
 import * as o from '../../src/ops/index.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
-import { expectClose } from '../support/compare.ts';
-import { finiteDifferences, interpretEach, randomInputs, randomWeights, runLowered } from '../support/run.ts';
-import { tolerance } from '../support/tolerances.ts';
+import { expectBatchedNorms, expectDifferenceNorms } from '../support/norms.ts';
 
 /** A layer takes a value [1, c, h, w] to another, with parameters of its own, some used in ways that are not linear. */
 type Layer = (x: Value, name: string, arena: Arena) => Value;
@@ -91,17 +87,7 @@ describe('random networks', () => {
   it('have the norms that finite differences find', () => {
     fc.assert(
       fc.property(networks, (names) => {
-        const loss = network(names);
-        const { graph, names: params } = normGraph(loss);
-        verify(graph);
-        const weights = randomWeights(graph);
-        const bound = {
-          ...Object.fromEntries(Object.entries(weights).map(([name, w]) => [name, w.data])),
-          ...randomInputs(graph, 1),
-        };
-        const { sqnorm } = interpret(graph, bound);
-        const numeric = params.map((p) => finiteDifferences(loss, bound, p, 1e-5).reduce((s, d) => s + d * d, 0));
-        expectClose(sqnorm!.data, numeric, 1e-5, names.join(' '));
+        expectDifferenceNorms(network(names), names.join(' '));
       }),
       { numRuns: 40, seed: 7 },
     );
@@ -115,29 +101,7 @@ describe('random networks', () => {
         fc.integer({ min: 1, max: 3 }),
         fc.integer({ min: 1, max: 3 }),
         async (names, plan, group, groups) => {
-          const loss = network(names);
-          const { graph } = normGraph(loss);
-          const n = group * groups;
-          const inputs = randomInputs(graph, n);
-          const weights = randomWeights(graph);
-          const actual = await runLowered(graph, inputs, { examples: n, group, weights, plan });
-
-          const params = paramsOf(graph);
-          const gradients = differentiate(loss, params);
-          const named = { loss, ...Object.fromEntries(gradients.map((g, j) => [`g${j}`, g])) };
-          const each = interpretEach({ arena: loss.arena, outputs: named }, inputs, n, weights);
-          const norms: number[] = [];
-          const nll: number[] = [];
-          for (let m = 0; m < groups; m++) {
-            const members = each.slice(m * group, (m + 1) * group);
-            nll.push(members.reduce((s, r) => s + r.loss![0]!, 0));
-            for (let j = 0; j < params.length; j++) {
-              const sum = members[0]![`g${j}`]!.map((_, i) => members.reduce((s, r) => s + r[`g${j}`]![i]!, 0));
-              norms.push(sum.reduce((s, x) => s + x * x, 0));
-            }
-          }
-          expectClose(actual.nll!.data, nll, tolerance.float32);
-          expectClose(actual.sqnorm!.data, norms, tolerance.sqNormWorst, names.join(' '), 1e-6);
+          await expectBatchedNorms(network(names), { plan, group, groups }, names.join(' '));
         },
       ),
       { numRuns: 60, seed: 8 },
