@@ -2,7 +2,7 @@
 
 import { filled } from '../defined.ts';
 import { UsageError } from '../errors.ts';
-import { leftOver, shardRows, type View } from '../features/index.ts';
+import { leftOver, shardRows } from '../features/index.ts';
 import { openExtractor } from '../node/defaults.ts';
 import { runFeatures, tableFormatOf } from '../node/index.ts';
 import type { Command } from './command.ts';
@@ -13,6 +13,7 @@ import { notesOf } from './notes.ts';
 import { extractorOptions, required, text, whole } from './options.ts';
 import { foldedNames, parameterNotes } from './parameters.ts';
 import { endProgress, pace, print, progressLine, say, throttled } from './terminal.ts';
+import { viewsOf } from './views.ts';
 
 export const featuresCommand: Command = {
   writes: ([path], values) => ({
@@ -27,7 +28,7 @@ export const featuresCommand: Command = {
     tableFormatOf(out);
     const group = whole(values, 'group', 1) ?? 1;
     const shard = parseShard(text(values, 'shard'));
-    const views = parseFeatures(text(values, 'features'));
+    const views = viewsOf(values, ['radial', 'parts']);
     const opened = await openModelAndData(path!, values, required(values, 'data'), options);
     const { model } = opened;
     for (const line of parameterNotes(model)) say(line);
@@ -69,14 +70,6 @@ export const featuresCommand: Command = {
     }
   },
 };
-
-/** Views that need nothing but the model. */
-function parseFeatures(value = 'norms'): View[] {
-  const asked = value.split(',').map((name) => name.trim());
-  const odd = asked.find((name) => name !== 'norms' && name !== 'radial');
-  if (odd !== undefined) throw new UsageError(`--features: '${odd}' is none of norms, radial`);
-  return asked.includes('radial') ? ['radial'] : [];
-}
 
 function parseShard(value: string | undefined): { index: number; count: number } | undefined {
   if (value === undefined) return undefined;

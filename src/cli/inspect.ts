@@ -4,9 +4,9 @@ import { existsSync } from 'node:fs';
 import { defined } from '../defined.ts';
 import { ModelError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
-import { guessRoles, normGraph, roleText } from '../features/index.ts';
+import { guessRoles, normGraph, roleText, splitLoss, type View } from '../features/index.ts';
 import { inputsOf, nameOf } from '../graph/index.ts';
-import { chooseBatch, describeNorms, estimateMemory } from '../lower/index.ts';
+import { chooseBatch, countMultiplications, describeNorms, estimateMemory } from '../lower/index.ts';
 import { readDetector, summariseOnnxFile } from '../node/index.ts';
 import { nodeRuntime } from '../node/runtime.ts';
 import { cureOf } from '../onnx/index.ts';
@@ -26,6 +26,7 @@ export const inspectCommand: Command = {
     const model = await openModel(path!, values).catch((error: unknown) => explain(path!, options.json, error));
     const batchLoss = await model.batchLoss?.({ runtime: nodeRuntime() });
     const { graph, norms, names } = normGraph(model.loss());
+    const { parts, views } = viewCosts(model, group);
     const costs = describeNorms(graph, norms, group);
     const memory = estimateMemory(graph, group);
     const inputs = inputsOf(graph).map((v) => ({
@@ -47,6 +48,8 @@ export const inspectCommand: Command = {
       ...(model.notes && model.notes.length > 0 ? { notes: model.notes } : {}),
       ...(roles.guessed.length > 0 ? { roles: roles.guessed.map(saidRole) } : {}),
       parameters,
+      parts,
+      views,
       ...defined({ declared }),
       folded: foldedNames(model),
       doubtful,
@@ -77,11 +80,35 @@ export const inspectCommand: Command = {
       ]),
     );
     print(`\n${parameters.length} tensors, ${total} parameters`);
+    print(`more with --features, in multiplications: ${costText(views)}`);
+    if (parts.length > 0) print(`parts: ${[...parts.slice(0, 6), ...(parts.length > 6 ? ['…'] : [])].join(', ')}`);
     for (const table of parameterTables(model)) print(`\n${table}`);
     for (const line of parameterNotes(model)) print(line);
     print(`about ${(memory.perExample / 2 ** 20).toFixed(1)} MiB for each example, batches of ${result.batch}`);
   },
 };
+
+/** What the parts of the loss are called, and what each view takes beside the norms, in multiplications for each example. */
+function viewCosts(model: ScoringModel, group: number) {
+  const count = (make: (split: ReturnType<typeof splitLoss>) => Parameters<typeof normGraph>[1]) => {
+    const split = splitLoss(model);
+    const measured = normGraph(split.nll, make(split));
+    return { parts: measured.parts, cost: countMultiplications(measured.graph, group) };
+  };
+  const { cost: plain } = count(() => ({}));
+  const { parts, cost } = count((split) => ({ parts: split.parts() }));
+  const views: Partial<Record<View, number>> = {
+    radial: count(() => ({ radial: true })).cost - plain,
+    fisher: count(() => ({ fisher: true })).cost - plain,
+    ...(parts.length > 0 ? { parts: cost - plain } : {}),
+  };
+  return { parts, views };
+}
+
+const costText = (views: Partial<Record<View, number>>) =>
+  Object.entries(views)
+    .map(([view, cost]) => `${view} ${Math.round(cost)}`)
+    .join(', ');
 
 /** Sizes that the file leaves open, what says them, and at which all that follows is computed. */
 function freeLines(free: NonNullable<ScoringModel['free']>): string[] {

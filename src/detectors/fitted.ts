@@ -1,7 +1,7 @@
 // What fitting leaves, and a detector file holds: parameters and calibration scores of every detector, for every group size.
 
 import type { Origin } from '../data/origin.ts';
-import type { FeatureMeta } from '../features/table.ts';
+import type { FeatureMeta } from '../features/table-head.ts';
 import type { DetectorName, DetectorParams } from './detectors.ts';
 
 export const VERSION = 1;

@@ -2,7 +2,7 @@
 
 import * as z from 'zod';
 import { DataError } from '../errors.ts';
-import { noiseSchema, originSchema } from '../features/table.ts';
+import { noiseSchema, originSchema } from '../features/table-head.ts';
 import { parseAs, parseJson } from '../json.ts';
 import type { Detector } from './detector.ts';
 import { detectorNames, resolved } from './detectors.ts';

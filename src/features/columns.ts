@@ -25,3 +25,12 @@ export function inColumns(
   }
   return columns;
 }
+
+/** Throws a ModelError unless a loss has the same parts for inputs of this shape as for others. */
+export function checkParts(found: readonly string[], parts: readonly string[], data: string): void {
+  if (found.length === parts.length && found.every((name, k) => name === parts[k])) return;
+  const list = (names: readonly string[]) => `${names.length} parts (${names.slice(0, 3).join(', ')}, …)`;
+  throw new ModelError(
+    `${data}: with inputs of this shape the loss has ${list(found)}, at others ${list(parts)}; say the sizes with \`dims\``,
+  );
+}

@@ -2,19 +2,22 @@
 
 import type { Dataset } from '../data/index.ts';
 import { indexIn } from '../data/index.ts';
+import { defined } from '../defined.ts';
 import { inRuns, isOutOfMemory, openPrograms, type Runtime, type Shapes } from '../engine/index.ts';
 import { FisherError, ModelError, UsageError } from '../errors.ts';
 import type { PlanChoice } from '../lower/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { checkWhole } from '../tensor/whole.ts';
-import { inColumns } from './columns.ts';
+import { checkParts, inColumns } from './columns.ts';
 import { asModelTakes, type InputOptions, modelAt } from './inputs.ts';
 import type { Metric } from './metric.ts';
 import { normGraph } from './norms.ts';
 import { withRanges } from './ranges.ts';
 import { rescueOf } from './rescue.ts';
 import { type Rows, wholeGroups } from './rows.ts';
-import { concatTables, type FeatureTable, type NoiseKey, type TableHead, type View, viewNames } from './table.ts';
+import { splitLoss } from './summands.ts';
+import { concatTables, type FeatureTable } from './table.ts';
+import { type NoiseKey, type TableHead, type View, viewNames } from './table-head.ts';
 
 /**
  * How features are computed: on what runtime, in groups and batches of how many examples, from which seed. What is left out has the default
@@ -86,19 +89,23 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   const how = { runtime, weights, memory, threads, group, keep: true };
   /** Of a model with free sizes each shape has its own graph. */
   const lossAt = (shapes: Shapes) => modelAt(model, shapes).loss();
+  const measured = (shapes: Shapes) => {
+    const { nll, parts } = splitLoss(modelAt(model, shapes));
+    const asked = { radial: views.includes('radial'), fisher: views.includes('fisher') };
+    const found = views.includes('parts') ? parts() : undefined;
+    if (found?.length === 0)
+      throw new UsageError(`${model.about}: the loss is no sum of terms: there is no view parts`);
+    return normGraph(nll, { ...asked, ...defined({ parts: found }) });
+  };
   const programs = openPrograms(
     (shapes) => {
-      const {
-        graph: norms,
-        names,
-        sizes,
-      } = normGraph(lossAt(shapes), Object.fromEntries(views.map((view) => [view, true])));
-      return { ...withRanges(norms), names, sizes };
+      const { graph: norms, names, sizes, parts } = measured(shapes);
+      return { ...withRanges(norms), names, sizes, parts };
     },
     { ...how, plan, batch: options.batch },
   );
   const { batch, compiled } = programs.at(model.inputs);
-  const { names, sizes } = compiled;
+  const { names, sizes, parts } = compiled;
   const rescue = rescueOf({ ...how, loss: lossAt });
   const factor = model.dims === undefined ? {} : { bitsPerDimFactor: 1 / (model.dims * Math.LN2) };
 
@@ -112,8 +119,9 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   const head = (given: Dataset, start: number): TableHead => {
     const { name, fingerprint, origin } = ready(given);
     const keyed = noise === 'place' ? {} : { noise };
-    const seen = views.length === 0 ? {} : { views };
-    const measured = metric === undefined ? {} : { metric: metric.hash };
+    const columns = views.includes('parts') ? { parts } : undefined;
+    const seen = views.length === 0 ? {} : { views, ...defined({ columns }) };
+    const by = metric === undefined ? {} : { metric: metric.hash };
     return {
       names,
       dims: sizes,
@@ -126,7 +134,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
         seed,
         ...keyed,
         ...seen,
-        ...measured,
+        ...by,
         start,
         ...factor,
       },
@@ -151,11 +159,16 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
       const outputs = await program.run(feeds, size).catch((error: unknown) => cannotRun(model, error));
       program.compiled.check(outputs, count, data.name, examples.start);
       const n = count / group;
-      const matrix = (output: string) => Float64Array.from(outputs[output]!.data.subarray(0, n * found.length));
+      const matrix = (output: string, width = found.length) =>
+        Float64Array.from(outputs[output]!.data.subarray(0, n * width));
       const columns = (values: Float64Array) => inColumns(values, found, names, data.name);
       const seen = views.map((view) => {
-        const values = matrix(view).map((v) => (Number.isFinite(v) ? v : Number.NaN));
-        return [view, columns(values)] as const;
+        const own = view === 'parts';
+        if (own) checkParts(program.compiled.parts, parts, data.name);
+        const values = matrix(view, own ? parts.length : found.length).map((v) =>
+          Number.isFinite(v) ? v : Number.NaN,
+        );
+        return [view, own ? values : columns(values)] as const;
       });
       const table: FeatureTable = {
         ...head(given, examples.start),

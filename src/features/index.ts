@@ -12,19 +12,17 @@ export { type Diagonal, type DiagonalOptions, fisherDiagonal, type Metric, metri
 export { type NormGraph, normGraph } from './norms.ts';
 export { withRanges } from './ranges.ts';
 export { leftOver, type Rows, shardRows, wholeGroups } from './rows.ts';
+export { splitLoss } from './summands.ts';
 export {
   checkTable,
   concatTables,
   describeExamples,
-  type FeatureMeta,
   type FeatureTable,
   finiteRows,
-  type NoiseKey,
   nextExample,
   notFinite,
   rowsOf,
   sliceTable,
-  type View,
-  viewNames,
   whatIsNotFinite,
 } from './table.ts';
+export { columnsOf, type FeatureMeta, type NoiseKey, type View, viewNames } from './table-head.ts';

@@ -3,15 +3,18 @@
 import { gradients } from '../autodiff/index.ts';
 import { GraphError } from '../errors.ts';
 import { type Graph, nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
+import type { Parts } from '../objectives/index.ts';
 import { add, concat, groupSum, inner, neg, reshape, sqNorm, weightedSqNorm } from '../ops/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 
-/** What is computed of the gradient of each parameter tensor θ_j beside its squared norm; each an output [L] of the graph. */
+/** What is computed beside the squared norm of the gradient of each parameter tensor θ_j; each an output of the graph, [L] but for `parts`. */
 export interface Views {
   /** `radial`: ⟨θ_j, ∇_j ℓ⟩, how the loss changes as the tensor is scaled. */
   readonly radial?: boolean;
   /** `fisher`: Σ_k w_k (∇_j ℓ)_k², the squared norm in a diagonal metric. The roots of its weights are a parameter named by `metricName`. */
   readonly fisher?: boolean;
+  /** `parts`: terms of the loss, an output of as many numbers as these have names. */
+  readonly parts?: readonly Parts[];
 }
 
 export interface NormGraph {
@@ -21,6 +24,8 @@ export interface NormGraph {
   readonly names: readonly string[];
   /** Number of elements of each. */
   readonly sizes: readonly number[];
+  /** The names of the columns of `parts`; none without. */
+  readonly parts: readonly string[];
   /** The squared norms one by one: the parts of `sqnorm`. */
   readonly norms: readonly Value[];
 }
@@ -62,10 +67,16 @@ export function normGraph(
   if (views.radial) {
     outputs.radial = of((param, gradient) => radial(param, gradient, uses.get(param) ?? [], cotangents)).output;
   }
+  const { parts = [] } = views;
+  if (parts.length > 0) {
+    const columns = parts.map(({ value }) => value);
+    outputs.parts = groupSum(concat(columns, 0));
+  }
   return {
     graph: { arena, outputs },
     names: learned.map(({ param }) => nameOf(param)),
     sizes: learned.map(({ param }) => sizeOf(param.shape)),
+    parts: parts.flatMap((part) => part.names),
     norms: norms.values,
   };
 }

@@ -1,121 +1,20 @@
 // The features of one data set under one model: the type, its invariants, and cutting and joining of tables.
 
-import * as z from 'zod';
 import { type Origin, sliceOf } from '../data/origin.ts';
-import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
-import { parseAs } from '../json.ts';
-
-/** Where the numbers of a table come from. `start` is what a resumed or sharded run needs; see `nextExample`. */
-export interface FeatureMeta {
-  /** SHA-256 (hex) of the model's weights and graph. Scores compare only under the same model. */
-  readonly model: string;
-  /** Name of the data set, for messages and reports. */
-  readonly data: string;
-  /** SHA-256 (hex) of the data set's content. */
-  readonly dataFingerprint: string;
-  /** Which examples of which source the data set holds. Left out: not known. */
-  readonly origin?: Origin;
-  /** Seed of the random inputs (noise, dequantisation). */
-  readonly seed: number;
-  /**
-   * What tells one example's noise from another's, beside the seed: its content, or its index in the source. Left out: its index in the data
-   * set itself, as tables of before this was said have it.
-   */
-  readonly noise?: NoiseKey;
-  /** Index in the data set of the first example of the first group; the groups follow without gaps. */
-  readonly start: number;
-  /** What else was measured; left out: nothing. */
-  readonly views?: readonly View[];
-  /** SHA-256 of the metric of the view `fisher`. Its numbers compare only under the same metric. */
-  readonly metric?: string;
-  /** bits/dim = nll · factor / group, where the nll is that of discrete data. Left out where that means nothing. */
-  readonly bitsPerDimFactor?: number;
-}
-
-export type NoiseKey = 'content' | 'index';
-
-/**
- * What else is measured in the same pass. `radial`: ⟨θ_j, ∇_j⟩ of every layer, how the nll changes as the tensor is scaled. `fisher`: the
- * squared norm of every layer's gradient in a diagonal metric (`FeatureMeta.metric`).
- */
-export type View = 'radial' | 'fisher';
-
-/** In the order of files. */
-export const viewNames = ['radial', 'fisher'] as const satisfies readonly View[];
+import { columnsOf, headOf, parseHead, type TableHead, type View } from './table-head.ts';
 
 /** Features of n groups of B consecutive examples each, of a model with L parameter tensors ("layers"). */
-export interface FeatureTable {
-  /** The L parameter tensors; unique. */
-  readonly names: readonly string[];
-  /** Number of elements of each parameter tensor [L]. Only the χ² detector needs it. */
-  readonly dims?: readonly number[];
+export interface FeatureTable extends TableHead {
   /** [n] negative log-likelihood (or bound) in nats, summed over the group. NaN where it is not finite; see `notFinite`. */
   readonly nll: Float64Array;
   /** [n, L] row-major: squared L2 norms of the gradient of the nll summed over the group. NaN where one is not finite. */
   readonly sqNorms: Float64Array;
-  /** [n, L] row-major, of the gradient of the nll summed over the group. NaN where one is not finite. */
+  /** [n, L] row-major, of the gradient of the nll summed over the group, or [n, `columnsOf`]. NaN where one is not finite. */
   readonly views?: Views;
-  /** B */
-  readonly group: number;
-  readonly meta: FeatureMeta;
 }
 
 type Views = Readonly<Partial<Record<View, Float64Array>>>;
-
-const positiveInteger = z.int().min(1);
-
-export const noiseSchema = z.enum(['content', 'index']);
-
-export const originSchema = z
-  .strictObject({
-    fingerprint: z.string().min(1),
-    runs: z.array(z.tuple([z.int().min(0), z.int().min(1)]).refine(([a, b]) => a < b, 'Invalid input: expected a < b')),
-  })
-  .refine(({ runs }) => runs.length > 0, 'Invalid input: expected at least one run');
-
-/** What a file's metadata must look like. */
-const metaSchema = z.strictObject({
-  model: z.string().min(1),
-  data: z.string(),
-  dataFingerprint: z.string().min(1),
-  origin: originSchema.optional(),
-  seed: z.int().min(0),
-  noise: noiseSchema.optional(),
-  start: z.int().min(0),
-  views: z
-    .array(z.enum(viewNames))
-    .min(1)
-    .refine((views) => new Set(views).size === views.length, 'Invalid input: expected each view once')
-    .optional(),
-  metric: z.string().min(1).optional(),
-  bitsPerDimFactor: z.number().positive().optional(),
-});
-
-/** Everything of a table but its numbers, as the formats store it. */
-export const headSchema = z.strictObject({
-  names: z.array(z.string().min(1)).min(1),
-  dims: z.array(positiveInteger).optional(),
-  group: positiveInteger,
-  meta: metaSchema,
-});
-
-export type TableHead = Pick<FeatureTable, 'names' | 'dims' | 'group' | 'meta'>;
-
-/** Checks a table's head. `where` names the file or caller. */
-export function parseHead(value: unknown, where: string): TableHead {
-  // zod types an optional key as `T | undefined`; under exactOptionalPropertyTypes a missing key is something else.
-  const { dims, meta, ...rest } = parseAs(headSchema, value, where);
-  const { bitsPerDimFactor, origin, noise, views, metric, ...needed } = meta;
-  return {
-    ...rest,
-    ...defined({ dims }),
-    meta: {
-      ...needed,
-      ...defined({ origin, noise, views, metric, bitsPerDimFactor }),
-    },
-  };
-}
 
 /** A table that is not in memory: its head, and its rows as tables that follow one another. */
 export interface StoredTable {
@@ -123,12 +22,6 @@ export interface StoredTable {
   readonly rows: number;
   /** From the first row, each time it is called. */
   tables(): AsyncIterable<FeatureTable>;
-}
-
-/** The head of a table. */
-export function headOf(table: TableHead): TableHead {
-  const { names, dims, group, meta } = table;
-  return { names, group, meta, ...defined({ dims }) };
 }
 
 /**
@@ -160,13 +53,15 @@ export function checkTable(table: FeatureTable, where: string): FeatureTable {
   if (sqNorms.length !== n * l) {
     throw new DataError(`${where}: has ${sqNorms.length} squared norms, expected ${n} rows × ${l} layers = ${n * l}`);
   }
-  for (const [view, values] of Object.entries(views)) {
-    if (values.length !== n * l) {
-      throw new DataError(`${where}: has ${values.length} values of ${view}, expected ${n} rows × ${l} layers`);
+  for (const [view, values] of entriesOf(views)) {
+    const columns = columnsOf(table, view);
+    const [width, kind] = [columns.length, columns === names ? 'layer' : 'column'];
+    if (values.length !== n * width) {
+      throw new DataError(`${where}: has ${values.length} values of ${view}, expected ${n} rows × ${width} ${kind}s`);
     }
     const odd = values.findIndex((v) => Math.abs(v) === Infinity || (view === 'fisher' && v < 0));
     if (odd >= 0) {
-      const place = `${where}: row ${Math.floor(odd / l)}, layer '${names[odd % l]}'`;
+      const place = `${where}: row ${Math.floor(odd / width)}, ${kind} '${columns[odd % width]}'`;
       const wanted = view === 'fisher' ? 'a finite number >= 0' : 'a finite number';
       throw new DataError(`${place}: ${view} is ${values[odd]}, expected ${wanted}`);
     }
@@ -186,26 +81,28 @@ export function checkTable(table: FeatureTable, where: string): FeatureTable {
 }
 
 /** The rows whose nll or one of whose squared norms or other numbers is NaN: what the model makes of these inputs is beyond float32, or no number at all. */
-export function notFinite({ nll, names, sqNorms, views = {} }: FeatureTable): number[] {
-  const l = names.length;
+export function notFinite({ nll, sqNorms, views = {} }: FeatureTable): number[] {
+  const n = nll.length;
+  const rowIn = (values: Float64Array, i: number) =>
+    values.subarray((i * values.length) / n, ((i + 1) * values.length) / n);
   const all = [sqNorms, ...Object.values(views)];
-  const marked = (i: number) =>
-    Number.isNaN(nll[i]) || all.some((values) => values.subarray(i * l, (i + 1) * l).some(Number.isNaN));
+  const marked = (i: number) => Number.isNaN(nll[i]) || all.some((values) => rowIn(values, i).some(Number.isNaN));
   return [...nll.keys()].filter(marked);
 }
 
 /** What is not finite in a row of `notFinite`, for people: 'nll' or the names of the first layers. */
-export function whatIsNotFinite({ nll, names, sqNorms, views = {} }: FeatureTable, row: number): string {
-  const l = names.length;
-  const of = (what: string, values: Float64Array) => {
-    const layers = names.filter((_, j) => Number.isNaN(values[row * l + j]));
+export function whatIsNotFinite(table: FeatureTable, row: number): string {
+  const { nll, sqNorms, views = {} } = table;
+  const of = (what: string, values: Float64Array, view?: View) => {
+    const columns = columnsOf(table, view);
+    const layers = columns.filter((_, j) => Number.isNaN(values[row * columns.length + j]));
     const more = layers.length > 1 ? ` and ${layers.length - 1} more` : '';
     return layers.length === 0 ? [] : [`${what} of '${layers[0]}'${more}`];
   };
   return [
     ...(Number.isNaN(nll[row]) ? ['negative log-likelihood'] : []),
     ...of('squared gradient norm', sqNorms),
-    ...Object.entries(views).flatMap(([view, values]) => of(`view ${view}`, values)),
+    ...entriesOf(views).flatMap(([view, values]) => of(`view ${view}`, values, view)),
   ].join(', ');
 }
 
@@ -222,11 +119,11 @@ export function finiteRows(table: FeatureTable): FeatureTable {
 
 /** Rows by index. Their groups are no longer consecutive, so `meta.start` means nothing. */
 export function pickRows(table: FeatureTable, rows: ArrayLike<number>): FeatureTable {
-  const l = table.names.length;
   return {
     ...table,
     nll: Float64Array.from(rows, (i) => table.nll[i]!),
-    ...eachMatrix(table, (values) => {
+    ...eachMatrix(table, (values, view) => {
+      const l = columnsOf(table, view).length;
       const picked = new Float64Array(rows.length * l);
       for (let k = 0; k < rows.length; k++) picked.set(values.subarray(rows[k]! * l, (rows[k]! + 1) * l), k * l);
       return picked;
@@ -241,9 +138,10 @@ function eachMatrix(
 ): Pick<FeatureTable, 'sqNorms' | 'views'> {
   const sqNorms = change(table.sqNorms, undefined);
   if (table.views === undefined) return { sqNorms };
-  const views = Object.entries(table.views) as [View, Float64Array][];
-  return { sqNorms, views: Object.fromEntries(views.map(([view, values]) => [view, change(values, view)])) };
+  return { sqNorms, views: Object.fromEntries(entriesOf(table.views).map(([view, v]) => [view, change(v, view)])) };
 }
+
+const entriesOf = (views: Views) => Object.entries(views) as [View, Float64Array][];
 
 /** The examples of some rows, for people: the first ten. */
 export function describeExamples(
@@ -281,11 +179,11 @@ export function sliceTable(table: FeatureTable, from: number, to: number): Featu
   if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= n)) {
     throw new DataError(`${table.meta.data}: rows [${from}:${to}] do not fit, expected 0 <= from < to <= ${n}`);
   }
-  const l = table.names.length;
+  const widthOf = (view: View | undefined) => columnsOf(table, view).length;
   return {
     ...table,
     nll: table.nll.slice(from, to),
-    ...eachMatrix(table, (values) => values.slice(from * l, to * l)),
+    ...eachMatrix(table, (values, view) => values.slice(from * widthOf(view), to * widthOf(view))),
     meta: { ...table.meta, start: table.meta.start + from * table.group },
   };
 }
@@ -349,6 +247,7 @@ function originDifference(expected: FeatureTable, found: FeatureTable): string |
   if (a.seed !== b.seed) return `seed is ${b.seed}, expected ${a.seed}`;
   const [views, expectedViews] = [b, a].map((meta) => meta.views?.join(', ') ?? 'none');
   if (views !== expectedViews) return `views are ${views}, expected ${expectedViews}`;
+  if (JSON.stringify(a.columns) !== JSON.stringify(b.columns)) return 'views have other columns';
   if (a.metric !== b.metric) return 'views are of other metrics';
   if (a.noise !== b.noise) return `noise is by ${b.noise ?? 'place'}, expected by ${a.noise ?? 'place'}`;
   return undefined;

@@ -1,13 +1,16 @@
 // What a built-in architecture provides: its configuration, its per-example loss as a graph, and its sampler.
 
 import type { Value } from '../graph/index.ts';
+import type { Parts } from '../objectives/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
 import type { Scope } from './scope.ts';
 
-/** The per-example negative log-likelihood (or a bound) in nats, []. */
+/** The per-example negative log-likelihood (or a bound, or another loss) in nats, []. */
 export interface Loss {
   readonly nll: Value;
+  /** Terms that add up to it, but for what is the same for every example. Values of them are made when they are asked for. */
+  parts(): readonly Parts[];
 }
 
 /** How a sampler draws. */
@@ -51,6 +54,8 @@ export interface Scorer {
   /** Whether the loss is a bound on the negative log-likelihood of discrete data, in nats. */
   readonly isBound: boolean;
   loss(data: Shape, scope: Scope): Value;
+  /** The same with its parts. */
+  split(data: Shape, scope: Scope): Loss;
 }
 
 /** A family of models as graphs: loss in nats and sampler, for a configuration and data of shape [c, h, w] (pixels) or [length] (bytes). */

@@ -6,15 +6,21 @@ import { ModelError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
 import {
   alphaBars,
+  denoisingErrors,
   denoisingLoss,
   gridNll,
+  gridNlls,
   klToNormal,
   type NoiseLevel,
   noised,
   noiseLevel,
+  partOf,
   predictedClean,
+  regionParts,
+  scaledParts,
   scaledPixels,
   stepKlWeight,
+  summedParts,
 } from '../objectives/index.ts';
 import {
   add,
@@ -38,7 +44,7 @@ import {
   transpose,
 } from '../ops/index.ts';
 import type { Shape } from '../tensor/shape.ts';
-import type { Architecture } from './architecture.ts';
+import type { Architecture, Loss, Scorer } from './architecture.ts';
 import { parseConfig, positive, requireDivisible } from './configure.ts';
 import { conv2d, groupNorm, linear } from './layers.ts';
 import type { Scope } from './scope.ts';
@@ -100,7 +106,11 @@ export const ddpm: Architecture<DdpmConfig> = {
     const x0 = scaled(scope.arena.input('x', [1, ...data]));
     const noise = scope.arena.input('noise', x0.shape, 'normal');
     const predicted = unet(config, scope, noised(x0, noise, level), embedding);
-    return { nll: denoisingLoss(predicted, x0, noise, level, { predicts: 'noise', norm: config.norm }) };
+    const how = { predicts: 'noise', norm: config.norm } as const;
+    return {
+      nll: denoisingLoss(predicted, x0, noise, level, how),
+      parts: () => [regionParts('t', denoisingErrors(predicted, x0, noise, level, how))],
+    };
   },
 
   /** By the denoising loss summed over chosen steps, each with the mean over its noise samples, or by the bound. Default: step 1. */
@@ -108,8 +118,8 @@ export const ddpm: Architecture<DdpmConfig> = {
     const { bound, noiseSamples, ...asked } = parseConfig('ddpm scoring', scoringSchema, input);
     if (bound) {
       if (asked.timesteps) throw new ModelError('ddpm scoring: the bound is of all steps; leave out the timesteps');
-      const loss = (data: Shape, scope: Scope) => boundEstimate(config, data, scope, noiseSamples);
-      return { scoring: { bound, noiseSamples }, isBound: true, loss };
+      const split = (data: Shape, scope: Scope) => boundEstimate(config, data, scope, noiseSamples);
+      return { scoring: { bound, noiseSamples }, isBound: true, ...withLoss(split) };
     }
     const { timesteps = [Math.min(1, config.steps - 1)] } = asked;
     if (timesteps.length * noiseSamples > MAX_RUNS) {
@@ -124,7 +134,7 @@ export const ddpm: Architecture<DdpmConfig> = {
     return {
       scoring: { timesteps, noiseSamples },
       isBound: false,
-      loss: (data, scope) => lossAt(config, data, scope, timesteps, noiseSamples),
+      ...withLoss((data, scope) => lossAt(config, data, scope, timesteps, noiseSamples)),
     };
   },
 
@@ -193,29 +203,44 @@ export const ddpm: Architecture<DdpmConfig> = {
   },
 };
 
+/** With the loss by itself. */
+const withLoss = (split: Scorer['split']): Pick<Scorer, 'loss' | 'split'> => ({
+  split,
+  loss: (data, scope) => split(data, scope).nll,
+});
+
 /** Pixels 0..255 to [-1, 1]. */
 const scaled = (x: Value): Value => scaledPixels(x, [-1, 1]);
 
 /** Σ over timesteps of the mean over noise samples; all steps see the same noise samples, as different steps of one diffusion. */
-function lossAt(config: DdpmConfig, data: Shape, scope: Scope, timesteps: readonly number[], samples: number): Value {
+function lossAt(config: DdpmConfig, data: Shape, scope: Scope, timesteps: readonly number[], samples: number): Loss {
   const x0 = scaled(scope.arena.input('x', [1, ...data]));
   const once = shared(scope);
-  const terms = Array.from({ length: samples }, (_, k) => {
+  const how = { predicts: 'noise', norm: config.norm } as const;
+  const runs = Array.from({ length: samples }, (_, k) => {
     const noise = scope.arena.input(`noise${k}`, x0.shape, 'normal');
     return timesteps.map((t) => {
       const { level, embedding } = atStep(config, once, t);
       const predicted = unet(config, once, noised(x0, noise, level), embedding);
-      return denoisingLoss(predicted, x0, noise, level, { predicts: 'noise', norm: config.norm });
+      const term = denoisingLoss(predicted, x0, noise, level, how);
+      return { term, errors: () => denoisingErrors(predicted, x0, noise, level, how) };
     });
   });
-  return mul(1 / samples, terms.flat().reduce(add));
+  return {
+    nll: mul(1 / samples, runs.flatMap((run) => run.map(({ term }) => term)).reduce(add)),
+    parts: () =>
+      [...new Set(timesteps)].map((t) => {
+        const drawn = runs.map((run) => regionParts(`t${t}`, run[timesteps.indexOf(t)]!.errors()));
+        return scaledParts(summedParts(drawn), timesteps.filter((other) => other === t).length / samples);
+      }),
+  };
 }
 
 /**
  * The bound with its two ends as they are and the T − 1 terms between them from `draws` of them: each step by the part it has in the fall of
  * log SNR (most of the bound is in few early steps), stratified, and weighted so that the expectation is the sum.
  */
-function boundEstimate(config: DdpmConfig, data: Shape, scope: Scope, draws: number): Value {
+function boundEstimate(config: DdpmConfig, data: Shape, scope: Scope, draws: number): Loss {
   const { steps } = config;
   const x = scope.arena.input('x', [1, ...data]);
   const x0 = scaled(x);
@@ -224,9 +249,15 @@ function boundEstimate(config: DdpmConfig, data: Shape, scope: Scope, draws: num
   const noiseOf = (k: number | string) => scope.arena.input(`noise${k}`, x.shape, 'normal');
   const first = atStep(config, once, 0);
   const state = noised(x0, noiseOf('First'), first.level);
-  const pixels = pixelNll(x, state, unet(config, once, state, first.embedding), noiseLevel(alphas[0]!));
-  const ends = add(pixels, klToNormal(x0, alphas.at(-1)!));
-  if (steps === 1) return ends;
+  const seen = unet(config, once, state, first.embedding);
+  const pixels = pixelNll(x, state, seen, noiseLevel(alphas[0]!));
+  const last = klToNormal(x0, alphas.at(-1)!);
+  const ends = add(pixels, last);
+  const parts = () => [
+    regionParts('pixels', gridNlls(x, ...pixelGrid(state, seen, noiseLevel(alphas[0]!)))),
+    partOf('last', last),
+  ];
+  if (steps === 1) return { nll: ends, parts };
   const shares = logSnrShares(alphas); // of steps 1 to T − 1
   const factors = Array.from(alphas, (a, t) => (t === 0 ? 0 : stepKlWeight(alphas[t - 1]!, a) / shares[t - 1]!));
   const between = Array.from({ length: draws }, (_, k) => {
@@ -238,7 +269,10 @@ function boundEstimate(config: DdpmConfig, data: Shape, scope: Scope, draws: num
     const l2 = denoisingLoss(predicted, x0, noise, level, { predicts: 'noise', norm: 'l2' });
     return mul(l2, reduceSum(matmul(row, scope.arena.constant(factors, [steps, 1]))));
   });
-  return add(ends, div(between.reduce(add), draws));
+  return {
+    nll: add(ends, div(between.reduce(add), draws)),
+    parts: () => [...parts(), ...between.map((term, k) => partOf(`steps[${k}]`, div(term, draws)))],
+  };
 }
 
 /** The part that each of the steps 1 to T − 1 has in the fall of log SNR from step 0 to the last. */
@@ -267,8 +301,14 @@ function drawnStep(shares: readonly number[], u: Value): Value {
 
 /** −log P(x | x_0) of the pixels, around the image that the network sees in the least noisy state; variance as Ho et al.'s σ_1² = β_1. */
 function pixelNll(x: Value, state: Value, predicted: Value, level: { signal: number; noise: number }): Value {
-  return gridNll(x, predictedClean(state, predicted, level), level.noise / level.signal);
+  return gridNll(x, ...pixelGrid(state, predicted, level));
 }
+
+/** Mean and standard deviation of that. */
+const pixelGrid = (state: Value, predicted: Value, level: { signal: number; noise: number }): [Value, number] => [
+  predictedClean(state, predicted, level),
+  level.noise / level.signal,
+];
 
 /**
  * What depends on the step alone: its noise level and its embedding [1, channels], sines and cosines of t at wavelengths 2π to 2π·10,000.

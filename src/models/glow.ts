@@ -4,7 +4,14 @@
 import * as z from 'zod';
 import { ModelError } from '../errors.ts';
 import type { Arena, Value } from '../graph/index.ts';
-import { dequantise, gaussianLogDensity, quantisationNats, toPixels } from '../objectives/index.ts';
+import {
+  dequantise,
+  gaussianLogDensity,
+  gaussianParts,
+  partOf,
+  quantisationNats,
+  toPixels,
+} from '../objectives/index.ts';
 import {
   add,
   concat,
@@ -56,11 +63,16 @@ export const glow: Architecture<GlowConfig> = {
   loss(config, data, scope) {
     const x = scope.arena.input('x', [1, ...data]);
     const u = scope.arena.input('u', [1, ...data], 'uniform');
-    const { latents, logDet } = glowForward(config, scope, dequantise(x, u));
+    const { latents, logDet, couplings } = glowForward(config, scope, dequantise(x, u));
     const prior = sum(latents.map((l) => gaussianLogDensity(l.z, l.mean, l.logStd)));
     // log p(y) = log p(z) + log |det ∂z/∂y|
     const nll = sub(quantisationNats(sizeOf(data)), add(prior, logDet));
-    return { nll };
+    // The log-determinants of actnorms and 1×1 convolutions are the same for every image.
+    const parts = () => [
+      ...latents.flatMap((l, level) => gaussianParts(`level${level}.prior`, l.z, l.mean, l.logStd)),
+      ...couplings.map((c) => partOf(c.name, neg(c.logDet))),
+    ];
+    return { nll, parts };
   },
 
   sample(config, data, scope, weights, { temperature }) {
@@ -81,9 +93,14 @@ export interface Latent {
   readonly logStd: Value | 0;
 }
 
-/** From images y [1, c, h, w] to the latents, one part per level, and log |det ∂z/∂y|. */
-export function glowForward(config: GlowConfig, scope: Scope, y: Value): { latents: Latent[]; logDet: Value } {
+/** From images y [1, c, h, w] to the latents, one part per level, and log |det ∂z/∂y|; what each coupling has of it. */
+export function glowForward(
+  config: GlowConfig,
+  scope: Scope,
+  y: Value,
+): { latents: Latent[]; logDet: Value; couplings: { name: string; logDet: Value }[] } {
   const latents: Latent[] = [];
+  const couplings: { name: string; logDet: Value }[] = [];
   const logDets: Value[] = [];
   let x = y;
   for (let level = 0; level < config.levels; level++) {
@@ -96,6 +113,7 @@ export function glowForward(config: GlowConfig, scope: Scope, y: Value): { laten
       const mixed = invertibleConv(step.in('invconv'), `${place}.invconv`, normalised.y);
       const coupled = coupling(step.in('coupling'), mixed.y, config.hidden);
       logDets.push(normalised.logDet, mixed.logDet, coupled.logDet);
+      couplings.push({ name: `${place}.coupling`, logDet: coupled.logDet });
       x = coupled.y;
     }
     if (level === config.levels - 1) {
@@ -108,7 +126,7 @@ export function glowForward(config: GlowConfig, scope: Scope, y: Value): { laten
   }
   // Parameters' terms first: their sum stays free of the example.
   const ofParams = logDets.filter((d) => d.lead === 'none');
-  return { latents, logDet: sum([...ofParams, ...logDets.filter((d) => d.lead !== 'none')]) };
+  return { latents, logDet: sum([...ofParams, ...logDets.filter((d) => d.lead !== 'none')]), couplings };
 }
 
 /** From standard normal noise, one part per level, to images: what glowForward sends to (noise · std + mean). */

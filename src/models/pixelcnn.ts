@@ -4,6 +4,7 @@
 import * as z from 'zod';
 import { ModelError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
+import { negated, regionParts } from '../objectives/index.ts';
 import { neg, reduceSum } from '../ops/index.ts';
 import type { Architecture } from './architecture.ts';
 import { causalFeatures, LEAST_SIZE, pixelOutputs, rasterSampler } from './causal.ts';
@@ -44,7 +45,8 @@ export const pixelcnn: Architecture<PixelCnnConfig> = {
 
   loss(config, data, scope) {
     const x = scope.arena.input('x', [1, ...data]);
-    return { nll: neg(reduceSum(pixelLogProbs(config, scope, x))) };
+    const logProbs = pixelLogProbs(config, scope, x);
+    return { nll: neg(reduceSum(logProbs)), parts: () => [negated(regionParts('pixels', logProbs))] };
   },
 
   /** One pixel per step, from the top left, each by a pass over the whole image. */

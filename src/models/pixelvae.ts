@@ -3,14 +3,14 @@
 
 import * as z from 'zod';
 import type { Value } from '../graph/index.ts';
-import { dequantise } from '../objectives/index.ts';
+import { dequantise, negated, regionParts } from '../objectives/index.ts';
 import { add, neg, reduceSum, reshape } from '../ops/index.ts';
 import type { Architecture } from './architecture.ts';
 import { causalFeatures, pixelOutputs, rasterSampler } from './causal.ts';
 import { components, depth, parseConfig, positive, requireDivisible } from './configure.ts';
 import { logisticMixturePixels } from './pixels.ts';
 import type { Scope } from './scope.ts';
-import { decoderFeatures, drawLatent, encoder, posteriorKl } from './vae.ts';
+import { decoderFeatures, drawLatent, encoder, klParts, posteriorKl } from './vae.ts';
 
 const schema = z.strictObject({
   latent: positive(64),
@@ -39,8 +39,10 @@ export const pixelvae: Architecture<PixelVaeConfig> = {
     const posterior = encoder(config, scope.in('encoder'), dequantise(x, 0.5));
     // -log P(x) <= KL(q(z | x) ‖ N(0, I)) - E_q Σ log P(pixel | those before it, z)
     const kl = posteriorKl(posterior);
-    const reconstruction = neg(reduceSum(pixelLogProbs(config, data, scope, x, drawLatent(posterior))));
-    return { nll: add(kl, reconstruction) };
+    const logProbs = pixelLogProbs(config, data, scope, x, drawLatent(posterior));
+    const reconstruction = neg(reduceSum(logProbs));
+    const parts = () => [...klParts(posterior), negated(regionParts('reconstruction', logProbs))];
+    return { nll: add(kl, reconstruction), parts };
   },
 
   iterativeSampler(config, data) {

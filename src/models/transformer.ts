@@ -4,7 +4,7 @@
 import * as z from 'zod';
 import { ModelError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
-import { categorical, drawCategory, oneHot } from '../objectives/index.ts';
+import { blockParts, categorical, drawCategory, negated, oneHot } from '../objectives/index.ts';
 import {
   add,
   div,
@@ -57,7 +57,8 @@ export const transformer: Architecture<TransformerConfig> = {
 
   /** All bytes count, the first one too: over the length of the data, nats are bits per byte · ln 2. */
   loss(config, data, scope) {
-    return { nll: neg(reduceSum(byteLogProbs(config, scope, scope.arena.input('x', [1, ...data])))) };
+    const logProbs = byteLogProbs(config, scope, scope.arena.input('x', [1, ...data]));
+    return { nll: neg(reduceSum(logProbs)), parts: () => [negated(blockParts('bytes', logProbs))] };
   },
 
   /** One byte per step, each by a pass over the whole sequence. */

@@ -3,7 +3,15 @@
 
 import * as z from 'zod';
 import type { Value } from '../graph/index.ts';
-import { dequantise, discretisedLogistic, toPixels } from '../objectives/index.ts';
+import {
+  dequantise,
+  discretisedLogistic,
+  negated,
+  type Parts,
+  partOf,
+  regionParts,
+  toPixels,
+} from '../objectives/index.ts';
 import { add, exp, log, mul, neg, reduceSum, relu, reshape, square, sub } from '../ops/index.ts';
 import type { Architecture } from './architecture.ts';
 import { parseConfig, positive, requireDivisible } from './configure.ts';
@@ -39,8 +47,10 @@ export const vae: Architecture<VaeConfig> = {
     const logScale = pixelLogScale(decoding, c);
     // -log P(x) <= KL(q(z | x) ‖ N(0, I)) - E_q log P(x | z)
     const kl = posteriorKl(posterior);
-    const reconstruction = neg(reduceSum(discretisedLogistic(x, mean, perChannel(logScale))));
-    return { nll: add(kl, reconstruction) };
+    const logProbs = discretisedLogistic(x, mean, perChannel(logScale));
+    const reconstruction = neg(reduceSum(logProbs));
+    const parts = () => [...klParts(posterior), negated(regionParts('reconstruction', logProbs))];
+    return { nll: add(kl, reconstruction), parts };
   },
 
   /** The mean image of each latent, or with pixel noise pixels by the inverse of the logistic's distribution function. */
@@ -102,4 +112,12 @@ export function decoderFeatures({ hidden }: VaeConfig, scope: Scope, data: reado
 /** KL(q(z | x) ‖ N(0, I)) of q = N(mu, exp(logVar)), in nats (Kingma & Welling, appendix B). */
 export function posteriorKl({ mu, logVar }: Posterior): Value {
   return mul(reduceSum(sub(add(square(mu), exp(logVar)), add(logVar, 1))), 0.5);
+}
+
+/** The two terms of that: what the posterior's means are from 0, and its variances from 1. */
+export function klParts({ mu, logVar }: Posterior): Parts[] {
+  return [
+    partOf('kl.mean', mul(reduceSum(square(mu)), 0.5)),
+    partOf('kl.variance', mul(reduceSum(sub(exp(logVar), add(logVar, 1))), 0.5)),
+  ];
 }

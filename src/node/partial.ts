@@ -4,11 +4,12 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import { DataError } from '../errors.ts';
-import { type FeatureTable, headOf, parseHead, type TableHead } from '../features/table.ts';
+import type { FeatureTable } from '../features/table.ts';
+import { columnsOf, headOf, parseHead, type TableHead } from '../features/table-head.ts';
 import { parseAs } from '../json.ts';
 import { pathKind, reasonOf } from './files.ts';
 
-// One line of JSON, then rows of 2 + L + V doubles: nll, squared norms, views in the order of the head, check. A line that is not complete counts as nothing.
+// One line of JSON, then rows of doubles: nll, squared norms, views in the order of the head, check. A line that is not complete counts as nothing.
 
 export interface Partial {
   readonly head: TableHead;
@@ -78,7 +79,6 @@ export async function readPartial(path: string, line: string): Promise<Partial |
 
 /** The rows of the file, of which there is at least one, as tables of up to 1,000 rows each. */
 export async function* partialTables(path: string, { head, rows, from }: Partial): AsyncGenerator<FeatureTable> {
-  const l = head.names.length;
   const width = widthOf(head);
   const views = head.meta.views ?? [];
   const handle = await open(path, 'r');
@@ -88,18 +88,18 @@ export async function* partialTables(path: string, { head, rows, from }: Partial
       const n = Math.min(chunk.length / width, rows - done);
       if (n === 0) return;
       const nll = Float64Array.from({ length: n }, (_, i) => chunk[i * width]!);
-      const matrix = (k: number) => {
+      let first = 1;
+      const matrix = (l: number) => {
         const values = new Float64Array(n * l);
-        for (let i = 0; i < n; i++) {
-          const at = i * width + 1 + k * l;
-          values.set(chunk.subarray(at, at + l), i * l);
-        }
+        for (let i = 0; i < n; i++) values.set(chunk.subarray(i * width + first, i * width + first + l), i * l);
+        first += l;
         return values;
       };
-      const found = views.map((view, k) => [view, matrix(k + 1)]);
+      const sqNorms = matrix(head.names.length);
+      const found = views.map((view) => [view, matrix(columnsOf(head, view).length)]);
       const meta = { ...head.meta, start: head.meta.start + done * head.group };
       const more = found.length === 0 ? {} : { views: Object.fromEntries(found) };
-      yield { ...head, nll, sqNorms: matrix(0), ...more, meta };
+      yield { ...head, nll, sqNorms, ...more, meta };
       done += n;
     }
   } finally {
@@ -108,7 +108,8 @@ export async function* partialTables(path: string, { head, rows, from }: Partial
 }
 
 /** Doubles of a row. */
-const widthOf = ({ names, meta }: TableHead): number => 2 + names.length * (1 + (meta.views?.length ?? 0));
+const widthOf = (head: TableHead): number =>
+  [undefined, ...(head.meta.views ?? [])].reduce((sum, view) => sum + columnsOf(head, view).length, 2);
 
 /** The numbers of whole rows, checks included. */
 async function* chunks(handle: FileHandle, head: TableHead, from: number): AsyncGenerator<Float64Array> {
@@ -207,14 +208,19 @@ export async function openPartial(path: string, line: string, before: Partial | 
 }
 
 function encodeRows(table: FeatureTable): Uint8Array {
-  const l = table.names.length;
   const width = widthOf(table);
+  const n = table.nll.length;
   const matrices = [table.sqNorms, ...(table.meta.views ?? []).map((view) => table.views![view]!)];
   const rows = new Float64Array(table.nll.length * width);
   table.nll.forEach((nll, i) => {
     const row = rows.subarray(i * width, (i + 1) * width);
     row[0] = nll;
-    for (const [k, values] of matrices.entries()) row.set(values.subarray(i * l, (i + 1) * l), 1 + k * l);
+    let at = 1;
+    for (const values of matrices) {
+      const l = values.length / n;
+      row.set(values.subarray(i * l, (i + 1) * l), at);
+      at += l;
+    }
     row[width - 1] = check(row.subarray(0, width - 1));
   });
   return new Uint8Array(rows.buffer);

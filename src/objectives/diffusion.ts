@@ -65,13 +65,30 @@ export function predictedClean(state: Value, noise: Value, level: NoiseLevel): V
   return div(sub(state, mul(level.noise, noise)), level.signal);
 }
 
+/** What a denoising network predicts, and what is made of its error. */
+export interface DenoisingOptions {
+  readonly predicts: Prediction;
+  readonly norm: 'l1' | 'l2';
+}
+
 /** Σ (target − prediction)², or Σ |target − prediction| as in the paper's diffusion models. */
 export function denoisingLoss(
   prediction: Value,
   x0: Value,
   noise: Value,
   level: NoiseLevel,
-  options: { readonly predicts: Prediction; readonly norm: 'l1' | 'l2' },
+  options: DenoisingOptions,
+): Value {
+  return reduceSum(denoisingErrors(prediction, x0, noise, level, options));
+}
+
+/** The terms of that sum, of the shape of the data. */
+export function denoisingErrors(
+  prediction: Value,
+  x0: Value,
+  noise: Value,
+  level: NoiseLevel,
+  options: DenoisingOptions,
 ): Value {
   const v = () => sub(mul(level.signal, noise), mul(level.noise, x0));
   const target = options.predicts === 'noise' ? noise : options.predicts === 'x0' ? x0 : v();
@@ -79,7 +96,7 @@ export function denoisingLoss(
     throw new GraphError(`denoise: the model gives ${shapeText(prediction.shape)} for data of ${shapeText(x0.shape)}`);
   }
   const error = sub(reshape(prediction, target.shape), target);
-  return reduceSum(options.norm === 'l1' ? abs(error) : square(error));
+  return options.norm === 'l1' ? abs(error) : square(error);
 }
 
 /**
@@ -101,6 +118,16 @@ export function klToNormal(x0: Value, alpha: number): Value {
  * pixel its density's mass between neighbours, whose logarithm float32 loses in the tails.)
  */
 export function gridNll(x: Value, mean: Value, std: Operand): Value {
+  return mul(-1, reduceSum(gridLogs(x, mean, std)));
+}
+
+/** The terms of that sum, of the shape of x. */
+export function gridNlls(x: Value, mean: Value, std: Operand): Value {
+  return mul(-1, reshape(reduceSum(gridLogs(x, mean, std), [1]), x.shape));
+}
+
+/** log P of each pixel, and 0 for its other values, [c·h·w, 256]. */
+function gridLogs(x: Value, mean: Value, std: Operand): Value {
   const values = Array.from({ length: 256 }, (_, k) => k);
   const pixels = x.arena.constant(values, [256]);
   const centres = x.arena.constant(
@@ -109,5 +136,5 @@ export function gridNll(x: Value, mean: Value, std: Operand): Value {
   );
   const distance = div(sub(reshape(mean, [-1, 1]), centres), std); // [c·h·w, 256]
   const logs = logSoftmax(mul(-0.5, square(distance)), 1);
-  return mul(-1, reduceSum(where(equal(reshape(x, [-1, 1]), pixels), logs, 0)));
+  return where(equal(reshape(x, [-1, 1]), pixels), logs, 0);
 }

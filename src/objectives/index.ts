@@ -1,8 +1,10 @@
 export { categorical, drawCategory, oneHot } from './categorical.ts';
 export {
   alphaBars,
+  denoisingErrors,
   denoisingLoss,
   gridNll,
+  gridNlls,
   klToNormal,
   type NoiseLevel,
   noised,
@@ -17,6 +19,8 @@ export {
   dequantise,
   discretisedLogistic,
   gaussianLogDensity,
+  gaussianParts,
   quantisationNats,
   toPixels,
 } from './likelihood.ts';
+export { blockParts, negated, type Parts, partOf, regionParts, scaledParts, summedParts } from './parts.ts';

@@ -6,6 +6,7 @@ import {
   div,
   equal,
   exp,
+  expand,
   log,
   mul,
   neg,
@@ -16,6 +17,7 @@ import {
   tanh,
   toFloat,
 } from '../ops/index.ts';
+import { type Parts, partOf } from './parts.ts';
 
 /** Pixels have 2^8 values; pixel k stands for the bin [k, k + 1) / 256 - 0.5. */
 const BINS = 256;
@@ -60,10 +62,25 @@ export function discretisedLogistic(x: Value, mean: Value, logScale: Value): Val
 
 /** Σ log N(z; mean, exp(logStd)²), a scalar. */
 export function gaussianLogDensity(z: Value, mean: Operand, logStd: Operand): Value {
-  const logSigma = typeof logStd === 'number' ? z.arena.constant(logStd) : logStd;
-  const standard = mul(sub(z, mean), exp(neg(logSigma)));
+  const { standard, logSigma } = standardised(z, mean, logStd);
   const perElement = add(add(mul(standard, standard), mul(logSigma, 2)), Math.log(2 * Math.PI));
   return mul(reduceSum(perElement), -0.5);
+}
+
+function standardised(z: Value, mean: Operand, logStd: Operand) {
+  const logSigma = typeof logStd === 'number' ? z.arena.constant(logStd) : logStd;
+  return { standard: mul(sub(z, mean), exp(neg(logSigma))), logSigma };
+}
+
+/**
+ * The terms of −log N(z; mean, exp(logStd)²) that depend on the example: half the squared distance in standard deviations, `name.distance`, and
+ * Σ log σ, `name.scale`, where σ depends on it.
+ */
+export function gaussianParts(name: string, z: Value, mean: Operand, logStd: Operand): Parts[] {
+  const { standard, logSigma } = standardised(z, mean, logStd);
+  const distance = partOf(`${name}.distance`, mul(reduceSum(mul(standard, standard)), 0.5));
+  if (logSigma.lead === 'none') return [distance];
+  return [distance, partOf(`${name}.scale`, reduceSum(expand(logSigma, standard.shape)))];
 }
 
 /** Bits per dimension of a discrete-data nll in nats: every model's `nll` is one (quantisationNats included). */

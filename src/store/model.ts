@@ -6,7 +6,14 @@ import { ModelError } from '../errors.ts';
 import { Arena, type DType, type Value } from '../graph/index.ts';
 import { host } from '../host.ts';
 import { parseAs, parseJson } from '../json.ts';
-import { type Architecture, architecture, collectSpecs, type ParamSpec, paramScope } from '../models/index.ts';
+import {
+  type Architecture,
+  architecture,
+  collectSpecs,
+  type Loss,
+  type ParamSpec,
+  paramScope,
+} from '../models/index.ts';
 import type { FreeSize, ParameterReport } from '../onnx/index.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
@@ -86,6 +93,8 @@ export interface ScoringModel {
   readonly dims?: number;
   /** The per-example negative log-likelihood (or bound, or other loss) in nats, over a fresh arena. */
   loss(): Value;
+  /** The same with its parts, where the family says what they are; else they are what the graph of the loss shows. */
+  split?(): Loss;
 }
 
 /** A built-in model with its weights, as `train` writes them. */
@@ -188,6 +197,10 @@ export function builtInModel(
 ): Model {
   const arch = architecture(info.arch);
   const scorer = scorerOf(arch, info.config, scoring);
+  const split = () => {
+    const scope = paramScope(new Arena());
+    return scorer ? scorer.split(info.data, scope) : arch.loss(info.config, info.data, scope);
+  };
   const by = scorer ? `, scored by ${JSON.stringify(scorer.scoring)}` : '';
   return {
     info,
@@ -205,10 +218,8 @@ export function builtInModel(
       crop: info.crop,
       pad: info.pad,
     },
-    loss: () => {
-      const scope = paramScope(new Arena());
-      return scorer ? scorer.loss(info.data, scope) : arch.loss(info.config, info.data, scope).nll;
-    },
+    loss: () => split().nll,
+    split,
   };
 }
 

@@ -1,6 +1,6 @@
 // fisher-ood features: how it is called.
 
-import { dataOptions, modelOptions, noiseOptions } from './options.ts';
+import { dataOptions, modelOptions, noiseOptions, viewOptions } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const featuresUsage: Usage = {
@@ -23,11 +23,7 @@ export const featuresUsage: Usage = {
       value: 'B',
       about: 'inputs per group: the norm of the sum of their gradients (default 1)',
     },
-    features: {
-      type: 'string',
-      value: 'LIST',
-      about: 'norms, or norms,radial: the product of each gradient with its weights too (default norms)',
-    },
+    ...viewOptions,
     shard: { type: 'string', value: 'i/n', about: 'only the i-th of n parts of the data' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
     ...dataOptions,

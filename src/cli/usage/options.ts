@@ -134,3 +134,13 @@ export const noiseOptions: Options = {
     about: 'what tells the noise of an input: its content (default) or its index in the data',
   },
 };
+
+/** What is measured beside the norms. */
+export const viewOptions: Options = {
+  features: {
+    type: 'string',
+    value: 'LIST',
+    about:
+      'of norms, radial (each gradient times its weights) and parts (terms of the nll): norms,parts (default norms)',
+  },
+};
