@@ -120,6 +120,11 @@ export function makeDataset(source: Source): Dataset {
   return { name, length, shapes, fingerprint, origin, pixels, ...known, notes, batches, gather };
 }
 
+/** What `count` examples from `start` on are called; undefined where they have no names. */
+export async function namesIn(data: Dataset, start: number, count: number): Promise<readonly string[] | undefined> {
+  return data.ids?.(Array.from({ length: count }, (_, k) => start + k));
+}
+
 /** `range` with its ends filled in. Throws a DataError unless 0 <= start < end <= length: a slice is never clamped. */
 export function checkRange(name: string, length: number, range: Range): { start: number; end: number } {
   const { start = 0, end = length } = range;

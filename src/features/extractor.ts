@@ -1,7 +1,7 @@
 // A model and a data set in; the negative log-likelihood and the layer-wise squared gradient norms of every group out.
 
 import type { Dataset } from '../data/index.ts';
-import { indexIn } from '../data/index.ts';
+import { indexIn, namesIn } from '../data/index.ts';
 import { defined } from '../defined.ts';
 import { inRuns, isOutOfMemory, openPrograms, type Runtime, type Shapes } from '../engine/index.ts';
 import { FisherError, ModelError, UsageError } from '../errors.ts';
@@ -177,7 +177,8 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
       };
       await rescue.mend(table, feeds, shapes);
       const seenByName = views.length === 0 ? {} : { views: Object.fromEntries(seen) };
-      yield { ...table, sqNorms: columns(table.sqNorms), ...seenByName };
+      const ids = await namesIn(data, examples.start, count);
+      yield { ...table, sqNorms: columns(table.sqNorms), ...seenByName, ...defined({ ids }) };
     }
   }
 

@@ -7,7 +7,7 @@ export {
 } from './extractor.ts';
 export { type GradientOptions, type WeightGradients, weightGradients } from './gradients.ts';
 export { guessRoles, type InputRole, type InputRoles, roleText, type UnknownInput } from './input-roles.ts';
-export { asModelTakes, type InputOptions } from './inputs.ts';
+export { asImages, asModelTakes, type InputOptions } from './inputs.ts';
 export { type Diagonal, type DiagonalOptions, fisherDiagonal, type Metric, metricOf } from './metric.ts';
 export { type NormGraph, normGraph } from './norms.ts';
 export { withRanges } from './ranges.ts';
@@ -19,6 +19,7 @@ export {
   describeExamples,
   type FeatureTable,
   finiteRows,
+  idsOf,
   nextExample,
   notFinite,
   rowsOf,

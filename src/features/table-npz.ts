@@ -8,12 +8,13 @@ import { type FeatureTable, rowsOf } from './table.ts';
 import { columnsOf, parseHead, type View, viewNames } from './table-head.ts';
 import { asObject, withViews } from './table-records.ts';
 
-// .npz: nll [n], sqnorm [n, L], names [L], dims [L] if known, and the rest as JSON in the single string `meta`. Readable as
-// np.load(f)['sqnorm'] without allow_pickle.
+// .npz: nll [n], sqnorm [n, L], names [L], dims [L] and ids [n] or [n, B] if known, and the rest as JSON in the single string `meta`. Readable
+// as np.load(f)['sqnorm'] without allow_pickle.
 
-export function encodeNpz(table: FeatureTable): Uint8Array {
-  const { names, dims, nll, sqNorms, views = {}, group, meta } = table;
+export function encodeNpz(table: FeatureTable, name: string): Uint8Array {
+  const { names, dims, nll, sqNorms, views = {}, ids, group, meta } = table;
   const n = rowsOf(table);
+  checkIds(ids, name);
   const matrix = (data: Float64Array, view?: View) =>
     ({ dtype: 'float64', shape: [n, columnsOf(table, view).length], data }) as const;
   return writeNpz({
@@ -24,14 +25,25 @@ export function encodeNpz(table: FeatureTable): Uint8Array {
     ...(dims === undefined
       ? {}
       : { dims: { dtype: 'int64', shape: [dims.length], data: BigInt64Array.from(dims, BigInt) } }),
+    ...(ids === undefined ? {} : { ids: { dtype: 'string', shape: group === 1 ? [n] : [n, group], data: ids } }),
     meta: { dtype: 'string', shape: [], data: [JSON.stringify({ group, ...meta })] },
   });
 }
 
+/** NumPy pads its texts with zeros, and takes those away that a text ends in. */
+function checkIds(ids: readonly string[] | undefined, name: string): void {
+  const odd = ids?.find((id) => id.endsWith('\0'));
+  if (odd === undefined) return;
+  const shown = JSON.stringify(odd.slice(0, 60));
+  throw new DataError(
+    `${name}: the id ${shown} ends in a zero character, which .npz does not keep; write .parquet or .json`,
+  );
+}
+
 export async function decodeNpz(bytes: Uint8Array, name: string): Promise<FeatureTable> {
   const arrays = readNpz(bytes, name);
-  const known = ['nll', 'sqnorm', ...viewNames, 'names', 'dims', 'meta'];
-  const optional: readonly string[] = ['dims', ...viewNames];
+  const known = ['nll', 'sqnorm', ...viewNames, 'names', 'dims', 'ids', 'meta'];
+  const optional: readonly string[] = ['dims', 'ids', ...viewNames];
   for (const key of known) {
     if (!optional.includes(key) && !Object.hasOwn(arrays, key)) {
       const found = Object.keys(arrays).join(', ') || 'none';
@@ -63,7 +75,11 @@ export async function decodeNpz(bytes: Uint8Array, name: string): Promise<Featur
       const columns = columnsOf(head, view);
       return [view, matrix(view, columns, columns === head.names ? 'names' : 'its columns')] as const;
     });
-  return { ...head, nll: nll.data, sqNorms: matrix('sqnorm', head.names, 'names'), ...withViews(views) };
+  const ids = Object.hasOwn(arrays, 'ids')
+    ? strings(arrays.ids!, head.group === 1 ? 1 : 2, `${name}: array 'ids'`)
+    : undefined;
+  const sqNorms = matrix('sqnorm', head.names, 'names');
+  return { ...head, nll: nll.data, sqNorms, ...withViews(views), ...defined({ ids }) };
 }
 
 function floats(array: NpyArray, rank: number, where: string): { data: Float64Array; shape: readonly number[] } {

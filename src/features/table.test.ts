@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { syntheticTable, tableOf } from '../../test/detectors/tables.ts';
@@ -10,8 +11,10 @@ import { readTable, writeTable } from '../node/table-files.ts';
 import {
   checkTable,
   concatTables,
+  describeExamples,
   type FeatureTable,
   finiteRows,
+  idsOf,
   nextExample,
   notFinite,
   sliceTable,
@@ -20,10 +23,15 @@ import { decodeTable, encodeTable, type TableFormat, tableFormats } from './tabl
 
 const formats = Object.keys(tableFormats) as TableFormat[];
 
+/** As files are called: any text, but for a zero at its end, which NumPy takes away. */
+const ids = fc.string({ unit: 'binary', maxLength: 12 }).filter((s) => !s.endsWith('\0'));
+
 const tables: fc.Arbitrary<FeatureTable> = fc
   .record({
     names: fc.uniqueArray(
-      fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }).filter((s) => !s.includes('\0') && s !== 'nll'),
+      fc
+        .string({ unit: 'grapheme', minLength: 1, maxLength: 12 })
+        .filter((s) => !s.includes('\0') && !/^(nll|id( \d)?)$/.test(s)),
       { minLength: 1, maxLength: 5 },
     ),
     n: fc.integer({ min: 1, max: 6 }),
@@ -31,9 +39,10 @@ const tables: fc.Arbitrary<FeatureTable> = fc
     start: fc.nat(),
     seed: fc.nat(),
     withDims: fc.boolean(),
+    withIds: fc.boolean(),
     factor: fc.option(fc.double({ min: 1e-6, max: 10, noNaN: true }), { nil: undefined }),
   })
-  .chain(({ names, n, group, start, seed, withDims, factor }) => {
+  .chain(({ names, n, group, start, seed, withDims, withIds, factor }) => {
     const finite = { noNaN: true, noDefaultInfinity: true } as const;
     return fc.record({
       names: fc.constant(names),
@@ -48,6 +57,7 @@ const tables: fc.Arbitrary<FeatureTable> = fc
         start,
         ...(factor === undefined ? {} : { bitsPerDimFactor: factor }),
       }),
+      ...(withIds ? { ids: fc.array(ids, { minLength: n * group, maxLength: n * group }) } : {}),
       ...(withDims ? { dims: fc.constant(names.map((_, j) => 1 + j * 1000)) } : {}),
     }) as fc.Arbitrary<FeatureTable>;
   });
@@ -68,13 +78,26 @@ describe.each(formats)('%s', (format) => {
     );
   });
 
+  it.each([1, 5])('keeps what the examples of groups of %d are called', async (group) => {
+    const table = syntheticTable({ n: 5, group });
+    const ids = Array.from(
+      { length: 5 * group },
+      (_, k) => ['a.png', 'ä "b", c\n.png', '', '\ufeff🦆', 'a.png'][k % 5]!,
+    );
+    const bytes = await encodeTable({ ...table, ids }, format, 'f');
+    expect(await decodeTable(bytes, format, 'f')).toEqual({ ...table, ids });
+    await expect(encodeTable({ ...table, ids: ids.slice(1) }, format, 'f')).rejects.toThrow(
+      `f: has ${5 * group - 1} ids, expected 5 rows × ${group} examples`,
+    );
+  });
+
   it('writes the same bytes for the same table', async () => {
     const table = syntheticTable();
     expect(await encodeTable(table, format, 'f')).toEqual(await encodeTable(table, format, 'f'));
   });
 
   it('refuses damaged bytes with a DataError that names the file, or reads a valid table', async () => {
-    const table = syntheticTable({ n: 5 });
+    const table = { ...syntheticTable({ n: 5 }), ids: ['a', 'b.png', '', 'ü', 'b.png'] };
     const bytes = await encodeTable(table, format, 'f');
     await fc.assert(
       fc.asyncProperty(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), fc.boolean(), async (at, x, cut) => {
@@ -272,6 +295,45 @@ describe('slices and joins', () => {
   });
 });
 
+describe('ids', () => {
+  const table = { ...syntheticTable({ n: 4, group: 2 }), ids: [...'abcdefgh'] };
+
+  it('go with their rows', () => {
+    expect(sliceTable(table, 1, 3).ids).toEqual([...'cdef']);
+    expect(concatTables([sliceTable(table, 2, 4), sliceTable(table, 0, 2)]).ids).toEqual(table.ids);
+    expect(idsOf(table, 3)).toEqual(['g', 'h']);
+    const nll = table.nll.map((v, i) => (i === 1 ? Number.NaN : v));
+    expect(finiteRows({ ...table, nll }).ids).toEqual([...'abefgh']);
+    const { ids: _, ...unnamed } = sliceTable(table, 2, 4);
+    expect(() => concatTables([sliceTable(table, 0, 2), unnamed])).toThrow(
+      'cannot join: only some say what the examples are called',
+    );
+  });
+
+  it('stand in messages', () => {
+    const [first, other] = [table.meta.start, table.meta.start + 6];
+    expect(describeExamples(table, [0, 3])).toBe(
+      `examples ${first} to ${first + 1} (a to b), ${other} to ${other + 1} (g to h)`,
+    );
+    expect(describeExamples({ ...table, group: 1 }, [2])).toBe(`example ${first + 2} (c)`);
+  });
+
+  it('that NumPy would change are refused in .npz', async () => {
+    const zero = { ...table, ids: [...'abcdefg', 'h\0'] };
+    await expect(encodeTable(zero, 'npz', 'f')).rejects.toThrow('f: the id "h\\u0000" ends in a zero character');
+    for (const format of ['parquet', 'json'] as const) {
+      expect(await decodeTable(await encodeTable(zero, format, 'f'), format, 'f')).toEqual(zero);
+    }
+  });
+
+  it('have columns that no layer may be called like', async () => {
+    const [, ...names] = table.names;
+    await expect(encodeTable({ ...table, names: ['id 1', ...names] }, 'parquet', 'f')).rejects.toThrow(
+      "f: a layer is named 'id 1', which a Parquet table needs for itself; write .npz or .json",
+    );
+  });
+});
+
 describe('files', () => {
   let folder = '';
   beforeAll(async () => {
@@ -287,6 +349,13 @@ describe('files', () => {
       expect(await readTable(path)).toEqual(table);
     }
     expect(await readdir(folder)).toHaveLength(formats.length);
+  });
+
+  it('are read as they were written before they could say what examples are called', async () => {
+    for (const format of formats) {
+      const path = fileURLToPath(new URL(`../../test/features/tables/unnamed.${format}`, import.meta.url));
+      expect(await readTable(path)).toEqual(syntheticTable({ n: 3 }));
+    }
   });
 
   it('are refused when missing, empty or of another name', async () => {

@@ -1,6 +1,7 @@
 // The features of one data set under one model: the type, its invariants, and cutting and joining of tables.
 
 import { type Origin, sliceOf } from '../data/origin.ts';
+import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
 import { columnsOf, headOf, parseHead, type TableHead, type View } from './table-head.ts';
 
@@ -12,6 +13,8 @@ export interface FeatureTable extends TableHead {
   readonly sqNorms: Float64Array;
   /** [n, L] row-major, of the gradient of the nll summed over the group, or [n, `columnsOf`]. NaN where one is not finite. */
   readonly views?: Views;
+  /** [n · B] What the examples are called, in their order, such as the names of their files. Left out where they have no names. */
+  readonly ids?: readonly string[];
 }
 
 type Views = Readonly<Partial<Record<View, Float64Array>>>;
@@ -20,17 +23,19 @@ type Views = Readonly<Partial<Record<View, Float64Array>>>;
 export interface StoredTable {
   readonly head: TableHead;
   readonly rows: number;
+  /** Whether the tables have `ids`. */
+  readonly named: boolean;
   /** From the first row, each time it is called. */
   tables(): AsyncIterable<FeatureTable>;
 }
 
 /**
  * Returns `table` if all that is promised about tables holds; throws a DataError if not: at least one row and one layer,
- * unique names, sizes that agree, nll finite, squared norms finite and >= 0, either of them NaN where it is not known. `where` names the
- * file or caller.
+ * unique names, sizes that agree (that of `ids`, too), nll finite, squared norms finite and >= 0, either of them NaN where it is not known.
+ * `where` names the file or caller.
  */
 export function checkTable(table: FeatureTable, where: string): FeatureTable {
-  const { names, dims, nll, sqNorms, views = {} } = table;
+  const { names, dims, nll, sqNorms, views = {}, ids } = table;
   parseHead(headOf(table), where);
   const { views: said = [] } = table.meta;
   if (Object.keys(views).length !== said.length || said.some((view) => views[view] === undefined)) {
@@ -52,6 +57,9 @@ export function checkTable(table: FeatureTable, where: string): FeatureTable {
   if (n === 0) throw new DataError(`${where}: has no rows, expected at least 1`);
   if (sqNorms.length !== n * l) {
     throw new DataError(`${where}: has ${sqNorms.length} squared norms, expected ${n} rows × ${l} layers = ${n * l}`);
+  }
+  if (ids !== undefined && ids.length !== n * table.group) {
+    throw new DataError(`${where}: has ${ids.length} ids, expected ${n} rows × ${table.group} examples`);
   }
   for (const [view, values] of entriesOf(views)) {
     const columns = columnsOf(table, view);
@@ -121,6 +129,7 @@ export function finiteRows(table: FeatureTable): FeatureTable {
 export function pickRows(table: FeatureTable, rows: ArrayLike<number>): FeatureTable {
   return {
     ...table,
+    ...defined({ ids: table.ids && Array.from(rows, (i) => idsOf(table, i)!).flat() }),
     nll: Float64Array.from(rows, (i) => table.nll[i]!),
     ...eachMatrix(table, (values, view) => {
       const l = columnsOf(table, view).length;
@@ -143,13 +152,21 @@ function eachMatrix(
 
 const entriesOf = (views: Views) => Object.entries(views) as [View, Float64Array][];
 
-/** The examples of some rows, for people: the first ten. */
-export function describeExamples(
-  { group, meta }: Pick<FeatureTable, 'group' | 'meta'>,
-  rows: readonly number[],
-): string {
-  const first = rows.slice(0, 10).map((i) => meta.start + i * group);
-  const each = first.map((k) => (group === 1 ? String(k) : `${k} to ${k + group - 1}`)).join(', ');
+/** What the examples of a row are called; undefined where the table does not say. */
+export function idsOf({ ids, group }: Pick<FeatureTable, 'ids' | 'group'>, row: number): readonly string[] | undefined {
+  return ids?.slice(row * group, (row + 1) * group);
+}
+
+/** The examples of some rows, for people: the first ten, with what they are called. */
+export function describeExamples(table: Pick<FeatureTable, 'group' | 'meta' | 'ids'>, rows: readonly number[]): string {
+  const { group, meta } = table;
+  const first = rows.slice(0, 10).map((i) => {
+    const k = meta.start + i * group;
+    const ids = idsOf(table, i);
+    if (group === 1) return ids ? `${k} (${ids[0]})` : String(k);
+    return `${k} to ${k + group - 1}${ids ? ` (${ids[0]} to ${ids.at(-1)})` : ''}`;
+  });
+  const each = first.join(', ');
   const more = rows.length > first.length ? ` and ${rows.length - first.length} more` : '';
   return `${group === 1 && rows.length === 1 ? 'example' : 'examples'} ${each}${more}`;
 }
@@ -182,6 +199,7 @@ export function sliceTable(table: FeatureTable, from: number, to: number): Featu
   const widthOf = (view: View | undefined) => columnsOf(table, view).length;
   return {
     ...table,
+    ...defined({ ids: table.ids?.slice(from * table.group, to * table.group) }),
     nll: table.nll.slice(from, to),
     ...eachMatrix(table, (values, view) => values.slice(from * widthOf(view), to * widthOf(view))),
     meta: { ...table.meta, start: table.meta.start + from * table.group },
@@ -216,6 +234,7 @@ export function concatTables(parts: readonly FeatureTable[]): FeatureTable {
   };
   return {
     ...first,
+    ...defined({ ids: first.ids && ordered.flatMap(({ ids }) => ids!) }),
     nll: joined(({ nll }) => nll),
     ...eachMatrix(first, (_, view) => joined((part) => (view === undefined ? part.sqNorms : part.views![view]!))),
   };
@@ -249,6 +268,7 @@ function originDifference(expected: FeatureTable, found: FeatureTable): string |
   if (views !== expectedViews) return `views are ${views}, expected ${expectedViews}`;
   if (JSON.stringify(a.columns) !== JSON.stringify(b.columns)) return 'views have other columns';
   if (a.metric !== b.metric) return 'views are of other metrics';
+  if ((expected.ids === undefined) !== (found.ids === undefined)) return 'only some say what the examples are called';
   if (a.noise !== b.noise) return `noise is by ${b.noise ?? 'place'}, expected by ${a.noise ?? 'place'}`;
   return undefined;
 }

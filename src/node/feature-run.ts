@@ -1,7 +1,8 @@
 // A model and a data set in, a file with the feature table out: resumed where a killed run stopped, whole or not at all.
 
 import { rm } from 'node:fs/promises';
-import { type Dataset, originHash } from '../data/index.ts';
+import { type Dataset, namesIn, originHash } from '../data/index.ts';
+import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
 import type { Extractor } from '../features/extractor.ts';
 import { type Rows, wholeGroups } from '../features/rows.ts';
@@ -89,8 +90,15 @@ async function runClaimed(run: FeatureRun): Promise<FeatureResult> {
   const whole = await readPartial(path, line);
   const rows = (end - start) / extractor.group;
   if (whole?.rows !== rows) throw new DataError(`${path}: rows that were written are gone`);
-  for await (const table of partialTables(path, whole)) if (notFinite(table).length > 0) run.onNotFinite?.(table);
-  await writeStored(out, { head: whole.head, rows, tables: () => partialTables(path, whole) });
+  // The rows of an earlier run have the names that these very data have.
+  async function* named(): AsyncGenerator<FeatureTable> {
+    for await (const table of partialTables(path, whole!)) {
+      const ids = await namesIn(data, table.meta.start, nextExample(table) - table.meta.start);
+      yield { ...table, ...defined({ ids }) };
+    }
+  }
+  for await (const table of named()) if (notFinite(table).length > 0) run.onNotFinite?.(table);
+  await writeStored(out, { head: whole.head, rows, named: data.ids !== undefined, tables: named });
   await rm(path, { force: true });
   return { rows, names: extractor.names, examplesPerSecond: speed, resumed: from - start };
 }

@@ -2,7 +2,8 @@
 
 import { UsageError } from '../errors.ts';
 import { concatTables, type FeatureTable, type StoredTable } from '../features/table.ts';
-import { decodeTable, encodeTable, type TableFormat, tableFormats, writeParquet } from '../features/table-formats.ts';
+import { decodeTable, encodeTable, type TableFormat, tableFormats } from '../features/table-formats.ts';
+import { writeParquet } from '../features/table-parquet.ts';
 import { readFileBytes, writeFileAtomic } from './files.ts';
 
 /** The format of a path. Throws a UsageError for another extension. Call it before the work, not after. */

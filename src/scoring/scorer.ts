@@ -1,6 +1,7 @@
 // A model and a detector in; for raw inputs of any kind their scores, p-values and verdicts out, and the layers that speak for them.
 
 import type { Dataset } from '../data/index.ts';
+import { defined } from '../defined.ts';
 import {
   type DetectorChoice,
   type DetectorFile,
@@ -16,6 +17,7 @@ import {
   type Extractor,
   type ExtractorOptions,
   type FeatureTable,
+  idsOf,
   notFinite,
   openExtractor,
   whatIsNotFinite,
@@ -153,7 +155,8 @@ export function openScorer(options: ScorerOptions): Scorer {
     const explained = normal && explain(normal, table);
     const marked = new Set(notFinite(table));
     return Array.from(scored.scores, (score, i): Judgement => {
-      const where = { index: table.meta.start + i * part.group, group: part.group };
+      const ids = idsOf(table, i);
+      const where = { index: table.meta.start + i * part.group, group: part.group, ...defined({ ids }) };
       if (marked.has(i)) return { ...where, ...NOTHING, reason: oddText(table, i) };
       const pValue = scored.pValues[i]!;
       const [isOut] = verdicts({ ...scored, pValues: Float64Array.of(pValue) }, rate);
@@ -163,18 +166,6 @@ export function openScorer(options: ScorerOptions): Scorer {
       }));
       layers.sort((a, b) => Math.abs(b.z) - Math.abs(a.z));
       return { ...where, score, pValue, verdict: isOut ? 'out' : 'in', layers };
-    });
-  };
-
-  /** With the names of their inputs, where these have names. */
-  const named = async (data: Dataset, judgements: readonly Judgement[]): Promise<readonly Judgement[]> => {
-    if (!data.ids) return judgements;
-    const places = judgements.flatMap(({ index, group: size }) => Array.from({ length: size }, (_, k) => index + k));
-    const ids = await data.ids(places);
-    let at = 0;
-    return judgements.map((one) => {
-      at += one.group;
-      return { ...one, ids: ids.slice(at - one.group, at) };
     });
   };
 
@@ -190,7 +181,7 @@ export function openScorer(options: ScorerOptions): Scorer {
           // What is left over is little: no session for more than that.
           const expected = part.asked ? {} : { expected: part.end - part.start };
           for await (const table of extractor.tables(data, { ...part, ...expected })) {
-            yield { part, table, judgements: await named(data, judgementsOf(part, table)) };
+            yield { part, table, judgements: judgementsOf(part, table) };
           }
         }
       },

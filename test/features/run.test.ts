@@ -1,9 +1,10 @@
 // The features command: killed and resumed, sharded, and what it refuses.
 
-import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeIdx } from '../../src/data/idx.ts';
+import { encodePng } from '../../src/data/png.ts';
 import { concatTables } from '../../src/features/index.ts';
 import { readTable } from '../../src/node/index.ts';
 import { inTemporaryFolder, killWhen, runCli, temporaryFolder } from '../support/cli.ts';
@@ -50,6 +51,41 @@ describe('features', () => {
       expect(readFileSync(killed).equals(readFileSync(whole))).toBe(true);
     });
   }, 180_000);
+
+  it('keeps what the examples are called, with each shard and group its own', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const pictures = join(dir, 'pictures');
+      mkdirSync(pictures);
+      const names = ['1.png', '2.png', '10.png', 'ü 11.png', 'über.png'];
+      for (const [k, name] of names.entries()) {
+        const data = Uint8Array.from({ length: 28 * 28 }, (_, i) => (i * (k + 3)) % 256);
+        writeFileSync(join(pictures, name), encodePng({ data, shape: [1, 28, 28] }));
+      }
+      const idsOf = async (out: string, ...more: string[]) => {
+        const { code, stderr } = await runCli('features', model, '--data', pictures, '--out', join(dir, out), ...more);
+        expect(code, stderr).toBe(0);
+        return (await readTable(join(dir, out))).ids;
+      };
+      expect(await idsOf('all.parquet')).toEqual(names);
+      expect(await idsOf('second.json', '--shard', '2/2')).toEqual(names.slice(2));
+      expect(await idsOf('pairs.npz', '--group', '2')).toEqual(names.slice(0, 4));
+      expect(await idsOf('last.parquet', '--group', '2', '--shard', '2/2')).toEqual(names.slice(2, 4));
+    });
+  }, 60_000);
+
+  it('names rows by the column of --id', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const rows = [0, 1, 2].map((k) => ({
+        pixels: Array.from({ length: 28 }, () => Array(28).fill(k * 90)),
+        k: `r${k}`,
+      }));
+      writeFileSync(join(dir, 'rows.jsonl'), rows.map((row) => JSON.stringify(row)).join('\n'));
+      const chosen = ['--data', join(dir, 'rows.jsonl:pixels'), '--id', 'k', '--out', join(dir, 'out.npz')];
+      const { code, stderr } = await runCli('features', model, ...chosen);
+      expect(code, stderr).toBe(0);
+      expect((await readTable(join(dir, 'out.npz'))).ids).toEqual(['r0', 'r1', 'r2']);
+    });
+  }, 60_000);
 
   it('gives shards that join to the whole, in every format', async () => {
     await inTemporaryFolder(async (dir) => {

@@ -28,6 +28,12 @@ export const dataOptions: Options = {
     value: 'NAME',
     about: 'the column, variable or array that holds the examples, as DATA:NAME (default: the only one)',
   },
+  shape: {
+    type: 'string',
+    value: 'HxW',
+    about: 'what images rows of numbers are: 28x28, 3x32x32 or 32x32x3 (default: the only one that fits the model)',
+  },
+  id: { type: 'string', value: 'NAME', about: 'the column that says what the inputs are called' },
   background: {
     type: 'string',
     value: 'COLOUR',

@@ -24,7 +24,6 @@ export const scoreUsage: Usage = {
     fpr: { type: 'string', value: 'X', about: 'false-positive rate of the verdict (default 0.05)' },
     csv: { type: 'boolean', about: 'print a line for every input as CSV on stdout, with its name where it has one' },
     top: { type: 'string', value: 'N', about: 'how many of the most surprising inputs to list (default 10)' },
-    id: { type: 'string', value: 'NAME', about: 'the column that says what the inputs are called' },
     ...dataOptions,
     ...pixelOption,
     model: { type: 'string', value: 'MODEL', about: 'the model, if it is no longer where the detector says' },
