@@ -8,6 +8,7 @@ import {
   layoutOf,
   type Preparation,
   prepare,
+  reshaped,
   take,
   toLayout,
 } from '../data/index.ts';
@@ -68,11 +69,25 @@ function size(values: Values, name: string): [height: number, width: number] | u
   return [Number(height), Number(width)];
 }
 
+/** For an example of what to type. */
+function asSquare(count: number): string {
+  const side = Math.sqrt(count);
+  return Number.isInteger(side) ? `${side}x${side}` : 'HxW';
+}
+
 /** A DATA argument that must hold images, prepared. */
 export async function openImages(spec: string, options: OpenChoices, preparation: Preparation = {}): Promise<Dataset> {
   const data = await openDataset(spec, options);
-  if (data.shapes.x?.length !== 3) throw new DataError(`${spec}: holds no images`);
-  const planes = (layoutOf(data.shapes.x) ?? options.choices.layout) === 'nhwc' ? toLayout(data, 'nchw') : data;
+  const images = data.shapes.x?.length === 2 ? reshaped(data, 'x', [1, ...data.shapes.x]) : data;
+  const shape = images.shapes.x;
+  if (shape?.length !== 3) {
+    const rows =
+      shape?.length === 1
+        ? `, but rows of ${shape[0]} numbers; say of what shape with \`shape: ${asSquare(shape[0]!)}\``
+        : '';
+    throw new DataError(`${spec}: holds no images${rows}`);
+  }
+  const planes = (layoutOf(shape) ?? options.choices.layout) === 'nhwc' ? toLayout(images, 'nchw') : images;
   return prepare(asPixels(planes, { range: options.choices.pixels }), preparation);
 }
 

@@ -8,9 +8,8 @@ import { leftOver } from '../features/index.ts';
 import { evaluateDetector } from '../node/defaults.ts';
 import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
-import { openDataset } from './datasets.ts';
 import { groupsToJudge, missingLine } from './groups.ts';
-import { featureOptions, modelPlace, openDetector, openFor } from './models.ts';
+import { featureOptions, modelPlace, openDetector, openFor, openRaw, taken } from './models.ts';
 import { failOnOdd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
 import { required, text, texts, wholes } from './options.ts';
@@ -36,8 +35,8 @@ export const evalCommand: Command = {
     if (unknown !== undefined) {
       throw new UsageError(`${path} is not fitted for groups of ${unknown}; it is for ${known.join(', ')}`);
     }
-    const raw = await openDataset(required(values, 'in'), options);
-    const inSet = { name: raw.name, data: await openFor(model, required(values, 'in'), options) };
+    const raw = await openRaw(model, required(values, 'in'), options);
+    const inSet = { name: raw.name, data: taken(model, raw, options) };
     const oodSets = await Promise.all(
       pairs.map(async ({ name, spec }) => ({ name, data: await openFor(model, spec, options, raw.shapes.x) })),
     );

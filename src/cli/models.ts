@@ -6,7 +6,7 @@ import { type Dataset, DEFAULT_LENGTH, isPreparation } from '../data/index.ts';
 import { defined, filled } from '../defined.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { DataError, ModelError, UsageError } from '../errors.ts';
-import { asModelTakes, guessRoles, type InputRole, type NoiseKey, roleText } from '../features/index.ts';
+import { asImages, asModelTakes, guessRoles, type InputRole, type NoiseKey, roleText } from '../features/index.ts';
 import type { FeatureOptions } from '../node/defaults.ts';
 import { loadModel, loadOnnx, readDetector } from '../node/index.ts';
 import { type CompareProgress, detectorOf } from '../scoring/index.ts';
@@ -205,7 +205,12 @@ export async function openFor(
   return taken(model, await openDataset(spec, options, likeOf(model, like)), options);
 }
 
-const taken = (model: ScoringModel, data: Dataset, options: RunOptions) =>
+/** A DATA argument, with images as such, but not changed for the model yet. */
+export async function openRaw(model: ScoringModel, spec: string, options: RunOptions): Promise<Dataset> {
+  return asImages(model, await openDataset(spec, options, likeOf(model)));
+}
+
+export const taken = (model: ScoringModel, data: Dataset, options: RunOptions) =>
   asModelTakes(model, data, isBuiltIn(model) ? options.choices : {});
 
 /** The shape of an example where the data leave the choice. Text: windows as long as the model's; the usual ones where it leaves them open. */

@@ -133,6 +133,8 @@ interface DataChoices {
   readonly layout: Layout | undefined;
   /** The column that names them. */
   readonly id: string | undefined;
+  /** What images rows of numbers are. */
+  readonly shape: readonly number[] | undefined;
   /** What the data have in place of 0 and 255; of ONNX models, what these take. */
   readonly pixels: readonly [low: number, high: number] | undefined;
 }
@@ -151,8 +153,19 @@ export function runOptions(values: Values): RunOptions {
       layout: layoutIn(values),
       id: text(values, 'id'),
       pixels: pixelRange(values),
+      shape: shapeIn(values),
     },
   };
+}
+
+/** `--shape`. */
+function shapeIn(values: Values): readonly number[] | undefined {
+  const value = text(values, 'shape');
+  if (value === undefined) return undefined;
+  if (/^[1-9]\d{0,4}([x×][1-9]\d{0,4}){1,2}$/.test(value)) return value.split(/[x×]/).map(Number);
+  throw new UsageError(
+    `--shape is '${value}', expected the height and width of images, or with channels, such as 28x28 or 3x32x32`,
+  );
 }
 
 function background(values: Values): Background | undefined {

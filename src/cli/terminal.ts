@@ -34,6 +34,7 @@ const flags: Readonly<Record<string, readonly [flag: string, value?: (text: stri
   objective: ['--objective'],
   params: ['--params'],
   pad: ['--pad', (size) => [...new Set(numbers(size))].join('x')],
+  shape: ['--shape'],
   pixels: ['--pixels', (range) => numbers(range).join()],
   uniform: ['--uniform', (list) => list.replace(/^\['(.*)'\]$/s, '$1')],
 };

@@ -3,7 +3,7 @@
 import type { FileMetaData } from 'hyparquet';
 import { DataError } from '../errors.ts';
 import type { Physical } from './parquet-values.ts';
-import { listed, namesOf } from './table.ts';
+import { labelAmong, listed, namesOf } from './table.ts';
 
 type Element = FileMetaData['schema'][number];
 
@@ -54,7 +54,13 @@ export function columnsOf(schema: FileMetaData['schema']): readonly Column[] {
 }
 
 /** What becomes the examples: the column or columns named, or else the only ones that can be meant. Throws a DataError where that is not to be told. */
-export function chosen(path: string, columns: readonly Column[], column: string | undefined, id: string | undefined) {
+export function chosen(
+  path: string,
+  columns: readonly Column[],
+  column: string | undefined,
+  id: string | undefined,
+  like: readonly number[] | undefined,
+) {
   if (column !== undefined) {
     const names = namesOf(
       column,
@@ -78,7 +84,9 @@ export function chosen(path: string, columns: readonly Column[], column: string 
     usual,
     others.filter((c) => c.kind === 'pictures'),
     others.filter((c) => c.kind === 'numbers'),
-    others.length > 0 && others.every((c) => c.kind === 'number') ? others : [],
+    others.length > 0 && others.every((c) => c.kind === 'number')
+      ? others.filter((c) => c.name !== labelOf(others, like))
+      : [],
     others.filter((c) => c.kind === 'text'),
   ]) {
     const single = candidates.every((c) => c.kind === 'number');
@@ -94,6 +102,13 @@ export function chosen(path: string, columns: readonly Column[], column: string 
   const all = columns.map((c) => `${c.name} (${typeText(c)})`);
   throw new DataError(`${path}: has the columns ${listed(all)}; say which holds the examples, with \`column: NAME\``);
 }
+
+/** Of columns with a number each, the one that is a label, see `labelAmong`. */
+const labelOf = (columns: readonly Column[], like: readonly number[] | undefined) =>
+  labelAmong(
+    columns.map((c) => c.name),
+    like,
+  );
 
 export function typeText({ kind, physical, logical }: Column): string {
   const type = (logical ?? physical.type).toLowerCase();

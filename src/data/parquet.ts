@@ -20,7 +20,7 @@ import {
 } from './parquet-pages.ts';
 import { isList, type Values } from './parquet-values.ts';
 import type { ByteSource, EncodedFile } from './source.ts';
-import { listed, type Numbers, storedNumbers } from './table.ts';
+import { labelNote, listed, type Numbers, storedNumbers } from './table.ts';
 import { textDataset } from './text.ts';
 
 export interface ParquetOptions {
@@ -31,8 +31,8 @@ export interface ParquetOptions {
   readonly column?: string | undefined;
   /** The column that says what examples are called. */
   readonly id?: string | undefined;
-  /** Bytes in a window of text. */
-  readonly length?: number | undefined;
+  /** Shape of an example where the file leaves the choice, [bytes] of text. */
+  readonly like?: readonly number[] | undefined;
 }
 
 /** More rows than this, and than the file has bytes, is damage: rows take memory before their values are seen. */
@@ -45,9 +45,9 @@ const MAX_VALUES = 2 ** 29;
  * one size and one number of channels. Throws a DataError for a file that is missing, damaged, empty or of another layout.
  */
 export async function openParquet(sources: readonly ByteSource[], options: ParquetOptions): Promise<Dataset> {
-  const { decode, name = sources[0]!.name, column, id } = options;
+  const { decode, name = sources[0]!.name, id } = options;
   const files: File[] = [];
-  for (const source of sources) files.push(await openFile(source, column, id));
+  for (const source of sources) files.push(await openFile(source, options));
   const where = sources.length === 1 ? sources[0]!.name : name;
   const [first] = files as [File, ...File[]];
   for (const file of files) {
@@ -65,7 +65,9 @@ export async function openParquet(sources: readonly ByteSource[], options: Parqu
     return imageDataset(name, fingerprint, images, { decode, where });
   }
   const data = await numbersOrText(files, name, where, fingerprint, options);
-  return id === undefined ? data : { ...data, ids: await allIds(files) };
+  const { label } = first;
+  const noted = label === undefined ? data : { ...data, notes: () => [labelNote(where, label)] };
+  return id === undefined ? noted : { ...noted, ids: await allIds(files) };
 }
 
 /** What of a file is needed to read the columns that are wanted. */
@@ -74,6 +76,8 @@ interface File {
   readonly source: ByteSource;
   readonly columns: readonly Column[];
   readonly id: Column | undefined;
+  /** A column that was left out as a label. */
+  readonly label: string | undefined;
   readonly rows: number;
   readonly groups: readonly Group[];
 }
@@ -86,7 +90,7 @@ interface Group {
   readonly places: ReadonlyMap<string, ChunkPlace & { readonly count: number }>;
 }
 
-async function openFile(source: ByteSource, column: string | undefined, id: string | undefined): Promise<File> {
+async function openFile(source: ByteSource, { column, id, like }: ParquetOptions): Promise<File> {
   const { size, name: path } = source;
   return guard(path, 'not a Parquet file, or damaged', async () => {
     if (size < HEAD + TAIL) throw new Error(`it has ${size} bytes, the smallest Parquet file has ${HEAD + TAIL}`);
@@ -99,13 +103,15 @@ async function openFile(source: ByteSource, column: string | undefined, id: stri
     // Geographic metadata is none of our business, and parsing it is one more way for a damaged file to fail.
     const metadata = await parquetMetadataAsync(file, { geoparquet: false });
     const all = columnsOf(metadata.schema);
-    const columns = chosen(path, all, column, id);
+    const columns = chosen(path, all, column, id, like);
     const idColumn = id === undefined ? undefined : all.find((c) => c.name === id || c.path === id);
     if (id !== undefined && (!idColumn || idColumn.maxRepetition > 0 || idColumn.kind === 'other')) {
       const names = listed(all.filter((c) => c.kind === 'text' || c.kind === 'number').map((c) => c.name));
       throw new DataError(`${path}: has no column '${id}' of texts or numbers for \`id\`; it has ${names}`);
     }
-    return { path, source, columns, id: idColumn, ...planGroups(path, size, metadata, columns, idColumn) };
+    const rest = all.filter((c) => c !== idColumn && !columns.includes(c));
+    const label = column === undefined && columns[0]!.kind === 'number' ? rest[0]?.name : undefined;
+    return { path, source, columns, id: idColumn, label, ...planGroups(path, size, metadata, columns, idColumn) };
   });
 }
 
@@ -199,7 +205,7 @@ async function numbersOrText(
   name: string,
   where: string,
   fingerprint: string,
-  { length }: ParquetOptions,
+  { like }: ParquetOptions,
 ): Promise<Dataset> {
   const { columns } = files[0]!;
   const rows = files.reduce((sum, file) => sum + file.rows, 0);
@@ -211,7 +217,7 @@ async function numbersOrText(
         texts.push(...values.map((value) => value ?? new Uint8Array()));
       }
     }
-    return textDataset(texts, where, name, length);
+    return textDataset(texts, where, name, like?.length === 1 ? like[0] : undefined);
   }
   const read: { stored: StoredArray; shape: readonly number[] }[] = [];
   for (const [k, column] of columns.entries()) {

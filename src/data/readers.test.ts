@@ -100,8 +100,9 @@ describe('tables', () => {
 
   it.each([
     ['a.csv', 'a,b\n1,2\n3,x\n', {}, 'a.csv: line 3: \'b\' is "x", expected a number'],
-    ['a.csv', 'a,b\n1,2\n3\n', {}, 'a.csv: Invalid Record Length'],
+    ['a.csv', 'a,b\n1,2\n3\n', {}, 'a.csv: line 3: has 1 fields, expected 2 as in line 1'],
     ['a.csv', 'a,b\n1,\n', {}, "column 'b' holds no numbers"],
+    ['a.csv', 'a,b\n"1",2\n3\n', {}, 'a.csv: Invalid Record Length'],
     ['a.csv', 'a,b\n"1,2\n', {}, 'a.csv: Quote Not Closed'],
     ['a.csv', '', {}, 'a.csv: holds no rows'],
     ['a.csv', 'a,b\n', {}, 'a.csv: holds no rows'],

@@ -57,7 +57,7 @@ export function defineReader(reader: Reader): Reader {
 const openParquetFiles = (
   sources: readonly ByteSource[],
   { name, column, id, like, decodeImage = noDecoder }: ReaderOptions,
-) => openParquet(sources, { name, column, id, decode: decodeImage, length: like?.length === 1 ? like[0] : undefined });
+) => openParquet(sources, { name, column, id, decode: decodeImage, like });
 
 /** In the order in which they are asked; what none of them knows is taken for an idx file, which has no usual ending. */
 export const readers: readonly Reader[] = [

@@ -56,6 +56,29 @@ export function namesOf(column: string, known: readonly string[]): readonly stri
   return known.includes(column) ? [column] : column.split(',').map((name) => name.trim());
 }
 
+/** What columns of labels are called. */
+const LABELS = /^(labels?|class|classes|target|targets|digit|category|y)$/i;
+
+/** What columns of pixels are called, one of them each: pixel12, 3x28, 17. */
+const PIXELS = /^((pixel|pix|px|p)?[-_ ]?\d+|\d+x\d+)$/i;
+
+/**
+ * Of columns with a number each, the one that says of what class a row is, and is no part of the example: the only one with such a name, where
+ * all others are called like pixels, or an example of the shape `like` has as many numbers as there are others. Undefined where there is none, or
+ * where an example has a number from every column.
+ */
+export function labelAmong(names: readonly string[], like: readonly number[] | undefined): string | undefined {
+  const [label, ...more] = names.filter((name) => LABELS.test(name));
+  const size = like && sizeOf(like);
+  if (label === undefined || more.length > 0 || names.length === 1 || size === names.length) return undefined;
+  const isSure = size === names.length - 1 || names.every((name) => name === label || PIXELS.test(name));
+  return isSure ? label : undefined;
+}
+
+/** Of a label that was left out. */
+export const labelNote = (path: string, label: string): string =>
+  `${path}: the column '${label}' is taken for a label and left out`;
+
 /** For messages: what there is to choose from. */
 export function listed(names: readonly string[]): string {
   const shown = names.slice(0, 20).join(', ');

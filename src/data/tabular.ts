@@ -6,14 +6,16 @@ import { shapeText } from '../tensor/shape.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
 import type { ReaderOptions } from './readers.ts';
 import { type ByteSource, readAll } from './source.ts';
-import { listed, namesOf, storedFloats } from './table.ts';
+import { labelAmong, labelNote, listed, namesOf, storedFloats } from './table.ts';
 import { textDataset } from './text.ts';
 
-/** Values by column; `where` a row is, for messages. */
+/** Values by column. */
 interface Table {
   readonly names: readonly string[];
-  readonly rows: readonly (readonly unknown[])[];
-  /** Line of a row, from 1. */
+  readonly length: number;
+  /** Values of a row, one for each name. */
+  readonly row: (index: number) => readonly unknown[];
+  /** Line of a row, from 1, for messages. */
   readonly line: (row: number) => number;
 }
 
@@ -21,7 +23,7 @@ interface Table {
  * A .csv, .tsv or .jsonl file. Rows of numbers are vectors [d] of their columns, in the order in which the table has them; a column of lists of
  * numbers (JSON lines) has their shape; a column of text is cut into windows of bytes, a newline between rows. The first row of a CSV file that
  * is not all numbers has the names of the columns. `column`: which is meant, or several; left out: all columns of numbers, where all
- * hold numbers. `id`: what examples are called.
+ * hold numbers, without one of labels (`labelAmong`), or the only column of lists. `id`: what examples are called.
  *
  * Throws a DataError with the line for what is no number, for rows of another length, and for a choice that is not to be told.
  */
@@ -38,17 +40,33 @@ export async function openTable(source: ByteSource, options: ReaderOptions): Pro
   const table = /\.(jsonl|ndjson)$/i.test(path)
     ? readLines(text, path)
     : await readCsv(text, path, /\.tsv$/i.test(path));
-  const { names, rows, line } = table;
-  if (rows.length === 0) throw new DataError(`${path}: holds no rows`);
+  const { names, length, row, line } = table;
+  if (length === 0) throw new DataError(`${path}: holds no rows`);
   const indexOf = (wanted: string, option: string) => {
     const at = names.indexOf(wanted);
     if (at < 0) throw new DataError(`${path}: has no column '${wanted}' for \`${option}\`; it has ${listed(names)}`);
     return at;
   };
-  const ids = id === undefined ? undefined : rows.map((row) => String(row[indexOf(id, 'id')]));
+  const each = <T>(of: (values: readonly unknown[], i: number) => T) => Array.from({ length }, (_, i) => of(row(i), i));
+  const idAt = id === undefined ? undefined : indexOf(id, 'id');
+  const ids = idAt === undefined ? undefined : each((values) => String(values[idAt]));
+  const head = row(0);
   const others = names.map((_, k) => k).filter((k) => names[k] !== id);
-  const wanted = column === undefined ? others : namesOf(column, names).map((one) => indexOf(one, 'column'));
-  const first = wanted.map((k) => numberOf(rows[0]![k]) ?? rows[0]![k]);
+  const lists = others.filter((k) => Array.isArray(head[k]));
+  const label =
+    column === undefined && others.every((k) => numberOf(head[k]) !== undefined)
+      ? labelAmong(
+          others.map((k) => names[k]!),
+          like,
+        )
+      : undefined;
+  const wanted =
+    column !== undefined
+      ? namesOf(column, names).map((one) => indexOf(one, 'column'))
+      : lists.length === 1
+        ? lists
+        : others.filter((k) => names[k] !== label);
+  const first = wanted.map((k) => numberOf(head[k]) ?? head[k]);
   if (column === undefined && wanted.length > 1 && first.some((value) => typeof value !== 'number')) {
     const odd = wanted[first.findIndex((value) => typeof value !== 'number')]!;
     throw new DataError(
@@ -57,13 +75,15 @@ export async function openTable(source: ByteSource, options: ReaderOptions): Pro
   }
   const key = wanted.map((k) => names[k]).join();
   const fingerprint = fingerprintOf('table', key, bytes);
-  const named = (data: Dataset): Dataset =>
-    ids === undefined ? data : { ...data, ids: async (indices) => Array.from(indices, (i) => ids[i]!) };
+  const known = {
+    ...(ids ? { ids: async (indices: ArrayLike<number>) => Array.from(indices, (i) => ids[i]!) } : {}),
+    ...(label === undefined ? {} : { notes: () => [labelNote(path, label)] }),
+  };
   const [only] = wanted as [number];
   if (wanted.length === 1 && typeof first[0] === 'string') {
     if (ids) throw new DataError(`${path}: \`id\` names rows, and text is cut into windows that are no rows`);
-    const texts = rows.map((row, i) => {
-      const value = row[only];
+    const texts = each((values, i) => {
+      const value = values[only];
       if (typeof value !== 'string') throw new DataError(`${path}: line ${line(i)}: holds no text in '${names[only]}'`);
       return new TextEncoder().encode(value);
     });
@@ -72,26 +92,27 @@ export async function openTable(source: ByteSource, options: ReaderOptions): Pro
   const shape = wanted.length === 1 && Array.isArray(first[0]) ? shapeOf(first[0]) : [wanted.length];
   const size = sizeOf(shape);
   if (size === 0) throw new DataError(`${path}: line ${line(0)}: holds an empty list in '${names[only]}'`);
-  const values = new Float64Array(rows.length * size);
-  rows.forEach((row, i) => {
-    if (wanted.length === 1 && Array.isArray(row[only])) {
-      if (!fill(row[only], shape, values, i * size)) {
+  const values = new Float64Array(length * size);
+  for (let i = 0; i < length; i++) {
+    const found = row(i);
+    if (wanted.length === 1 && Array.isArray(found[only])) {
+      if (!fill(found[only], shape, values, i * size)) {
         throw new DataError(
           `${path}: line ${line(i)}: '${names[only]}' is no list of numbers of shape ${shapeText(shape)}, as in line ${line(0)}`,
         );
       }
-      return;
+      continue;
     }
-    wanted.forEach((k, at) => {
-      const value = numberOf(row[k]);
+    for (const [at, k] of wanted.entries()) {
+      const value = numberOf(found[k]);
       if (value === undefined) {
-        const found = JSON.stringify(row[k])?.slice(0, 60) ?? 'nothing';
-        throw new DataError(`${path}: line ${line(i)}: '${names[k]}' is ${found}, expected a number`);
+        const shown = JSON.stringify(found[k])?.slice(0, 60) ?? 'nothing';
+        throw new DataError(`${path}: line ${line(i)}: '${names[k]}' is ${shown}, expected a number`);
       }
       values[i * size + at] = value;
-    });
-  });
-  return named(memoryDataset(name, rows.length, fingerprint, { x: storedFloats(values, shape, path) }));
+    }
+  }
+  return { ...memoryDataset(name, length, fingerprint, { x: storedFloats(values, shape, path) }), ...known };
 }
 
 /** As people and programs write numbers; undefined for everything else, empty fields included. */
@@ -122,12 +143,67 @@ function fill(value: unknown, [length, ...inner]: readonly number[], out: Float6
   );
 }
 
-/** The parser is loaded when a table is read: few data are, and a page that reads none should not carry it. */
 async function readCsv(text: string, path: string, tabs: boolean): Promise<Table> {
+  const delimiter = tabs ? '\t' : delimiterOf(text);
+  const { records, lines } = plainRecords(text, delimiter, path) ?? (await parsedRecords(text, delimiter, path));
+  const line = (row: number) => lines[row]!;
+  if (records.length === 0) return { names: [], length: 0, row: () => [], line };
+  const head = records.at(0);
+  const isNumber = (field: string) => numberOf(field) !== undefined || /^[-+]?(nan|inf(inity)?)?$/i.test(field.trim());
+  const hasNames = !head.every(isNumber);
+  const names = head.map((field, k) => (hasNames ? field.trim() : String(k)));
+  const double = names.find((one, k) => names.indexOf(one) !== k);
+  if (double !== undefined) throw new DataError(`${path}: has two columns called '${double}'`);
+  const skip = hasNames ? 1 : 0;
+  return {
+    names,
+    length: records.length - skip,
+    row: (index) => records.at(index + skip),
+    line: (index) => line(index + skip),
+  };
+}
+
+/** The fields of each line. */
+interface Records {
+  readonly records: { readonly length: number; at(index: number): readonly string[] };
+  /** Of each record, from 1. */
+  readonly lines: readonly number[];
+}
+
+/**
+ * Of text without quotes, split when a record is asked for: tables of pictures have tens of millions of fields, each of which would be a string
+ * in memory. Undefined where there are quotes, or line ends of their own kind.
+ */
+function plainRecords(text: string, delimiter: string, path: string): Records | undefined {
+  if (text.includes('"') || /\r(?!\n)/.test(text)) return undefined;
+  const lines: number[] = [];
+  const kept: string[] = [];
+  for (const [k, line] of text
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .entries()) {
+    const own = line.endsWith('\r') ? line.slice(0, -1) : line;
+    if (own === '') continue;
+    kept.push(own);
+    lines.push(k + 1);
+  }
+  let expected: number | undefined;
+  const at = (index: number) => {
+    const fields = kept[index]!.split(delimiter);
+    expected ??= fields.length;
+    if (fields.length !== expected) {
+      const first = `${expected} as in line ${lines[0]}`;
+      throw new DataError(`${path}: line ${lines[index]}: has ${fields.length} fields, expected ${first}`);
+    }
+    return fields;
+  };
+  return { records: { length: kept.length, at }, lines };
+}
+
+/** The parser is loaded when it is needed: few data are, and a page that reads none should not carry it. */
+async function parsedRecords(text: string, delimiter: string, path: string): Promise<Records> {
   const { parse } = await import('csv-parse/browser/esm/sync'); // the same without Node's Buffer
-  let records: { readonly record: readonly string[]; readonly info: { readonly lines: number } }[];
   try {
-    const delimiter = tabs ? '\t' : delimiterOf(text);
     const found: unknown = parse(text, {
       bom: true,
       delimiter,
@@ -135,19 +211,12 @@ async function readCsv(text: string, path: string, tabs: boolean): Promise<Table
       skip_empty_lines: true,
       relax_column_count: false,
     });
-    records = found as typeof records;
+    const all = found as { readonly record: readonly string[]; readonly info: { readonly lines: number } }[];
+    const records = { length: all.length, at: (index: number) => all[index]!.record };
+    return { records, lines: all.map(({ info }) => info.lines) };
   } catch (error) {
     throw new DataError(`${path}: ${error instanceof Error ? error.message : error}`, { cause: error });
   }
-  const [head, ...rest] = records;
-  if (!head) return { names: [], rows: [], line: () => 1 };
-  const isNumber = (field: string) => numberOf(field) !== undefined || /^[-+]?(nan|inf(inity)?)?$/i.test(field.trim());
-  const hasNames = !head.record.every(isNumber);
-  const names = head.record.map((field, k) => (hasNames ? field.trim() : String(k)));
-  const double = names.find((one, k) => names.indexOf(one) !== k);
-  if (double !== undefined) throw new DataError(`${path}: has two columns called '${double}'`);
-  const body = hasNames ? rest : records;
-  return { names, rows: body.map(({ record }) => record), line: (row) => body[row]!.info.lines };
 }
 
 /** Of the first line: a comma, or a semicolon or tab where there are more of them, as where the comma is the decimal point. */
@@ -176,5 +245,5 @@ function readLines(text: string, path: string): Table {
     rows.push(names.map((one) => fields[one]));
     lines.push(k + 1);
   }
-  return { names, rows, line: (row) => lines[row]! };
+  return { names, length: rows.length, row: (index) => rows[index]!, line: (row) => lines[row]! };
 }

@@ -3,6 +3,8 @@
 import {
   asPixels,
   type Dataset,
+  imageShapeFor,
+  inLayout,
   isPreparation,
   type Layout,
   layoutOf,
@@ -44,11 +46,32 @@ export interface InputOptions {
  */
 export function asModelTakes(model: Takes, given: Dataset, options: InputOptions = {}): Dataset {
   const layout = options.layout ?? model.layout;
-  const data = options.prepared === true ? given : inPlanes(model, given, layout);
+  const data = options.prepared === true ? given : inPlanes(model, asImages(model, given, layout), layout);
   const raw = options.prepared === true ? data : turned(model, prepared(model, data, options), layout);
   const shaped = inShape(model, named(model, raw));
   for (const [name, expected] of Object.entries(sized(model, shaped))) checkInput(model, data, shaped, name, expected);
   return shaped;
+}
+
+/**
+ * The examples of `data` as images, where the model takes images and the data have rows of numbers, or images without an axis of channels; as they
+ * are in all other cases. Throws a DataError where rows may be images of several shapes, or of none.
+ */
+export function asImages(model: Takes, data: Dataset, layout = model.layout): Dataset {
+  const found = data.shapes.x;
+  const [target, ...others] = Object.entries(model.inputs);
+  if (!found || found.length > 2 || !target || others.length > 0 || Object.keys(data.shapes).length > 1) return data;
+  const [name, wanted] = target;
+  const isChanged = isPreparation(model.preparation ?? {});
+  if (wanted.length !== 3) return data;
+  const isPlain = !model.pixels && !isChanged;
+  if (isPlain && (shapeFor(model, name, found) !== undefined || sizeOf(found) !== sizeOf(wanted))) return data;
+  if (found.length === 2) return model.pixels || isChanged ? reshaped(data, 'x', [1, ...found]) : data;
+  if (model.at) return data;
+  const planes = (layoutOf(wanted) ?? layout) === 'nhwc' ? inLayout(wanted, 'nchw') : wanted;
+  const shape = imageShapeFor(data.name, sizeOf(found), planes, model.preparation ?? {});
+  const images = reshaped(data, 'x', shape);
+  return noted(images, `${data.name}: rows of ${sizeOf(found)} numbers are taken for images of ${shapeText(shape)}`);
 }
 
 /** A model as it is for examples of these shapes: the same, where it leaves no size to them. `shapes` may have more than its inputs. */

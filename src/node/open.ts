@@ -5,6 +5,7 @@ import { openIdx } from '../data/idx.ts';
 import type { Background } from '../data/images.ts';
 import { withLabels } from '../data/labels.ts';
 import { type Reader, readShards, shardsIn } from '../data/readers.ts';
+import { shapedAs } from '../data/shaped.ts';
 import type { ByteSource } from '../data/source.ts';
 import { syntheticDataset } from '../data/synthetic.ts';
 import { take } from '../data/transforms.ts';
@@ -26,6 +27,8 @@ export interface OpenOptions extends DataDirs {
   readonly background?: Background | undefined;
   /** The column, variable or array that holds the examples, where a file has several. */
   readonly column?: string | undefined;
+  /** What images rows of numbers are: [height, width], [channels, height, width] or [height, width, channels]. */
+  readonly shape?: readonly number[] | undefined;
   /** The column that says what examples are called. */
   readonly id?: string | undefined;
   /** Seed of the synthetic sets; default 0. */
@@ -80,7 +83,8 @@ export async function openData(spec: string, options: OpenOptions = {}): Promise
   if (member !== undefined && options.column !== undefined && options.column !== member) {
     throw new DataError(`${spec}: names '${member}', \`column\` names '${options.column}', expected one of them`);
   }
-  return openPlaces(places, spec, member === undefined ? options : { ...options, column: member });
+  const data = await openPlaces(places, spec, member === undefined ? options : { ...options, column: member });
+  return options.shape === undefined ? data : shapedAs(data, options.shape);
 }
 
 /** The files or folders that `openData` reads for this; none for sets that are made. */
