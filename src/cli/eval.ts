@@ -9,7 +9,7 @@ import { evaluateDetector } from '../node/defaults.ts';
 import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { groupsToJudge, missingLine } from './groups.ts';
-import { featureOptions, modelPlace, openDetector, openFor, openRaw, taken } from './models.ts';
+import { checkDraws, featureOptions, modelPlace, openDetector, openFor, openRaw, taken } from './models.ts';
 import { failOnOdd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
 import { required, text, texts, wholes } from './options.ts';
@@ -29,6 +29,7 @@ export const evalCommand: Command = {
     const names = pairs.map(({ name }) => name);
     checkNames(names);
     const { detector, model } = await openDetector(path!, values);
+    checkDraws(values, detector, path!);
     const known = detector.groups.map((g) => g.group);
     const asked = wholes(values, 'group', 1);
     const unknown = asked?.find((g) => !known.includes(g));

@@ -7,7 +7,7 @@ import { openExtractor } from '../node/defaults.ts';
 import { runFeatures, tableFormatOf } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
-import { noiseOf, openModelAndData } from './models.ts';
+import { noiseOf, openModelAndData, sayDraws } from './models.ts';
 import { failOnOdd, type Odd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
 import { extractorOptions, required, text, whole } from './options.ts';
@@ -35,7 +35,16 @@ export const featuresCommand: Command = {
     const data = limited(opened.data, whole(values, 'limit', 1));
     const noise = noiseOf(values);
     const { seed } = options;
-    const extractor = await openExtractor(model, { ...extractorOptions(options), group, seed, noise, views });
+    const noiseSamples = whole(values, 'noise-samples', 1) ?? 1;
+    const extractor = await openExtractor(model, {
+      ...extractorOptions(options),
+      group,
+      seed,
+      noise,
+      noiseSamples,
+      views,
+    });
+    sayDraws(values, extractor.noiseSamples);
     try {
       const odd: Odd[] = [];
       const { rows, names, examplesPerSecond, resumed } = await runFeatures({

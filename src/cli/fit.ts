@@ -10,7 +10,7 @@ import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
 import { groupsToFit, missingLine } from './groups.ts';
-import { featureOptions, isBuiltIn, modelRecipe, noiseOf, openModelAndData, placeFrom } from './models.ts';
+import { featureOptions, isBuiltIn, modelRecipe, noiseOf, openModelAndData, placeFrom, sayDraws } from './models.ts';
 import { oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
 import { required, whole, wholes } from './options.ts';
@@ -28,7 +28,7 @@ export const fitCommand: Command = {
     const data = limited(opened.data, whole(values, 'limit', 1));
     const { groups, missing } = groupsToFit(wholes(values, 'group', 1), data);
     for (const one of missing) say(missingLine(one));
-    const keys = { noise: noiseOf(values) };
+    const keys = { noise: noiseOf(values), noiseSamples: whole(values, 'noise-samples', 1) ?? 1 };
     const [tables] = await featuresOf(model, [{ name: data.name, data }], featureOptions(options, groups, keys));
     endProgress();
     const odd = tables!.flatMap((table) => oddOf(table));
@@ -36,6 +36,7 @@ export const fitCommand: Command = {
     const recipe = { model: placeFrom(out, path!), ...modelRecipe(opened.values, isBuiltIn(model)) };
     const detector = fitDetectors(tables!, { recipe, leaveOut: values['skip-not-finite'] === true });
     await writeDetector(out, detector);
+    sayDraws(values, detector.noiseSamples ?? 1);
     const fitted = detector.groups.map((entry) => {
       const left = leftOver(data, entry.group);
       sayLeftOver(data.name, entry.group, left);

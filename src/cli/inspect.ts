@@ -124,20 +124,21 @@ function freeLines(free: NonNullable<ScoringModel['free']>): string[] {
 
 /** What a detector was fitted on, and which layers its detectors do without. */
 async function inspectDetector(path: string, json: boolean): Promise<void> {
-  const { model, data, seed, noise, names, groups, recipe } = await readDetector(path);
+  const { model, data, seed, noise, noiseSamples = 1, names, groups, recipe } = await readDetector(path);
   const fitted = groups.map(summaryOf);
   const result = {
     model,
     data: data.name,
     seed,
     noise: noise ?? 'place',
+    noiseSamples,
     layers: names.length,
     groups: fitted,
     recipe,
   };
   if (json) return print(JSON.stringify(result));
   print(`${path}: fitted on ${data.name} with model ${model.slice(0, 12)}, ${names.length} layers`);
-  print(`seed ${seed}, noise by ${result.noise}`);
+  print(`seed ${seed}, noise by ${result.noise}${noiseSamples === 1 ? '' : `, ${noiseSamples} draws of it`}`);
   for (const { group, n, detectors, notFinite = [], dropped = {} } of fitted) {
     print(`B = ${group}: ${detectors.join(', ')} fitted on ${n} groups`);
     if (notFinite.length > 0) print(`  without ${notFinite.length} groups that are not finite`);

@@ -24,6 +24,21 @@ export function noiseOf(values: Values): NoiseKey {
   return value;
 }
 
+/** `--noise-samples` where a detector says how many there are. Throws a UsageError for another number. */
+export function checkDraws(values: Values, { noiseSamples = 1 }: DetectorFile, path: string): void {
+  const asked = whole(values, 'noise-samples', 1);
+  if (asked === undefined || asked === noiseSamples) return;
+  throw new UsageError(
+    `--noise-samples is ${asked}, ${path} was fitted with ${noiseSamples}: its p-values are for features of as many draws`,
+  );
+}
+
+/** Says where there is nothing to draw. */
+export function sayDraws(values: Values, drawn: number): void {
+  const asked = whole(values, 'noise-samples', 1) ?? 1;
+  if (asked > drawn) say(`--noise-samples ${asked}: the model has no random inputs, so one draw says it all`);
+}
+
 /** What of a command line a detector file keeps, so that `score` and `eval` read the model in the same way. */
 type Recipe = Readonly<Record<string, unknown>>;
 
@@ -174,7 +189,7 @@ function parseConstant(pair: string): [string, number] {
 /** What an architecture's scorer takes. */
 function parseScoring(values: Values): Readonly<Record<string, unknown>> {
   const timestep = text(values, 'timestep');
-  const noiseSamples = whole(values, 'noise-samples', 1);
+  const noiseSamples = whole(values, 'loss-draws', 1);
   if (timestep !== undefined && values.bound) throw new UsageError('--timestep and --bound exclude each other');
   const timesteps = timestep?.split(',').map((t) => {
     if (!/^\d+$/.test(t)) throw new UsageError(`--timestep is '${timestep}', expected whole numbers such as 1,16`);
@@ -256,7 +271,8 @@ function recipeOf(
   path: string,
   values: Values,
 ): { readonly recipe: Values; readonly place: string | undefined } {
-  const { model: stored, ...recipe } = detector.recipe ?? {};
+  const { model: stored, ...kept } = detector.recipe ?? {};
+  const recipe = renamed(kept);
   const wrong = (name: string, found: unknown, expected: string) =>
     new DataError(`${path}: at 'recipe.${name}': found ${JSON.stringify(found).slice(0, 80)}, expected ${expected}`);
   for (const [name, value] of Object.entries(recipe)) {
@@ -273,6 +289,12 @@ function recipeOf(
   }
   const place = text(values, 'model') ?? (stored === undefined ? undefined : placeBeside(path, stored));
   return { recipe: recipe as Values, place };
+}
+
+/** A recipe as older versions wrote it: `--loss-draws` was called `--noise-samples`. */
+function renamed(recipe: Recipe): Recipe {
+  const { 'noise-samples': draws, ...rest } = recipe;
+  return draws === undefined ? recipe : { ...rest, 'loss-draws': draws };
 }
 
 /** Where a model lies, as seen from the folder of a detector file, with forward slashes: the same on every system. */
@@ -294,7 +316,7 @@ function placeBeside(detector: string, stored: string): string {
 export function featureOptions(
   options: RunOptions,
   groups: readonly number[],
-  keys: { readonly seed?: number; readonly noise?: NoiseKey | 'place' } = {},
+  keys: { readonly seed?: number; readonly noise?: NoiseKey | 'place'; readonly noiseSamples?: number } = {},
 ): FeatureOptions {
   const show = throttled((p: CompareProgress) => {
     const speed = pace(p.examplesPerSecond, (p.of - p.done) / p.examplesPerSecond);

@@ -9,7 +9,7 @@ import { type Judgement, openScorer, type Part } from '../scoring/index.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
 import { droppedLines } from './dropped.ts';
-import { openDetector, openFor } from './models.ts';
+import { checkDraws, openDetector, openFor } from './models.ts';
 import { failOnOdd, type Odd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
 import { extractorOptions, positive, required, text, whole } from './options.ts';
@@ -23,6 +23,7 @@ export const scoreCommand: Command = {
     const csv = values.csv === true;
     if (csv && options.json) throw new UsageError('--csv and --json exclude each other');
     const { detector, model } = await openDetector(path!, values);
+    checkDraws(values, detector, path!);
     const scorer = openScorer({
       ...extractorOptions(options),
       runtime: nodeRuntime(),

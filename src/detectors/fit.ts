@@ -50,6 +50,9 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
     if (table.meta.noise !== first.meta.noise) {
       throw new DataError(`${where}: cannot fit together: other noise than groups of ${first.group}`);
     }
+    if (table.meta.noiseSamples !== first.meta.noiseSamples) {
+      throw new DataError(`${where}: cannot fit together: other draws of the noise than groups of ${first.group}`);
+    }
     const marked = notFinite(table);
     if (marked.length > 0 && options.leaveOut !== true) {
       const which = `${marked.length} of ${rowsOf(table)} groups to fit on have no finite norms or nll`;
@@ -58,7 +61,7 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
     }
     if (ordered[k - 1]?.group === table.group) throw new DataError(`${where}: there are two tables of this group size`);
   }
-  const { seed, noise, origin } = first.meta;
+  const { seed, noise, noiseSamples, origin } = first.meta;
   return {
     version: VERSION,
     model: first.meta.model,
@@ -68,7 +71,7 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
       ...(origin === undefined ? {} : { origin: unionOf(ordered.map((table) => examplesOf(table)!)) }),
     },
     seed,
-    ...defined({ noise }),
+    ...defined({ noise, noiseSamples }),
     names: first.names,
     groups: ordered.map((table) => {
       const chosen =

@@ -46,6 +46,8 @@ export interface DetectorFile {
   readonly seed: number;
   /** What keyed the noise of the features, see `FeatureMeta`: an extractor for scoring takes the same `seed` and `noise`. */
   readonly noise?: FeatureMeta['noise'];
+  /** Draws of the noise that the features are means over; left out: one. An extractor for scoring takes as many. */
+  readonly noiseSamples?: number;
   readonly names: readonly string[];
   /** One entry per group size, ascending. */
   readonly groups: readonly FittedGroup[];

@@ -80,6 +80,7 @@ const fileSchema = (known: readonly Detector<object>[]) =>
     data: z.strictObject({ name: z.string(), fingerprint: z.string().min(1), origin: originSchema.optional() }),
     seed: z.int().min(0),
     noise: noiseSchema.optional(),
+    noiseSamples: z.int().min(2).optional(),
     names: z.array(z.string().min(1)).min(1),
     groups: z
       .array(

@@ -43,6 +43,12 @@ export function fittedFor(file: DetectorFile, table: FeatureTable): FittedGroup 
   const where = `${table.meta.data}: cannot score`;
   const difference = differenceOf({ names: file.names, group: table.group, meta: { model: file.model } }, table);
   if (difference !== undefined) throw new ModelError(`${where}: ${difference} (of the detector)`);
+  const [drawn, expected] = [table.meta, file].map(({ noiseSamples = 1 }) => noiseSamples);
+  if (drawn !== expected) {
+    throw new ModelError(
+      `${where}: means are over ${drawn} draws of the noise, expected ${expected} (of the detector)`,
+    );
+  }
   const entry = file.groups.find(({ group }) => group === table.group);
   if (entry !== undefined) return entry;
   const fitted = file.groups.map(({ group }) => group).join(', ');

@@ -23,32 +23,55 @@ export interface ByContent {
  * numbers of the draws (an example's index; in training, epoch · length + index), or say that the content does. Then examples whose inputs
  * are the same numbers have the same noise, wherever they stand; but of equal ones in one group every one has its own, the k-th the same in
  * every group: their sum is what is measured, and noise that they shared would count as if it were the model's.
+ * `samples`: of several draws of each example's noise those that are wanted, from 0; the batch is repeated for each. Default: the first alone.
  */
 export function feedsFor(
   inputs: readonly Value[],
   batch: Batch,
   draws: ArrayLike<number> | ByContent,
   seed: number,
+  samples: readonly number[] = [0],
 ): Record<string, TensorData> {
   const fed = new Map<string, TensorData>();
   for (const input of inputs) {
     if (kindOf(input) === 'data') fed.set(nameOf(input), fromBatch(input, batch, feedShape(input.shape, batch.n)));
   }
   const random = inputs.filter((input) => kindOf(input) !== 'data');
-  if (random.length === 0) return Object.fromEntries(fed);
-  const draw = 'group' in draws ? byContent(fed, batch.n, draws) : byNumber(draws);
+  const rows = batch.n * samples.length;
+  // Before they are repeated; contents are hashed for random inputs alone.
+  const draw =
+    'group' in draws && random.length > 0 ? byContent(fed, batch.n, draws) : byNumber('group' in draws ? [] : draws);
+  for (const [name, one] of fed) fed.set(name, repeated(one, samples.length));
   for (const input of random) {
     const size = sizeOf(input.shape);
-    const data = kindOf(input) === 'integer' ? new Float64Array(batch.n * size) : new Float32Array(batch.n * size);
+    const data = kindOf(input) === 'integer' ? new Float64Array(rows * size) : new Float32Array(rows * size);
     const stream = new RandomStream(seed, nameOf(input));
     const fill = drawsOf(input);
-    for (let i = 0; i < batch.n; i++) {
-      const { from, index } = draw(stream, i);
-      fill(from, index, data.subarray(i * size, (i + 1) * size));
+    for (const [k, sample] of samples.entries()) {
+      const own = sampleOf(stream, sample);
+      for (let i = 0; i < batch.n; i++) {
+        const { from, index } = draw(own, i);
+        const row = k * batch.n + i;
+        fill(from, index, data.subarray(row * size, (row + 1) * size));
+      }
     }
-    fed.set(nameOf(input), { data: ofType(input.dtype, data), shape: feedShape(input.shape, batch.n) });
+    fed.set(nameOf(input), { data: ofType(input.dtype, data), shape: feedShape(input.shape, rows) });
   }
   return Object.fromEntries(inputs.map((input) => [nameOf(input), fed.get(nameOf(input))!]));
+}
+
+/** What tells the streams of further draws from those of contents. */
+const SAMPLE = 0x73616d70;
+
+/** The stream of a further draw of everything; the first is the stream itself. */
+const sampleOf = (stream: RandomStream, sample: number): RandomStream =>
+  sample === 0 ? stream : stream.of([SAMPLE, sample]);
+
+function repeated({ data, shape: [n, ...rest] }: TensorData, times: number): TensorData {
+  if (times === 1) return { data, shape: [n!, ...rest] };
+  const all = new (data.constructor as new (length: number) => TensorData['data'])(times * data.length);
+  for (let k = 0; k < times; k++) all.set(data as never, k * data.length);
+  return { data: all, shape: [times * n!, ...rest] };
 }
 
 type Drawn = Float32Array | Float64Array;

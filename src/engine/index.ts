@@ -15,6 +15,7 @@ export type {
   Findings,
   FloatTensor,
   NumberTensor,
+  Outputs,
   Runtime,
   Session,
   SessionOptions,

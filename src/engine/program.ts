@@ -46,7 +46,7 @@ export interface Program<C extends Compiled = Compiled> {
   /** Examples per run for a set of n: as few as hold its whole groups, a power of two of these, so that there are not many sizes; at most `batch`. */
   sizeFor(n: number): number;
   /** What the inputs are fed with for these examples, see `feedsFor`. */
-  feeds(batch: Batch, draws: ArrayLike<number> | ByContent, seed: number): Feeds;
+  feeds(batch: Batch, draws: ArrayLike<number> | ByContent, seed: number, samples?: readonly number[]): Feeds;
   /** Runs once, for so many examples; default `batch`. The first time of each size opens a session for it. */
   run(feeds: Feeds, examples?: number): Promise<Outputs>;
   /** Opens the session for so many examples if it is not open. */
@@ -150,7 +150,7 @@ function programOf<C extends Compiled>(
     inputs,
     batch,
     sizeFor: (n) => Math.min(batch, group * 2 ** Math.ceil(Math.log2(Math.max(1, Math.floor(n / group))))),
-    feeds: (found, draws, seed) => feedsFor(inputs, found, draws, seed),
+    feeds: (found, draws, seed, samples) => feedsFor(inputs, found, draws, seed, samples),
     run: (feeds, examples = batch) => use(examples, async (session) => byOutput(await session.run(feeds))),
     open: (examples = batch) => use(examples, async () => undefined),
   };

@@ -3,15 +3,16 @@
 import type { Dataset } from '../data/index.ts';
 import { indexIn, namesIn } from '../data/index.ts';
 import { defined } from '../defined.ts';
-import { inRuns, isOutOfMemory, openPrograms, type Runtime, type Shapes } from '../engine/index.ts';
+import { inRuns, isOutOfMemory, type Outputs, openPrograms, type Runtime, type Shapes } from '../engine/index.ts';
 import { FisherError, ModelError, UsageError } from '../errors.ts';
 import type { PlanChoice } from '../lower/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { checkParts, inColumns } from './columns.ts';
+import { dividedBatch, drawOf, type Measured, meanOverDraws } from './draws.ts';
 import { asModelTakes, type InputOptions, modelAt } from './inputs.ts';
 import type { Metric } from './metric.ts';
-import { normGraph } from './norms.ts';
+import { type NormGraph, normGraph } from './norms.ts';
 import { withRanges } from './ranges.ts';
 import { rescueOf } from './rescue.ts';
 import { type Rows, wholeGroups } from './rows.ts';
@@ -43,6 +44,11 @@ export interface ExtractorOptions extends InputOptions {
    * itself, however that was cut, as tables and detectors of before have it that do not say.
    */
   readonly noise?: NoiseKey | 'place';
+  /**
+   * Draws K of the random inputs for every example, each from a stream of its own; the table has means over them (`meanOverDraws`). 1, the default,
+   * is the first of them alone, and all there is for a model without random inputs.
+   */
+  readonly noiseSamples?: number;
   readonly threads?: number | undefined;
   readonly plan?: PlanChoice;
   /** What else is measured of each gradient, in the same pass. Default: nothing. */
@@ -56,6 +62,8 @@ export interface Extractor {
   readonly group: number;
   readonly modelHash: string;
   readonly seed: number;
+  /** Draws of the random inputs; 1 for a model that has none, whatever was asked for. */
+  readonly noiseSamples: number;
   /** Examples per run at most. */
   readonly batch: number;
   readonly names: readonly string[];
@@ -84,6 +92,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   }
   const group = checkWhole(options.group ?? 1, 'the group size', 1);
   checkWhole(seed, 'the seed', 0);
+  const wanted = checkWhole(options.noiseSamples ?? 1, 'the number of noise samples', 1);
   await model.batchLoss?.({ runtime, threads });
   const weights = metric ? { ...model.weights, ...metric.roots } : model.weights;
   const how = { runtime, weights, memory, threads, group, keep: true };
@@ -104,7 +113,9 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
     },
     { ...how, plan, batch: options.batch },
   );
-  const { batch, compiled } = programs.at(model.inputs);
+  const { batch, compiled, inputs } = programs.at(model.inputs);
+  const isRandom = inputs.some(({ source }) => source.kind === 'input' && source.from !== 'data');
+  const noiseSamples = isRandom ? wanted : 1;
   const { names, sizes, parts } = compiled;
   const rescue = rescueOf({ ...how, loss: lossAt });
   const factor = model.dims === undefined ? {} : { bitsPerDimFactor: 1 / (model.dims * Math.LN2) };
@@ -133,6 +144,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
         origin,
         seed,
         ...keyed,
+        ...(noiseSamples === 1 ? {} : { noiseSamples }),
         ...seen,
         ...by,
         start,
@@ -148,45 +160,57 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
       ? Object.fromEntries(Object.keys(model.inputs).map((key) => [key, data.shapes[key]!]))
       : model.inputs;
     const program = programs.at(shapes);
-    const found = program.compiled.names;
     // By the length of the whole set, so that parts of it, and runs that go on where others were stopped, have the same rows to the bit.
     const expected = rows.expected ?? (options.batch === undefined ? data.length : undefined);
-    const size = expected === undefined ? program.batch : program.sizeFor(expected);
-    await program.open(size).catch((error: unknown) => cannotRun(model, error));
+    const { together, most } = dividedBatch(program.batch, group, noiseSamples);
+    const size = expected === undefined ? most : Math.min(most, program.sizeFor(expected));
+    await program.open(size * together).catch((error: unknown) => cannotRun(model, error));
     const indexOf = noise === 'index' ? indexIn(data.origin) : (i: number) => i;
     for await (const { batch: examples, count, indices } of inRuns(data, size, { start, end })) {
-      const feeds = program.feeds(examples, noise === 'content' ? { group } : indices.map(indexOf), seed);
-      const outputs = await program.run(feeds, size).catch((error: unknown) => cannotRun(model, error));
-      program.compiled.check(outputs, count, data.name, examples.start);
-      const n = count / group;
-      const matrix = (output: string, width = found.length) =>
-        Float64Array.from(outputs[output]!.data.subarray(0, n * width));
-      const columns = (values: Float64Array) => inColumns(values, found, names, data.name);
-      const seen = views.map((view) => {
-        const own = view === 'parts';
-        if (own) checkParts(program.compiled.parts, parts, data.name);
-        const values = matrix(view, own ? parts.length : found.length).map((v) =>
-          Number.isFinite(v) ? v : Number.NaN,
-        );
-        return [view, own ? values : columns(values)] as const;
-      });
-      const table: FeatureTable = {
-        ...head(given, examples.start),
-        nll: Float64Array.from(outputs.nll!.data.subarray(0, n)),
-        sqNorms: matrix('sqnorm'),
-      };
-      await rescue.mend(table, feeds, shapes);
-      const seenByName = views.length === 0 ? {} : { views: Object.fromEntries(seen) };
+      const keys = noise === 'content' ? { group } : indices.map(indexOf);
+      const draws: Measured[] = [];
+      while (draws.length < noiseSamples) {
+        const samples = Array.from({ length: together }, (_, k) => draws.length + k);
+        const feeds = program.feeds(examples, keys, seed, samples);
+        const outputs = await program.run(feeds, size * together).catch((error: unknown) => cannotRun(model, error));
+        for (const k of samples.keys()) {
+          const found = drawOf(outputs, k, together);
+          program.compiled.check(found, count, data.name, examples.start);
+          const measured = measuredIn(found, program.compiled, count / group, data.name);
+          await rescue.mend(measured, drawOf(feeds, k, together), shapes);
+          draws.push({ ...measured, sqNorms: inColumns(measured.sqNorms, program.compiled.names, names, data.name) });
+        }
+      }
+      const { views: seen, ...numbers } = meanOverDraws(draws);
       const ids = await namesIn(data, examples.start, count);
-      yield { ...table, sqNorms: columns(table.sqNorms), ...seenByName, ...defined({ ids }) };
+      const more = { ...(views.length === 0 ? {} : { views: seen }), ...defined({ ids }) };
+      yield { ...head(given, examples.start), ...numbers, ...more };
     }
   }
+
+  /** The first n rows of a run. */
+  const measuredIn = (
+    outputs: Outputs,
+    found: Pick<NormGraph, 'names' | 'parts'>,
+    n: number,
+    data: string,
+  ): Measured => {
+    const matrix = (output: string, width: number) => Float64Array.from(outputs[output]!.data.subarray(0, n * width));
+    const seen = views.map((view) => {
+      if (view === 'parts') checkParts(found.parts, parts, data);
+      const values = matrix(view, view === 'parts' ? parts.length : found.names.length);
+      for (const [k, v] of values.entries()) if (!Number.isFinite(v)) values[k] = Number.NaN;
+      return [view, view === 'parts' ? values : inColumns(values, found.names, names, data)] as const;
+    });
+    return { nll: matrix('nll', 1), sqNorms: matrix('sqnorm', found.names.length), views: Object.fromEntries(seen) };
+  };
 
   return {
     group,
     modelHash: model.hash,
     seed,
-    batch,
+    noiseSamples,
+    batch: dividedBatch(batch, group, noiseSamples).most,
     names,
     plan,
     head,

@@ -22,6 +22,8 @@ export interface FeatureMeta {
    * set itself, as tables of before this was said have it.
    */
   readonly noise?: NoiseKey;
+  /** Draws of the random inputs that the numbers are means over (`meanOverDraws`). Left out: one. */
+  readonly noiseSamples?: number;
   /** Index in the data set of the first example of the first group; the groups follow without gaps. */
   readonly start: number;
   /** What else was measured; left out: nothing. */
@@ -84,6 +86,7 @@ const metaSchema = z
     origin: originSchema.optional(),
     seed: z.int().min(0),
     noise: noiseSchema.optional(),
+    noiseSamples: z.int().min(2).optional(),
     start: z.int().min(0),
     views: z
       .array(z.enum(viewNames))
@@ -115,13 +118,21 @@ export const headSchema = z.strictObject({
 export function parseHead(value: unknown, where: string): TableHead {
   // zod types an optional key as `T | undefined`; under exactOptionalPropertyTypes a missing key is something else.
   const { dims, meta, ...rest } = parseAs(headSchema, value, where);
-  const { bitsPerDimFactor, origin, noise, views, columns, metric, ...needed } = meta;
+  const { bitsPerDimFactor, origin, noise, noiseSamples, views, columns, metric, ...needed } = meta;
   return {
     ...rest,
     ...defined({ dims }),
     meta: {
       ...needed,
-      ...defined({ origin, noise, views, columns: columns as FeatureMeta['columns'], metric, bitsPerDimFactor }),
+      ...defined({
+        origin,
+        noise,
+        noiseSamples,
+        views,
+        columns: columns as FeatureMeta['columns'],
+        metric,
+        bitsPerDimFactor,
+      }),
     },
   };
 }

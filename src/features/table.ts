@@ -269,6 +269,8 @@ function originDifference(expected: FeatureTable, found: FeatureTable): string |
   if (JSON.stringify(a.columns) !== JSON.stringify(b.columns)) return 'views have other columns';
   if (a.metric !== b.metric) return 'views are of other metrics';
   if ((expected.ids === undefined) !== (found.ids === undefined)) return 'only some say what the examples are called';
+  const [drawn, expectedDraws] = [b, a].map((meta) => meta.noiseSamples ?? 1);
+  if (drawn !== expectedDraws) return `means are over ${drawn} draws of the noise, expected ${expectedDraws}`;
   if (a.noise !== b.noise) return `noise is by ${b.noise ?? 'place'}, expected by ${a.noise ?? 'place'}`;
   return undefined;
 }

@@ -28,6 +28,7 @@ export interface FeatureOptions {
   readonly seed: number;
   /** See `ExtractorOptions`. */
   readonly noise?: NoiseKey | 'place';
+  readonly noiseSamples?: number;
   readonly prepared?: boolean;
   readonly batch?: number;
   readonly threads?: number;
@@ -76,8 +77,8 @@ export interface Comparison {
 }
 
 /**
- * Figures of a fitted detector file for every group size it has (or those asked for). Noise is that of the detector's own features, unless
- * `options` has another.
+ * Figures of a fitted detector file for every group size it has (or those asked for). Noise and its draws are those of the detector's own
+ * features, unless `options` has others.
  */
 export async function evaluateDetector(
   model: ScoringModel,
@@ -88,7 +89,8 @@ export async function evaluateDetector(
 ): Promise<Comparison> {
   const sets = [inSet, ...oodSets];
   checkNames(inSet, oodSets);
-  const tables = await featuresOf(model, sets, { noise: detector.noise ?? 'place', ...options });
+  const { noise = 'place' as const, noiseSamples = 1 } = detector;
+  const tables = await featuresOf(model, sets, { noise, noiseSamples, ...options });
   return compared(detector, sets, tables, options.seed);
 }
 

@@ -130,9 +130,10 @@ export function openScorer(options: ScorerOptions): Scorer {
   const extractors = new Map<number, Promise<Extractor>>();
   const extractorFor = (size: number): Promise<Extractor> => {
     const { runtime, batch, memory, threads } = options;
-    const { seed, noise = 'place' as const } = detector; // as the features that it was fitted on were made
+    const { seed, noise = 'place' as const, noiseSamples = 1 } = detector; // as the features that it was fitted on were made
     const found =
-      extractors.get(size) ?? openExtractor(model, { runtime, batch, memory, threads, group: size, seed, noise });
+      extractors.get(size) ??
+      openExtractor(model, { runtime, batch, memory, threads, group: size, seed, noise, noiseSamples });
     extractors.set(size, found);
     return found;
   };

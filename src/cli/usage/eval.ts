@@ -19,6 +19,7 @@ export const evalUsage: Usage = {
     report: { type: 'string', value: 'FILE', about: 'write an HTML page with the figures' },
     ...dataOptions,
     ...pixelOption,
+    'noise-samples': { type: 'string', value: 'K', about: 'as the detector was fitted with, which is the default' },
     model: { type: 'string', value: 'MODEL', about: 'the model, if it is no longer where the detector says' },
   },
   positionals: 1,

@@ -1,6 +1,6 @@
 // fisher-ood features: how it is called.
 
-import { dataOptions, modelOptions, noiseOptions, viewOptions } from './options.ts';
+import { dataOptions, drawOptions, modelOptions, noiseOptions, viewOptions } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const featuresUsage: Usage = {
@@ -28,6 +28,7 @@ export const featuresUsage: Usage = {
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
     ...dataOptions,
     ...noiseOptions,
+    ...drawOptions,
     ...modelOptions,
   },
   positionals: 1,

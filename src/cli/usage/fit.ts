@@ -1,6 +1,6 @@
 // fisher-ood fit: how it is called.
 
-import { dataOptions, modelOptions, noiseOptions } from './options.ts';
+import { dataOptions, drawOptions, modelOptions, noiseOptions } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const fitUsage: Usage = {
@@ -27,6 +27,7 @@ export const fitUsage: Usage = {
     },
     ...dataOptions,
     ...noiseOptions,
+    ...drawOptions,
     ...modelOptions,
   },
   positionals: 1,

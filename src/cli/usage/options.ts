@@ -71,12 +71,12 @@ export const scoringOptions: Options = {
     value: 'T,…',
     about: 'ddpm: score by the denoising loss at step T, from 0, or the sum over several (default 1)',
   },
-  'noise-samples': {
+  'loss-draws': {
     type: 'string',
     value: 'K',
-    about: 'ddpm: draws of the noise, or steps drawn for --bound (default 1)',
+    about: 'ddpm: draws of the noise that one loss is the mean of, or steps drawn for --bound (default 1)',
   },
-  bound: { type: 'boolean', about: 'ddpm: score by the variational bound, estimated from --noise-samples steps' },
+  bound: { type: 'boolean', about: 'ddpm: score by the variational bound, estimated from --loss-draws steps' },
 };
 
 /** How a foreign ONNX model is to be read, and how a model is to score. */
@@ -148,5 +148,14 @@ export const viewOptions: Options = {
     value: 'LIST',
     about:
       'of norms, radial (each gradient times its weights) and parts (terms of the nll): norms,parts (default norms)',
+  },
+};
+
+/** How often a model's noise is drawn. */
+export const drawOptions: Options = {
+  'noise-samples': {
+    type: 'string',
+    value: 'K',
+    about: 'draws of the noise of models that have any; log norms are means over them (default 1)',
   },
 };

@@ -26,6 +26,7 @@ export const scoreUsage: Usage = {
     top: { type: 'string', value: 'N', about: 'how many of the most surprising inputs to list (default 10)' },
     ...dataOptions,
     ...pixelOption,
+    'noise-samples': { type: 'string', value: 'K', about: 'as the detector was fitted with, which is the default' },
     model: { type: 'string', value: 'MODEL', about: 'the model, if it is no longer where the detector says' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
   },
