@@ -8,6 +8,7 @@ import { architecture, collectSpecs, initialWeights, paramScope } from '../src/m
 import { loadOnnx, summariseOnnxFile } from '../src/node/index.ts';
 import { openSession } from '../src/node/runtime.ts';
 import { encode } from '../src/onnx/index.ts';
+import { simplifyGraph } from '../src/ops/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
 import { type Shape, sizeOf } from '../src/tensor/shape.ts';
 import type { Weights } from '../src/tensor/weights.ts';
@@ -70,7 +71,7 @@ export async function compile(c: Case): Promise<Compiled> {
   let options: LowerOptions = { examples: c.batch, group: c.group, weights };
   if (c.what === 'forward') {
     const nll = loss();
-    graph = { arena: nll.arena, outputs: { nll } };
+    graph = simplifyGraph({ arena: nll.arena, outputs: { nll } });
   } else if (c.what === 'norms') {
     graph = normGraph(loss()).graph;
   } else {

@@ -2,7 +2,7 @@
 
 import { GraphError } from '../errors.ts';
 import { type NodeSource, reachable, type Value } from '../graph/index.ts';
-import { expand, groupSum, Sum, sumTo } from '../ops/index.ts';
+import { expand, groupSum, Sum, simplify, sumTo } from '../ops/index.ts';
 import { broadcastTwo, sameShape, shapeText } from '../tensor/shape.ts';
 
 /**
@@ -12,6 +12,8 @@ import { broadcastTwo, sameShape, shapeText } from '../tensor/shape.ts';
  * varies with the example is summed over the examples of a group on the way: the gradient of a parameter is that of the
  * group's summed loss. By linearity the sum may stand as early as the first value without an example, so everything
  * behind it (masks, products of parameters, exponentials) is differentiated once per group, not per example.
+ *
+ * What the ops' rules give is simplified as it comes (`ops/rewrite.ts`); the loss is differentiated as it is written, so it is rewritten before.
  *
  * Throws GraphError where loss is not a scalar, does not depend on v, or passes through an op without a gradient.
  */
@@ -36,7 +38,10 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
     sums.set(v, sum);
   };
   share(loss, expand(loss.arena.constant(1), loss.shape));
-  const cotangent = (v: Value) => sums.get(v)?.value;
+  const cotangent = (v: Value) => {
+    const sum = sums.get(v)?.value;
+    return sum && simplify(sum);
+  };
 
   // The first consumer, in order, is the last to give its share: then they are added up, which leaves the sum beside what it is made of. Of
   // a parameter that is made at the start of everything it would else come after the whole backward pass, and all that it is made of wait.
@@ -69,7 +74,7 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
     );
     given.forEach((dX, i) => {
       const x = inputs[i]!;
-      if (dX && wanted.has(x)) share(x, x.lead === 'none' && y.lead === 'example' ? groupSum(dX) : dX);
+      if (dX && wanted.has(x)) share(x, simplify(x.lead === 'none' && y.lead === 'example' ? groupSum(dX) : dX));
     });
   }
 }

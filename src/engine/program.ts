@@ -5,6 +5,7 @@ import { defined } from '../defined.ts';
 import { type Graph, inputsOf, type Value } from '../graph/index.ts';
 import { chooseBatch, estimateMemory, lower, outputNamed, type PlanChoice } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
+import { simplifyGraph } from '../ops/index.ts';
 import { type Shape, shapeText } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { checkWhole } from '../tensor/whole.ts';
@@ -122,7 +123,7 @@ function programOf<C extends Compiled>(
   pool: SessionPool,
   { runtime, weights, plan, threads, keep, memory, ...options }: ProgramOptions,
 ): Omit<Program<C>, 'dispose'> {
-  const { graph } = compiled;
+  const graph = simplifyGraph(compiled.graph);
   const group = checkWhole(options.group ?? 1, 'the group size', 1);
   const estimate = estimateMemory(graph, group, plan);
   const batch =

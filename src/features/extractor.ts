@@ -104,12 +104,12 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
     const found = views.includes('parts') ? parts() : undefined;
     if (found?.length === 0)
       throw new UsageError(`${model.about}: the loss is no sum of terms: there is no view parts`);
-    return normGraph(nll, { ...asked, ...defined({ parts: found }) });
+    return { written: nll, ...normGraph(nll, { ...asked, ...defined({ parts: found }) }) };
   };
   const programs = openPrograms(
     (shapes) => {
-      const { graph: norms, names, sizes, parts } = measured(shapes);
-      return { ...withRanges(norms), names, sizes, parts };
+      const { written, graph: norms, names, sizes, parts } = measured(shapes);
+      return { ...withRanges(norms, written), names, sizes, parts };
     },
     { ...how, plan, batch: options.batch },
   );

@@ -5,6 +5,7 @@ import type { Dataset } from '../data/index.ts';
 import { inRuns, openProgram, type Runtime } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
 import { nameOf, paramsOf, type Value } from '../graph/index.ts';
+import { rewrite } from '../ops/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -48,7 +49,7 @@ export async function weightGradients(
     return { name, gradient, picks: drawn(sizeOf(gradient.shape), options.weights, stream, 0) };
   });
   const outputs = Object.fromEntries(chosen.map(({ gradient }, k): [string, Value] => [`g${k}`, gradient]));
-  const { graph, check } = withRanges({ arena: loss.arena, outputs });
+  const { graph, check } = withRanges({ arena: loss.arena, outputs }, loss);
   const batch = Math.min(options.batch ?? 16, data.length);
   const { runtime, threads } = options;
   const program = openProgram(graph, { runtime, threads, weights: model.weights, batch });
@@ -77,9 +78,9 @@ export async function weightGradients(
 }
 
 /** The parameter tensors that a loss depends on smoothly, each with its gradient. Throws a ModelError where there is none. */
-export function learnedGradients(loss: Value): readonly { readonly param: Value; readonly gradient: Value }[] {
-  const params = paramsOf({ arena: loss.arena, outputs: { loss } });
-  const found = gradients(loss, params);
+export function learnedGradients(written: Value): readonly { readonly param: Value; readonly gradient: Value }[] {
+  const params = paramsOf({ arena: written.arena, outputs: { loss: written } });
+  const found = gradients(rewrite(written), params);
   const learned = params.flatMap((param, j) => (found[j] ? [{ param, gradient: found[j] }] : []));
   if (learned.length === 0) throw new ModelError('the loss depends smoothly on no parameter');
   return learned;

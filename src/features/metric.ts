@@ -38,7 +38,7 @@ export async function fisherDiagonal(model: ScoringModel, given: Dataset, option
   const loss = modelAt(model, data.shapes).loss();
   const learned = learnedGradients(loss);
   const outputs = Object.fromEntries(learned.map(({ gradient }, j): [string, Value] => [`g${j}`, gradient]));
-  const { graph, check } = withRanges({ arena: loss.arena, outputs });
+  const { graph, check } = withRanges({ arena: loss.arena, outputs }, loss);
   const program = openProgram(graph, { runtime, weights: model.weights, memory, threads });
   const sums = learned.map(({ param }) => new Float64Array(sizeOf(param.shape)));
   const size = program.sizeFor(data.length);

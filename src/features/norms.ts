@@ -4,7 +4,19 @@ import { gradients } from '../autodiff/index.ts';
 import { GraphError } from '../errors.ts';
 import { type Graph, nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
 import type { Parts } from '../objectives/index.ts';
-import { add, concat, groupSum, inner, neg, reshape, sqNorm, weightedSqNorm } from '../ops/index.ts';
+import {
+  add,
+  concat,
+  groupSum,
+  inner,
+  neg,
+  reshape,
+  rewrite,
+  simplify,
+  simplifyGraph,
+  sqNorm,
+  weightedSqNorm,
+} from '../ops/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 
 /** What is computed beside the squared norm of the gradient of each parameter tensor θ_j; each an output of the graph, [L] but for `parts`. */
@@ -33,13 +45,14 @@ export interface NormGraph {
 /** The name under which the graph takes the roots of the weights of a parameter's metric, of the parameter's shape. */
 export const metricName = (param: string): string => `metric of ${param}`;
 
-/** Squared norms and views of the gradient of `loss` in every learned parameter that receives one. */
+/** Squared norms and views of the gradient of a loss, as it is `written`, in every learned parameter that receives one. */
 export function normGraph(
-  loss: Value,
+  written: Value,
   views: Views = {},
-  wanted: readonly Value[] = paramsOf({ arena: loss.arena, outputs: { loss } }),
+  wanted: readonly Value[] = paramsOf({ arena: written.arena, outputs: { loss: written } }),
 ): NormGraph {
-  const { arena } = loss;
+  const { arena } = written;
+  const loss = rewrite(written);
   const uses = views.radial ? usesOf(loss, wanted) : new Map<Value, readonly Use[]>();
   const read = [...new Set([...uses.values()].flat().map(({ result }) => result))];
   const found = gradients(loss, [...wanted, ...read]);
@@ -53,7 +66,7 @@ export function normGraph(
   }
 
   const of = (make: (param: Value, gradient: Value) => Value) => {
-    const values = earliestLast(learned, ({ param, gradient }) => make(param, gradient));
+    const values = earliestLast(learned, ({ param, gradient }) => simplify(make(param, gradient)));
     const parts = earliestLast(learned, (_, j) => reshape(values[j]!, [1]));
     return { values, output: concat(parts, 0) };
   };
@@ -69,11 +82,11 @@ export function normGraph(
   }
   const { parts = [] } = views;
   if (parts.length > 0) {
-    const columns = parts.map(({ value }) => value);
+    const columns = parts.map(({ value }) => rewrite(value));
     outputs.parts = groupSum(concat(columns, 0));
   }
   return {
-    graph: { arena, outputs },
+    graph: simplifyGraph({ arena, outputs }),
     names: learned.map(({ param }) => nameOf(param)),
     sizes: learned.map(({ param }) => sizeOf(param.shape)),
     parts: parts.flatMap((part) => part.names),

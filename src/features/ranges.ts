@@ -2,7 +2,7 @@
 
 import type { FloatTensor } from '../engine/index.ts';
 import { DataError } from '../errors.ts';
-import { type Graph, nameOf, type Requirement, reachable, requirementsOf } from '../graph/index.ts';
+import { type Graph, nameOf, type Requirement, reachable, requirementsOf, type Value } from '../graph/index.ts';
 import { abs, concat, neg, reduceMax, reshape, round, sub, toFloat } from '../ops/index.ts';
 
 const OUTPUT = 'ranges';
@@ -15,10 +15,11 @@ export interface RangedGraph {
 
 /**
  * A table is looked up by products with ones and zeros, where a place that is not there would be a row of zeros and go unnoticed. So the
- * smallest and the largest of every such number, and how far they are from whole, become an output, one row for each example.
+ * smallest and the largest of every such number, and how far they are from whole, become an output, one row for each example. `loss` is the one
+ * that the graph is of, as it is written: what is looked up in its graph may be nowhere in one that has been rewritten or differentiated.
  */
-export function withRanges(graph: Graph): RangedGraph {
-  const required = requirementsOf(graph);
+export function withRanges(graph: Graph, loss: Value): RangedGraph {
+  const required = requirementsOf({ arena: loss.arena, outputs: { loss } });
   if (required.length === 0) return { graph, check: () => undefined };
   const extremes = required.flatMap(({ value }) => {
     const x = toFloat(value);

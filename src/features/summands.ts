@@ -3,7 +3,7 @@
 import type { Value } from '../graph/index.ts';
 import type { Loss } from '../models/index.ts';
 import { blockParts, type Parts, partOf, regionParts, scaledParts } from '../objectives/index.ts';
-import { div, mul, neg, type Operand, ops, reduceSum } from '../ops/index.ts';
+import { div, mul, neg, type Operand, ops, reduceSum, rewrite } from '../ops/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 
@@ -11,7 +11,7 @@ import { type Shape, sizeOf } from '../tensor/shape.ts';
 export function splitLoss(model: ScoringModel): Loss {
   if (model.split) return model.split();
   const nll = model.loss();
-  return { nll, parts: () => summandsOf(nll) };
+  return { nll, parts: () => summandsOf(rewrite(nll)) };
 }
 
 /** A term is the sum of the elements of a value, times what does not depend on the example. */

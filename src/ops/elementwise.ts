@@ -2,9 +2,9 @@
 
 import erf64 from '@stdlib/math-base-special-erf';
 import { GraphError } from '../errors.ts';
-import type { Lowering, NodeSource, OpRecord, Value, ValueType } from '../graph/index.ts';
+import type { Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
 import { mapBroadcast } from '../tensor/ndarray.ts';
-import { broadcastTwo, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
+import { broadcastTwo, shapeText } from '../tensor/shape.ts';
 import { apply, type Operand, uniformValue } from './apply.ts';
 import { expand } from './expand.ts';
 
@@ -192,22 +192,10 @@ export const elementwiseOps = {
   }),
 } satisfies Record<string, OpRecord>;
 
-/** An operand without the expansion that broadcasting against the other would do anyway. */
-function bare(a: Operand, b: Operand): Operand {
-  if (typeof a === 'number' || typeof b === 'number' || a.source.kind !== 'node' || !a.source.op.repeats) return a;
-  const x = a.source.inputs[0]!;
-  const joint = broadcastTwo(x.shape, b.shape);
-  const full = broadcastTwo(a.shape, b.shape);
-  return joint && full && sameShape(joint, full) ? x : a;
-}
-
-/** A binary op, simplified: `left`/`right` are the numbers that leave the other operand as it is (0 for a sum). */
-function binary(op: OpRecord, a: Operand, b: Operand, identity: { left?: number; right?: number } = {}): Value {
-  const shapeA = typeof a === 'number' ? [] : a.shape;
-  const shapeB = typeof b === 'number' ? [] : b.shape;
-  const shape = broadcastTwo(shapeA, shapeB);
-  const ua = uniformValue(a);
-  const ub = uniformValue(b);
+/** A binary op; of two that are one number each throughout it is a number as well, repeated. */
+function binary(op: OpRecord, a: Operand, b: Operand): Value {
+  const shape = broadcastTwo(typeof a === 'number' ? [] : a.shape, typeof b === 'number' ? [] : b.shape);
+  const [ua, ub] = [uniformValue(a), uniformValue(b)];
   if (shape && ua !== undefined && ub !== undefined) {
     const arena = typeof a === 'number' ? (b as Value).arena : a.arena;
     const other = (x: Operand) => (typeof x === 'number' ? 'float' : x.dtype);
@@ -215,11 +203,7 @@ function binary(op: OpRecord, a: Operand, b: Operand, identity: { left?: number;
     const value = apply(op, [arena.constant(ua, [], dtype(a, b)), arena.constant(ub, [], dtype(b, a))]);
     return expand(value, shape);
   }
-  if (shape && typeof b !== 'number' && ua !== undefined && ua === identity.left) return expand(b, shape);
-  if (shape && typeof a !== 'number' && ub !== undefined && ub === identity.right) return expand(a, shape);
-  const left = bare(a, b);
-  const right = bare(b, left); // not both, where neither would be left to say the shape
-  return apply(op, [typed(left, b), typed(right, a)]);
+  return apply(op, [typed(a, b), typed(b, a)]);
 }
 
 /** A number beside a value of whole numbers is a whole number itself. */
@@ -228,76 +212,24 @@ function typed(x: Operand, other: Operand): Operand {
   return other.arena.constant(x, [], 'int');
 }
 
-/** Nodes of the form -x, seen through. */
-function negated(x: Operand): Value | undefined {
-  return typeof x !== 'number' && x.source.kind === 'node' && x.source.op === elementwiseOps.Neg
-    ? x.source.inputs[0]
-    : undefined;
-}
-
 /**
  * a + b, of the shape that both broadcast to by NumPy's rules (ONNX Add). Throws a GraphError where they do not, or differ in type, as all
  * ops of two do.
  */
-export function add(a: Operand, b: Operand): Value {
-  const minusB = negated(b);
-  if (minusB) return sub(a, minusB);
-  const minusA = negated(a);
-  if (minusA) return sub(b, minusA);
-  return binary(elementwiseOps.Add, a, b, { left: 0, right: 0 });
-}
-
+export const add = (a: Operand, b: Operand): Value => binary(elementwiseOps.Add, a, b);
 /** a − b, broadcast as by `add` (ONNX Sub). */
-export function sub(a: Operand, b: Operand): Value {
-  const minusB = negated(b);
-  return minusB ? add(a, minusB) : binary(elementwiseOps.Sub, a, b, { right: 0 });
-}
-
+export const sub = (a: Operand, b: Operand): Value => binary(elementwiseOps.Sub, a, b);
 /** a · b, broadcast as by `add` (ONNX Mul). */
-export function mul(a: Operand, b: Operand): Value {
-  const minusA = negated(a);
-  const minusB = negated(b);
-  if (minusA && minusB) return mul(minusA, minusB);
-  if (uniformValue(a) === -1 && typeof b !== 'number' && outranks(b, a)) return neg(b);
-  if (uniformValue(b) === -1 && typeof a !== 'number' && outranks(a, b)) return neg(a);
-  if (isNode(b, elementwiseOps.Sigmoid) && b.source.inputs[0] === a) return silu(a);
-  if (isNode(a, elementwiseOps.Sigmoid) && a.source.inputs[0] === b) return silu(b);
-  const scaled = rescaled(a, b) ?? rescaled(b, a);
-  if (scaled) return scaled;
-  return binary(elementwiseOps.Mul, a, b, { left: 1, right: 1 });
-}
-
-const isNode = (x: Operand, op: OpRecord): x is Value & { source: NodeSource } =>
-  typeof x !== 'number' && x.source.kind === 'node' && x.source.op === op;
-
-/** (x · s) · t as x · (s · t) where s and t are both much smaller than x: one pass over x, not two. */
-function rescaled(a: Operand, t: Operand): Value | undefined {
-  if (!isNode(a, elementwiseOps.Mul)) return undefined;
-  const size = (v: Operand) => (typeof v === 'number' ? 1 : sizeOf(v.shape));
-  const small = (v: Operand) => 4 * size(v) <= size(a) && size(v) > 0;
-  const [x, s] = a.source.inputs as [Value, Value];
-  if (!small(t)) return undefined;
-  if (small(s) && sameShape(x.shape, a.shape)) return mul(x, mul(s, t));
-  if (small(x) && sameShape(s.shape, a.shape)) return mul(s, mul(x, t));
-  return undefined;
-}
-
-/** Whether broadcasting x against `other` leaves x's shape as it is. */
-function outranks(x: Value, other: Operand): boolean {
-  const joint = broadcastTwo(x.shape, typeof other === 'number' ? [] : other.shape);
-  return joint !== undefined && sameShape(joint, x.shape);
-}
-
+export const mul = (a: Operand, b: Operand): Value => binary(elementwiseOps.Mul, a, b);
 /** a / b of floats, broadcast as by `add` (ONNX Div); for whole numbers there is `intDiv`. */
-export function div(a: Operand, b: Operand): Value {
-  return binary(elementwiseOps.Div, a, b, { right: 1 });
-}
+export const div = (a: Operand, b: Operand): Value => binary(elementwiseOps.Div, a, b);
+/** aᵇ of floats, broadcast as by `add` (ONNX Pow). What 0⁰ leaves open in a gradient is 0, as in PyTorch. */
+export const power = (a: Operand, b: Operand): Value => binary(elementwiseOps.Pow, a, b);
 
 /** −x, of the shape of x as all ops of one value are (ONNX Neg). */
 export function neg(x: Value): Value {
   const u = uniformValue(x);
-  if (u !== undefined) return expand(x.arena.constant(-u, [], x.dtype), x.shape);
-  return negated(x) ?? apply(elementwiseOps.Neg, [x]);
+  return u === undefined ? apply(elementwiseOps.Neg, [x]) : expand(x.arena.constant(-u, [], x.dtype), x.shape);
 }
 
 /** The larger of a and b, broadcast as by `add` (ONNX Max); two that are equal share the gradient, as in PyTorch. */
@@ -371,22 +303,3 @@ export const remainder = (a: Operand, b: Operand): Value => binary(elementwiseOp
 
 /** x². */
 export const square = (x: Value): Value => mul(x, x);
-
-/**
- * aᵇ of floats, broadcast as by `add` (ONNX Pow); small whole exponents are products and roots. What 0⁰ leaves open in a gradient is 0, as
- * in PyTorch.
- */
-export function power(a: Value, b: Operand): Value {
-  const exponent = uniformValue(b);
-  const shape = typeof b === 'number' ? [] : b.shape;
-  const same = broadcastTwo(a.shape, shape);
-  if (exponent !== undefined && same && sameShape(same, a.shape)) {
-    if (exponent === 0) return expand(a.arena.constant(1), a.shape);
-    if (exponent === 1) return a;
-    if (exponent === 2) return square(a);
-    if (exponent === 3) return mul(a, square(a));
-    if (exponent === 0.5) return sqrt(a);
-    if (exponent === -1) return div(1, a);
-  }
-  return binary(elementwiseOps.Pow, a, b, { right: 1 });
-}

@@ -5,9 +5,8 @@ import type { Lowered, Lowering, OpRecord, Value } from '../graph/index.ts';
 import { ndarray } from '../tensor/ndarray.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
-import { add, mul } from './elementwise.ts';
+import { mul } from './elementwise.ts';
 import { expand } from './expand.ts';
-import { shapeOps } from './shape.ts';
 
 export const groupOps = {
   // The sum over the B examples of each group. In the one-example graph that is the value itself.
@@ -95,25 +94,5 @@ export const groupSum = (x: Value): Value => apply(groupOps.GroupSum, [x]);
 /** Each example gets the value of its group: of m groups of B examples, n = m B values of the same shape. */
 export const groupRepeat = (x: Value): Value => apply(groupOps.GroupRepeat, [x]);
 
-/**
- * Squared L2 norm over all elements, a scalar. Zeros around a piece add nothing; of pieces side by side that are products, as the gradient
- * of a weight whose parts are used apart, the norms are added up, so that each may be had without its product (`lower/plan.ts`).
- */
-export function sqNorm(x: Value): Value {
-  if (x.source.kind === 'node') {
-    const { op, inputs } = x.source;
-    if (op === shapeOps.Place) return sqNorm(inputs[0]!);
-    if (op === shapeOps.Concat && inputs.some(isProduct)) return inputs.map(sqNorm).reduce((sum, v) => add(sum, v));
-    if (op.isometric && !isProduct(x)) return sqNorm(inputs[0]!);
-  }
-  return apply(groupOps.SqNorm, [x]);
-}
-
-/** Whether v is a sum over a group of a contraction, its elements in whatever order. */
-function isProduct(v: Value): boolean {
-  if (v.source.kind !== 'node') return false;
-  const [inner] = v.source.inputs as [Value];
-  if (v.source.op.isometric) return isProduct(inner);
-  const { source } = inner ?? v;
-  return v.source.op === groupOps.GroupSum && source.kind === 'node' && source.op.contraction !== undefined;
-}
+/** Squared L2 norm over all elements, a scalar. */
+export const sqNorm = (x: Value): Value => apply(groupOps.SqNorm, [x]);

@@ -99,8 +99,16 @@ export function fractionalPower(x: Value, exponent: number): Value {
   return where(none, 0, power(where(none, 1, x), exponent));
 }
 
+const sumsOfSquares = new WeakMap<Value, boolean>();
+
 /** Whether x is made of products v · v and powers of |v| by sums, rearrangements and constant factors alone: a variance, a squared norm. */
 function isSumOfSquares(x: Value): boolean {
+  const y = sumsOfSquares.get(x) ?? isNewSumOfSquares(x);
+  sumsOfSquares.set(x, y);
+  return y;
+}
+
+function isNewSumOfSquares(x: Value): boolean {
   if (x.source.kind !== 'node') return false;
   const { op, inputs } = x.source;
   const [a, b] = inputs as [Value, Value];

@@ -39,8 +39,16 @@ const counting: readonly OpRecord[] = [
   shapeOps.Concat,
 ];
 
+const counts = new WeakMap<Value, boolean>();
+
 /** Whether x is made of truth values and numbers that are not negative alone. */
 export function isCount(x: Value): boolean {
+  const y = counts.get(x) ?? isNewCount(x);
+  counts.set(x, y);
+  return y;
+}
+
+function isNewCount(x: Value): boolean {
   const data = constantData(x);
   if (data) return data.every((v) => v >= 0);
   if (x.source.kind !== 'node') return false;

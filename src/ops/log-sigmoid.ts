@@ -1,8 +1,9 @@
 // log σ(x), log (1 − eˣ) and what is made of them, right far from 0 too: a probability that is rounded to 0 or 1 has no logarithm and no
 // gradient left. ONNX Runtime's Sigmoid is 0 below about -18.
 
-import type { OpRecord, Value } from '../graph/index.ts';
-import { apply } from './apply.ts';
+import type { NodeSource, OpRecord, Value } from '../graph/index.ts';
+import { sameShape } from '../tensor/shape.ts';
+import { apply, uniformValue } from './apply.ts';
 import { elementwise, exp, greater, less, minimum, mul, neg, sub, where } from './elementwise.ts';
 
 const logSigma = (x: number): number => Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x)));
@@ -52,8 +53,15 @@ export const logComplement = (x: Value): Value => apply(logSigmoidOps.LogComplem
 /** log(1 + eˣ), with a gradient that is right far below 0. */
 export const softplusInTails = (x: Value): Value => neg(logSigmoid(neg(x)));
 
-/** The larger of x and -100 where x is a log σ, as PyTorch's binary_cross_entropy has it; undefined for any other x. */
-export function cutLogSigmoid(x: Value, least: number | undefined): Value | undefined {
-  if (least !== LEAST.log || x.source.kind !== 'node' || x.source.op !== logSigmoidOps.LogSigmoid) return undefined;
-  return apply(logSigmoidOps.CutLogSigmoid, x.source.inputs);
+/** Of max(log σ(z), −100), however it is written: as PyTorch's binary_cross_entropy has it. */
+export function cutAsPyTorch(y: Value, { inputs, attrs }: NodeSource): Value | undefined {
+  const isLog = (x: Value) => x.source.kind === 'node' && x.source.op === logSigmoidOps.LogSigmoid;
+  const [a, b] = inputs as readonly [Value, Value | undefined];
+  const [x, least] = b === undefined ? [a, attrs.low] : isLog(a) ? [a, uniformValue(b)] : [b, uniformValue(a)];
+  if (least !== LEAST.log || !isLog(x) || !sameShape(x.shape, y.shape)) return undefined;
+  if (b === undefined && !((attrs.high as number) >= 0)) return undefined;
+  return cutLogSigmoid((x.source as NodeSource).inputs[0]!);
 }
+
+/** max(log σ(x), −100) with the gradient that PyTorch's binary_cross_entropy has. */
+export const cutLogSigmoid = (x: Value): Value => apply(logSigmoidOps.CutLogSigmoid, [x]);

@@ -32,7 +32,11 @@ export interface Term {
   readonly better: boolean;
 }
 
-export const plus = (a: readonly Term[] | undefined, b: readonly Term[] | undefined) => a && b && [...a, ...b];
+/** What is doubled forty times would have 2⁴⁰ of them. */
+const MOST_TERMS = 256;
+
+export const plus = (a: readonly Term[] | undefined, b: readonly Term[] | undefined) =>
+  a && b && a.length + b.length <= MOST_TERMS ? [...a, ...b] : undefined;
 export const negative = (t: Term): Term => ({ ...t, weight: t.weight ? neg(t.weight) : t.log.arena.constant(-1) });
 export const weighed = (t: Term, by: Value): Term => ({ ...t, weight: t.weight ? mul(t.weight, by) : by });
 

@@ -40,14 +40,12 @@ import { logComplement, logSigmoid, logSigmoidOps, softplusInTails } from './log
 import { factor, fixed, negative, ofTerms, plus, type Term, timesTerms, weighed } from './log-terms.ts';
 import { reduceOps } from './reduce.ts';
 import { rowOps, rows } from './rows.ts';
-import { concat, reshape, shapeOps, transpose } from './shape.ts';
+import { concat, reshape, shapeOps } from './shape.ts';
 import { logSoftmax, softmaxOps } from './softmax.ts';
 import { trigonometryOps } from './trigonometry.ts';
 
-/** log x, by way of what x is made of where that keeps more of it. */
-export function logarithm(x: Value): Value {
-  return logOf(x) ?? log(x);
-}
+/** Of log x: the same by way of what x is made of, where that keeps more of it. */
+export const betterLogarithm = (_y: Value, { inputs }: NodeSource): Value | undefined => logOf(inputs[0]!);
 
 /** What is not surely positive, though there is a better way to its logarithm: a factor of it is taken as it is, and may be negative. */
 const doubtful = new WeakSet<Value>();
@@ -177,8 +175,21 @@ function alone(x: Value, node: NodeSource): Value | undefined {
   return difference(x) ?? affineOf(x) ?? rules.get(node.op)?.(x, node.inputs as [Value, Value, Value], node);
 }
 
+const knownTerms = new WeakMap<Value, readonly Term[] | null>();
+
 /** x as a sum of terms, by the logarithms of what it adds up. */
 function termsOf(x: Value): readonly Term[] | undefined {
+  if (depth >= DEEPEST) return undefined;
+  const before = knownTerms.get(x);
+  if (before !== undefined) return before ?? undefined;
+  depth++;
+  const found = newTermsOf(x);
+  depth--;
+  knownTerms.set(x, found ?? null);
+  return found;
+}
+
+function newTermsOf(x: Value): readonly Term[] | undefined {
   const u = uniformValue(x);
   const zero = x.arena.constant(0);
   if (u !== undefined && u > 0) return [{ log: x.arena.constant(Math.log(u)), better: false }];
@@ -259,7 +270,7 @@ function joined(parts: readonly Value[], axis: number): Value | undefined {
 /** log (A · B): rows that pick one number each pick its logarithm; what else is known of the example weighs them. */
 function product(x: Value, a: Value, b: Value): Value | undefined {
   if (logOf(b) && picks(a)) return from(x, [b], matmul(a, logOf(b)!));
-  if (logOf(a) && b.shape.length >= 2 && picks(transpose(b, swapped(b)))) return from(x, [a], matmul(logOf(a)!, b));
+  if (logOf(a) && picksByColumns(b)) return from(x, [a], matmul(logOf(a)!, b));
   const [ofA, ofB] = [logOfPositive(a), logOfPositive(b)];
   if (!ofA && !ofB) return undefined;
   const [p, k, o] = [a.shape.at(-2)!, a.shape.at(-1)!, b.shape.at(-1)!];
@@ -284,10 +295,15 @@ function product(x: Value, a: Value, b: Value): Value | undefined {
 /** What a product of matrices may take where it is written out. */
 const LARGEST_PRODUCT = 2 ** 20;
 
-const swapped = (x: Value) => {
+/** Whether every column of x has a single 1 among zeros: rows that pick, transposed. */
+function picksByColumns(x: Value): boolean {
+  if (!isNode(x, shapeOps.Transpose)) return false;
   const last = x.shape.length - 1;
-  return [...x.shape.keys()].map((a) => (a < last - 1 ? a : a === last ? last - 1 : last));
-};
+  const swapped = (x.source.attrs.perm as readonly number[]).every(
+    (p, a) => p === (a < last - 1 ? a : a === last ? last - 1 : last),
+  );
+  return swapped && picks(x.source.inputs[0]!);
+}
 
 /** log (scale · y + shift) for y of which more is known than the sum shows: of 1 − y, 1 + tiny − y, y + tiny, 1 ± tanh, 1 ± erf. */
 function affineOf(x: Value): Value | undefined {
@@ -297,7 +313,7 @@ function affineOf(x: Value): Value | undefined {
   if (!sum) return undefined;
   const { base, scale, shift } = sum;
   if (base.source.kind === 'node' && moves.includes(base.source.op)) {
-    const inner = add(mul(base.source.inputs[0]!, scale), shift);
+    const inner = scaled(base.source.inputs[0]!, scale, shift);
     const { op, attrs } = base.source;
     return from(
       x,
@@ -307,7 +323,7 @@ function affineOf(x: Value): Value | undefined {
   }
   if (isNode(base, kinkOps.Clamp)) {
     const ends = [base.source.attrs.low as number, base.source.attrs.high as number].map((v) => scale * v + shift);
-    return cut(x, add(mul(base.source.inputs[0]!, scale), shift), Math.min(...ends), Math.max(...ends));
+    return cut(x, scaled(base.source.inputs[0]!, scale, shift), Math.min(...ends), Math.max(...ends));
   }
   const f = distributionOf(x);
   if (f?.kind === 'normal') {
@@ -333,6 +349,13 @@ function affineOf(x: Value): Value | undefined {
     doubtful.add(x);
   }
   return left >= 0 ? ofScaled(logComplement(l), -scale, left) : undefined;
+}
+
+/** scale · x + shift, as simply as that is written. */
+function scaled(x: Value, scale: number, shift: number): Value {
+  if (scale === -1) return shift === 0 ? neg(x) : sub(shift, x);
+  const product = scale === 1 ? x : mul(x, scale);
+  return shift === 0 ? product : add(product, shift);
 }
 
 /** log (scale · e^l + shift) where e^l is at most 1 and what is added keeps the sum from 0. */

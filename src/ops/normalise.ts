@@ -8,7 +8,7 @@ import { apply } from './apply.ts';
 import { div, mul, square, sub } from './elementwise.ts';
 import { expand } from './expand.ts';
 import { reduceSum } from './reduce.ts';
-import { reshape, shapeOps } from './shape.ts';
+import { reshape } from './shape.ts';
 
 /**
  * Statistics are taken over axis `first` and all after it, apart for each place along the axes before. Axis `first` is split into
@@ -157,16 +157,7 @@ function spread(v: Value, shape: Shape, a: NormaliseAttrs): Value {
  * one group, instance normalisation with as many as there are channels.
  */
 export function normalise(x: Value, first: number, groups: number, epsilon: number): Value {
-  const attrs: NormaliseAttrs = { first, groups, epsilon };
-  // Channels folded into groups by a reshape are normalised as they were, so that scales per channel stand next to them.
-  if (x.source.kind === 'node' && x.source.op === shapeOps.Reshape && groups === x.shape[first]) {
-    const inner = x.source.inputs[0]!;
-    const same = inner.shape.length > first && x.shape.slice(0, first).every((d, i) => d === inner.shape[i]);
-    if (same && inner.shape[first]! % groups === 0) {
-      return reshape(apply(normaliseOps.Normalise, [inner], attrs), x.shape);
-    }
-  }
-  return apply(normaliseOps.Normalise, [x], attrs);
+  return apply(normaliseOps.Normalise, [x], { first, groups, epsilon });
 }
 
 /** 1 / sqrt(variance + ε) of what `normalise` takes together, [...axes before `first`, groups]. */

@@ -5,7 +5,7 @@ import type { Attrs, Lowered, Lowering, OpRecord, Value, ValueType } from '../gr
 import { broadcastStrides, ndarray, walk } from '../tensor/ndarray.ts';
 import { broadcastAxes, normaliseAxis, type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply, uniformValue } from './apply.ts';
-import { div, elementwiseOps, equal, mul, toFloat } from './elementwise.ts';
+import { div, equal, mul, toFloat } from './elementwise.ts';
 import { expand } from './expand.ts';
 import { reshape, storageAxis } from './shape.ts';
 
@@ -135,39 +135,7 @@ export function reduceSum(x: Value, axes?: readonly number[], keepdims = false):
     const shape = x.shape.flatMap((d, i) => (over.includes(i) ? (keepdims ? [1] : []) : [d]));
     return expand(x.arena.constant(u * count, [], x.dtype), shape);
   }
-  const [rest, factor] = withoutFactors(x, over);
-  if (factor === undefined) return reduce(reduceOps.ReduceSum, x, over, keepdims);
-  const y = mul(reduce(reduceOps.ReduceSum, rest, over, true), factor);
-  if (keepdims) return y;
-  return reshape(
-    y,
-    y.shape.filter((_, i) => !over.includes(i)),
-  );
-}
-
-/** A product without the factors that do not vary along `axes`, and those: Σ x·s = s · Σ x spares a pass over x·s. */
-function withoutFactors(x: Value, axes: readonly number[]): readonly [Value, Value | undefined] {
-  if (x.source.kind !== 'node' || x.source.op !== elementwiseOps.Mul || sizeOf(axes.map((a) => x.shape[a]!)) === 1) {
-    return [x, undefined];
-  }
-  const constant = (v: Value) => {
-    const shift = x.shape.length - v.shape.length;
-    return axes.every((a) => a < shift || v.shape[a - shift] === 1);
-  };
-  const covers = (v: Value) => sameShape(v.shape, x.shape);
-  const [a, b] = x.source.inputs as [Value, Value];
-  for (const [left, right] of [
-    [a, b],
-    [b, a],
-  ] as const) {
-    if (constant(right) && covers(left)) {
-      const [rest, factor] = withoutFactors(left, axes);
-      return [rest, factor ? mul(factor, right) : right];
-    }
-    const [inner, factor] = covers(left) ? withoutFactors(left, axes) : [left, undefined];
-    if (factor && covers(inner)) return [mul(inner, right), factor];
-  }
-  return [x, undefined];
+  return reduce(reduceOps.ReduceSum, x, over, keepdims);
 }
 
 /** Largest element over axes, which are as for `reduceSum` (ONNX ReduceMax). */

@@ -298,7 +298,6 @@ export function reshape(x: Value, shape: Shape): Value {
   const known = shape.reduce((size, d) => (d === -1 ? size : size * d), 1);
   const to = shape.map((d) => (d === -1 ? sizeOf(x.shape) / known : d));
   if (sameShape(x.shape, to)) return x;
-  if (x.source.kind === 'node' && x.source.op === shapeOps.Reshape) return reshape(x.source.inputs[0]!, to);
   return apply(shapeOps.Reshape, [x], { shape: to });
 }
 
@@ -308,13 +307,6 @@ export function reshape(x: Value, shape: Shape): Value {
  */
 export function transpose(x: Value, perm: readonly number[] = x.shape.map((_, i) => x.shape.length - 1 - i)): Value {
   if (perm.length === x.shape.length && perm.every((p, i) => p === i)) return x;
-  if (x.source.kind === 'node' && x.source.op === shapeOps.Transpose) {
-    const inner = list(x.source.attrs, 'perm');
-    return transpose(
-      x.source.inputs[0]!,
-      perm.map((p) => inner[p]!),
-    );
-  }
   return apply(shapeOps.Transpose, [x], { perm });
 }
 

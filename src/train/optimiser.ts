@@ -13,10 +13,13 @@ import {
   mul,
   reduceSum,
   reshape,
+  rewrite,
+  simplifyGraph,
   slice,
   sqrt,
   square,
   sub,
+  substitute,
 } from '../ops/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Weights, WeightTensor } from '../tensor/weights.ts';
@@ -92,18 +95,23 @@ export function trainingStep(
     pieces.set(name, reshape(slice(theta, 0, at, at + sizeOf(shape)), shape));
     at += sizeOf(shape);
   }
-  const buffer = (spec: ParamSpec) => arena.param(spec.name, spec.shape, { trainable: false });
-  const { nll } = arch.loss(
-    config,
-    data,
-    scopeFrom(arena, (spec) => pieces.get(spec.name) ?? buffer(spec)),
-  );
+  // The loss is of parameters of their own, so that it can be rewritten and differentiated as any; then the pieces of theta take their places.
+  const learned = new Map<string, Value>();
+  const param = ({ name, shape }: ParamSpec) => {
+    if (!pieces.has(name)) return arena.param(name, shape, { trainable: false });
+    const found = learned.get(name) ?? arena.param(arena.free(name), shape);
+    learned.set(name, found);
+    return found;
+  };
+  const { nll: written } = arch.loss(config, data, scopeFrom(arena, param));
+  const leaves = layout.specs.map(({ name }) => learned.get(name)!);
+  const loss = rewrite(written);
+  const [nll, ...gradients] = substitute(
+    [loss, ...differentiate(loss, leaves)],
+    new Map(leaves.map((leaf, k) => [leaf, pieces.get(layout.specs[k]!.name)!])),
+  ) as [Value, ...Value[]];
 
   const dims = sizeOf(data);
-  const gradients = differentiate(
-    nll,
-    layout.specs.map((s) => pieces.get(s.name)!),
-  );
   const sum = concat(
     gradients.map((g) => reshape(g, [-1])),
     0,
@@ -117,14 +125,14 @@ export function trainingStep(
   const v = add(mul(options.beta2, arena.param('v', [layout.size])), mul(1 - options.beta2, square(g)));
   const update = div(div(m, scalar('correction1')), add(sqrt(div(v, scalar('correction2'))), options.epsilon));
   const next = sub(theta, mul(scalar('lr'), update));
-  const loss = div(groupSum(nll), examples);
-  const outputs: Record<string, Value> = { nextTheta: next, nextM: m, nextV: v, loss, gradientNorm: norm };
+  const mean = div(groupSum(nll), examples);
+  const outputs: Record<string, Value> = { nextTheta: next, nextM: m, nextV: v, loss: mean, gradientNorm: norm };
   if (options.average) {
     const keep = scalar('keep');
     outputs.nextMean = add(mul(keep, arena.param('mean', [layout.size])), mul(sub(1, keep), next));
   }
   return {
-    graph: { arena, outputs },
+    graph: simplifyGraph({ arena, outputs }),
     layout,
     specs,
   };

@@ -2,7 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/dataset.ts';
+import { fisherDiagonal, weightGradients } from '../../src/features/index.ts';
 import { openExtractor } from '../../src/node/defaults.ts';
+import { nodeRuntime } from '../../src/node/runtime.ts';
 import { causalLmNll } from '../../src/objectives/index.ts';
 import { decode, importModel } from '../../src/onnx/index.ts';
 import type { ScoringModel } from '../../src/store/index.ts';
@@ -19,6 +21,16 @@ const total = (from: string) => node('ReduceSum', [from, 'axes'], ['y'], { keepd
 /** Models from token ids [n, 3] to a loss [n], by what they do with them; each has a table of five rows. */
 const models: Record<string, Pick<GraphParts, 'node' | 'initializer'>> = {
   Gather: { node: [node('Gather', ['table', 'x'], ['e'], { axis: 0 }), total('e')], initializer: [table, axes] },
+  // Of which the loss is rewritten: what it looks up is the logarithms themselves.
+  'the logarithm of a gathered softmax': {
+    node: [
+      node('Softmax', ['table'], ['p'], { axis: 0 }),
+      node('Gather', ['p', 'x'], ['picked'], { axis: 0 }),
+      node('Log', ['picked'], ['e']),
+      total('e'),
+    ],
+    initializer: [table, axes],
+  },
   'Gather of a computed index': {
     node: [
       node('Add', ['x', 'zero'], ['shifted']),
@@ -144,6 +156,15 @@ describe.each(Object.entries(models))('%s', (_, parts) => {
       new RegExp(`^tokens: example 3: 'x' gives ${shown}, where .* takes whole numbers from -5 to 4$`),
     );
   });
+});
+
+it('gradients of weights and the metric made of them are refused as well', async () => {
+  const model = imported(models.Gather!);
+  const data = rows([valid, [1, V, 4]]);
+  const options = { runtime: nodeRuntime(), layers: 1, weights: 1, seed: 0 };
+  const refused = /^tokens: example 1: 'x' gives 5, where .* takes whole numbers from -5 to 4$/;
+  await expect(weightGradients(model, data, options)).rejects.toThrow(refused);
+  await expect(fisherDiagonal(model, data, options)).rejects.toThrow(refused);
 });
 
 describe('classes', () => {

@@ -15,7 +15,6 @@ import {
   constantData,
   cos,
   cosh,
-  cutLogSigmoid,
   div,
   equal,
   erf,
@@ -26,15 +25,13 @@ import {
   greater,
   intDiv,
   less,
-  logarithm,
-  logitOf,
+  log,
   maximum,
   minimum,
   mul,
   neg,
   negativePart,
   not,
-  type Operand,
   power,
   relu,
   remainder,
@@ -44,8 +41,6 @@ import {
   sign,
   sin,
   sinh,
-  softmax,
-  softmaxOf,
   softplus,
   softplusInTails,
   squareRoot,
@@ -77,30 +72,9 @@ const folded =
   (ctx) =>
     ctx.inputs.reduce(f);
 
-/** The larger of both; -100 beside a log σ is what PyTorch's binary_cross_entropy cuts off. */
-function larger(a: Value, b: Value): Value {
-  const cut = (x: Value, least: Value) => {
-    const joint = broadcastTwo(x.shape, least.shape);
-    return joint && sameShape(joint, x.shape) ? cutLogSigmoid(x, uniformValue(least)) : undefined;
-  };
-  return cut(a, b) ?? cut(b, a) ?? maximum(a, b);
-}
-
 function divide(ctx: NodeContext): Value {
   const [a, b] = [ctx.in(0), ctx.in(1)];
-  return a.dtype === 'int' ? intDiv(a, b) : quotient(a, b);
-}
-
-/** a / b; where sigmoids and softmaxes are written as exponentials, which float32 does not hold, they are what is meant. */
-function quotient(a: Operand, b: Value): Value {
-  const rows = typeof a === 'number' ? undefined : softmaxOf(a, b);
-  if (rows) return softmax(rows.z, rows.axis);
-  // The runtime's sigmoid has few right digits far below 0, and 1 / σ(z) is 1 + e^(−z).
-  const below = logitOf(b);
-  if (below) return mul(a, add(1, exp(neg(below))));
-  const y = div(a, b);
-  const z = logitOf(y);
-  return z ? sigmoid(z) : y;
+  return a.dtype === 'int' ? intDiv(a, b) : div(a, b);
 }
 
 /** The remainder has the divisor's sign; with `fmod` the dividend's. */
@@ -158,8 +132,6 @@ function clip(ctx: NodeContext): Value {
   // Without a bound it is the largest number of the type, which infinity exceeds.
   const most = ctx.element(0) === FLOAT16 ? 65504 : ctx.element(0) === DOUBLE ? Infinity : LARGEST;
   const [a, b] = [number(low, -most), number(high, most)];
-  const cut = b === most || b === Infinity ? cutLogSigmoid(x, a) : undefined;
-  if (cut) return cut;
   if (x.dtype === 'float' && a !== undefined && b !== undefined) return clamp(x, a, b);
   const scalar = (v: Value) => reshape(v, []);
   if (x.dtype !== 'float') {
@@ -301,16 +273,16 @@ export const elementwiseOperators = {
   Div: divide,
   Mod: modulo,
   Pow: raised,
-  Max: folded(ofTruth(larger, either)),
+  Max: folded(ofTruth(maximum, either)),
   Min: folded(ofTruth(minimum, both)),
   Sum: folded(add),
   Mean: (ctx) => div(ctx.inputs.reduce(add), ctx.count),
   Neg: arithmetic(unary(neg)),
   Abs: arithmetic(unary(abs)),
   Exp: unary(exp),
-  Log: unary(logarithm),
+  Log: unary(log),
   Sqrt: unary(squareRoot),
-  Reciprocal: unary((x) => quotient(1, x)),
+  Reciprocal: unary((x) => div(1, x)),
   Sin: unary(sin),
   Cos: unary(cos),
   Tan: unary(tan),
