@@ -39,6 +39,7 @@ export {
   type ExtractorOptions,
   evaluateDetector,
   featuresOf,
+  featuresToFit,
   fitAndEvaluate,
   openExtractor,
 } from './node/defaults.ts';

@@ -1,6 +1,6 @@
 // fisher-ood features: a model and data in, a feature table on disk out.
 
-import { filled } from '../defined.ts';
+import { defined, filled } from '../defined.ts';
 import { UsageError } from '../errors.ts';
 import { leftOver, shardRows } from '../features/index.ts';
 import { openExtractor } from '../node/defaults.ts';
@@ -13,13 +13,13 @@ import { notesOf } from './notes.ts';
 import { extractorOptions, required, text, whole } from './options.ts';
 import { foldedNames, parameterNotes } from './parameters.ts';
 import { endProgress, pace, print, progressLine, say, throttled } from './terminal.ts';
-import { viewsOf } from './views.ts';
+import { metricFrom, viewsOf } from './views.ts';
 
 export const featuresCommand: Command = {
   writes: ([path], values) => ({
     files: [required(values, 'out')],
     beside: ['.partial'],
-    reads: [path],
+    reads: [path, text(values, 'metric')],
     data: [required(values, 'data')],
   }),
 
@@ -28,10 +28,17 @@ export const featuresCommand: Command = {
     tableFormatOf(out);
     const group = whole(values, 'group', 1) ?? 1;
     const shard = parseShard(text(values, 'shard'));
-    const views = viewsOf(values, ['radial', 'parts']);
+    const views = viewsOf(values);
+    const metricFile = text(values, 'metric');
+    if (views.includes('fisher') !== (metricFile !== undefined)) {
+      throw new UsageError(
+        '--features fisher and --metric DETECTOR go together: the detector keeps what is measured by',
+      );
+    }
     const opened = await openModelAndData(path!, values, required(values, 'data'), options);
     const { model } = opened;
     for (const line of parameterNotes(model)) say(line);
+    const metric = metricFile === undefined ? undefined : await metricFrom(metricFile, model);
     const data = limited(opened.data, whole(values, 'limit', 1));
     const noise = noiseOf(values);
     const { seed } = options;
@@ -43,6 +50,7 @@ export const featuresCommand: Command = {
       noise,
       noiseSamples,
       views,
+      ...defined({ metric }),
     });
     sayDraws(values, extractor.noiseSamples);
     try {

@@ -1,11 +1,12 @@
 // fisher-ood fit: a model and in-distribution data in, a detector file out.
 
-import { filled } from '../defined.ts';
+import { defined, filled } from '../defined.ts';
 import { fitDetectors } from '../detectors/index.ts';
 import { leftOver } from '../features/index.ts';
-import { featuresOf } from '../node/defaults.ts';
+import { featuresToFit } from '../node/defaults.ts';
 import { writeDetector } from '../node/index.ts';
 import { nodeRuntime } from '../node/runtime.ts';
+import { metricExamples } from '../scoring/index.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
 import { droppedLines, summaryOf } from './dropped.ts';
@@ -16,6 +17,7 @@ import { notesOf } from './notes.ts';
 import { required, whole, wholes } from './options.ts';
 import { foldedNames, parameterNotes } from './parameters.ts';
 import { endProgress, print, say } from './terminal.ts';
+import { viewsOf } from './views.ts';
 
 export const fitCommand: Command = {
   writes: ([path], values) => ({ files: [required(values, 'out')], reads: [path], data: [required(values, 'data')] }),
@@ -26,19 +28,28 @@ export const fitCommand: Command = {
     const { model } = opened;
     for (const line of parameterNotes(model)) say(line);
     const data = limited(opened.data, whole(values, 'limit', 1));
-    const { groups, missing } = groupsToFit(wholes(values, 'group', 1), data);
+    const views = viewsOf(values);
+    const forMetric = views.includes('fisher') ? metricExamples(data.length) : 0;
+    const toFit = { name: data.name, length: data.length - forMetric };
+    const { groups, missing } = groupsToFit(wholes(values, 'group', 1), toFit);
     for (const one of missing) say(missingLine(one));
-    const keys = { noise: noiseOf(values), noiseSamples: whole(values, 'noise-samples', 1) ?? 1 };
-    const [tables] = await featuresOf(model, [{ name: data.name, data }], featureOptions(options, groups, keys));
+    if (forMetric > 0) say(`${data.name}: the first ${forMetric} inputs are for the metric, the others to fit on`);
+    const keys = { noise: noiseOf(values), noiseSamples: whole(values, 'noise-samples', 1) ?? 1, views };
+    const found = await featuresToFit(model, { name: data.name, data }, featureOptions(options, groups, keys));
+    const { tables, metric } = found;
     endProgress();
-    const odd = tables!.flatMap((table) => oddOf(table));
+    const odd = tables.flatMap((table) => oddOf(table));
     sayOdd(odd);
     const recipe = { model: placeFrom(out, path!), ...modelRecipe(opened.values, isBuiltIn(model)) };
-    const detector = fitDetectors(tables!, { recipe, leaveOut: values['skip-not-finite'] === true });
+    const detector = fitDetectors(tables, {
+      recipe,
+      ...defined({ metric }),
+      leaveOut: values['skip-not-finite'] === true,
+    });
     await writeDetector(out, detector);
     sayDraws(values, detector.noiseSamples ?? 1);
     const fitted = detector.groups.map((entry) => {
-      const left = leftOver(data, entry.group);
+      const left = leftOver(data, entry.group, { start: forMetric });
       sayLeftOver(data.name, entry.group, left);
       return { ...summaryOf(entry), ...filled({ leftOver: left }) };
     });

@@ -34,7 +34,7 @@ function possible(
 }
 
 /** Of `fit`: those asked for, or 1 and 5. */
-export const groupsToFit = (asked: readonly number[] | undefined, data: Dataset) =>
+export const groupsToFit = (asked: readonly number[] | undefined, data: Pick<Dataset, 'name' | 'length'>) =>
   possible(asked ?? [1, 5], asked !== undefined, [data], LEAST_GROUPS);
 
 /** Of `eval`: those asked for, or all that are fitted. */

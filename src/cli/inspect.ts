@@ -124,7 +124,18 @@ function freeLines(free: NonNullable<ScoringModel['free']>): string[] {
 
 /** What a detector was fitted on, and which layers its detectors do without. */
 async function inspectDetector(path: string, json: boolean): Promise<void> {
-  const { model, data, seed, noise, noiseSamples = 1, names, groups, recipe } = await readDetector(path);
+  const {
+    model,
+    data,
+    seed,
+    noise,
+    noiseSamples = 1,
+    views = [],
+    metric,
+    names,
+    groups,
+    recipe,
+  } = await readDetector(path);
   const fitted = groups.map(summaryOf);
   const result = {
     model,
@@ -132,6 +143,8 @@ async function inspectDetector(path: string, json: boolean): Promise<void> {
     seed,
     noise: noise ?? 'place',
     noiseSamples,
+    views,
+    ...(metric ? { metric: { hash: metric.hash, tensors: Object.keys(metric.tensors).length } } : {}),
     layers: names.length,
     groups: fitted,
     recipe,
@@ -139,6 +152,8 @@ async function inspectDetector(path: string, json: boolean): Promise<void> {
   if (json) return print(JSON.stringify(result));
   print(`${path}: fitted on ${data.name} with model ${model.slice(0, 12)}, ${names.length} layers`);
   print(`seed ${seed}, noise by ${result.noise}${noiseSamples === 1 ? '' : `, ${noiseSamples} draws of it`}`);
+  if (views.length > 0)
+    print(`features: norms, ${views.join(', ')}${metric ? `, metric ${metric.hash.slice(0, 12)}` : ''}`);
   for (const { group, n, detectors, notFinite = [], dropped = {} } of fitted) {
     print(`B = ${group}: ${detectors.join(', ')} fitted on ${n} groups`);
     if (notFinite.length > 0) print(`  without ${notFinite.length} groups that are not finite`);

@@ -316,7 +316,7 @@ function placeBeside(detector: string, stored: string): string {
 export function featureOptions(
   options: RunOptions,
   groups: readonly number[],
-  keys: { readonly seed?: number; readonly noise?: NoiseKey | 'place'; readonly noiseSamples?: number } = {},
+  keys: Partial<Pick<FeatureOptions, 'seed' | 'noise' | 'noiseSamples' | 'views'>> = {},
 ): FeatureOptions {
   const show = throttled((p: CompareProgress) => {
     const speed = pace(p.examplesPerSecond, (p.of - p.done) / p.examplesPerSecond);

@@ -1,14 +1,24 @@
 // What is measured beside the norms, as `--features` says it.
 
-import { UsageError } from '../errors.ts';
-import { type View, viewNames } from '../features/index.ts';
+import { DataError, UsageError } from '../errors.ts';
+import { type Metric, unpacked, type View, viewNames } from '../features/index.ts';
+import { readDetector } from '../node/index.ts';
+import { detectorOf } from '../scoring/index.ts';
+import type { ScoringModel } from '../store/index.ts';
 import { text, type Values } from './options.ts';
 
-/** The views of `--features norms,radial,…`; of `known` alone. */
-export function viewsOf(values: Values, known: readonly View[] = viewNames): View[] {
+/** What a detector file keeps for the view `fisher`. Throws where it has none, or was fitted with another model. */
+export async function metricFrom(path: string, model: ScoringModel): Promise<Metric> {
+  const { metric } = detectorOf(await readDetector(path), model, { detector: path });
+  if (!metric) throw new DataError(`${path}: keeps no metric, as \`fit --features norms,fisher\` does`);
+  return unpacked(metric, path);
+}
+
+/** The views of `--features norms,radial,…`. */
+export function viewsOf(values: Values): View[] {
   const asked = (text(values, 'features') ?? 'norms').split(',').map((name) => name.trim());
-  const all = ['norms', ...known];
+  const all = ['norms', ...viewNames];
   const odd = asked.find((name) => !all.includes(name));
   if (odd !== undefined) throw new UsageError(`--features: '${odd}' is none of ${all.join(', ')}`);
-  return known.filter((view) => asked.includes(view));
+  return viewNames.filter((view) => asked.includes(view));
 }

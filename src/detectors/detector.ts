@@ -3,6 +3,7 @@
 import type * as z from 'zod';
 import { UsageError } from '../errors.ts';
 import type { FeatureTable } from '../features/table.ts';
+import type { View } from '../features/table-head.ts';
 
 /** `P` is what fitting leaves: plain JSON, checked by `params` when it comes back from a file. */
 export interface Detector<P extends object> {
@@ -12,6 +13,8 @@ export interface Detector<P extends object> {
   readonly about: string;
   /** Whether tables without `dims` are refused. */
   readonly needsDims: boolean;
+  /** What it reads of tables beside nll and norms; left out: nothing. It is fitted where all of these are there. */
+  readonly views?: readonly View[];
   readonly params: z.ZodType<P>;
   /**
    * Fits on all rows. With `like` (a fit on more rows, of which these are part) exactly the layers of `like` are used, and

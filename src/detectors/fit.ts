@@ -3,6 +3,7 @@
 import { unionOf } from '../data/origin.ts';
 import { defined, filled } from '../defined.ts';
 import { DataError, ModelError } from '../errors.ts';
+import type { PackedMetric } from '../features/packed-metric.ts';
 import {
   checkTable,
   describeExamples,
@@ -24,6 +25,8 @@ export interface FitOptions {
   readonly detectors?: readonly DetectorChoice[];
   /** Stored in the file as it is; plain JSON. */
   readonly recipe?: Readonly<Record<string, unknown>>;
+  /** That of the tables' view `fisher`, kept in the file so that others can be measured by it. */
+  readonly metric?: PackedMetric;
   /** Whether groups whose features are not finite are left out (and listed in the file); they are refused otherwise. */
   readonly leaveOut?: boolean;
 }
@@ -53,6 +56,13 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
     if (table.meta.noiseSamples !== first.meta.noiseSamples) {
       throw new DataError(`${where}: cannot fit together: other draws of the noise than groups of ${first.group}`);
     }
+    const [views, expected] = [table, first].map(({ meta }) => meta.views?.join(', ') ?? 'none');
+    if (views !== expected) {
+      throw new DataError(`${where}: cannot fit together: has the views ${views}, expected ${expected}`);
+    }
+    if (table.meta.metric !== first.meta.metric) {
+      throw new DataError(`${where}: cannot fit together: another metric than groups of ${first.group}`);
+    }
     const marked = notFinite(table);
     if (marked.length > 0 && options.leaveOut !== true) {
       const which = `${marked.length} of ${rowsOf(table)} groups to fit on have no finite norms or nll`;
@@ -61,7 +71,12 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
     }
     if (ordered[k - 1]?.group === table.group) throw new DataError(`${where}: there are two tables of this group size`);
   }
-  const { seed, noise, noiseSamples, origin } = first.meta;
+  const { seed, noise, noiseSamples, views, origin } = first.meta;
+  const { metric } = options;
+  if (metric && metric.hash !== first.meta.metric) {
+    throw new DataError(`${first.meta.data}: the features are not of the metric that is to be kept with the detector`);
+  }
+  const hasAll = (detector: Detector<object>) => (detector.views ?? []).every((view) => views?.includes(view));
   return {
     version: VERSION,
     model: first.meta.model,
@@ -71,11 +86,19 @@ export function fitDetectors(tables: readonly FeatureTable[], options: FitOption
       ...(origin === undefined ? {} : { origin: unionOf(ordered.map((table) => examplesOf(table)!)) }),
     },
     seed,
-    ...defined({ noise, noiseSamples }),
+    ...defined({ noise, noiseSamples, views, metric }),
     names: first.names,
     groups: ordered.map((table) => {
       const chosen =
-        options.detectors ?? detectorNames.filter((k) => !detectors[k].needsDims || table.dims !== undefined);
+        options.detectors ??
+        detectorNames.filter((k) => (!detectors[k].needsDims || table.dims !== undefined) && hasAll(detectors[k]));
+      const blind = resolved(chosen).find((detector) => !hasAll(detector));
+      if (blind) {
+        const needs = blind.views!.join(', ');
+        throw new DataError(
+          `${table.meta.data}: ${blind.name} needs the views ${needs}, the features have not all of them`,
+        );
+      }
       const finite = finiteRows(table);
       const leftOut = notFinite(table).map((i) => table.meta.start + i * table.group);
       return {

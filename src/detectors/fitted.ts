@@ -1,7 +1,8 @@
 // What fitting leaves, and a detector file holds: parameters and calibration scores of every detector, for every group size.
 
 import type { Origin } from '../data/origin.ts';
-import type { FeatureMeta } from '../features/table-head.ts';
+import type { PackedMetric } from '../features/packed-metric.ts';
+import type { FeatureMeta, View } from '../features/table-head.ts';
 import type { DetectorName, DetectorParams } from './detectors.ts';
 
 export const VERSION = 1;
@@ -48,6 +49,10 @@ export interface DetectorFile {
   readonly noise?: FeatureMeta['noise'];
   /** Draws of the noise that the features are means over; left out: one. An extractor for scoring takes as many. */
   readonly noiseSamples?: number;
+  /** What the features have beside nll and norms; left out: nothing. */
+  readonly views?: readonly View[];
+  /** Of the view `fisher`. */
+  readonly metric?: PackedMetric;
   readonly names: readonly string[];
   /** One entry per group size, ascending. */
   readonly groups: readonly FittedGroup[];

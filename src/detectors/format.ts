@@ -2,7 +2,8 @@
 
 import * as z from 'zod';
 import { DataError } from '../errors.ts';
-import { noiseSchema, originSchema } from '../features/table-head.ts';
+import { metricSchema, unpacked } from '../features/packed-metric.ts';
+import { noiseSchema, originSchema, viewsSchema } from '../features/table-head.ts';
 import { parseAs, parseJson } from '../json.ts';
 import type { Detector } from './detector.ts';
 import { detectorNames, resolved } from './detectors.ts';
@@ -27,6 +28,7 @@ export function parseDetector(text: string, name: string, others: readonly Detec
     throw new DataError(`${name}: is a detector file of version ${found}, expected ${VERSION}`);
   }
   const file = parseAs(fileSchema(known), value, name) as DetectorFile;
+  if (file.metric) unpacked(file.metric, name);
   const layers = new Set(file.names);
   if (layers.size !== file.names.length) throw new DataError(`${name}: names a layer twice`);
   for (const [k, entry] of file.groups.entries()) {
@@ -81,6 +83,8 @@ const fileSchema = (known: readonly Detector<object>[]) =>
     seed: z.int().min(0),
     noise: noiseSchema.optional(),
     noiseSamples: z.int().min(2).optional(),
+    views: viewsSchema.optional(),
+    metric: metricSchema.optional(),
     names: z.array(z.string().min(1)).min(1),
     groups: z
       .array(

@@ -16,5 +16,5 @@ export { type ForestOptions, type ForestParams, type IsolationTree, isolationFor
 export { formatDetector, parseDetector } from './format.ts';
 export { type DroppedLayer, type Explanation, explain, type NormalLayer, type NormalParams } from './normal.ts';
 export type { TypicalityParams } from './scalar.ts';
-export { fittedFor, overlapsFit, type Scored, scoreTable, sharedWithFit } from './score.ts';
+export { fittedFor, overlapsFit, type Scored, scoreTable, sharedWithFit, viewsNeeded } from './score.ts';
 export { oneClassSvm, type SvmOptions, type SvmParams } from './svm.ts';

@@ -3,6 +3,7 @@
 import { type Origin, type Run, shared, unionOf } from '../data/origin.ts';
 import { DataError, ModelError } from '../errors.ts';
 import { checkTable, differenceOf, examplesOf, type FeatureTable, nextExample, notFinite } from '../features/table.ts';
+import type { View } from '../features/table-head.ts';
 import { pValues } from './calibration.ts';
 import type { Detector } from './detector.ts';
 import { type DetectorChoice, detectorNames, resolved } from './detectors.ts';
@@ -34,8 +35,29 @@ export function scoreTable(
   const { detectors: fitted } = fittedFor(file, table);
   return resolved(choice).flatMap((detector) => {
     const own = fitted[detector.name];
-    return own === undefined ? [] : [scoreOne(detector, own, table)];
+    if (own === undefined) return [];
+    checkViews(file, detector, table);
+    return [scoreOne(detector, own, table)];
   });
+}
+
+/** What a detector file's detectors read of tables beside nll and norms: of those of `choice` that it has. Left out: all of ours. */
+export function viewsNeeded(file: DetectorFile, choice: readonly DetectorChoice[] = detectorNames): readonly View[] {
+  const has = ({ name }: Detector<object>) => file.groups.some(({ detectors }) => detectors[name] !== undefined);
+  const needed = resolved(choice)
+    .filter(has)
+    .flatMap(({ views = [] }) => views);
+  return (file.views ?? []).filter((view) => needed.includes(view));
+}
+
+function checkViews(file: DetectorFile, { name, views = [] }: Detector<object>, { meta }: FeatureTable): void {
+  const missing = views.find((view) => !meta.views?.includes(view));
+  const where = `${meta.data}: cannot score`;
+  if (missing !== undefined)
+    throw new ModelError(`${where}: ${name} needs the view ${missing}, which the table has not`);
+  if (views.includes('fisher') && file.metric && file.metric.hash !== meta.metric) {
+    throw new ModelError(`${where}: the view fisher is of another metric than the detector's`);
+  }
 }
 
 /** The fits for the table's group size. Throws a ModelError as `scoreTable`. */
@@ -62,7 +84,9 @@ export function fittedFor(file: DetectorFile, table: FeatureTable): FittedGroup 
 export function sharedWithFit(file: DetectorFile, table: FeatureTable): number {
   const examples = examplesOf(table);
   const fitted = file.data.origin ?? oldOrigin(file);
-  if (examples !== undefined && fitted !== undefined) return shared(fitted, examples);
+  const measured = file.metric?.origin;
+  const metricShare = examples && measured ? shared(measured, examples) : 0; // other ones than those fitted on
+  if (examples !== undefined && fitted !== undefined) return shared(fitted, examples) + metricShare;
   if (table.meta.dataFingerprint !== file.data.fingerprint) return 0;
   const end = nextExample(table);
   const common = file.groups.map(({ start, n, group }) =>

@@ -10,7 +10,7 @@ import { sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { learnedGradients } from './gradients.ts';
 import { asModelTakes, type InputOptions, modelAt } from './inputs.ts';
-import { metricName } from './norms.ts';
+import { metricName } from './metric-name.ts';
 import { withRanges } from './ranges.ts';
 
 /** By parameter name, of the parameter's shape. */

@@ -18,6 +18,7 @@ import {
   weightedSqNorm,
 } from '../ops/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
+import { metricName } from './metric-name.ts';
 
 /** What is computed beside the squared norm of the gradient of each parameter tensor θ_j; each an output of the graph, [L] but for `parts`. */
 export interface Views {
@@ -42,8 +43,7 @@ export interface NormGraph {
   readonly norms: readonly Value[];
 }
 
-/** The name under which the graph takes the roots of the weights of a parameter's metric, of the parameter's shape. */
-export const metricName = (param: string): string => `metric of ${param}`;
+export { metricName };
 
 /** Squared norms and views of the gradient of a loss, as it is `written`, in every learned parameter that receives one. */
 export function normGraph(

@@ -29,5 +29,3 @@ export async function encodeTable(table: FeatureTable, format: TableFormat, name
 export async function decodeTable(bytes: Uint8Array, format: TableFormat, name: string): Promise<FeatureTable> {
   return checkTable(await tableFormats[format].decode(bytes, name), name);
 }
-
-export { writeParquet } from './table-parquet.ts';

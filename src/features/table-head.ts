@@ -70,6 +70,11 @@ const positiveInteger = z.int().min(1);
 
 export const noiseSchema = z.enum(['content', 'index']);
 
+export const viewsSchema = z
+  .array(z.enum(viewNames))
+  .min(1)
+  .refine((views) => new Set(views).size === views.length, 'Invalid input: expected each view once');
+
 export const originSchema = z
   .strictObject({
     fingerprint: z.string().min(1),
@@ -88,11 +93,7 @@ const metaSchema = z
     noise: noiseSchema.optional(),
     noiseSamples: z.int().min(2).optional(),
     start: z.int().min(0),
-    views: z
-      .array(z.enum(viewNames))
-      .min(1)
-      .refine((views) => new Set(views).size === views.length, 'Invalid input: expected each view once')
-      .optional(),
+    views: viewsSchema.optional(),
     columns: z.partialRecord(z.enum(named), z.array(z.string().min(1)).min(1)).optional(),
     metric: z.string().min(1).optional(),
     bitsPerDimFactor: z.number().positive().optional(),

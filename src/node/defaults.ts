@@ -56,6 +56,17 @@ export const featuresOf = async (
   (await import('../scoring/index.ts')).featuresOf(model, sets, withRuntime(options));
 
 /**
+ * Features of a set to fit on, and the metric of their view `fisher` that `fitDetectors` keeps with the detector. The examples that it is taken
+ * from, the first quarter of the set or the first 400, are not in the tables.
+ */
+export const featuresToFit = async (
+  model: ScoringModel,
+  set: scoring.NamedData,
+  options: FeatureOptions,
+): Promise<scoring.FeaturesToFit> =>
+  (await import('../scoring/index.ts')).featuresToFit(model, set, withRuntime(options));
+
+/**
  * Figures of a fitted detector file for every group size it has (or those asked for). Noise is that of the detector's own features, unless
  * `options` has another.
  */

@@ -1,67 +1,12 @@
 // A model, a fit set, an in-distribution set and out-of-distribution sets in; fitted detectors and their figures out.
 
-import type { Dataset } from '../data/index.ts';
-import { type DetectorFile, fitDetectors } from '../detectors/index.ts';
-import type { Runtime } from '../engine/index.ts';
+import { defined } from '../defined.ts';
+import { type DetectorFile, fitDetectors, viewsNeeded } from '../detectors/index.ts';
 import { checkSetNames, type EvalRow, evaluate } from '../eval/index.ts';
-import { type Extractor, type FeatureTable, type NoiseKey, openExtractor } from '../features/index.ts';
+import { type FeatureTable, unpacked } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
-
-/** A data set under the name it has in results. */
-export interface NamedData {
-  readonly name: string;
-  readonly data: Dataset;
-}
-
-export interface CompareProgress {
-  readonly name: string;
-  readonly group: number;
-  readonly done: number;
-  readonly of: number;
-  readonly examplesPerSecond: number;
-}
-
-export interface FeatureOptions {
-  readonly runtime: Runtime;
-  /** Group sizes, one table for each. */
-  readonly groups: readonly number[];
-  readonly seed: number;
-  /** See `ExtractorOptions`. */
-  readonly noise?: NoiseKey | 'place';
-  readonly noiseSamples?: number;
-  readonly prepared?: boolean;
-  readonly batch?: number;
-  readonly threads?: number;
-  /** Bytes that a run may take. */
-  readonly memory?: number;
-  readonly onProgress?: (progress: CompareProgress) => void;
-}
-
-/** Features of every set for every group size: [set][group]. Opens one session per group size, one after the other. */
-export async function featuresOf(
-  model: ScoringModel,
-  sets: readonly NamedData[],
-  options: FeatureOptions,
-): Promise<readonly (readonly FeatureTable[])[]> {
-  const tables = sets.map((): FeatureTable[] => []);
-  for (const group of options.groups) {
-    const extractor = await openExtractor(model, { ...options, group });
-    try {
-      for (const [k, set] of sets.entries()) tables[k]!.push(await timed(extractor, set, options));
-    } finally {
-      await extractor.dispose();
-    }
-  }
-  return tables;
-}
-
-async function timed(extractor: Extractor, set: NamedData, options: FeatureOptions): Promise<FeatureTable> {
-  const began = performance.now();
-  return extractor.table(set.data, {}, (done, of) => {
-    const examplesPerSecond = (done / (performance.now() - began)) * 1000;
-    options.onProgress?.({ name: set.name, group: extractor.group, done, of, examplesPerSecond });
-  });
-}
+import { type FeatureOptions, featuresOf, type NamedData } from './tables.ts';
+import { featuresToFit, measuredAs } from './to-fit.ts';
 
 /** A set with its features, one table per group size. */
 export interface SetFeatures extends NamedData {
@@ -90,7 +35,8 @@ export async function evaluateDetector(
   const sets = [inSet, ...oodSets];
   checkNames(inSet, oodSets);
   const { noise = 'place' as const, noiseSamples = 1 } = detector;
-  const tables = await featuresOf(model, sets, { noise, noiseSamples, ...options });
+  const measured = measuredAs(detector, viewsNeeded(detector));
+  const tables = await featuresOf(model, sets, { noise, noiseSamples, ...measured, ...options });
   return compared(detector, sets, tables, options.seed);
 }
 
@@ -104,8 +50,14 @@ export async function fitAndEvaluate(
 ): Promise<Comparison> {
   const sets = [inSet, ...oodSets];
   checkNames(inSet, oodSets);
-  const [fit, ...tables] = await featuresOf(model, [fitSet, ...sets], options);
-  return compared(fitDetectors(fit!), sets, tables, options.seed);
+  if (!options.views?.includes('fisher')) {
+    const [fit, ...tables] = await featuresOf(model, [fitSet, ...sets], options);
+    return compared(fitDetectors(fit!), sets, tables, options.seed);
+  }
+  const { tables: fit, metric } = await featuresToFit(model, fitSet, options);
+  const detector = fitDetectors(fit, defined({ metric }));
+  const measured = metric ? { metric: unpacked(metric, fitSet.name) } : {};
+  return compared(detector, sets, await featuresOf(model, sets, { ...options, ...measured }), options.seed);
 }
 
 const checkNames = (inSet: NamedData, oodSets: readonly NamedData[]): void =>

@@ -10,6 +10,7 @@ import {
   resolved,
   scoreTable,
   verdicts,
+  viewsNeeded,
 } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
 import {
@@ -27,6 +28,7 @@ import type { ScoringModel } from '../store/index.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { type Input, inputsFor, type Opening } from './inputs.ts';
 import { detectorOf, type Names, preparedAs } from './recipe.ts';
+import { measuredAs } from './to-fit.ts';
 
 /** What judges, and how: the model, the detector fitted with it, the group size, the false-positive rate (a share, 0 to 1) of the verdicts. */
 export interface ScorerOptions extends Opening, Pick<ExtractorOptions, 'runtime' | 'batch' | 'memory' | 'threads'> {
@@ -127,13 +129,14 @@ export function openScorer(options: ScorerOptions): Scorer {
   const refuseRate = (n: number) => verdicts({ pValues: new Float64Array(), calibrationSize: n }, rate);
   refuseRate(fitted.find((entry) => entry.group === group)!.n);
 
+  const measured = measuredAs(detector, viewsNeeded(detector, [by!]));
   const extractors = new Map<number, Promise<Extractor>>();
   const extractorFor = (size: number): Promise<Extractor> => {
     const { runtime, batch, memory, threads } = options;
     const { seed, noise = 'place' as const, noiseSamples = 1 } = detector; // as the features that it was fitted on were made
     const found =
       extractors.get(size) ??
-      openExtractor(model, { runtime, batch, memory, threads, group: size, seed, noise, noiseSamples });
+      openExtractor(model, { runtime, batch, memory, threads, group: size, seed, noise, noiseSamples, ...measured });
     extractors.set(size, found);
     return found;
   };

@@ -24,6 +24,11 @@ export const featuresUsage: Usage = {
       about: 'inputs per group: the norm of the sum of their gradients (default 1)',
     },
     ...viewOptions,
+    metric: {
+      type: 'string',
+      value: 'DETECTOR',
+      about: 'for --features fisher: the file in which fit has kept what to measure by',
+    },
     shard: { type: 'string', value: 'i/n', about: 'only the i-th of n parts of the data' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
     ...dataOptions,

@@ -1,6 +1,6 @@
 // fisher-ood fit: how it is called.
 
-import { dataOptions, drawOptions, modelOptions, noiseOptions } from './options.ts';
+import { dataOptions, drawOptions, modelOptions, noiseOptions, viewOptions } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const fitUsage: Usage = {
@@ -26,6 +26,7 @@ export const fitUsage: Usage = {
       about: 'leave out inputs whose norms are not finite, in place of refusing them',
     },
     ...dataOptions,
+    ...viewOptions,
     ...noiseOptions,
     ...drawOptions,
     ...modelOptions,

@@ -147,7 +147,7 @@ export const viewOptions: Options = {
     type: 'string',
     value: 'LIST',
     about:
-      'of norms, radial (each gradient times its weights) and parts (terms of the nll): norms,parts (default norms)',
+      'of norms, radial (gradients times weights), fisher (norms in the Fisher metric), parts (of the nll), with commas (default norms)',
   },
 };
 

@@ -1,0 +1,4 @@
+// What the graph of the norms calls the metric of a parameter.
+
+/** The name under which the graph takes the roots of the weights of a parameter's metric, of the parameter's shape. */
+export const metricName = (param: string): string => `metric of ${param}`;

@@ -1,0 +1,60 @@
+// A model and a data set in; what detectors are fitted on out: features, and the metric that they are measured by.
+
+import { take } from '../data/index.ts';
+import { defined } from '../defined.ts';
+import type { DetectorFile } from '../detectors/index.ts';
+import { DataError } from '../errors.ts';
+import {
+  asModelTakes,
+  type FeatureTable,
+  fisherDiagonal,
+  metricOf,
+  type PackedMetric,
+  packed,
+  unpacked,
+  type View,
+} from '../features/index.ts';
+import type { ScoringModel } from '../store/index.ts';
+import { type FeatureOptions, type NamedData, tablesOf } from './tables.ts';
+
+/** What `fitDetectors` takes: features of a set for every group size, and the metric of their view `fisher` to be kept with the detector. */
+export interface FeaturesToFit {
+  readonly tables: readonly FeatureTable[];
+  readonly metric?: PackedMetric;
+}
+
+/** How many of n examples a metric is taken from: a quarter, and not more than tell it well enough. */
+export const metricExamples = (n: number): number => Math.min(400, Math.floor(n / 4));
+
+/**
+ * Features of a set to fit on. With the view `fisher` and no metric, the first `metricExamples` of its examples are for the metric and the tables begin
+ * after them: a gradient that is part of its own yardstick looks smaller than others. Throws a DataError for fewer than 20 examples then.
+ */
+export async function featuresToFit(
+  model: ScoringModel,
+  set: NamedData,
+  options: FeatureOptions,
+): Promise<FeaturesToFit> {
+  if (!options.views?.includes('fisher') || options.metric) return { tables: await tablesOf(model, set, options, {}) };
+  const { runtime, seed, memory, threads, prepared } = options;
+  const data = asModelTakes(model, set.data, options);
+  const count = metricExamples(data.length);
+  if (count < LEAST_FOR_METRIC) {
+    const needed = 4 * LEAST_FOR_METRIC;
+    throw new DataError(`${set.name}: has ${data.length} examples, the view fisher needs at least ${needed} to fit on`);
+  }
+  const examples = take(data, 0, count);
+  const how = { runtime, seed, ...defined({ memory, threads, prepared }) };
+  const metric = packed(metricOf(await fisherDiagonal(model, examples, how)), examples.origin);
+  const measured = { ...options, metric: unpacked(metric, set.name) };
+  return { tables: await tablesOf(model, { ...set, data }, measured, { start: count }), metric };
+}
+
+const LEAST_FOR_METRIC = 5;
+
+/** How an extractor measures these views as the detector's features were. Throws a DataError where it has not kept the metric for them. */
+export function measuredAs(detector: DetectorFile, views: readonly View[]): Pick<FeatureOptions, 'views' | 'metric'> {
+  if (!views.includes('fisher')) return views.length === 0 ? {} : { views };
+  if (!detector.metric) throw new DataError('the detector reads the view fisher and does not hold its metric');
+  return { views, metric: unpacked(detector.metric, 'the detector') };
+}
