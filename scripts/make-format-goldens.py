@@ -5,6 +5,8 @@
 """
 
 import base64
+import datetime
+import gzip
 import io
 import json
 import pathlib
@@ -22,6 +24,7 @@ from PIL import Image
 OUT = pathlib.Path(__file__).parent.parent / "test" / "data" / "formats"
 random = np.random.default_rng(18)
 cases = []
+refused = []
 
 
 def case(spec, values, ids=None, within=0, **options):
@@ -362,6 +365,80 @@ def as_rf64(wav):
     return b"RF64\xff\xff\xff\xffWAVEds64" + (28).to_bytes(4, "little") + sizes + wav[12:at] + b"data\xff\xff\xff\xff" + wav[at + 8 :]
 
 
+def refuse(spec, message, **options):
+    """`spec` is refused with these words."""
+    refused.append({"spec": spec, "options": options, "message": message})
+
+
+def tarred(name, entries, form=tarfile.PAX_FORMAT):
+    """A tar file of (name, content), or of (name, link, type of link)."""
+    with tarfile.open(OUT / name, "w", format=form) as out:
+        for entry, content, *kind in entries:
+            info = tarfile.TarInfo(entry)
+            if kind:
+                info.type, info.linkname = kind[0], content
+                out.addfile(info)
+            else:
+                info.size = len(content)
+                out.addfile(info, io.BytesIO(content))
+
+
+def as_people_have_them():
+    """What is common and was once read wrongly, or refused in words that mislead."""
+    rows = noise(5, 2, 3)
+    labels = np.arange(5) % 3
+    table = {"label": labels, **{f"pixel{k}": rows.reshape(5, 6)[:, k] for k in range(6)}}
+    lines = [",".join(str(column[i]) for column in table.values()) for i in range(5)]
+    flat = rows.reshape(5, 6)
+    (OUT / "kaggle.csv").write_text("\n".join([",".join(table), *lines]) + "\n")
+    case("kaggle.csv", flat)
+    case("kaggle.csv", rows[:, None], shape="2x3")
+    case("kaggle.csv", flat, id="label", ids=[str(label) for label in labels])
+    case("kaggle.csv:label", labels[:, None])
+    (OUT / "images.jsonl").write_text("".join(json.dumps({"label": int(k), "image": row.tolist()}) + "\n" for k, row in zip(labels, flat)))
+    case("images.jsonl", rows[:, None], shape="2x3")
+    pq.write_table(pa.table({**table, "__index_level_0__": labels * 7}), OUT / "kaggle.parquet")
+    case("kaggle.parquet", flat)
+    colours = noise(4, 3, 2, 3)
+    np.save(OUT / "planes.npy", colours.reshape(4, 18))
+    case("planes.npy", colours, shape="3x2x3")
+    # As pandas writes a table with its index.
+    (OUT / "indexed.csv").write_text(",a,b\n" + "".join(f"{3 * i},{a},{b}\n" for i, (a, b, *_) in enumerate(flat)))
+    case("indexed.csv", flat[:, :2])
+    np.savez(OUT / "grouped.npz", **{"data/x": rows[:, None], "names": np.array([None, {}], object)})
+    case("grouped.npz:data/x", rows[:, None])
+    refuse("grouped.npz", "array 'names': holds Python objects")
+    dotted = OUT / "dotted"
+    dotted.mkdir()
+    for kind, array in (("images.idx3", rows), ("labels.idx1", labels.astype(np.uint8))):
+        sizes = np.array(array.shape, ">u4").tobytes()
+        (dotted / f"t10k-{kind}-ubyte").write_bytes(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes())
+    case("dotted/t10k-images.idx3-ubyte{0,2}", rows[(labels == 0) | (labels == 2)][:, None])
+    case("dotted", rows[:, None])
+    encoded = [png(row) for row in rows]
+    case_of_links = [("a/1.png", encoded[0]), ("a/2.png", encoded[1]), ("b/3.png", "a/2.png", tarfile.LNKTYPE), ("b/4.png", "../a/1.png", tarfile.SYMTYPE)]
+    long = [(f"{'ü/' * 60}{'n' * 120}{i}.png", one) for i, one in enumerate(encoded)]
+    for name, form in (("gnu", tarfile.GNU_FORMAT), ("pax", tarfile.PAX_FORMAT)):
+        tarred(f"links-{name}.tar", case_of_links, form)
+        case(f"links-{name}.tar", rows[[0, 1, 1, 0]][:, None], ids=["a/1.png", "a/2.png", "b/3.png", "b/4.png"])
+        tarred(f"long-{name}.tar", long, form)
+        case(f"long-{name}.tar", rows[:, None], ids=[name for name, _ in long])
+    tarred("dangling.tar", [("a.png", encoded[0]), ("b.png", "c.png", tarfile.SYMTYPE)])
+    refuse("dangling.tar", "b.png: is a link to what is not before it in the file")
+    (OUT / "packed.tar").write_bytes(gzip.compress((OUT / "links-gnu.tar").read_bytes(), mtime=0))
+    refuse("packed.tar", "is no tar file, but seems to be a file that gzip has packed")
+    pq.write_table(pa.table({"x": pa.array([[("a", 1)]] * 3, pa.map_(pa.string(), pa.int32()))}), OUT / "map.parquet")
+    refuse("map.parquet", "has the columns x.key_value.key (map), x.key_value.value (map), expected pictures, numbers, lists of numbers or text")
+    pq.write_table(pa.table({"x": pa.array([datetime.date(2020, 1, 1)] * 3)}), OUT / "dates.parquet")
+    refuse("dates.parquet", "has the columns x (date), expected pictures, numbers")
+    (OUT / "missing.csv").write_text("a,b\n1,NA\n")
+    refuse("missing.csv", "line 2: 'b' is \"NA\", expected a number")
+    (OUT / "whole.jsonl").write_text('[{"a": 1}, {"a": 2}]\n')
+    refuse("whole.jsonl", "line 1: is a list of records, expected one record a line")
+    scipy.io.savemat(OUT / "four.mat", {"x": rows.reshape(5, 6).astype(float)}, format="4")
+    refuse("four.mat", "is a MATLAB 4 file, expected version 5; make ")
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
@@ -373,8 +450,11 @@ def main():
     shards()
     lone_pictures()
     sound()
+    as_people_have_them()
     lines = ",\n".join(json.dumps(one) for one in cases)
     (OUT / "cases.json").write_text(f"[\n{lines}\n]\n")
+    lines = ",\n".join(json.dumps(one) for one in refused)
+    (OUT / "refused.json").write_text(f"[\n{lines}\n]\n")
 
 
 main()

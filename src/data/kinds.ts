@@ -4,10 +4,29 @@
 export interface OtherKind {
   readonly names: RegExp;
   readonly what: string;
+  /** IN stands for the file, OUT for the file without its ending. */
   readonly advice: string;
 }
 
-const saveArray = (load: string) => `save the array with Python: ${load}`;
+/** A command for a shell that makes arrays of the file. */
+const saveArray = (program: string, result = 'npy') => `make OUT.${result} of it with: python3 -c "${program}"`;
+
+/** All arrays of an HDF5 file, by their paths in it. */
+const HDF5 =
+  "import h5py, numpy; a = {}; h5py.File('IN').visititems(lambda k, v: a.update({k: v[()]}) if hasattr(v, 'shape') else None); numpy.savez('OUT.npz', **a)";
+
+/** For MATLAB files of other versions than 5. */
+export const matlabAdvice = {
+  v4: "make OUT-v5.mat of it with: python3 -c \"import scipy.io as s; s.savemat('OUT-v5.mat', {k: v for k, v in s.loadmat('IN').items() if k[0] != '_'})\"",
+  v73: `in MATLAB, save it with '-v7', or make OUT-v5.mat of it with: python3 -c "import h5py, scipy.io as s; s.savemat('OUT-v5.mat', {k: v[()].T for k, v in h5py.File('IN').items() if hasattr(v, 'shape')})"`,
+} as const;
+
+/** `advice` for this file. */
+export function adviceFor(advice: string, path: string): string {
+  const file = /^[^'"\\$`!]+$/.test(path) ? path : 'FILE';
+  const bare = file.replace(/\.[^./\\]*$/, '');
+  return advice.replace(/\b(IN|OUT)\b/g, (word) => (word === 'IN' ? file : bare));
+}
 
 /** Told by name; the first that fits. */
 export const otherKinds: readonly OtherKind[] = [
@@ -24,24 +43,25 @@ export const otherKinds: readonly OtherKind[] = [
   {
     names: /\.(pt|pth|ckpt|bin\.index|t7)$/i,
     what: 'a file of PyTorch',
-    advice: saveArray("import torch, numpy; numpy.save('x.npy', torch.load('x.pt').numpy())"),
+    advice: saveArray("import torch, numpy; numpy.save('OUT.npy', torch.load('IN').numpy())"),
   },
   {
     names: /\.(pkl|pickle|joblib)$/i,
     what: 'a Python pickle, which is a program rather than data',
-    advice: saveArray("import pickle, numpy; numpy.save('x.npy', pickle.load(open('x.pkl', 'rb')))"),
+    advice: saveArray("import pickle, numpy; numpy.save('OUT.npy', pickle.load(open('IN', 'rb')))"),
   },
   {
     names: /\.safetensors$/i,
     what: 'a file of tensors (safetensors)',
     advice: saveArray(
-      "import numpy; from safetensors.numpy import load_file; numpy.savez('x.npz', **load_file('x.safetensors'))",
+      "import numpy; from safetensors.numpy import load_file; numpy.savez('OUT.npz', **load_file('IN'))",
+      'npz',
     ),
   },
   {
     names: /\.(h5|hdf5|hdf|he5|nc|nc4|keras)$/i,
     what: 'an HDF5 file',
-    advice: saveArray("import h5py, numpy; numpy.save('x.npy', h5py.File('x.h5')['NAME'][:])"),
+    advice: `${saveArray(HDF5, 'npz')}; one of its arrays is then OUT.npz:NAME`,
   },
   {
     names: /\.(arrow|feather|ipc|orc|avro)$/i,
@@ -92,6 +112,10 @@ const signatures: readonly { readonly starts: readonly number[]; readonly what: 
   { starts: [0x49, 0x44, 0x33], what: 'an MP3 recording', ending: '.mp3' },
   { starts: [0x4f, 0x67, 0x67, 0x53], what: 'an Ogg recording', ending: '.ogg' },
   { starts: [0x47, 0x49, 0x46, 0x38], what: 'a GIF picture', ending: '.gif' },
+  { starts: [0x1f, 0x8b], what: 'a file that gzip has packed', ending: '.gz' },
+  { starts: [0x28, 0xb5, 0x2f, 0xfd], what: 'a file that zstd has packed', ending: '.zst' },
+  { starts: [0x42, 0x5a, 0x68], what: 'a file that bzip2 has packed', ending: '.bz2' },
+  { starts: [0xfd, 0x37, 0x7a, 0x58, 0x5a], what: 'a file that xz has packed', ending: '.xz' },
 ];
 
 /** What a file that is called otherwise seems to be; undefined where its beginning does not tell. */

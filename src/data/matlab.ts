@@ -10,6 +10,7 @@ import { shapeText } from '../tensor/shape.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
 import { decodingError } from './decoding.ts';
 import { MAX_DEFLATE_RATIO } from './deflate.ts';
+import { adviceFor, matlabAdvice, seemsToBe } from './kinds.ts';
 import { type ByteSource, readAll } from './source.ts';
 import { type Numbers, storedNumbers } from './table.ts';
 
@@ -149,12 +150,34 @@ function reordered(values: Numbers, shape: readonly number[], order: readonly nu
   return out as Numbers;
 }
 
+/** Those begin with a number of up to four digits, MOPT: machine, 0, precision, kind of matrix; then a count of rows, of columns and 0 or 1. */
+function isVersion4(bytes: Uint8Array): boolean {
+  if (bytes.length < 20) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return [true, false].some((little) => {
+    const [type, rows, columns, imaginary, letters] = [0, 4, 8, 12, 16].map((at) => view.getUint32(at, little)) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    const isNamed = letters > 1 && letters < 256 && bytes[20 + letters - 1] === 0;
+    return type < 5000 && Math.floor(type / 100) % 10 === 0 && rows > 0 && columns > 0 && imaginary <= 1 && isNamed;
+  });
+}
+
 function readMat(bytes: Uint8Array, path: string): readonly Matrix[] {
   const text = new TextDecoder('latin1').decode(bytes.subarray(0, 116));
   if (text.startsWith('MATLAB 7.3')) {
     throw new DataError(
-      `${path}: is a MATLAB 7.3 file (HDF5), expected version 5; in MATLAB, save it with '-v7', or in Python save the array as NPY`,
+      `${path}: is a MATLAB 7.3 file (HDF5), expected version 5; ${adviceFor(matlabAdvice.v73, path)}`,
     );
+  }
+  const isHdf5 = seemsToBe(bytes)?.ending === '.h5';
+  if (isHdf5) throw new DataError(`${path}: is an HDF5 file, expected version 5; ${adviceFor(matlabAdvice.v73, path)}`);
+  if (isVersion4(bytes)) {
+    throw new DataError(`${path}: is a MATLAB 4 file, expected version 5; ${adviceFor(matlabAdvice.v4, path)}`);
   }
   if (bytes.length < 128 || !text.startsWith('MATLAB 5.0') || bytes[126] !== 0x49 || bytes[127] !== 0x4d) {
     throw new DataError(`${path}: is no little-endian MATLAB 5 file: expected it to begin with 'MATLAB 5.0 MAT-file'`);

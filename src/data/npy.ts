@@ -70,10 +70,10 @@ export function readNpy(bytes: Uint8Array, name: string): NpyArray {
 }
 
 /**
- * Reads an .npz file: the arrays by name, without the `.npy`. Throws a DataError as `readNpy` does, and for a damaged zip
+ * Reads an .npz file: the arrays by name, without the `.npy`; of `only`, where it is given, those that are there. Throws a DataError as `readNpy` does, and for a damaged zip
  * file (checksums are verified), an entry that is no array, or two of one name.
  */
-export function readNpz(bytes: Uint8Array, name: string): Record<string, NpyArray> {
+export function readNpz(bytes: Uint8Array, name: string, only?: readonly string[]): Record<string, NpyArray> {
   if (bytes.length < 22) throw new DataError(`${name}: has ${bytes.length} bytes, the smallest .npz file has 22`);
   if (bytes[0] !== 0x50 || bytes[1] !== 0x4b)
     throw new DataError(`${name}: is not an .npz file: expected it to start with PK`);
@@ -85,9 +85,9 @@ export function readNpz(bytes: Uint8Array, name: string): Record<string, NpyArra
   });
   // Not by assignment: an array may be named __proto__.
   return Object.fromEntries(
-    entries.map(({ name: entry, bytes: content }): [string, NpyArray] => {
+    entries.flatMap(({ name: entry, bytes: content }): [string, NpyArray][] => {
       const key = entry.slice(0, -'.npy'.length);
-      return [key, readNpy(content, `${name}: array '${key}'`)];
+      return only && !only.includes(key) ? [] : [[key, readNpy(content, `${name}: array '${key}'`)]];
     }),
   );
 }

@@ -20,7 +20,12 @@ export async function openNpz(
   { column, id }: { readonly column?: string | undefined; readonly id?: string | undefined } = {},
 ): Promise<Dataset> {
   const path = source.name;
-  const { [id ?? '']: named, ...arrays } = readNpz(await readAll(source), path);
+  const bytes = await readAll(source);
+  // Others may be what nobody can read, such as lists of names as Python objects.
+  const chosen = column === undefined ? undefined : readNpz(bytes, path, [column, ...(id === undefined ? [] : [id])]);
+  const isThere =
+    chosen !== undefined && Object.hasOwn(chosen, column!) && (id === undefined || Object.hasOwn(chosen, id));
+  const { [id ?? '']: named, ...arrays } = isThere ? chosen : readNpz(bytes, path);
   const names = Object.keys(arrays);
   if (names.length === 0) throw new DataError(`${path}: holds no arrays`);
   const has = () => names.map((key) => `${key} ${shapeText(arrays[key]!.shape)}`).join(', ');

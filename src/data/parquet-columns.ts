@@ -3,7 +3,7 @@
 import type { FileMetaData } from 'hyparquet';
 import { DataError } from '../errors.ts';
 import type { Physical } from './parquet-values.ts';
-import { labelAmong, listed, namesOf } from './table.ts';
+import { isRowIndex, labelAmong, listed, namesOf } from './table.ts';
 
 type Element = FileMetaData['schema'][number];
 
@@ -17,6 +17,8 @@ export interface Column {
   readonly physical: Physical;
   /** How integers are to be read where they are narrower than they are stored, such as UINT_8; FLOAT16. */
   readonly logical: string | undefined;
+  /** What the values mean where they are of a kind that is not read, such as DECIMAL, DATE or MAP. */
+  readonly means: string | undefined;
   readonly maxDefinition: number;
   readonly maxRepetition: number;
 }
@@ -41,9 +43,10 @@ export function columnsOf(schema: FileMetaData['schema']): readonly Column[] {
       columns.push({
         name: isStruct && !own ? elements.map((e) => e.name).join('.') : top.name,
         path: elements.map((e) => e.name).join('.'),
-        kind: kindOf(leaf, lists, own),
+        kind: elements.some(isMap) ? 'other' : kindOf(leaf, lists, own),
         physical: { type: leaf.type ?? 'none', length: leaf.type_length },
         logical: logicalOf(leaf),
+        means: elements.some(isMap) ? 'map' : (leaf.converted_type ?? leaf.logical_type?.type),
         maxDefinition: elements.filter((e) => e.repetition_type !== 'REQUIRED').length,
         maxRepetition: lists,
       });
@@ -78,7 +81,7 @@ export function chosen(
     });
     return found;
   }
-  const others = columns.filter((c) => c.name !== id && c.path !== id);
+  const others = columns.filter((c) => c.name !== id && c.path !== id && !isRowIndex(c.name));
   const usual = others.filter((c) => USUAL.some((name) => name === c.name) && c.kind !== 'text' && c.kind !== 'number');
   for (const candidates of [
     usual,
@@ -100,6 +103,11 @@ export function chosen(
     if (candidates.length > 1) break;
   }
   const all = columns.map((c) => `${c.name} (${typeText(c)})`);
+  if (others.every((c) => c.kind === 'other')) {
+    throw new DataError(
+      `${path}: has the columns ${listed(all)}, expected pictures, numbers, lists of numbers or text`,
+    );
+  }
   throw new DataError(`${path}: has the columns ${listed(all)}; say which holds the examples, with \`column: NAME\``);
 }
 
@@ -110,11 +118,16 @@ const labelOf = (columns: readonly Column[], like: readonly number[] | undefined
     like,
   );
 
-export function typeText({ kind, physical, logical }: Column): string {
-  const type = (logical ?? physical.type).toLowerCase();
+export function typeText({ kind, physical, logical, means }: Column): string {
+  const type = ((kind === 'other' ? means : undefined) ?? logical ?? physical.type).toLowerCase();
   const words = { pictures: 'binary', text: 'text', number: type, numbers: `lists of ${type}`, other: type } as const;
   return words[kind];
 }
+
+const isMap = (element: Element): boolean =>
+  element.converted_type === 'MAP' ||
+  element.converted_type === 'MAP_KEY_VALUE' ||
+  element.logical_type?.type === 'MAP';
 
 function kindOf(leaf: Element, lists: number, isPicture: boolean): Column['kind'] {
   const isText =

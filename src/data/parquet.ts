@@ -20,7 +20,7 @@ import {
 } from './parquet-pages.ts';
 import { isList, type Values } from './parquet-values.ts';
 import type { ByteSource, EncodedFile } from './source.ts';
-import { labelNote, listed, type Numbers, storedNumbers } from './table.ts';
+import { leftNote, listed, type Numbers, storedNumbers } from './table.ts';
 import { textDataset } from './text.ts';
 
 export interface ParquetOptions {
@@ -65,8 +65,8 @@ export async function openParquet(sources: readonly ByteSource[], options: Parqu
     return imageDataset(name, fingerprint, images, { decode, where });
   }
   const data = await numbersOrText(files, name, where, fingerprint, options);
-  const { label } = first;
-  const noted = label === undefined ? data : { ...data, notes: () => [labelNote(where, label)] };
+  const notes = first.left.map((one) => leftNote(where, one));
+  const noted = notes.length === 0 ? data : { ...data, notes: () => notes };
   return id === undefined ? noted : { ...noted, ids: await allIds(files) };
 }
 
@@ -76,8 +76,8 @@ interface File {
   readonly source: ByteSource;
   readonly columns: readonly Column[];
   readonly id: Column | undefined;
-  /** A column that was left out as a label. */
-  readonly label: string | undefined;
+  /** Of columns with a number each, those that were left out: labels and indices of rows. */
+  readonly left: readonly string[];
   readonly rows: number;
   readonly groups: readonly Group[];
 }
@@ -109,9 +109,9 @@ async function openFile(source: ByteSource, { column, id, like }: ParquetOptions
       const names = listed(all.filter((c) => c.kind === 'text' || c.kind === 'number').map((c) => c.name));
       throw new DataError(`${path}: has no column '${id}' of texts or numbers for \`id\`; it has ${names}`);
     }
-    const rest = all.filter((c) => c !== idColumn && !columns.includes(c));
-    const label = column === undefined && columns[0]!.kind === 'number' ? rest[0]?.name : undefined;
-    return { path, source, columns, id: idColumn, label, ...planGroups(path, size, metadata, columns, idColumn) };
+    const rest = all.filter((c) => c !== idColumn && !columns.includes(c)).map((c) => c.name);
+    const left = column === undefined && columns[0]!.kind === 'number' ? rest : [];
+    return { path, source, columns, id: idColumn, left, ...planGroups(path, size, metadata, columns, idColumn) };
   });
 }
 

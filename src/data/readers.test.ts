@@ -10,12 +10,12 @@ const npy = (...shape: number[]) =>
 
 describe('what nobody reads is refused by what it is', () => {
   it.each([
-    ['x.pt', 'is a file of PyTorch, which is not read; save the array with Python: import torch'],
+    ['x.pt', 'is a file of PyTorch, which is not read; make x.npy of it with: python3 -c "import torch'],
     ['x.PTH', 'is a file of PyTorch'],
     ['x.ckpt', 'is a file of PyTorch'],
-    ['x.safetensors', 'is a file of tensors (safetensors), which is not read; save the array with Python'],
+    ['x.safetensors', 'is a file of tensors (safetensors), which is not read; make x.npz of it with: python3 -c'],
     ['x.pkl', 'is a Python pickle'],
-    ['x.h5', 'is an HDF5 file, which is not read; save the array with Python: import h5py'],
+    ['x.h5', 'is an HDF5 file, which is not read; make x.npz of it with: python3 -c "import h5py'],
     ['x.hdf5', 'is an HDF5 file'],
     ['x.arrow', 'is an Arrow, ORC or Avro file, which is not read; save it as Parquet'],
     ['x.feather', 'is an Arrow'],
@@ -101,7 +101,7 @@ describe('tables', () => {
   it.each([
     ['a.csv', 'a,b\n1,2\n3,x\n', {}, 'a.csv: line 3: \'b\' is "x", expected a number'],
     ['a.csv', 'a,b\n1,2\n3\n', {}, 'a.csv: line 3: has 1 fields, expected 2 as in line 1'],
-    ['a.csv', 'a,b\n1,\n', {}, "column 'b' holds no numbers"],
+    ['a.csv', 'a,b\n1,\n', {}, 'a.csv: line 2: \'b\' is "", expected a number'],
     ['a.csv', 'a,b\n"1",2\n3\n', {}, 'a.csv: Invalid Record Length'],
     ['a.csv', 'a,b\n"1,2\n', {}, 'a.csv: Quote Not Closed'],
     ['a.csv', '', {}, 'a.csv: holds no rows'],
@@ -114,7 +114,7 @@ describe('tables', () => {
       "a.csv: column 'k' holds no numbers; say which columns hold the examples, with `column: a",
     ],
     ['a.csv', 'k,a\nx,1\n', { column: 'b' }, "a.csv: has no column 'b' for `column`; it has k, a"],
-    ['a.csv', '1,nan\n', {}, "a.csv: column '1' holds no numbers"],
+    ['a.csv', '1,nan\n', {}, 'a.csv: line 1: \'1\' is "nan", expected a number'],
     [
       'a.jsonl',
       '{"x": [1, 2]}\n{"x": [1]}\n',

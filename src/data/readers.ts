@@ -7,7 +7,7 @@ import type { Dataset } from './dataset.ts';
 import { openIdx } from './idx.ts';
 import type { DecodeImage } from './images.ts';
 import { join } from './join.ts';
-import { otherKinds, seemsToBe } from './kinds.ts';
+import { adviceFor, otherKinds, seemsToBe } from './kinds.ts';
 import { openMat } from './matlab.ts';
 import { openNpy, openNpz } from './npz.ts';
 import { openParquet } from './parquet.ts';
@@ -216,7 +216,7 @@ async function openByContent(source: ByteSource, options: ReaderOptions): Promis
   const base = baseOf(source.name);
   const other = otherKinds.find(({ names }) => names.test(base));
   if (other && !/idx|ubyte/i.test(base))
-    throw new DataError(`${source.name}: is ${other.what}, which is not read; ${other.advice}`);
+    throw new DataError(`${source.name}: is ${other.what}, which is not read; ${adviceFor(other.advice, source.name)}`);
   if (options.like?.length === 1) return openAsText(source, options);
   try {
     return await openIdx(source, options.name);

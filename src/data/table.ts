@@ -75,9 +75,12 @@ export function labelAmong(names: readonly string[], like: readonly number[] | u
   return isSure ? label : undefined;
 }
 
-/** Of a label that was left out. */
-export const labelNote = (path: string, label: string): string =>
-  `${path}: the column '${label}' is taken for a label and left out`;
+/** Whether a column is one that pandas writes for its index: by its name, or without one as the first of a CSV file. */
+export const isRowIndex = (name: string): boolean => /^(__index_level_\d+__|Unnamed: 0)$/.test(name);
+
+/** Of a column that was left out. */
+export const leftNote = (path: string, name: string): string =>
+  `${path}: the column '${name}' is taken for ${isRowIndex(name) || name === '' ? 'an index of rows' : 'a label'} and left out`;
 
 /** For messages: what there is to choose from. */
 export function listed(names: readonly string[]): string {

@@ -6,7 +6,7 @@ import { shapeText } from '../tensor/shape.ts';
 import { type Dataset, fingerprintOf, memoryDataset, sizeOf } from './dataset.ts';
 import type { ReaderOptions } from './readers.ts';
 import { type ByteSource, readAll } from './source.ts';
-import { labelAmong, labelNote, listed, namesOf, storedFloats } from './table.ts';
+import { isRowIndex, labelAmong, leftNote, listed, namesOf, storedFloats } from './table.ts';
 import { textDataset } from './text.ts';
 
 /** Values by column. */
@@ -47,11 +47,17 @@ export async function openTable(source: ByteSource, options: ReaderOptions): Pro
     if (at < 0) throw new DataError(`${path}: has no column '${wanted}' for \`${option}\`; it has ${listed(names)}`);
     return at;
   };
+  const noNumber = (i: number, k: number) => {
+    const shown = JSON.stringify(row(i)[k])?.slice(0, 60) ?? 'nothing';
+    return new DataError(`${path}: line ${line(i)}: '${names[k]}' is ${shown}, expected a number`);
+  };
   const each = <T>(of: (values: readonly unknown[], i: number) => T) => Array.from({ length }, (_, i) => of(row(i), i));
   const idAt = id === undefined ? undefined : indexOf(id, 'id');
   const ids = idAt === undefined ? undefined : each((values) => String(values[idAt]));
   const head = row(0);
-  const others = names.map((_, k) => k).filter((k) => names[k] !== id);
+  const isIndex = (k: number) => isRowIndex(names[k]!) || (k === 0 && names[k] === '' && names.length > 1);
+  const all = names.map((_, k) => k).filter((k) => names[k] !== id);
+  const others = all.filter((k) => !isIndex(k));
   const lists = others.filter((k) => Array.isArray(head[k]));
   const label =
     column === undefined && others.every((k) => numberOf(head[k]) !== undefined)
@@ -69,15 +75,18 @@ export async function openTable(source: ByteSource, options: ReaderOptions): Pro
   const first = wanted.map((k) => numberOf(head[k]) ?? head[k]);
   if (column === undefined && wanted.length > 1 && first.some((value) => typeof value !== 'number')) {
     const odd = wanted[first.findIndex((value) => typeof value !== 'number')]!;
+    if (typeof head[odd] === 'string' && MISSING.test(head[odd].trim())) throw noNumber(0, odd);
     throw new DataError(
       `${path}: column '${names[odd]}' holds no numbers; say which columns hold the examples, with \`column: ${names[wanted.find((k) => k !== odd)!]},…\`, or what names them, with \`id: ${names[odd]}\``,
     );
   }
   const key = wanted.map((k) => names[k]).join();
   const fingerprint = fingerprintOf('table', key, bytes);
+  const indices = column === undefined && wanted !== lists ? all.filter(isIndex).map((k) => names[k]!) : [];
+  const left = [...indices, ...(label === undefined ? [] : [label])];
   const known = {
     ...(ids ? { ids: async (indices: ArrayLike<number>) => Array.from(indices, (i) => ids[i]!) } : {}),
-    ...(label === undefined ? {} : { notes: () => [labelNote(path, label)] }),
+    ...(left.length === 0 ? {} : { notes: () => left.map((one) => leftNote(path, one)) }),
   };
   const [only] = wanted as [number];
   if (wanted.length === 1 && typeof first[0] === 'string') {
@@ -106,14 +115,16 @@ export async function openTable(source: ByteSource, options: ReaderOptions): Pro
     for (const [at, k] of wanted.entries()) {
       const value = numberOf(found[k]);
       if (value === undefined) {
-        const shown = JSON.stringify(found[k])?.slice(0, 60) ?? 'nothing';
-        throw new DataError(`${path}: line ${line(i)}: '${names[k]}' is ${shown}, expected a number`);
+        throw noNumber(i, k);
       }
       values[i * size + at] = value;
     }
   }
   return { ...memoryDataset(name, length, fingerprint, { x: storedFloats(values, shape, path) }), ...known };
 }
+
+/** What programs write where there is no number. */
+const MISSING = /^([-+]?(nan|inf(inity)?)|na|n\/a|null|none)?$/i;
 
 /** As people and programs write numbers; undefined for everything else, empty fields included. */
 function numberOf(value: unknown): number | undefined {
@@ -236,7 +247,11 @@ function readLines(text: string, path: string): Table {
     .entries()) {
     if (line.trim() === '') continue;
     const record = parseJson(line, `${path}: line ${k + 1}`);
-    const isRecord = typeof record === 'object' && record !== null && !Array.isArray(record);
+    const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+    if (Array.isArray(record) && record.some(isObject)) {
+      throw new DataError(`${path}: line ${k + 1}: is a list of records, expected one record a line`);
+    }
+    const isRecord = isObject(record);
     const fields = isRecord ? (record as Readonly<Record<string, unknown>>) : { x: record };
     if (rows.length === 0) names.push(...Object.keys(fields));
     const missing = names.find((one) => !Object.hasOwn(fields, one));

@@ -7,6 +7,7 @@ import { DataError } from '../errors.ts';
 import type { Dataset } from './dataset.ts';
 import { fingerprintOf, hashOf } from './dataset.ts';
 import { type DecodeImage, type ImageGroup, imageDataset, PICTURES, UNREADABLE_PICTURES } from './images.ts';
+import { seemsToBe } from './kinds.ts';
 import type { ByteSource, EncodedFile } from './source.ts';
 
 const BLOCK = 512;
@@ -19,6 +20,12 @@ interface Entry {
   readonly name: string;
   readonly at: number;
   readonly size: number;
+}
+
+interface Directory {
+  readonly entries: readonly Entry[];
+  /** Whether it ends as tar files do, with a block of zeros; otherwise it may have been cut short. */
+  readonly ended: boolean;
 }
 
 /**
@@ -34,14 +41,15 @@ export async function openTar(
   const groups: ImageGroup[] = [];
   const hashes: string[] = [];
   let left: string[] = [];
+  const cut: string[] = [];
   for (const source of sources) {
     hashes.push(await hashOf(source));
-    const entries = await entriesOf(source);
-    const kindOf = (entry: Entry) => /\.[^./]*$/.exec(entry.name)?.[0].toLowerCase() ?? '';
-    const odd = entries.find((entry) => UNREADABLE_PICTURES.has(kindOf(entry)));
+    const { entries, ended } = await directoryOf(source);
+    if (!ended) cut.push(`${source.name}: has no mark at its end, as tar files have; it may have been cut short`);
+    const odd = entries.find((entry) => UNREADABLE_PICTURES.has(kindOf(entry.name)));
     if (odd) throw new DataError(`${source.name}: ${odd.name}: expected PNG, JPEG or WebP pictures`);
     const isHidden = (entry: Entry) => /(^|\/)\.[^/]*$/.test(entry.name);
-    const pictures = entries.filter((entry) => PICTURES.has(kindOf(entry)) && !isHidden(entry));
+    const pictures = entries.filter((entry) => PICTURES.has(kindOf(entry.name)) && !isHidden(entry));
     left = [...left, ...entries.filter((entry) => !pictures.includes(entry)).map((entry) => entry.name)];
     for (let i = 0; i < pictures.length; i += GROUP) groups.push(groupOf(source, pictures.slice(i, i + GROUP)));
   }
@@ -49,8 +57,9 @@ export async function openTar(
     throw new DataError(`${name}: holds no PNG, JPEG or WebP pictures${left.length > 0 ? `, but ${left[0]}` : ''}`);
   }
   const some = `${left.slice(0, 3).join(', ')}${left.length > 3 ? ', …' : ''}`;
-  const notes =
+  const others =
     left.length > 0 ? [`${name}: files that are no pictures are left out, ${left.length} of them: ${some}`] : [];
+  const notes = [...cut, ...others];
   const fingerprint = fingerprintOf('tar', ...hashes);
   return imageDataset(name, fingerprint, groups, { decode, notes });
 }
@@ -71,13 +80,16 @@ function groupOf(source: ByteSource, entries: readonly Entry[]): ImageGroup {
   };
 }
 
-/** The regular files. */
-async function entriesOf(source: ByteSource): Promise<readonly Entry[]> {
+/** The regular files, links to them included. */
+async function directoryOf(source: ByteSource): Promise<Directory> {
   const entries: Entry[] = [];
   let longName: string | undefined;
+  let longLink: string | undefined;
+  const other = seemsToBe(await source.read(0, Math.min(16, source.size)));
+  if (other) throw new DataError(`${source.name}: is no tar file, but seems to be ${other.what}`);
   for (let at = 0; at + BLOCK <= source.size; ) {
     const header = await source.read(at, BLOCK);
-    if (header.every((byte) => byte === 0)) return entries;
+    if (header.every((byte) => byte === 0)) return { entries, ended: true };
     const damaged = (what: string) =>
       new DataError(`${source.name}: is no tar file, or damaged: ${what} at byte ${at}`);
     const sum = header.reduce((total, byte, i) => total + (i >= 148 && i < 156 ? 32 : byte), 0);
@@ -88,25 +100,57 @@ async function entriesOf(source: ByteSource): Promise<readonly Entry[]> {
       throw damaged(`an entry of ${size} bytes, where ${source.size - start} are left,`);
     }
     const type = String.fromCharCode(header[156]!);
-    if (type === 'L' || type === 'x') {
+    if (type === 'L' || type === 'K' || type === 'x') {
       if (size > MAX_NAME) throw damaged(`a name of ${size} bytes`);
       const text = new TextDecoder().decode(await source.read(start, size));
-      longName = type === 'L' ? text.replace(/\0.*$/s, '') : (/(?:^|\n)\d+ path=([^\n]*)/.exec(text)?.[1] ?? longName);
-    } else {
-      if (type === '0' || type === '\0') {
-        const prefix = textOf(header, 257, 5) === 'ustar' && header[262] === 0 ? textOf(header, 345, 155) : '';
-        const own = `${prefix === '' ? '' : `${prefix}/`}${textOf(header, 0, 100)}`;
-        entries.push({ name: longName ?? own, at: start, size });
+      const plain = text.replace(/\0.*$/s, '');
+      if (type === 'L') longName = plain;
+      else if (type === 'K') longLink = plain;
+      else {
+        longName = /(?:^|\n)\d+ path=([^\n]*)/.exec(text)?.[1] ?? longName;
+        longLink = /(?:^|\n)\d+ linkpath=([^\n]*)/.exec(text)?.[1] ?? longLink;
+        if (/(?:^|\n)\d+ GNU\.sparse\./.test(text)) throw sparse(source, longName ?? '');
       }
+    } else {
+      const prefix = textOf(header, 257, 5) === 'ustar' && header[262] === 0 ? textOf(header, 345, 155) : '';
+      const own = `${prefix === '' ? '' : `${prefix}/`}${textOf(header, 0, 100)}`;
+      const name = longName ?? own;
+      if (type === '0' || type === '\0' || type === '7') entries.push({ name, at: start, size });
+      else if (type === '1' || type === '2') {
+        const linked = linkedBy(entries, name, longLink ?? textOf(header, 157, 100), type === '1');
+        if (linked) entries.push({ ...linked, name });
+        else if (PICTURES.has(kindOf(name))) {
+          throw new DataError(
+            `${source.name}: ${name}: is a link to what is not before it in the file, expected a picture`,
+          );
+        }
+      } else if (type === 'S') throw sparse(source, name);
       longName = undefined;
+      longLink = undefined;
     }
     at = start + Math.ceil(size / BLOCK) * BLOCK;
   }
   if (entries.length === 0 && source.size < 2 * BLOCK) {
     throw new DataError(`${source.name}: has ${source.size} bytes, the smallest tar file has ${2 * BLOCK}`);
   }
-  return entries;
+  return { entries, ended: false };
 }
+
+const kindOf = (name: string) => /\.[^./]*$/.exec(name)?.[0].toLowerCase() ?? '';
+
+/** The last file before a link that has the name it gives: a hard link gives it from the root, a symbolic one from its own folder. */
+function linkedBy(entries: readonly Entry[], name: string, link: string, isHard: boolean): Entry | undefined {
+  const parts = isHard ? [] : name.split('/').slice(0, -1);
+  for (const part of link.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '.') parts.push(part);
+  }
+  const wanted = parts.join('/').replace(/^\.\//, '');
+  return entries.findLast((entry) => entry.name === link || entry.name.replace(/^\.\//, '') === wanted);
+}
+
+const sparse = (source: ByteSource, name: string) =>
+  new DataError(`${source.name}: ${name}: is stored as a sparse file, which is not read; pack it without --sparse`);
 
 function textOf(header: Uint8Array, from: number, length: number): string {
   const field = header.subarray(from, from + length);

@@ -68,9 +68,18 @@ export async function placesOf(spec: string): Promise<Places | undefined> {
     if (files.length > 0) return { files };
   }
   const [, inner, member] = /^(.+):([^:/\\]+)$/s.exec(spec) ?? [];
-  if (inner === undefined) return undefined;
+  if (inner === undefined) return memberOf(spec);
   const places = await placesOf(inner);
-  return places && places.member === undefined ? { ...places, member: member! } : undefined;
+  return places && places.member === undefined ? { ...places, member: member! } : memberOf(spec);
+}
+
+/** An array of a file whose name has slashes or colons itself, as those in groups have. */
+async function memberOf(spec: string): Promise<Places | undefined> {
+  for (let at = spec.indexOf(':', 1); at > 0; at = spec.indexOf(':', at + 1)) {
+    const file = spec.slice(0, at);
+    if (at + 1 < spec.length && (await pathKind(file)) === 'file') return { files: [file], member: spec.slice(at + 1) };
+  }
+  return undefined;
 }
 
 /** The files whose names fit, in natural order; hidden ones only where the pattern names them so. */

@@ -21,8 +21,14 @@ interface Case {
   readonly within?: number;
 }
 
+/** What is not read, and the words that say so. */
+interface Refused extends Pick<Case, 'spec' | 'options'> {
+  readonly message: string;
+}
+
 const folder = fileURLToPath(new URL('formats/', import.meta.url));
 const cases = JSON.parse(readFileSync(`${folder}cases.json`, 'utf8')) as Case[];
+const refused = JSON.parse(readFileSync(`${folder}refused.json`, 'utf8')) as Refused[];
 const floatsOf = (text: string) => new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer);
 
 describe.each(cases)('$spec $options', ({ spec, options, shape, values, ids, within = 0 }) => {
@@ -44,4 +50,10 @@ describe.each(cases)('$spec $options', ({ spec, options, shape, values, ids, wit
     expect(Math.abs(Number(last[0]) - expected[(n! - 1) * stride]!)).toBeLessThanOrEqual(within);
     if (ids) expect(await data.ids?.([...ids.keys()])).toEqual(ids);
   });
+});
+
+it.each(refused)('$spec is refused: $message', async ({ spec, options, message }) => {
+  await expect(openData(`${folder}${spec}`, runOptions(options).choices)).rejects.toThrow(
+    `${folder}${spec}: ${message}`,
+  );
 });
