@@ -150,7 +150,7 @@ function linkedBy(entries: readonly Entry[], name: string, link: string, isHard:
 }
 
 const sparse = (source: ByteSource, name: string) =>
-  new DataError(`${source.name}: ${name}: is stored as a sparse file, which is not read; pack it without --sparse`);
+  new DataError(`${source.name}: ${name}: is stored as a sparse file, which is not read; pack it as a plain one`);
 
 function textOf(header: Uint8Array, from: number, length: number): string {
   const field = header.subarray(from, from + length);
