@@ -59,7 +59,7 @@ export const featuresCommand: Command = {
         extractor,
         data,
         out,
-        ...(claim ? { claim } : {}),
+        ...defined({ claim }),
         ...(shard ? { rows: shardRows(data, group, shard.index, shard.count) } : {}),
         onProgress: throttled((p) =>
           progressLine(`${p.done}/${p.of} examples  ${pace(p.examplesPerSecond, p.secondsLeft)}`),

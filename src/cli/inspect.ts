@@ -54,7 +54,7 @@ export const inspectCommand: Command = {
       folded: foldedNames(model),
       doubtful,
       stopped: stopsOf(model),
-      ...(batchLoss ? { batchLoss } : {}),
+      ...defined({ batchLoss }),
       memoryPerExample: memory.perExample,
       batch: options.batch ?? chooseBatch(memory, group, options.memory),
     };

@@ -196,7 +196,7 @@ function parseScoring(values: Values): Readonly<Record<string, unknown>> {
     return Number(t);
   });
   return {
-    ...(timesteps ? { timesteps } : {}),
+    ...defined({ timesteps }),
     ...defined({ noiseSamples }),
     ...(values.bound ? { bound: true } : {}),
   };

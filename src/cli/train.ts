@@ -70,7 +70,7 @@ export const trainCommand: Command = {
       arch,
       data,
       dir,
-      ...(claim ? { claim } : {}),
+      ...defined({ claim }),
       ...defined({ threads, checkpointEvery }),
       onProgress: (p) => progressLine(progressText(p, unit)),
     });

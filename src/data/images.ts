@@ -1,15 +1,15 @@
-// Encoded pictures (PNG, JPEG, WebP) -> data set of raw pixels, channels first, decoded lazily in groups.
+// Encoded pictures (PNG, JPEG, WebP) -> data set of raw pixels, channels first, decoded lazily in runs.
 
 import { DataError } from '../errors.ts';
 import { type DataArray, type Dataset, makeDataset } from './dataset.ts';
 import { wholeOf } from './origin.ts';
 import type { EncodedFile } from './source.ts';
 
-/** A run of consecutive pictures that are loaded together: a row group, or some files of a folder. */
-export interface ImageGroup {
+/** A run of consecutive pictures that are loaded together: a row group of Parquet, or some files of a folder. */
+export interface ImageRun {
   readonly length: number;
   load(): Promise<readonly EncodedFile[]>;
-  /** What they are called. All groups of a set have it, or none. */
+  /** What they are called. All runs of a set have it, or none. */
   readonly ids?: () => Promise<readonly string[]>;
 }
 
@@ -72,26 +72,26 @@ export interface ImageOptions {
 
 /**
  * A data set of pictures that must all have the size and channels of the first, checked as they are decoded. Iterating
- * holds one group of encoded pictures at a time; `gather` decodes each group it touches once and keeps its pixels as bytes.
+ * holds one run of encoded pictures at a time; `gather` decodes each run it touches once and keeps its pixels as bytes.
  */
 export async function imageDataset(
   name: string,
   fingerprint: string,
-  groups: readonly ImageGroup[],
+  runs: readonly ImageRun[],
   { decode, where = name, notes = [] }: ImageOptions,
 ): Promise<Dataset> {
   const starts: number[] = [];
   let length = 0;
-  for (const group of groups) {
+  for (const run of runs) {
     starts.push(length);
-    length += group.length;
+    length += run.length;
   }
   if (length === 0) throw new DataError(`${where}: holds no images`);
-  let latest: { readonly group: number; readonly images: Promise<readonly EncodedFile[]> } | undefined;
-  const cache: (Promise<Uint8Array> | undefined)[] = groups.map(() => undefined);
+  let latest: { readonly run: number; readonly images: Promise<readonly EncodedFile[]> } | undefined;
+  const cache: (Promise<Uint8Array> | undefined)[] = runs.map(() => undefined);
 
-  const encoded = (group: number): Promise<readonly EncodedFile[]> => {
-    if (latest?.group !== group) latest = { group, images: groups[group]!.load() };
+  const encoded = (run: number): Promise<readonly EncodedFile[]> => {
+    if (latest?.run !== run) latest = { run, images: runs[run]!.load() };
     return latest.images;
   };
   // By name, since a picture may be read more than once.
@@ -99,42 +99,42 @@ export async function imageDataset(
   const meet = (image: EncodedFile, { unlike }: DecodedImage) => {
     for (const kind of unlike) met[kind].add(image.where);
   };
-  const firstGroup = groups.findIndex((group) => group.length > 0);
-  const first = await decode((await encoded(firstGroup))[0]!);
+  const firstRun = runs.findIndex((run) => run.length > 0);
+  const first = await decode((await encoded(firstRun))[0]!);
   const { shape } = first;
   const size = first.data.length;
 
-  /** The pixels of a whole group, decoded on first use. */
-  const decoded = (group: number): Promise<Uint8Array> => {
-    cache[group] ??= encoded(group).then(async (images) => {
+  /** The pixels of a whole run, decoded on first use. */
+  const decoded = (run: number): Promise<Uint8Array> => {
+    cache[run] ??= encoded(run).then(async (images) => {
       const out = new Uint8Array(images.length * size);
       await decodeInto(decode, images, shape, out, meet);
       return out;
     });
-    return cache[group];
+    return cache[run];
   };
 
-  /** Calls `visit` for each group that overlaps [start, end), with the overlap inside the group and where it goes. */
+  /** Calls `visit` for each run that overlaps [start, end), with the overlap inside the run and where it goes. */
   const overlaps = async (
     start: number,
     end: number,
-    visit: (group: number, from: number, to: number, at: number) => Promise<void>,
+    visit: (run: number, from: number, to: number, at: number) => Promise<void>,
   ): Promise<void> => {
-    for (let group = 0; group < groups.length; group++) {
-      const offset = starts[group]!;
+    for (let run = 0; run < runs.length; run++) {
+      const offset = starts[run]!;
       const from = Math.max(start, offset);
-      const to = Math.min(end, offset + groups[group]!.length);
-      if (from < to) await visit(group, from - offset, to - offset, from - start);
+      const to = Math.min(end, offset + runs[run]!.length);
+      if (from < to) await visit(run, from - offset, to - offset, from - start);
     }
   };
 
-  let named: { readonly group: number; readonly ids: Promise<readonly string[]> } | undefined;
+  let named: { readonly run: number; readonly ids: Promise<readonly string[]> } | undefined;
   const idsOf = async (indices: ArrayLike<number>): Promise<readonly string[]> => {
     const ids: string[] = [];
     for (let i = 0; i < indices.length; i++) {
-      const group = groupOf(starts, indices[i]!);
-      if (named?.group !== group) named = { group, ids: groups[group]!.ids!() };
-      ids.push((await named.ids)[indices[i]! - starts[group]!]!);
+      const run = runOf(starts, indices[i]!);
+      if (named?.run !== run) named = { run, ids: runs[run]!.ids!() };
+      ids.push((await named.ids)[indices[i]! - starts[run]!]!);
     }
     return ids;
   };
@@ -148,7 +148,7 @@ export async function imageDataset(
     origin: wholeOf(fingerprint, length),
     shapes: { x: shape },
     pixels: true,
-    ...(groups.every((group) => group.ids) ? { ids: idsOf } : {}),
+    ...(runs.every((run) => run.ids) ? { ids: idsOf } : {}),
     notes: () => [
       ...notes,
       ...Object.entries(unlikes).flatMap(([kind, text]) => {
@@ -159,20 +159,20 @@ export async function imageDataset(
     ],
     async read(start, end) {
       const out = new Float32Array((end - start) * size);
-      await overlaps(start, end, async (group, from, to, at) => {
-        const kept = cache[group];
+      await overlaps(start, end, async (run, from, to, at) => {
+        const kept = cache[run];
         const place = out.subarray(at * size, (at + to - from) * size);
         if (kept !== undefined) place.set((await kept).subarray(from * size, to * size));
-        else await decodeInto(decode, (await encoded(group)).slice(from, to), shape, place, meet);
+        else await decodeInto(decode, (await encoded(run)).slice(from, to), shape, place, meet);
       });
       return asBatch(out, end - start);
     },
     async pick(indices) {
       const out = new Float32Array(indices.length * size);
       for (let i = 0; i < indices.length; i++) {
-        const group = groupOf(starts, indices[i]!);
-        const row = indices[i]! - starts[group]!;
-        const pixels = await decoded(group);
+        const run = runOf(starts, indices[i]!);
+        const row = indices[i]! - starts[run]!;
+        const pixels = await decoded(run);
         out.set(pixels.subarray(row * size, (row + 1) * size), i * size);
       }
       return asBatch(out, indices.length);
@@ -180,8 +180,8 @@ export async function imageDataset(
   });
 }
 
-/** The last group that starts at or before the example; empty groups share their start with the one after them. */
-function groupOf(starts: readonly number[], index: number): number {
+/** The last run that starts at or before the example; empty runs share their start with the one after them. */
+function runOf(starts: readonly number[], index: number): number {
   let low = 0;
   let high = starts.length - 1;
   while (low < high) {

@@ -6,7 +6,7 @@ import type { FileMetaData } from 'hyparquet';
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type Dataset, fingerprintOf, hashOf, memoryDataset, type StoredArray, sizeOf } from './dataset.ts';
-import { type DecodeImage, type ImageGroup, imageDataset } from './images.ts';
+import { type DecodeImage, type ImageRun, imageDataset } from './images.ts';
 import { type Column, chosen, columnsOf, typeText } from './parquet-columns.ts';
 import {
   type ChunkPlace,
@@ -153,7 +153,7 @@ function planGroups(
   return { rows: total, groups };
 }
 
-function pictureGroup(file: File, group: Group): ImageGroup {
+function pictureGroup(file: File, group: Group): ImageRun {
   const [column] = file.columns as [Column];
   const { path, id } = file;
   return {

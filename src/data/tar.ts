@@ -1,4 +1,4 @@
-// Tar files of pictures, as WebDataset has its shards: where the pictures lie in them -> data set, decoded lazily in groups.
+// Tar files of pictures, as WebDataset has its shards: where the pictures lie in them -> data set, decoded lazily in runs.
 //
 // Blocks of 512 bytes: a header with name, size (octal) and type, then the content, filled up. A long name stands before in an entry of its own:
 // GNU's type L, or the record `path` of POSIX's type x. (POSIX.1-2017, pax, "ustar Interchange Format")
@@ -6,13 +6,13 @@
 import { DataError } from '../errors.ts';
 import type { Dataset } from './dataset.ts';
 import { fingerprintOf, hashOf } from './dataset.ts';
-import { type DecodeImage, type ImageGroup, imageDataset, PICTURES, UNREADABLE_PICTURES } from './images.ts';
+import { type DecodeImage, type ImageRun, imageDataset, PICTURES, UNREADABLE_PICTURES } from './images.ts';
 import { seemsToBe } from './kinds.ts';
 import type { ByteSource, EncodedFile } from './source.ts';
 
 const BLOCK = 512;
 /** Pictures that are loaded together. */
-const GROUP = 256;
+const RUN = 256;
 /** A name, or records of metadata, of more bytes is damage. */
 const MAX_NAME = 2 ** 20;
 
@@ -38,7 +38,7 @@ export async function openTar(
   decode: DecodeImage,
   name: string = sources[0]!.name,
 ): Promise<Dataset> {
-  const groups: ImageGroup[] = [];
+  const runs: ImageRun[] = [];
   const hashes: string[] = [];
   let left: string[] = [];
   const cut: string[] = [];
@@ -51,9 +51,9 @@ export async function openTar(
     const isHidden = (entry: Entry) => /(^|\/)\.[^/]*$/.test(entry.name);
     const pictures = entries.filter((entry) => PICTURES.has(kindOf(entry.name)) && !isHidden(entry));
     left = [...left, ...entries.filter((entry) => !pictures.includes(entry)).map((entry) => entry.name)];
-    for (let i = 0; i < pictures.length; i += GROUP) groups.push(groupOf(source, pictures.slice(i, i + GROUP)));
+    for (let i = 0; i < pictures.length; i += RUN) runs.push(runOf(source, pictures.slice(i, i + RUN)));
   }
-  if (groups.length === 0) {
+  if (runs.length === 0) {
     throw new DataError(`${name}: holds no PNG, JPEG or WebP pictures${left.length > 0 ? `, but ${left[0]}` : ''}`);
   }
   const some = `${left.slice(0, 3).join(', ')}${left.length > 3 ? ', …' : ''}`;
@@ -61,10 +61,10 @@ export async function openTar(
     left.length > 0 ? [`${name}: files that are no pictures are left out, ${left.length} of them: ${some}`] : [];
   const notes = [...cut, ...others];
   const fingerprint = fingerprintOf('tar', ...hashes);
-  return imageDataset(name, fingerprint, groups, { decode, notes });
+  return imageDataset(name, fingerprint, runs, { decode, notes });
 }
 
-function groupOf(source: ByteSource, entries: readonly Entry[]): ImageGroup {
+function runOf(source: ByteSource, entries: readonly Entry[]): ImageRun {
   return {
     length: entries.length,
     ids: async () => entries.map((entry) => entry.name),

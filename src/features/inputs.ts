@@ -21,7 +21,7 @@ import type { ScoringModel } from '../store/index.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 
 /** What of a model decides how data are made ready for it. */
-type Takes = Pick<ScoringModel, 'inputs' | 'pixels' | 'preparation' | 'layout' | 'at' | 'declared' | 'inputTypes'>;
+type Takes = Pick<ScoringModel, 'inputs' | 'takesPixels' | 'preparation' | 'layout' | 'at' | 'declared' | 'inputTypes'>;
 
 export interface InputOptions {
   /**
@@ -64,9 +64,9 @@ export function asImages(model: Takes, data: Dataset, layout = model.layout): Da
   const [name, wanted] = target;
   const isChanged = isPreparation(model.preparation ?? {});
   if (wanted.length !== 3) return data;
-  const isPlain = !model.pixels && !isChanged;
+  const isPlain = !model.takesPixels && !isChanged;
   if (isPlain && (shapeFor(model, name, found) !== undefined || sizeOf(found) !== sizeOf(wanted))) return data;
-  if (found.length === 2) return model.pixels || isChanged ? reshaped(data, 'x', [1, ...found]) : data;
+  if (found.length === 2) return model.takesPixels || isChanged ? reshaped(data, 'x', [1, ...found]) : data;
   if (model.at) return data;
   const planes = (layoutOf(wanted) ?? layout) === 'nhwc' ? inLayout(wanted, 'nchw') : wanted;
   const shape = imageShapeFor(data.name, sizeOf(found), planes, model.preparation ?? {});
@@ -148,7 +148,7 @@ function shapeFor(model: Takes, name: string, found: Shape): Shape | undefined {
 function inPlanes(model: Takes, data: Dataset, layout: Layout | undefined): Dataset {
   const shape = data.shapes.x;
   if (shape?.length !== 3 || data.prepared !== undefined || data.judged) return data;
-  if (!model.pixels && !isPreparation(model.preparation ?? {})) return data;
+  if (!model.takesPixels && !isPreparation(model.preparation ?? {})) return data;
   // A model that was given no choice of pixels takes them as they are.
   return (layoutOf(shape) ?? layout) === 'nhwc' ? toLayout(data, 'nchw') : data;
 }
@@ -177,7 +177,7 @@ function prepared(model: Takes, data: Dataset, { pixels: range }: InputOptions):
       `${data.name}: was prepared by ${textOf(data.prepared)}, the model wants ${textOf(wanted)}: give the data as they were read, or say that nothing is to be done to them (prepared: true)`,
     );
   }
-  const checked = model.pixels && data.shapes.x ? asPixels(data, { range, advice: adviceFor(model) }) : data;
+  const checked = model.takesPixels && data.shapes.x ? asPixels(data, { range, advice: adviceFor(model) }) : data;
   return isPreparation(wanted) ? prepare(checked, wanted) : checked;
 }
 

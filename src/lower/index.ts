@@ -1,4 +1,4 @@
-export { outputNamed } from './context.ts';
+export { outputNamed } from './builder.ts';
 export { type LowerOptions, lower } from './lower.ts';
 export { chooseBatch, estimateMemory } from './memory.ts';
-export { countMultiplications, describeNorms, type PlanChoice } from './plan.ts';
+export { countMultiplications, describeNorms, type PlanChoice } from './norm-plan.ts';

@@ -15,8 +15,8 @@ import type { OnnxModel, OnnxValue } from '../onnx/index.ts';
 import { gramMatrix, joinGroups } from '../ops/contraction.ts';
 import { sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
-import { OnnxBuilder, onnxDTypes } from './context.ts';
-import { type GroupedProduct, makePlan, type PlanChoice } from './plan.ts';
+import { OnnxBuilder, onnxDTypes } from './builder.ts';
+import { type GroupedProduct, makePlan, type PlanChoice } from './norm-plan.ts';
 import { groupedProduct, Products } from './products.ts';
 
 export interface LowerOptions {

@@ -3,7 +3,7 @@
 import { ModelError } from '../errors.ts';
 import { type Graph, reachable, type Value } from '../graph/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { makePlan, operandsOf, type Plan, type PlanChoice } from './plan.ts';
+import { makePlan, operandsOf, type Plan, type PlanChoice } from './norm-plan.ts';
 
 export interface MemoryEstimate {
   /** Bytes for each example of a batch, at the moment when most values are alive. */

@@ -3,8 +3,8 @@
 import type { Factor, Lowered, Value } from '../graph/index.ts';
 import { joinGroups, outerProduct } from '../ops/contraction.ts';
 import { sumOfSquares, sumOverGroups } from '../ops/group.ts';
-import type { OnnxBuilder } from './context.ts';
-import type { GroupedProduct, Plan, PlannedNorm } from './plan.ts';
+import type { OnnxBuilder } from './builder.ts';
+import type { GroupedProduct, Plan, PlannedNorm } from './norm-plan.ts';
 
 /** Scalars of products, by the value of the gradient that they are of. */
 export class Products {

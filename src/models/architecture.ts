@@ -33,7 +33,7 @@ export interface IterativeSampler {
   /** Values of the scalar inputs at step k = 0..steps - 1. */
   scalars(k: number): Readonly<Record<string, number>>;
   /** From the last state to pixels 0..255, as a graph. */
-  pixels(state: Value): Value;
+  toPixels(state: Value): Value;
 }
 
 /** What an architecture models: images [c, h, w] of pixels 0..255, or sequences [length] of bytes. */

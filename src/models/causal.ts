@@ -45,7 +45,7 @@ export function pixelOutputs(scope: Scope, x: Value, { start }: PixelDistributio
  */
 export function rasterSampler(
   data: Shape,
-  pixels: PixelDistribution,
+  distribution: PixelDistribution,
   features: (scope: Scope, state: Value) => Value,
   fixed: readonly string[] = [],
 ): IterativeSampler {
@@ -62,11 +62,11 @@ export function rasterSampler(
       );
       const here = toFloat(equal(scope.arena.input('pixel', []), places));
       const at = reduceSum(mul(features(scope, state), here), [2, 3], true); // [1, channels, 1, 1]
-      const pixel = pixels.draw(pixelOutputs(scope, at, pixels), temperature);
+      const pixel = distribution.draw(pixelOutputs(scope, at, distribution), temperature);
       return add(mul(state, sub(1, here)), mul(pixel, here));
     },
     scalars: (k) => ({ pixel: k }),
-    pixels: (state) => state,
+    toPixels: (state) => state,
   };
 }
 

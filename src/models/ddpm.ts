@@ -198,7 +198,7 @@ export const ddpm: Architecture<DdpmConfig> = {
           std: Math.sqrt(((1 - alphaS) * (1 - ratio)) / (1 - alphaT)),
         };
       },
-      pixels: (state) => mul(add(state, 1), 127.5),
+      toPixels: (state) => mul(add(state, 1), 127.5),
     };
   },
 };

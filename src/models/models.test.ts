@@ -59,7 +59,7 @@ function build(name: ArchitectureName) {
 
 /** The last step of a sampler and its pixels, in one graph. */
 function iterated(sampler: IterativeSampler, scope: Scope): Value {
-  return sampler.pixels(sampler.step(scope, 0.7));
+  return sampler.toPixels(sampler.step(scope, 0.7));
 }
 
 describe.each(Object.keys(SMALL) as ArchitectureName[])('%s', (name) => {

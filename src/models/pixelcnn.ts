@@ -51,17 +51,17 @@ export const pixelcnn: Architecture<PixelCnnConfig> = {
 
   /** One pixel per step, from the top left, each by a pass over the whole image. */
   iterativeSampler(config, data) {
-    const pixels = pixelsOf(config, data[0]!);
-    return rasterSampler(data, pixels, (scope, state) => causalFeatures(scope, state, config));
+    const distribution = distributionOf(config, data[0]!);
+    return rasterSampler(data, distribution, (scope, state) => causalFeatures(scope, state, config));
   },
 };
 
 /** log P(pixel | those before it in raster order), [1, 1, h, w], of images x [1, c, h, w], 0..255. */
 export function pixelLogProbs(config: PixelCnnConfig, scope: Scope, x: Value): Value {
-  const pixels = pixelsOf(config, x.shape[1]!);
-  return pixels.logProb(x, pixelOutputs(scope, causalFeatures(scope, x, config), pixels));
+  const distribution = distributionOf(config, x.shape[1]!);
+  return distribution.logProb(x, pixelOutputs(scope, causalFeatures(scope, x, config), distribution));
 }
 
-function pixelsOf({ output, mixtures }: PixelCnnConfig, c: number): PixelDistribution {
+function distributionOf({ output, mixtures }: PixelCnnConfig, c: number): PixelDistribution {
   return output === 'softmax' ? softmaxPixels : logisticMixturePixels(c, mixtures);
 }

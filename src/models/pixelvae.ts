@@ -46,12 +46,12 @@ export const pixelvae: Architecture<PixelVaeConfig> = {
   },
 
   iterativeSampler(config, data) {
-    const pixels = logisticMixturePixels(data[0]!, config.mixtures);
+    const distribution = logisticMixturePixels(data[0]!, config.mixtures);
     const features = (scope: Scope, state: Value) => {
       const latent = reshape(scope.arena.input('z', [config.latent], 'normal'), [1, config.latent]);
       return conditionedFeatures(config, data, scope, state, latent);
     };
-    return rasterSampler(data, pixels, features, ['z']);
+    return rasterSampler(data, distribution, features, ['z']);
   },
 };
 
@@ -63,8 +63,11 @@ export function pixelLogProbs(
   x: Value,
   latent: Value,
 ): Value {
-  const pixels = logisticMixturePixels(data[0]!, config.mixtures);
-  return pixels.logProb(x, pixelOutputs(scope, conditionedFeatures(config, data, scope, x, latent), pixels));
+  const distribution = logisticMixturePixels(data[0]!, config.mixtures);
+  return distribution.logProb(
+    x,
+    pixelOutputs(scope, conditionedFeatures(config, data, scope, x, latent), distribution),
+  );
 }
 
 function conditionedFeatures(

@@ -62,7 +62,7 @@ it('samples of many steps keep the value of a fixed input, and draw others anew'
         return concat([moved(upper, 'kept'), moved(lower, 'drawn')], 2);
       },
       scalars: () => ({}),
-      pixels: (state) => state,
+      toPixels: (state) => state,
     }),
   };
   const [image] = await drawSamples({ ...model, arch }, { n: 1, seed: 3, threads: 1 });

@@ -106,7 +106,7 @@ async function iterative({ arch, info, weights }: Sampled, options: SampleOption
   const stepArena = new Arena();
   const step = { arena: stepArena, outputs: { next: sampler.step(paramScope(stepArena), options.temperature ?? 1) } };
   const endArena = new Arena();
-  const end = { arena: endArena, outputs: { x: sampler.pixels(endArena.input('state', [1, ...info.data])) } };
+  const end = { arena: endArena, outputs: { x: sampler.toPixels(endArena.input('state', [1, ...info.data])) } };
   const { runtime, threads } = options;
   const [stepping, ending] = [step, end].map((graph) => openProgram(graph, { runtime, threads, weights, batch })) as [
     Program,

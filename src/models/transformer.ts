@@ -76,7 +76,7 @@ export const transformer: Architecture<TransformerConfig> = {
         return add(mul(state, sub(1, here)), mul(byte, here));
       },
       scalars: (k) => ({ index: k }),
-      pixels: (state) => state,
+      toPixels: (state) => state,
     };
   },
 };

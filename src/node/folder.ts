@@ -6,7 +6,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { openRecordings } from '../data/audio.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { type DecodeImage, type ImageGroup, imageDataset, PICTURES, UNREADABLE_PICTURES } from '../data/images.ts';
+import { type DecodeImage, type ImageRun, imageDataset, PICTURES, UNREADABLE_PICTURES } from '../data/images.ts';
 import { naturally } from '../data/natural.ts';
 import { DataError } from '../errors.ts';
 import { encodedFile, pathKind, readFileBytes, reasonOf } from './files.ts';
@@ -21,7 +21,7 @@ const UNREADABLE_RECORDINGS = new Set(
 /** What a download that is not done, or was broken off, ends in. */
 const UNFINISHED = new Set('.crdownload .part .partial .download .opdownload .aria2 .!ut .tmp'.split(' '));
 /** Files loaded together when iterating. */
-const GROUP = 256;
+const RUN = 256;
 /** How many of the files that are left out are named. */
 const NAMED = 3;
 
@@ -93,7 +93,7 @@ export async function openLoose(
     return withIds(await openRecordings(files, name, notes), ids);
   }
   if (!paths.every((path) => PICTURES.has(ending(path)))) return undefined;
-  return imageDataset(name, await hashOf(paths), groupsOf(paths), { decode, where, notes });
+  return imageDataset(name, await hashOf(paths), runsOf(paths), { decode, where, notes });
 }
 
 const withIds = (data: Dataset, ids: readonly string[]): Dataset => ({
@@ -155,11 +155,11 @@ async function hashOf(paths: readonly string[]): Promise<string> {
   return hash.digest('hex');
 }
 
-function groupsOf(paths: readonly string[]): ImageGroup[] {
-  const groups: ImageGroup[] = [];
-  for (let i = 0; i < paths.length; i += GROUP) {
-    const files = paths.slice(i, i + GROUP);
-    groups.push({
+function runsOf(paths: readonly string[]): ImageRun[] {
+  const runs: ImageRun[] = [];
+  for (let i = 0; i < paths.length; i += RUN) {
+    const files = paths.slice(i, i + RUN);
+    runs.push({
       length: files.length,
       ids: async () => files.map((path) => basename(path)),
       async load() {
@@ -169,5 +169,5 @@ function groupsOf(paths: readonly string[]): ImageGroup[] {
       },
     });
   }
-  return groups;
+  return runs;
 }

@@ -2,6 +2,7 @@
 //
 // In this order: where a tensor is used, what its numbers look like, who named it. What the rule is not sure of carries its reason.
 
+import { defined } from '../defined.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { FileModel, FileNode, FileTensor } from './file.ts';
 import { layoutOf } from './layout.ts';
@@ -51,7 +52,7 @@ function roleOf(candidate: Candidate, file: FileModel): Role {
 }
 
 function guessedRole({ name, tensor, places, made }: Candidate, file: FileModel): Role {
-  const parameter = (doubt?: string): Role => ({ kind: 'parameter', name, ...(doubt ? { doubt } : {}) });
+  const parameter = (doubt?: string): Role => ({ kind: 'parameter', name, ...defined({ doubt }) });
   const constant = (reason: string): Role => ({ kind: 'constant', reason, doubtful: true, matters: true });
   const within = (...some: Place[]) => some.some((place) => places.has(place));
   const values = fewValues(tensor);

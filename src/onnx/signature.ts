@@ -4,6 +4,7 @@
 // operation of the traced program it comes from and with which operands (fx_node). Its optimiser then computes expressions of initialisers
 // (folded_from), fuses nodes (rule_name), merges equal initialisers of up to 1024 elements and equal nodes: of these merges only fx_node tells.
 
+import { defined } from '../defined.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import {
   FOLDED_FROM,
@@ -187,7 +188,7 @@ class Signature {
 
   #setOperand({ node, operand }: Use, name: string, layout: Layout | undefined): void {
     const operands = this.#operands.get(node) ?? new Map<number, Role>();
-    this.#operands.set(node, operands.set(operand, { kind: 'parameter', name, ...(layout ? { layout } : {}) }));
+    this.#operands.set(node, operands.set(operand, { kind: 'parameter', name, ...defined({ layout }) }));
     if (!this.#tensors.has(name)) {
       const copy = [...this.#copies.values()].find((c) => c.param === name);
       if (copy && !copy.layout) this.#tensors.set(name, copy.tensor);
@@ -245,7 +246,7 @@ class Signature {
       const copy = this.#copies.get(key);
       if (copy && !this.#lost.has(copy.param)) {
         const { param: name, layout } = copy;
-        roles.set(tensor, { kind: 'parameter', name, ...(layout ? { layout } : {}) });
+        roles.set(tensor, { kind: 'parameter', name, ...defined({ layout }) });
         continue;
       }
       const kind = valueNotes.get(key)?.[KIND];

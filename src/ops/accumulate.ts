@@ -18,7 +18,7 @@ const MANY = 4;
  * Pieces among zeros become one piece where they stand side by side: that is how the parts of a split come back together. Sums of outer
  * products become one, their positions side by side, Σ_k X_kᵀ·Y_k = [X_1; X_2; …]ᵀ·[Y_1; Y_2; …]: a weight that is used several times (a
  * recurrence, an embedding that is the head as well) has the gradient of one that is used once, at more positions, and its norm may be had
- * from Gram matrices (`lower/plan.ts`). Anything else is added up as it comes, so that it need not be kept.
+ * from Gram matrices (`lower/norm-plan.ts`). Anything else is added up as it comes, so that it need not be kept.
  */
 export class Sum {
   #plain: Value | undefined;

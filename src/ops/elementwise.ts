@@ -1,6 +1,7 @@
 // Elementwise ops with NumPy broadcasting: arithmetic, comparison, activations. Operands in, value of the joint shape out.
 
 import erf64 from '@stdlib/math-base-special-erf';
+import { defined } from '../defined.ts';
 import { GraphError } from '../errors.ts';
 import type { Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
 import { mapBroadcast } from '../tensor/ndarray.ts';
@@ -66,7 +67,7 @@ const unary = (
   f: (x: number) => number,
   d: (x: Value, y: Value, dY: Value) => Value,
   takes?: OpRecord['takes'],
-): OpRecord => elementwise(name, 1, { f, d: (dY, [x], y) => [d(x!, y, dY)], ...(takes ? { takes } : {}) });
+): OpRecord => elementwise(name, 1, { f, d: (dY, [x], y) => [d(x!, y, dY)], ...defined({ takes }) });
 
 export const elementwiseOps = {
   Add: elementwise('Add', 2, { takes: 'numbers', f: (a, b) => a + b, d: (dY) => [dY, dY] }),

@@ -1,5 +1,6 @@
 // Sums of exponentials as lists of terms, and their logarithms: for log (Σ weight · e^l), where float32 may hold none of the exponentials.
 
+import { defined } from '../defined.ts';
 import type { Value } from '../graph/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { uniformValue } from './apply.ts';
@@ -46,7 +47,7 @@ export const factor = (x: Value, l: Value | undefined): Term | undefined =>
 export function timesTerms(a: Term | undefined, b: Term | undefined): readonly Term[] | undefined {
   if (!a || !b || !(a.better || b.better)) return undefined;
   const weight = a.weight && b.weight ? mul(a.weight, b.weight) : (a.weight ?? b.weight);
-  return [{ ...(weight ? { weight } : {}), log: add(a.log, b.log), better: true }];
+  return [{ ...defined({ weight }), log: add(a.log, b.log), better: true }];
 }
 
 const fixedOnes = new WeakMap<Value, boolean>();

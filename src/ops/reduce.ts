@@ -1,5 +1,6 @@
 // Reductions over axes: sums and the largest.
 
+import { defined } from '../defined.ts';
 import { GraphError } from '../errors.ts';
 import type { Attrs, Lowered, Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
 import { broadcastStrides, ndarray, walk } from '../tensor/ndarray.ts';
@@ -25,7 +26,7 @@ export function reduction(
 ): OpRecord {
   return {
     name,
-    ...(takes ? { takes } : {}),
+    ...defined({ takes }),
     type: ([x], attrs) => ({
       shape: x!.shape.map((d, i) => (axesOf(attrs).includes(i) ? 1 : d)),
       dtype: x!.dtype,

@@ -130,7 +130,7 @@ export const rewrites = {
     at: [groupOps.SqNorm],
     from: '‖[a, b, …]‖², a product of activations and cotangents among them',
     to: '‖a‖² + ‖b‖² + …',
-    because: 'the norm of a product may be had without it (`lower/plan.ts`)',
+    because: 'the norm of a product may be had without it (`lower/norm-plan.ts`)',
     give: algebra.normOfPieces,
   },
   softmaxOfQuotient: {

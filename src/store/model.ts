@@ -86,7 +86,7 @@ export interface ScoringModel {
   /** Where it has the channels of images, for those whose shape leaves that open. */
   readonly layout?: Layout;
   /** Whether `x` is raw pixels 0..255. */
-  readonly pixels?: boolean;
+  readonly takesPixels?: boolean;
   /** What became of the parameters of a foreign model on their way into its file. */
   readonly parameters?: ParameterReport;
   /** How many values of discrete data the likelihood is of, for bits/dim; left out where that is not known. */
@@ -209,7 +209,7 @@ export function builtInModel(
     hash,
     about: `${info.arch} ${JSON.stringify(info.config)}, trained on ${info.training.data}${by}`,
     inputs: { x: info.data },
-    pixels: true,
+    takesPixels: true,
     ...(scorer === undefined || scorer.isBound ? { dims: sizeOf(info.data) } : {}),
     preparation: {
       channels: info.channels,

@@ -56,9 +56,9 @@ export async function onnxModel(
   const file = decode(bytes, path, external);
   const { objective, input, pixels, params, frozen, dims = {}, ...given } = options;
   const network: NetworkOptions = {
-    ...(objective ? { objective } : {}),
+    ...defined({ objective }),
     ...defined({ input }),
-    ...(pixels ? { pixels } : {}),
+    ...defined({ pixels }),
   };
   // A pattern that looks for all matches would begin where it last ended.
   const plain = (pattern: RegExp) => new RegExp(pattern.source, pattern.flags.replace('g', ''));
@@ -125,7 +125,7 @@ export async function onnxModel(
       },
       inputs: Object.fromEntries(Object.keys(first.data).map((key) => [key, ofExample(shapes[key]!)])),
       inputTypes,
-      ...(pixels ? { pixels: true } : {}),
+      ...(pixels ? { takesPixels: true } : {}),
       parameters: first.parameters,
       notes: first.notes,
       about: `ONNX model, opset ${file.opset}`,
@@ -165,7 +165,7 @@ function typesOf({ loss, data }: ImportedModel): NonNullable<ScoringModel['input
   return Object.fromEntries(
     used.map((v) => {
       const range = Object.hasOwn(ranges, nameOf(v)) ? ranges[nameOf(v)] : undefined;
-      return [nameOf(v), { dtype: v.dtype, ...(range ? { range } : {}) }];
+      return [nameOf(v), { dtype: v.dtype, ...defined({ range }) }];
     }),
   );
 }

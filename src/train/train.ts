@@ -1,6 +1,7 @@
 // Trains a built-in architecture on a data set: a store with weights out, resumable after being killed at any point.
 
 import { asPixels } from '../data/index.ts';
+import { defined } from '../defined.ts';
 import { openProgram, type Program, runOnce } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena } from '../graph/index.ts';
@@ -156,7 +157,7 @@ function stepper({ store, program, layout, specs, data, info, length }: Run, sta
     }
     const mean = outputs.nextMean?.data;
     const [theta, m, v] = [outputs.nextTheta!.data, outputs.nextM!.data, outputs.nextV!.data];
-    return { next: { ...state, step: t, theta, m, v, ...(mean ? { mean } : {}) }, loss };
+    return { next: { ...state, step: t, theta, m, v, ...defined({ mean }) }, loss };
   };
 }
 

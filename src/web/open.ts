@@ -1,6 +1,7 @@
 // Addresses in; models, detectors and data out, by fetch.
 
 import { bytesSource, type Dataset, type EncodedFile, readData } from '../data/index.ts';
+import { defined } from '../defined.ts';
 import { type DetectorFile, parseDetector } from '../detectors/index.ts';
 import { DataError } from '../errors.ts';
 import { type Model, modelOf, type OnnxOptions, onnxModel, type ScoringModel } from '../store/index.ts';
@@ -46,5 +47,5 @@ export async function openAddress(url: string, like?: readonly number[]): Promis
   const file = await fetchFile(url);
   const path = url.replace(/[?#].*$/s, '');
   if (/\.(png|jpe?g|webp)$/i.test(path)) return file;
-  return readData(bytesSource(file.bytes, path), { decodeImage, ...(like ? { like } : {}) });
+  return readData(bytesSource(file.bytes, path), { decodeImage, ...defined({ like }) });
 }

@@ -97,7 +97,7 @@ describe('images for a built-in model', () => {
 });
 
 it('a single array goes to the only input, whatever it is called; several must have the names of the inputs', async () => {
-  const named: ScoringModel = { ...vae, pixels: false };
+  const named: ScoringModel = { ...vae, takesPixels: false };
   const values = { data: new Float32Array(6 * 64).map((_, k) => k % 200), shape: [1, 8, 8] };
   const one = memoryDataset('one', 6, 'one', { picture: values });
   const x = memoryDataset('one', 6, 'one', { x: values });

@@ -1,5 +1,6 @@
 // ONNX's attention and rotary embedding (opset 23).
 
+import { defined } from '../../defined.ts';
 import type { Value } from '../../graph/index.ts';
 import {
   add,
@@ -135,7 +136,7 @@ function masks(ctx: NodeContext, shape: Shape): { readonly bias?: Value; readonl
     if (right >= 0) allowed.push(not(greater(each, add(place, whole(right)))));
     if (left >= 0) allowed.push(not(less(each, sub(place, whole(left)))));
   }
-  return { ...(bias ? { bias } : {}), allowed };
+  return { ...defined({ bias }), allowed };
 }
 
 /** A mask for fewer keys than there are, of which the others do not count. */

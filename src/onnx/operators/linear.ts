@@ -1,5 +1,6 @@
 // ONNX's products, convolutions, poolings and interpolation.
 
+import { defined } from '../../defined.ts';
 import type { Value } from '../../graph/index.ts';
 import {
   abs,
@@ -136,7 +137,7 @@ function convolution(ctx: NodeContext): Value {
     dilations,
     pads,
     groups: ctx.sized(ctx.int('group', 1), 'groups', 2 ** 20),
-    ...(bias ? { bias } : {}),
+    ...defined({ bias }),
   });
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { normGraph } from '../features/index.ts';
 import { Arena } from '../graph/index.ts';
 import { conv, matmul, mul, reduceSum, reshape } from '../ops/index.ts';
-import { countMultiplications } from './plan.ts';
+import { countMultiplications } from './norm-plan.ts';
 
 /** Sum of squares of a convolution 2 -> 3 channels, 3×3, of a picture of 5×4, then of a product with a matrix. */
 function loss() {
