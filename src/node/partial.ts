@@ -19,6 +19,8 @@ export interface Partial {
   /** Where the first row begins, and where the last whole one ends. */
   readonly from: number;
   readonly validBytes: number;
+  /** Whether nothing follows the first line, not even a row that is not whole. */
+  readonly empty: boolean;
 }
 
 /** What decides, beside the head, which rows a run writes. */
@@ -73,7 +75,8 @@ export async function readPartial(path: string, line: string): Promise<Partial |
       rows += wrong ?? chunk.length / width;
       if (wrong !== undefined) break;
     }
-    return { head, run: key, rows, from, validBytes: from + rows * 8 * widthOf(head) };
+    const empty = (await handle.stat()).size === from;
+    return { head, run: key, rows, from, validBytes: from + rows * 8 * widthOf(head), empty };
   });
 }
 

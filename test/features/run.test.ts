@@ -179,6 +179,18 @@ describe('features', () => {
     });
   }, 120_000);
 
+  it('goes on as the message of a refused run said', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const [dark, out] = [join(dir, 'dark.idx'), join(dir, 'out.npz')];
+      const pixels = Uint8Array.from({ length: 3 * 28 * 28 }, (_, i) => (i * i) % 2);
+      writeFileSync(dark, writeIdx({ shape: [3, 28, 28], data: pixels }));
+      const refused = await runCli('features', model, '--data', dark, '--out', out);
+      expect(refused.stderr).toContain('holds only the values 0 and 1, expected pixels 0..255; say --pixels 0,1');
+      const { code, stderr } = await runCli('features', model, '--data', dark, '--out', out, '--pixels', '0,1');
+      expect(code, stderr).toBe(0);
+    });
+  }, 60_000);
+
   it('leaves a file alone that happens to be called as its own', async () => {
     await inTemporaryFolder(async (dir) => {
       const out = join(dir, 'x.npz');
