@@ -55,12 +55,13 @@ describe('the command line', () => {
       const { packages, files, stdout } = await start([bin, ...args], true);
       expect(stdout).not.toBe('');
       expect(packages).toEqual([]);
-      // The command line itself, errors, limits and a helper: what does the work of a command is not among them.
+      // The command line itself, errors, limits and two helpers: what does the work of a command is not among them.
       expect(files.filter((file) => !/^cli\/(usage\/|main|options|notes|terminal)/.test(file))).toEqual([
         'defined.js',
         'engine/limits.js',
         'errors.js',
         'node/machine.js',
+        'node/words.js',
       ]);
     },
   );

@@ -1,18 +1,18 @@
 // What commands do with a MODEL argument and the data for it.
 
-import { existsSync, realpathSync, statSync } from 'node:fs';
-import { dirname, relative, resolve, sep } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
 import { type Dataset, DEFAULT_LENGTH, isPreparation } from '../data/index.ts';
-import { defined, filled } from '../defined.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { DataError, ModelError, UsageError } from '../errors.ts';
 import { asImages, asModelTakes, guessRoles, type InputRole, type NoiseKey, roleText } from '../features/index.ts';
 import type { FeatureOptions } from '../node/defaults.ts';
 import { loadModel, loadOnnx, readDetector } from '../node/index.ts';
+import { onnxOptionsIn, recipeOf, scoringIn } from '../node/recipe.ts';
+import type { Wrong } from '../node/words.ts';
 import { type CompareProgress, detectorOf } from '../scoring/index.ts';
-import { type Model, parseObjective, type ScoringModel } from '../store/index.ts';
+import type { Model, ScoringModel } from '../store/index.ts';
 import { openDataset, preparationOf } from './datasets.ts';
-import { extractorOptions, layoutIn, pixelRange, type RunOptions, text, texts, type Values, whole } from './options.ts';
+import { extractorOptions, layoutIn, type RunOptions, text, texts, type Values, whole } from './options.ts';
 import { pace, progressLine, say, throttled } from './terminal.ts';
 import { modelOptions, scoringOptions } from './usage/options.ts';
 
@@ -62,27 +62,8 @@ export async function openModel(path: string, values: Values = {}): Promise<Scor
   }
   const own = Object.keys(modelRecipe(values)).find((name) => Object.hasOwn(scoringOptions, name));
   if (own !== undefined) throw new UsageError(`--${own} is for model directories, ${path} is a file`);
-  const loss = text(values, 'loss');
-  const params = text(values, 'params');
-  const frozen = text(values, 'frozen');
-  const stopGradient = texts(values, 'stop-gradient');
   const input = text(values, 'input');
-  const objective = text(values, 'objective');
-  const pixels = pixelRange(values);
-  const model = await loadOnnx(path, {
-    ...defined({ input }),
-    ...defined({ objective: objective === undefined ? undefined : parseObjective(objective) }),
-    ...defined({ pixels }),
-    normal: texts(values, 'normal'),
-    uniform: texts(values, 'uniform'),
-    constants: Object.fromEntries(texts(values, 'constant').map(parseConstant)),
-    ...given('integers', texts(values, 'integer').map(parseIntegers)),
-    ...given('dims', texts(values, 'dim').map(parseDim)),
-    ...defined({ loss }),
-    ...(params === undefined ? {} : { params: parseRegex('params', params) }),
-    ...(frozen === undefined ? {} : { frozen: parseRegex('frozen', frozen) }),
-    ...filled({ stopGradient }),
-  });
+  const model = await loadOnnx(path, onnxOptionsIn(values, wrong));
   const names = Object.keys(model.inputs);
   if (input !== undefined && !names.includes(input)) {
     throw new ModelError(`${path}: '${input}' is not an input that takes data; there are ${names.join(', ')}`);
@@ -157,57 +138,13 @@ export function saidRole({ input, role, option, value }: InputRole): SaidRole {
     : { input, role, option, value: input };
 }
 
-const given = <T>(name: string, entries: readonly (readonly [string, T])[]) =>
-  entries.length === 0 ? {} : { [name]: Object.fromEntries(entries) };
-
-function parseIntegers(pair: string): [string, [number, number]] {
-  const [, name, low, high] = /^(.+)=(-?\d+)\.\.(-?\d+)$/.exec(pair) ?? [];
-  if (name === undefined || Number(low) > Number(high)) {
-    throw new UsageError(`--integer is '${pair}', expected NAME=LOW..HIGH, both included, such as t=0..999`);
-  }
-  return [name, [Number(low), Number(high)]];
-}
-
-function parseDim(pair: string): [string, number] {
-  const [, name, size] = /^(.+)=([1-9]\d*)$/.exec(pair) ?? [];
-  if (name === undefined || !Number.isSafeInteger(Number(size))) {
-    throw new UsageError(
-      `--dim is '${pair}', expected NAME=SIZE, such as seq=128, or ids.1=128 for axis 1 of the input ids`,
-    );
-  }
-  return [name, Number(size)];
-}
-
-function parseConstant(pair: string): [string, number] {
-  const [, name, value] = /^([^=]+)=(.+)$/.exec(pair) ?? [];
-  if (name === undefined || value!.trim() === '' || !Number.isFinite(Number(value))) {
-    throw new UsageError(`--constant is '${pair}', expected NAME=NUMBER`);
-  }
-  return [name, Number(value)];
-}
+/** The error for the value of an option, with what is wrong about it. */
+const wrong: Wrong = (name, value, reason) => new UsageError(`--${name} is '${value}'${reason}`);
 
 /** What an architecture's scorer takes. */
 function parseScoring(values: Values): Readonly<Record<string, unknown>> {
-  const timestep = text(values, 'timestep');
-  const noiseSamples = whole(values, 'loss-draws', 1);
-  if (timestep !== undefined && values.bound) throw new UsageError('--timestep and --bound exclude each other');
-  const timesteps = timestep?.split(',').map((t) => {
-    if (!/^\d+$/.test(t)) throw new UsageError(`--timestep is '${timestep}', expected whole numbers such as 1,16`);
-    return Number(t);
-  });
-  return {
-    ...defined({ timesteps }),
-    ...defined({ noiseSamples }),
-    ...(values.bound ? { bound: true } : {}),
-  };
-}
-
-function parseRegex(option: string, source: string): RegExp {
-  try {
-    return new RegExp(source, 'u');
-  } catch (error) {
-    throw new UsageError(`--${option} is '${source}': ${error instanceof Error ? error.message : error}`);
-  }
+  if (values.timestep !== undefined && values.bound) throw new UsageError('--timestep and --bound exclude each other');
+  return scoringIn(values, wrong);
 }
 
 /** A DATA argument as the model takes it, see `asModelTakes`. `like`: image shape of synthetic sets before preparation. */
@@ -245,7 +182,7 @@ export async function openDetector(
   values: Values,
 ): Promise<{ readonly detector: DetectorFile; readonly model: ScoringModel }> {
   const detector = await readDetector(path);
-  const { recipe, place } = recipeOf(detector, path, values);
+  const { recipe, place } = askedOf(detector, path, values);
   if (place === undefined) throw new UsageError(`${path} does not say where its model is; say it with --model`);
   if (text(values, 'model') === undefined && !existsSync(place)) {
     throw new ModelError(
@@ -262,55 +199,28 @@ export async function openDetector(
 
 /** Where the model of a detector file is: as --model says, or the file. */
 export async function modelPlace(path: string, values: Values): Promise<string | undefined> {
-  return recipeOf(await readDetector(path), path, values).place;
+  return askedOf(await readDetector(path), path, values).place;
 }
 
 /** What a detector file keeps of the command line. Throws a DataError where that is nothing a command line can have. */
-function recipeOf(
+function askedOf(
   detector: DetectorFile,
   path: string,
   values: Values,
 ): { readonly recipe: Values; readonly place: string | undefined } {
-  const { model: stored, ...kept } = detector.recipe ?? {};
-  const recipe = renamed(kept);
-  const wrong = (name: string, found: unknown, expected: string) =>
+  const { words, place } = recipeOf(detector, path);
+  const unfit = (name: string, found: unknown, expected: string) =>
     new DataError(`${path}: at 'recipe.${name}': found ${JSON.stringify(found).slice(0, 80)}, expected ${expected}`);
-  for (const [name, value] of Object.entries(recipe)) {
+  for (const [name, value] of Object.entries(words)) {
     const option = Object.hasOwn(modelOptions, name) ? modelOptions[name] : undefined;
-    if (option === undefined) throw wrong(name, value, `an option such as ${Object.keys(modelOptions).join(', ')}`);
-    if (option.type === 'boolean' && value !== true) throw wrong(name, value, 'true');
+    if (option === undefined) throw unfit(name, value, `an option such as ${Object.keys(modelOptions).join(', ')}`);
+    if (option.type === 'boolean' && value !== true) throw unfit(name, value, 'true');
     if (option.type === 'boolean') continue;
     const isText = (one: unknown) => typeof one === 'string' && one !== '';
-    if (option.multiple && !(Array.isArray(value) && value.every(isText))) throw wrong(name, value, 'a list of texts');
-    if (!option.multiple && !isText(value)) throw wrong(name, value, 'a text');
+    if (option.multiple && !(Array.isArray(value) && value.every(isText))) throw unfit(name, value, 'a list of texts');
+    if (!option.multiple && !isText(value)) throw unfit(name, value, 'a text');
   }
-  if (stored !== undefined && (typeof stored !== 'string' || stored === '')) {
-    throw wrong('model', stored, 'the path of a model');
-  }
-  const place = text(values, 'model') ?? (stored === undefined ? undefined : placeBeside(path, stored));
-  return { recipe: recipe as Values, place };
-}
-
-/** A recipe as older versions wrote it: `--loss-draws` was called `--noise-samples`. */
-function renamed(recipe: Recipe): Recipe {
-  const { 'noise-samples': draws, ...rest } = recipe;
-  return draws === undefined ? recipe : { ...rest, 'loss-draws': draws };
-}
-
-/** Where a model lies, as seen from the folder of a detector file, with forward slashes: the same on every system. */
-export function placeFrom(detector: string, model: string): string {
-  const file = existsSync(detector) ? realpathSync(detector) : resolve(detector);
-  const folder = existsSync(dirname(file)) ? realpathSync(dirname(file)) : dirname(file);
-  return relative(folder, resolve(model)).replaceAll(sep, '/');
-}
-
-/** The place that `placeFrom` gave: beside the detector file itself or, as older versions had it, beside a link to it. */
-function placeBeside(detector: string, stored: string): string {
-  const folders = [dirname(realpathSync(detector)), dirname(resolve(detector))];
-  // A file written on Windows by an older version has backslashes; elsewhere they are letters of a name.
-  const names = [stored, stored.replaceAll('\\', '/')];
-  const places = folders.flatMap((folder) => names.map((name) => resolve(folder, name)));
-  return places.find((place) => existsSync(place)) ?? places[0]!;
+  return { recipe: words as Values, place: text(values, 'model') ?? place };
 }
 
 export function featureOptions(

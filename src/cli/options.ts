@@ -5,6 +5,7 @@ import type { Background, Layout } from '../data/index.ts';
 import { defined } from '../defined.ts';
 import { UsageError } from '../errors.ts';
 import { mostThreads } from '../node/machine.ts';
+import { rangeIn } from '../node/words.ts';
 import type { Options } from './usage/options.ts';
 
 export type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
@@ -186,15 +187,8 @@ export function layoutIn(values: Values): Layout | undefined {
 }
 
 /** `--pixels LOW,HIGH`. */
-export function pixelRange(values: Values): [low: number, high: number] | undefined {
-  const range = text(values, 'pixels');
-  if (range === undefined) return undefined;
-  const [low, high, ...more] = range.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
-  if (low === undefined || high === undefined || more.length > 0 || !(low < high) || !Number.isFinite(high - low)) {
-    throw new UsageError(`--pixels is '${range}', expected two numbers such as -1,1`);
-  }
-  return [low, high];
-}
+export const pixelRange = (values: Values): [low: number, high: number] | undefined =>
+  rangeIn(values, (name, value, reason) => new UsageError(`--${name} is '${value}'${reason}`));
 
 /** What of the options an extractor takes, besides its group and seed. */
 export function extractorOptions({ batch, memory, threads }: RunOptions) {

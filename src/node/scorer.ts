@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { defined } from '../defined.ts';
 import { type Detector, type DetectorFile, parseDetector } from '../detectors/index.ts';
 import type { Runtime } from '../engine/index.ts';
-import { ModelError } from '../errors.ts';
+import { ModelError, UsageError } from '../errors.ts';
 import type * as scoring from '../scoring/index.ts';
 import type { OnnxOptions, ScoringModel } from '../store/index.ts';
 import { readDetector } from './detector-files.ts';
@@ -19,8 +19,11 @@ import { nodeRuntime } from './runtime.ts';
 export interface ScorerOptions
   extends Omit<scoring.ScorerOptions, 'model' | 'detector' | 'runtime' | 'open' | 'names'>,
     Pick<OpenOptions, 'background' | 'dataDir' | 'readers'> {
-  /** A directory that `train` wrote, an .onnx file, the bytes of one, or a model that was loaded. */
-  readonly model: string | Uint8Array | ScoringModel;
+  /**
+   * A directory that `train` wrote, an .onnx file, the bytes of one, or a model that was loaded. Default, for a detector that is a file: the model
+   * that it was fitted with, where and as the file says it is read.
+   */
+  readonly model?: string | Uint8Array | ScoringModel | undefined;
   /** A file that `fit` wrote, its bytes, or what `fitDetectors` gave. */
   readonly detector: string | Uint8Array | DetectorFile;
   /** How an .onnx file is read: as for `fit`. */
@@ -36,7 +39,8 @@ export interface ScorerOptions
 export async function openScorer(options: ScorerOptions): Promise<scoring.Scorer> {
   const { model, detector, onnx, background, dataDir, readers, runtime = nodeRuntime(), ...more } = options;
   const decode = more.decodeImage ?? (background ? decodeOn(background) : decodeImage);
-  const scored = await modelFrom(model, onnx);
+  const fitted = await detectorFrom(detector, typeof more.by === 'object' ? [more.by] : []);
+  const scored = await modelFrom(model ?? (await besides(fitted, detector, onnx)), onnx);
   const [shape] = Object.values(scored.inputs);
   const opening = {
     background,
@@ -47,7 +51,7 @@ export async function openScorer(options: ScorerOptions): Promise<scoring.Scorer
     ...more,
     runtime,
     model: scored,
-    detector: await detectorFrom(detector, typeof more.by === 'object' ? [more.by] : []),
+    detector: fitted,
     decodeImage: decode,
     open: async (name) => (PICTURE.test(name) ? encodedFile(name) : openData(name, opening)),
     names: {
@@ -59,7 +63,25 @@ export async function openScorer(options: ScorerOptions): Promise<scoring.Scorer
 
 const PICTURE = /\.(png|jpe?g|webp)$/i;
 
-async function modelFrom(model: ScorerOptions['model'], options: OnnxOptions | undefined): Promise<ScoringModel> {
+/** The model that the file of a detector names. */
+async function besides(
+  fitted: DetectorFile,
+  detector: ScorerOptions['detector'],
+  onnx: OnnxOptions | undefined,
+): Promise<ScoringModel> {
+  if (typeof detector !== 'string') {
+    throw new UsageError('a detector that is no file does not say where its model is; say it with `model`');
+  }
+  if (onnx !== undefined) {
+    throw new UsageError(`${detector} says how its model is read; leave out \`onnx\`, or say which \`model\``);
+  }
+  return (await import('./recipe.ts')).modelBeside(fitted, detector);
+}
+
+async function modelFrom(
+  model: string | Uint8Array | ScoringModel,
+  options: OnnxOptions | undefined,
+): Promise<ScoringModel> {
   if (model instanceof Uint8Array) return (await import('../store/index.ts')).onnxModel(model, 'the model', options);
   if (typeof model !== 'string') return model;
   const found = statSync(model, { throwIfNoEntry: false });

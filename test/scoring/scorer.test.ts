@@ -1,7 +1,7 @@
 // The front door: raw inputs of every kind through a scorer, against the tables and detectors behind it; and the lines of the README.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,6 +16,7 @@ import type { Judgement } from '../../src/scoring/scorer.ts';
 import type { ScoringModel } from '../../src/store/index.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
 import { smallModel } from '../support/models.ts';
+import { FLOAT, modelBytes, node, tensor, value } from '../support/proto.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = temporaryFolder();
@@ -41,6 +42,62 @@ async function picturesOf(spec: string): Promise<readonly Uint8Array[]> {
   const all = Uint8Array.from(arrays.x!.data as Float32Array);
   return Array.from({ length: data.length }, (_, i) => all.slice(i * 784, (i + 1) * 784));
 }
+
+describe('a scorer of an .onnx file', () => {
+  /** Σ t (w x)² + (v x)², for a scale t that is an input. */
+  const bytes = modelBytes({
+    input: [value('x', FLOAT, ['n', 3]), value('t', FLOAT, ['n', 1])],
+    node: [
+      node('Mul', ['x', 'w'], ['a']),
+      node('Mul', ['a', 'a'], ['aa']),
+      node('Mul', ['aa', 't'], ['taa']),
+      node('Mul', ['x', 'v'], ['b']),
+      node('Mul', ['b', 'b'], ['bb']),
+      node('Add', ['taa', 'bb'], ['sum']),
+      node('ReduceSum', ['sum', 'last'], ['y'], { keepdims: 0 }),
+    ],
+    initializer: [
+      tensor('w', [3], Float32Array.of(1, 2, 3)),
+      tensor('v', [3], Float32Array.of(1, -1, 2)),
+      tensor('last', [1], BigInt64Array.of(1n)),
+    ],
+    output: [value('y', FLOAT, ['n'])],
+  });
+  const rows = Array.from({ length: 40 }, (_, i) => [Math.sin(i), Math.cos(3 * i), Math.sin(7 * i + 1)]);
+
+  it('that the detector names is read as it was when the detector was fitted', async () => {
+    mkdirSync(at('foreign/models'), { recursive: true });
+    const [file, csv, detector] = [at('foreign/models/m.onnx'), at('foreign/rows.csv'), at('foreign/detector.json')];
+    writeFileSync(file, bytes);
+    writeFileSync(csv, `${rows.map((row) => row.join()).join('\n')}\n`);
+    const how = ['--constant', 't=2', '--params', '^[wv]$', '--frozen', '^v$', '--input', 'x'];
+    const fit = await runCli('fit', file, '--data', csv, '--out', detector, '--threads', '1', ...how);
+    expect(fit.code, fit.stderr).toBe(0);
+    const found = await openScorer({ detector, threads: 1 });
+    const onnx = { constants: { t: 2 }, params: /^[wv]$/u, frozen: /^v$/u, input: 'x', normal: [], uniform: [] };
+    const given = await openScorer({ model: file, onnx, detector, threads: 1 });
+    expect(await found.score(csv)).toEqual(await given.score(csv));
+    expect(found.model.about).toBe(given.model.about);
+    await found.dispose();
+    await given.dispose();
+    const content = JSON.parse(readFileSync(detector, 'utf8')) as { recipe: Record<string, unknown> };
+    for (const [recipe, message] of [
+      [
+        { ...content.recipe, constant: ['t'] },
+        /detector\.json: at 'recipe\.constant': found "t", expected NAME=NUMBER$/,
+      ],
+      [
+        { ...content.recipe, params: '[' },
+        /detector\.json: at 'recipe\.params': found "\[": Invalid regular expression/,
+      ],
+      [{ ...content.recipe, model: 3 }, /detector\.json: at 'recipe\.model': found 3, expected the path of a model$/],
+      [{ constant: ['t=2'] }, /detector\.json does not say where its model is; say it with `model`$/],
+    ] as const) {
+      writeFileSync(detector, JSON.stringify({ ...content, recipe }));
+      await expect(openScorer({ detector })).rejects.toThrow(message);
+    }
+  });
+});
 
 describe('a scorer of the shipped model', () => {
   let detector: string;
@@ -141,6 +198,27 @@ describe('a scorer of the shipped model', () => {
     expect(await another.score(at('new/1.png'))).toEqual(await one.score(at('new/1.png')));
     await one.dispose();
     await another.dispose();
+  });
+
+  it('finds the model that the detector was fitted with, where the detector says that it is', async () => {
+    const given = await openScorer({ model: shipped, detector, threads: 1 });
+    const found = await openScorer({ detector, threads: 1 });
+    expect(await found.score(at('new/1.png'))).toEqual(await given.score(at('new/1.png')));
+    await given.dispose();
+    await found.dispose();
+    const elsewhere = at('elsewhere/detector.json');
+    mkdirSync(at('elsewhere'));
+    copyFileSync(detector, elsewhere);
+    await expect(openScorer({ detector: elsewhere })).rejects.toThrow(
+      /models\/glow-fashion-mnist: no such model directory or \.onnx file, where .*elsewhere\/detector\.json has its model; say it with `model`$/,
+    );
+    const bytes = new Uint8Array(readFileSync(detector));
+    await expect(openScorer({ detector: bytes })).rejects.toThrow(
+      'a detector that is no file does not say where its model is; say it with `model`',
+    );
+    await expect(openScorer({ detector, onnx: { loss: 'y' } })).rejects.toThrow(
+      `${detector} says how its model is read; leave out \`onnx\`, or say which \`model\``,
+    );
   });
 
   it('is what the README shows', async () => {
