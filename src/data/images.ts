@@ -57,6 +57,39 @@ export interface DecodeImage {
 /** What transparent pixels are put on: red, green, blue, 0..255. */
 export type Background = readonly [red: number, green: number, blue: number];
 
+/**
+ * Whether a picture [c, h, w] is to be put on the background: where its opacity [h, w] is not 255 throughout. Throws a DataError where there is no
+ * background, or one in colour for a picture in grey.
+ */
+export function isTransparent(
+  alpha: Uint8Array | undefined,
+  [c, , w]: DecodedImage['shape'],
+  background: Background | undefined,
+  where: string,
+): alpha is Uint8Array {
+  const at = alpha?.findIndex((value) => value !== 255) ?? -1;
+  if (at < 0) return false;
+  if (background === undefined) {
+    const place = `row ${Math.floor(at / w)}, column ${at % w}`;
+    throw new DataError(
+      `${where}: is transparent at ${place} (alpha ${alpha![at]}), expected opaque pixels; say what to put it on with \`background: white\`, black or another colour`,
+    );
+  }
+  if (c === 1 && new Set(background).size > 1) {
+    throw new DataError(`${where}: is grey, and cannot be put on the colour ${background}; give a grey background`);
+  }
+  return true;
+}
+
+/** Colours [c, h, w] put on a background by their opacity [h, w], rounded as Pillow's `Image.paste` rounds. */
+export function composed(planes: Uint8Array, alpha: Uint8Array, background: Background): Uint8Array {
+  const size = alpha.length;
+  return planes.map((value, i) => {
+    const opacity = alpha[i % size]!;
+    return Math.round((value * opacity + background[Math.floor(i / size)]! * (255 - opacity)) / 255);
+  });
+}
+
 /** Decoding runs in a thread pool; more than this many at once only costs memory. */
 const CONCURRENT = 16;
 /** Larger pictures are refused by the decoder before it allocates them: a damaged header can claim any size. Nor are they made. */

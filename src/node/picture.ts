@@ -1,7 +1,15 @@
 // One picture (PNG, JPEG, WebP) in, its pixels out, by sharp.
 
 import { decodingError } from '../data/decoding.ts';
-import { type Background, type DecodedImage, type DecodeImage, MAX_PIXELS, type Unlike } from '../data/images.ts';
+import {
+  type Background,
+  composed,
+  type DecodedImage,
+  type DecodeImage,
+  isTransparent,
+  MAX_PIXELS,
+  type Unlike,
+} from '../data/images.ts';
 import type { EncodedFile } from '../data/source.ts';
 import { DataError } from '../errors.ts';
 
@@ -40,16 +48,7 @@ async function decode(
     }
     // Looked at by itself: it is dropped where grey is asked for, and a transparent colour of a palette or of grey is no channel.
     const alpha = meta.hasAlpha ? await sharp(bytes, options).extractChannel('alpha').raw().toBuffer() : undefined;
-    const at = alpha?.findIndex((value) => value !== 255) ?? -1;
-    if (at >= 0 && background === undefined) {
-      const place = `row ${Math.floor(at / meta.width)}, column ${at % meta.width}`;
-      throw new DataError(
-        `${where}: is transparent at ${place} (alpha ${alpha![at]}), expected opaque pixels; say what to put it on with \`background: white\`, black or another colour`,
-      );
-    }
-    if (at >= 0 && grey && new Set(background).size > 1) {
-      throw new DataError(`${where}: is grey, and cannot be put on the colour ${background}; give a grey background`);
-    }
+    const mixed = isTransparent(alpha, shape, background, where);
     // The library turns grey into RGB unless told not to.
     const { data, info } = await picture
       .toColourspace(grey ? 'b-w' : 'srgb')
@@ -59,19 +58,10 @@ async function decode(
     if ((meta.orientation ?? 1) > 1) unlike.push('turned');
     if (meta.icc && !isSrgb(meta.icc)) unlike.push('profiled');
     const planes = toPlanes(data, info, shape, where);
-    return { shape, data: at >= 0 ? composed(planes, alpha!, background!) : planes, unlike };
+    return { shape, data: mixed ? composed(planes, alpha, background!) : planes, unlike };
   } catch (error) {
     throw decodingError(error, where, 'damaged picture');
   }
-}
-
-/** Colours [c, h, w] put on a background by their opacity [h, w], rounded as Pillow's `Image.paste` rounds. */
-function composed(planes: Uint8Array, alpha: Uint8Array, background: Background): Uint8Array {
-  const size = alpha.length;
-  return planes.map((value, i) => {
-    const opacity = alpha[i % size]!;
-    return Math.round((value * opacity + background[Math.floor(i / size)]! * (255 - opacity)) / 255);
-  });
 }
 
 /** How many frames an animated PNG says it has, which the decoder does not tell; 1 of any other picture. */

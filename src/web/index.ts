@@ -23,6 +23,6 @@ export {
 export type { Input, Judgement, Pixels, Scorer } from '../scoring/index.ts';
 export { type Model, modelOf, type OnnxOptions, onnxModel, parseObjective, type ScoringModel } from '../store/index.ts';
 export { fetchFile, loadDetector, loadModel, loadOnnx } from './open.ts';
-export { decodeImage } from './picture.ts';
+export { decodeImage, decodeOn } from './picture.ts';
 export { type WebRuntimeOptions, webRuntime } from './runtime.ts';
 export { openScorer, type ScorerOptions } from './scorer.ts';

@@ -1,6 +1,6 @@
 // Addresses in; models, detectors and data out, by fetch.
 
-import { bytesSource, type Dataset, type EncodedFile, readData } from '../data/index.ts';
+import { bytesSource, type Dataset, type DecodeImage, type EncodedFile, readData } from '../data/index.ts';
 import { defined } from '../defined.ts';
 import { type DetectorFile, parseDetector } from '../detectors/index.ts';
 import { DataError } from '../errors.ts';
@@ -43,9 +43,13 @@ export async function loadDetector(url: string): Promise<DetectorFile> {
 }
 
 /** A picture, or a file of data, see `readData`; `like`: shape of an example where the file leaves the choice. */
-export async function openAddress(url: string, like?: readonly number[]): Promise<Dataset | EncodedFile> {
+export async function openAddress(
+  url: string,
+  like?: readonly number[],
+  decode: DecodeImage = decodeImage,
+): Promise<Dataset | EncodedFile> {
   const file = await fetchFile(url);
   const path = url.replace(/[?#].*$/s, '');
   if (/\.(png|jpe?g|webp)$/i.test(path)) return file;
-  return readData(bytesSource(file.bytes, path), { decodeImage, ...defined({ like }) });
+  return readData(bytesSource(file.bytes, path), { decodeImage: decode, ...defined({ like }) });
 }

@@ -1,6 +1,14 @@
 // One picture (PNG, JPEG, WebP) in, its pixels out, by the browser's own decoder and a canvas.
 
-import { type DecodedImage, type DecodeImage, MAX_PIXELS } from '../data/images.ts';
+import {
+  type Background,
+  composed,
+  type DecodedImage,
+  type DecodeImage,
+  isTransparent,
+  MAX_PIXELS,
+} from '../data/images.ts';
+import type { EncodedFile } from '../data/source.ts';
 import { DataError } from '../errors.ts';
 
 interface Header {
@@ -15,7 +23,19 @@ interface Header {
  * See `DecodeImage`. Browsers decode PNG and lossless WebP to the same pixels as everybody else; JPEG and lossy WebP leave some freedom, and may
  * differ by one or two from another decoder. Throws a DataError where a picture is damaged, or one that a canvas would not show as it is.
  */
-export const decodeImage: DecodeImage = async ({ bytes, where }, expected) => {
+export const decodeImage: DecodeImage = (image, expected) => decode(image, expected, undefined);
+
+/** The same, with transparent pictures put on `background`: canvases keep colours times their opacity, so these may be one off. */
+export function decodeOn(background: Background): DecodeImage {
+  const own = (image: EncodedFile, expected?: DecodedImage['shape']) => decode(image, expected, background);
+  return Object.assign(own, { done: `on ${background}` });
+}
+
+async function decode(
+  { bytes, where }: EncodedFile,
+  expected: DecodedImage['shape'] | undefined,
+  background: Background | undefined,
+): Promise<DecodedImage> {
   const { type, grey, refused } = headerOf(bytes, where);
   if (refused !== undefined) throw new DataError(`${where}: ${refused}`);
   let bitmap: ImageBitmap;
@@ -42,15 +62,14 @@ export const decodeImage: DecodeImage = async ({ bytes, where }, expected) => {
   const { data } = context.getImageData(0, 0, width, height);
   const size = width * height;
   const planes = new Uint8Array(shape[0] * size);
+  const alpha = new Uint8Array(size);
   for (let p = 0; p < size; p++) {
-    if (data[4 * p + 3] !== 255) {
-      const place = `row ${Math.floor(p / width)}, column ${p % width}`;
-      throw new DataError(`${where}: is transparent at ${place}, expected opaque pixels; put it on a background first`);
-    }
+    alpha[p] = data[4 * p + 3]!;
     for (let k = 0; k < shape[0]; k++) planes[k * size + p] = data[4 * p + k]!;
   }
-  return { shape, data: planes, unlike: [] };
-};
+  const mixed = isTransparent(alpha, shape, background, where);
+  return { shape, data: mixed ? composed(planes, alpha, background!) : planes, unlike: [] };
+}
 
 const describe = ([c, h, w]: DecodedImage['shape']) => `${c === 1 ? 'grey' : 'RGB'} ${h}×${w}`;
 

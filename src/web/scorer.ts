@@ -1,11 +1,12 @@
 // A scorer in a browser: models, detectors and inputs by their addresses, or as they are at hand.
 
+import type { Background } from '../data/index.ts';
 import { type DetectorFile, parseDetector } from '../detectors/index.ts';
 import type { Runtime } from '../engine/index.ts';
 import * as scoring from '../scoring/index.ts';
 import { type OnnxOptions, onnxModel, type ScoringModel } from '../store/index.ts';
 import { loadDetector, loadModel, loadOnnx, openAddress } from './open.ts';
-import { decodeImage } from './picture.ts';
+import { decodeImage, decodeOn } from './picture.ts';
 import { webRuntime } from './runtime.ts';
 
 /** As in `scoring/`, with a model and a detector that may be addresses, and a runtime that may be left out. */
@@ -17,13 +18,16 @@ export interface ScorerOptions
   readonly detector: string | Uint8Array | DetectorFile;
   /** How an .onnx file is read: as for `fit`. */
   readonly onnx?: OnnxOptions | undefined;
+  /** What transparent pictures are put on; left out, they are refused. */
+  readonly background?: Background | undefined;
   /** Default: `webRuntime()`. */
   readonly runtime?: Runtime | undefined;
 }
 
 /** Opens a scorer, see `scoring/`. Inputs may also be addresses, of pictures and of files of data. */
 export async function openScorer(options: ScorerOptions): Promise<scoring.Scorer> {
-  const { model, detector, onnx, runtime = webRuntime(), ...more } = options;
+  const { model, detector, onnx, background, runtime = webRuntime(), ...more } = options;
+  const decode = more.decodeImage ?? (background ? decodeOn(background) : decodeImage);
   const scored = await modelFrom(model, onnx);
   const [shape] = Object.values(scored.inputs);
   return scoring.openScorer({
@@ -31,8 +35,8 @@ export async function openScorer(options: ScorerOptions): Promise<scoring.Scorer
     runtime,
     model: scored,
     detector: await detectorFrom(detector),
-    decodeImage: more.decodeImage ?? decodeImage,
-    open: (name) => openAddress(name, shape),
+    decodeImage: decode,
+    open: (name) => openAddress(name, shape, decode),
     names: {
       ...(typeof model === 'string' ? { model } : {}),
       ...(typeof detector === 'string' ? { detector } : {}),

@@ -13,7 +13,7 @@ import { encodePng, syntheticDataset, take } from '../../src/data/index.ts';
 import { fitDetectors, formatDetector } from '../../src/detectors/index.ts';
 import { openExtractor } from '../../src/node/defaults.ts';
 import { folderStore, loadModel } from '../../src/node/index.ts';
-import { decodeImage } from '../../src/node/picture.ts';
+import { decodeImage, decodeOn } from '../../src/node/picture.ts';
 import { openScorer } from '../../src/node/scorer.ts';
 import type { Judgement } from '../../src/scoring/index.ts';
 import { writeSafetensors } from '../../src/store/index.ts';
@@ -22,6 +22,19 @@ import { expectClose } from '../support/compare.ts';
 import { type SmallName, smallModel } from '../support/models.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The same picture with its left upper pixel transparent. */
+async function transparent(png: Uint8Array): Promise<Uint8Array> {
+  const { data, info } = await sharp(png)
+    .toColourspace('srgb')
+    .ensureAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  data[3] = 0;
+  return sharp(data, { raw: { width: info.width, height: info.height, channels: 4 } })
+    .png()
+    .toBuffer();
+}
 const browser = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 const folder = temporaryFolder();
 const at = (name: string) => join(folder.path, name);
@@ -190,6 +203,52 @@ describe.skipIf(browser === undefined && process.env.CI === undefined)('in Chrom
     }
   });
 
+  describe('transparent pictures', () => {
+    const size = 16;
+    const rgba = Buffer.from(
+      Uint8Array.from({ length: size * size * 4 }, (_, i) => (i % 4 === 3 ? Math.floor(i / 4) : (37 * i) % 256)),
+    );
+    const drawn = () => sharp(rgba, { raw: { width: size, height: size, channels: 4 } });
+    const kinds: Record<string, () => Promise<Uint8Array>> = {
+      'colour PNG': () => drawn().png().toBuffer(),
+      'palette PNG': () => drawn().png({ palette: true }).toBuffer(),
+      'grey PNG': () => drawn().toColourspace('b-w').png().toBuffer(),
+      'lossless WebP': () => drawn().webp({ lossless: true, exact: true }).toBuffer(),
+    };
+    const inPage = (bytes: Uint8Array, how: string) =>
+      page.evaluate(`${how}({ bytes: Uint8Array.from(${JSON.stringify([...bytes])}), where: 'a' })
+        .then(({ shape, data }) => ({ shape, data: [...data] }), (error) => error.message)`);
+
+    it.each(Object.entries(kinds))('are put on a background as in Node: %s', async (_, make) => {
+      const bytes = new Uint8Array(await make());
+      for (const background of [
+        [255, 255, 255],
+        [0, 0, 0],
+        [100, 100, 100],
+      ] as const) {
+        const expected = await decodeOn(background)({ bytes, where: 'a' });
+        const found = (await inPage(bytes, `fisher.decodeOn([${background}])`)) as { shape: number[]; data: number[] };
+        expect(found.shape).toEqual(expected.shape);
+        const furthest = Math.max(...found.data.map((v, i) => Math.abs(v - expected.data[i]!)));
+        expect(furthest).toBeLessThanOrEqual(1);
+      }
+    });
+
+    it.each(Object.entries(kinds))('are refused without one, in the words of Node: %s', async (_, make) => {
+      const bytes = new Uint8Array(await make());
+      const expected = await decodeImage({ bytes, where: 'a' }).catch((error: Error) => error.message);
+      expect(expected).toMatch(/^a: is transparent at row 0, column 0 \(alpha 0\)/);
+      expect(await inPage(bytes, 'fisher.decodeImage')).toBe(expected);
+    });
+
+    it('in grey are put on no colour', async () => {
+      const bytes = new Uint8Array(await kinds['grey PNG']!());
+      expect(await inPage(bytes, 'fisher.decodeOn([255, 0, 0])')).toBe(
+        'a: is grey, and cannot be put on the colour 255,0,0; give a grey background',
+      );
+    });
+  });
+
   it('says what is wrong with a file in the words of Node', async () => {
     const dir = await writeModel('vae');
     const { info } = smallModel('vae');
@@ -244,6 +303,28 @@ describe.skipIf(browser === undefined && process.env.CI === undefined)('in Chrom
       expectClose([one.score!, one.pValue!], [expected!.score!, expected!.pValue!], 1e-3, 'score');
       expect([one.verdict, one.layers[0]!.name]).toEqual([expected!.verdict, expected!.layers[0]!.name]);
     }
+    const clear = { data: arrays.x!.data as Float32Array, shape: [c, h, w] };
+    writeFileSync(at('clear.png'), await transparent(encodePng(clear)));
+    const judged = (await page.evaluate(`(async () => {
+      const base = location.origin + '/data/';
+      const open = (background) => fisher.openScorer({ model: base + 'pixelcnn', detector: base + 'detector.json', runtime, background });
+      const [plain, on] = [await open(), await open([255, 255, 255])];
+      const refused = await plain.score(base + 'clear.png').catch((error) => error.message);
+      const [{ score }] = await on.score(base + 'clear.png');
+      await plain.dispose();
+      await on.dispose();
+      return { refused, score };
+    })()`)) as { refused: string; score: number };
+    expect(judged.refused).toMatch(/clear\.png: is transparent at row 0, column 0 \(alpha 0\)/);
+    const white = await openScorer({
+      model: dir,
+      detector: at('detector.json'),
+      threads: 1,
+      background: [255, 255, 255],
+    });
+    const [onWhite] = await white.score(at('clear.png'));
+    await white.dispose();
+    expectClose([judged.score], [onWhite!.score!], 1e-3, 'score on white');
     const said = await page.evaluate(
       `fisher.loadModel(location.origin + '/data/nowhere').catch((error) => error.message)`,
     );
