@@ -213,4 +213,14 @@ describe('openRecordings', () => {
     await writeFile(path, bytes);
     await expect(openRecordings([path], 'x')).rejects.toThrow(`${path}: cannot be read as a WAV file`);
   });
+
+  it.each([
+    ['fLaC', "does not start with 'RIFF' and 'WAVE', seems to be a FLAC recording"],
+    ['FORM', "does not start with 'RIFF' and 'WAVE', seems to be an AIFF recording"],
+    ['RIFX', 'has its numbers the other way round (big-endian, RIFX)'],
+  ])('says what a file of %s is', async (start, message) => {
+    const path = join(folder, 'other.wav');
+    await writeFile(path, new TextEncoder().encode(start.padEnd(200)));
+    await expect(openRecordings([path], 'x')).rejects.toThrow(`${path}: cannot be read as a WAV file: ${message}`);
+  });
 });

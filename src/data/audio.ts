@@ -4,6 +4,7 @@ import FFT from 'fft.js';
 import * as wavefile from 'wavefile';
 import { type Dataset, fingerprintOf, memoryDataset } from './dataset.ts';
 import { decodingError } from './decoding.ts';
+import { seemsToBe } from './kinds.ts';
 import type { EncodedFile } from './source.ts';
 
 /** Node loads the package's CommonJS, whose content is its default; bundlers take its module. */
@@ -92,8 +93,11 @@ function middleOf(bytes: Uint8Array): wavefile.WaveFile {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const tag = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4));
   const isLong = tag(0) === 'RF64' || tag(0) === 'BW64';
-  if (bytes.length < 12 || (tag(0) !== 'RIFF' && !isLong) || tag(8) !== 'WAVE')
-    throw new Error("does not start with 'RIFF' and 'WAVE'");
+  if (tag(0) === 'RIFX') throw new Error('has its numbers the other way round (big-endian, RIFX)');
+  if (bytes.length < 12 || (tag(0) !== 'RIFF' && !isLong) || tag(8) !== 'WAVE') {
+    const seems = seemsToBe(bytes);
+    throw new Error(`does not start with 'RIFF' and 'WAVE'${seems ? `, seems to be ${seems.what}` : ''}`);
+  }
   let format: { start: number; size: number } | undefined;
   let longSize: number | undefined; // of the samples, where 32 bits do not suffice
   const parts: Uint8Array[] = [];

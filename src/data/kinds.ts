@@ -110,6 +110,8 @@ const signatures: readonly { readonly starts: readonly number[]; readonly what: 
   { starts: [0x41, 0x52, 0x52, 0x4f, 0x57, 0x31], what: 'an Arrow file', ending: '.arrow' },
   { starts: [0x66, 0x4c, 0x61, 0x43], what: 'a FLAC recording', ending: '.flac' },
   { starts: [0x49, 0x44, 0x33], what: 'an MP3 recording', ending: '.mp3' },
+  { starts: [0xff, 0xfb], what: 'an MP3 recording', ending: '.mp3' },
+  { starts: [0x46, 0x4f, 0x52, 0x4d], what: 'an AIFF recording', ending: '.aiff' },
   { starts: [0x4f, 0x67, 0x67, 0x53], what: 'an Ogg recording', ending: '.ogg' },
   { starts: [0x47, 0x49, 0x46, 0x38], what: 'a GIF picture', ending: '.gif' },
   { starts: [0x1f, 0x8b], what: 'a file that gzip has packed', ending: '.gz' },
