@@ -425,6 +425,15 @@ def as_people_have_them():
         case(f"long-{name}.tar", rows[:, None], ids=[name for name, _ in long])
     tarred("dangling.tar", [("a.png", encoded[0]), ("b.png", "c.png", tarfile.SYMTYPE)])
     refuse("dangling.tar", "b.png: is a link to what is not before it in the file")
+    holes = tarfile.TarInfo("holes.png")
+    holes.type = tarfile.GNUTYPE_SPARSE
+    with tarfile.open(OUT / "sparse.tar", "w", format=tarfile.GNU_FORMAT) as out:
+        out.addfile(holes)
+    refuse("sparse.tar", "holes.png: is stored as a sparse file, which is not read; pack it as a plain one")
+    scipy.io.savemat(OUT / "swapped.mat", {"x": rows.reshape(5, 6)})
+    little = (OUT / "swapped.mat").read_bytes()
+    (OUT / "swapped.mat").write_bytes(little[:124] + b"\1\0MI" + little[128:])
+    refuse("swapped.mat", "has its numbers the other way round (big-endian); make ")
     (OUT / "packed.tar").write_bytes(gzip.compress((OUT / "links-gnu.tar").read_bytes(), mtime=0))
     refuse("packed.tar", "is no tar file, but seems to be a file that gzip has packed")
     pq.write_table(pa.table({"x": pa.array([[("a", 1)]] * 3, pa.map_(pa.string(), pa.int32()))}), OUT / "map.parquet")

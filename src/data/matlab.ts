@@ -179,6 +179,11 @@ function readMat(bytes: Uint8Array, path: string): readonly Matrix[] {
   if (isVersion4(bytes)) {
     throw new DataError(`${path}: is a MATLAB 4 file, expected version 5; ${adviceFor(matlabAdvice.v4, path)}`);
   }
+  if (text.startsWith('MATLAB 5.0') && bytes[126] === 0x4d && bytes[127] === 0x49) {
+    throw new DataError(
+      `${path}: has its numbers the other way round (big-endian); ${adviceFor(matlabAdvice.v4, path)}`,
+    );
+  }
   if (bytes.length < 128 || !text.startsWith('MATLAB 5.0') || bytes[126] !== 0x49 || bytes[127] !== 0x4d) {
     throw new DataError(`${path}: is no little-endian MATLAB 5 file: expected it to begin with 'MATLAB 5.0 MAT-file'`);
   }

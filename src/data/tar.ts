@@ -109,7 +109,8 @@ async function directoryOf(source: ByteSource): Promise<Directory> {
       else {
         longName = /(?:^|\n)\d+ path=([^\n]*)/.exec(text)?.[1] ?? longName;
         longLink = /(?:^|\n)\d+ linkpath=([^\n]*)/.exec(text)?.[1] ?? longLink;
-        if (/(?:^|\n)\d+ GNU\.sparse\./.test(text)) throw sparse(source, longName ?? '');
+        const [, thin] = /(?:^|\n)\d+ GNU\.sparse\.name=([^\n]*)/.exec(text) ?? [];
+        if (thin !== undefined && PICTURES.has(kindOf(thin))) throw sparse(source, thin);
       }
     } else {
       const prefix = textOf(header, 257, 5) === 'ustar' && header[262] === 0 ? textOf(header, 345, 155) : '';
@@ -124,7 +125,7 @@ async function directoryOf(source: ByteSource): Promise<Directory> {
             `${source.name}: ${name}: is a link to what is not before it in the file, expected a picture`,
           );
         }
-      } else if (type === 'S') throw sparse(source, name);
+      } else if (type === 'S' && PICTURES.has(kindOf(name))) throw sparse(source, name);
       longName = undefined;
       longLink = undefined;
     }
