@@ -1,10 +1,11 @@
 // What a user or a clone installs: without warnings, without scripts of dependencies, in a size that is held.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { temporaryFolder } from './support/cli.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const json = <T>(path: string) => JSON.parse(readFileSync(join(root, path), 'utf8')) as T;
@@ -87,5 +88,46 @@ describe('the package', () => {
     // Half of it is the shipped model and the sample images. Raise these with a reason.
     expect(size).toBeLessThan(2_900_000);
     expect(unpackedSize).toBeLessThan(4_800_000);
+  });
+});
+
+describe('an installation whose runtime', () => {
+  const elsewhere = temporaryFolder();
+  afterAll(() => elsewhere.remove());
+
+  /** The package as it is built, beside packages of which that of the runtime is `runtime`'s making. */
+  function installed(name: string, runtime: (path: string) => void): string {
+    const folder = join(elsewhere.path, name); // outside of the package, whose own packages would be found
+    mkdirSync(join(folder, 'node_modules'), { recursive: true });
+    for (const part of ['bin', 'dist', 'package.json'])
+      cpSync(join(root, part), join(folder, part), { recursive: true });
+    for (const part of ['models', 'samples']) symlinkSync(join(root, part), join(folder, part));
+    for (const found of readdirSync(join(root, 'node_modules')).filter((one) => !one.startsWith('.'))) {
+      const to = join(folder, 'node_modules', found);
+      if (found === 'onnxruntime-node') runtime(to);
+      else symlinkSync(join(root, 'node_modules', found), to);
+    }
+    return folder;
+  }
+  const withoutBinary = (to: string) => {
+    const from = join(root, 'node_modules', 'onnxruntime-node');
+    cpSync(from, to, { recursive: true, dereference: true, filter: (path) => !path.startsWith(join(from, 'bin')) });
+  };
+
+  it.each([
+    ['has no binary', withoutBinary, /cannot be loaded: Cannot find module .*napi/],
+    ['is not there', () => undefined, /cannot be loaded: Cannot find package 'onnxruntime-node'/],
+  ])('%s says how it is installed', { timeout: 240_000 }, (name, runtime, reason) => {
+    const folder = installed(name.replaceAll(' ', '-'), runtime);
+    const run = ['fit', 'models/glow-fashion-mnist', '--data', 'sample/mnist[0:20]', '--out', 'detector.json'];
+    const { status, stderr } = spawnSync(process.execPath, ['bin/fisher-ood.js', ...run], {
+      cwd: folder,
+      encoding: 'utf8',
+      env: { ...process.env, FISHER_OOD_CACHE: '' },
+    });
+    expect(status, stderr).toBe(1);
+    expect(stderr).toMatch(reason);
+    expect(stderr).toContain('`ONNXRUNTIME_NODE_INSTALL=skip npm install fisher-ood`');
+    expect(stderr).not.toMatch(/^\s+at /m);
   });
 });

@@ -5,6 +5,7 @@ import { cpus } from 'node:os';
 import type * as Ort from 'onnxruntime-node';
 import type { FileSession, Findings, Runtime, Session, SessionOptions } from '../engine/index.ts';
 import { fileSessionOver, inMemory, type MakeTensor, said, sessionOver } from '../engine/ort.ts';
+import { ModelError } from '../errors.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { machineMemory, mostThreads } from './machine.ts';
 import { cacheEntry, sessionCache } from './session-cache.ts';
@@ -12,8 +13,18 @@ import { cacheEntry, sessionCache } from './session-cache.ts';
 /** Opens faster than this are not worth keeping. */
 const WORTH_KEEPING = 200; // ms
 
-/** Large, so it is loaded when something is run first. */
-const load = (): Promise<typeof Ort> => import('onnxruntime-node');
+/** Large, so it is loaded when something is run first. Throws a ModelError that says how it is installed where it is not there or does not go. */
+async function load(): Promise<typeof Ort> {
+  try {
+    return await import('onnxruntime-node');
+  } catch (error) {
+    const [reason] = (error instanceof Error ? error.message : String(error)).split('\n');
+    throw new ModelError(
+      `onnxruntime-node, which runs the models, cannot be loaded: ${reason}. It is installed anew by \`ONNXRUNTIME_NODE_INSTALL=skip npm install fisher-ood\`; without the variable its install script downloads GPU libraries, and fails where it cannot`,
+      { cause: error },
+    );
+  }
+}
 
 const versionOf = ({ env }: typeof Ort): string => `onnxruntime ${env.versions.node}`;
 
