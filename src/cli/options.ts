@@ -187,7 +187,7 @@ export function layoutIn(values: Values): Layout | undefined {
 }
 
 /** `--pixels LOW,HIGH`. */
-export const pixelRange = (values: Values): [low: number, high: number] | undefined =>
+const pixelRange = (values: Values): [low: number, high: number] | undefined =>
   rangeIn(values, (name, value, reason) => new UsageError(`--${name} is '${value}'${reason}`));
 
 /** What of the options an extractor takes, besides its group and seed. */
