@@ -1,5 +1,5 @@
-// npm run bench:peers -- SCRIPT: the same models in PyTorch and here, turn by turn; ratios of each pair of turns, and their medians.
-// See bench/peers.md.
+// npm run bench:peers -- SCRIPT: the same models in PyTorch and here, turn by turn; ratios of each pair of turns, and
+// their medians. See bench/peers.md.
 
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';

@@ -1,5 +1,5 @@
-// npm run bench:scale: whether time follows the arithmetic. Measured against counted cost for deeper and wider models; cost per example and
-// memory of data sets of 1,000 to 100,000 examples.
+// npm run bench:scale: whether time follows the arithmetic. Measured against counted cost for deeper and wider models;
+// cost per example and memory of data sets of 1,000 to 100,000 examples.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// npm run bench:shards: `features` of the same pictures in many Parquet files and in one: the same table, and how much more time and memory.
+// npm run bench:shards: `features` of the same pictures in many Parquet files and in one: the same table, and how much
+// more time and memory.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

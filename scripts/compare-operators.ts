@@ -1,6 +1,6 @@
-// npm run compare:operators -- --count N --seed S: every ONNX operator of the import in generated configurations against ONNX
-// Runtime's own kernels; what matches, what is refused and why, and what differs, out. With --write the reasons go into
-// docs/operators.md.
+// npm run compare:operators -- --count N --seed S: every ONNX operator of the import in generated configurations
+// against ONNX Runtime's own kernels; what matches, what is refused and why, and what differs, out. With --write the
+// reasons go into docs/operators.md.
 
 import { parseArgs } from 'node:util';
 import type { OperatorName } from '../src/onnx/index.ts';

@@ -1,5 +1,5 @@
-// npm run compare:pillow -- --count N --seed S: N pictures of every format and mode that is read, each at six sizes, against Pillow
-// (PYTHON says which Python has it); how many agree within 1 of 255, and what does not, out.
+// npm run compare:pillow -- --count N --seed S: N pictures of every format and mode that is read, each at six sizes,
+// against Pillow (PYTHON says which Python has it); how many agree within 1 of 255, and what does not, out.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,7 +1,7 @@
 // npm run fuzz: damaged files of every format in; for each a clean refusal or sound content, or else a finding, out.
 //
-// The files are read in a process of their own, which may hang, run out of memory or crash: it says which file comes next,
-// and is replaced when that is the last thing it said for five seconds.
+// The files are read in a process of their own, which may hang, run out of memory or crash: it says which file comes
+// next, and is replaced when that is the last thing it said for five seconds.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// npm run kill-runs: commands killed at random points, and pairs of them started together; whether what they end with is, byte for byte, what a
-// run that nobody disturbed ends with. Runs what `npm run build` has made.
+// npm run kill-runs: commands killed at random points, and pairs of them started together; whether what they end with
+// is, byte for byte, what a run that nobody disturbed ends with. Runs what `npm run build` has made.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -63,7 +63,10 @@ export async function makeTasks(home: string): Promise<readonly Task[]> {
   ];
 }
 
-/** Starts the command again and again, killing it after a random time, until so many were killed and the last came to its end. */
+/**
+ * Starts the command again and again, killing it after a random time, until so many were killed and the last came to
+ * its end.
+ */
 export async function killRuns(task: Task, kills: number, home: string, draw: () => number): Promise<KillTally> {
   const whole = await undisturbed(task, home);
   const tally = { kills: 0, ends: 0, findings: [] as string[] };

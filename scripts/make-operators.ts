@@ -1,4 +1,5 @@
-// Writes docs/operators.md, the table of ONNX operators that can be imported and of what is refused: `tsx scripts/make-operators.ts`.
+// Writes docs/operators.md, the table of ONNX operators that can be imported and of what is refused: `tsx
+// scripts/make-operators.ts`.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

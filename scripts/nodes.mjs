@@ -1,4 +1,5 @@
-// The command-line tests on the newest Node of every line that the package supports, each downloaded from the npm registry:
+// The command-line tests on the newest Node of every line that the package supports, each downloaded from the npm
+// registry:
 //
 //     npm run check:nodes [-- 24 26]
 

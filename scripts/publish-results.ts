@@ -1,5 +1,5 @@
-// A finished reproduction in; what we publish of it out: report, its picture, numbers, a summary, and checkpoints in half precision as far as
-// they fit.
+// A finished reproduction in; what we publish of it out: report, its picture, numbers, a summary, and checkpoints in
+// half precision as far as they fit.
 //
 //     npx tsx scripts/publish-results.ts DIR     (DIR of `fisher-ood reproduce cpu --out DIR`)
 

@@ -1,5 +1,5 @@
-// The API reference, made from the doc comments of what the package exports: out/reference/, one folder of pages for each entry, and
-// index.md, which names the entries.
+// The API reference, made from the doc comments of what the package exports: out/reference/, one folder of pages for
+// each entry, and index.md, which names the entries.
 //
 //     npm run reference               writes it
 //     npm run reference -- --check    only tells which exports have no doc comment; exit code 1 where there are any

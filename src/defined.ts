@@ -1,4 +1,5 @@
-// A record whose values may be undefined in; the same without these keys out, as optional keys want it: there, or not there.
+// A record whose values may be undefined in; the same without these keys out, as optional keys want it: there, or not
+// there.
 
 type Defined<T> = { -readonly [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
   -readonly [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;

@@ -1,6 +1,7 @@
 // The errors a user can cause. Each message says where, what was found and what was expected; the command line prints
-// the message alone for these and a stack trace for everything else (which is then a bug of ours). Options are named as the library has them, in
-// quotes that nothing else has: `pixels: [0, 1]`; the command line says them as its flags (`asFlags` of cli/terminal.ts).
+// the message alone for these and a stack trace for everything else (which is then a bug of ours). Options are named as
+// the library has them, in quotes that nothing else has: `pixels: [0, 1]`; the command line says them as its flags
+// (`asFlags` of cli/terminal.ts).
 
 /** Base of every error that is the input's fault, not the program's. */
 export class FisherError extends Error {

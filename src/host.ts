@@ -1,5 +1,5 @@
-// What a machine does many times faster than JavaScript: hashes and decompression. In JavaScript unless a host brings its own, as Node does
-// (node/host.ts); the results are the same to the byte.
+// What a machine does many times faster than JavaScript: hashes and decompression. In JavaScript unless a host brings
+// its own, as Node does (node/host.ts); the results are the same to the byte.
 
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
@@ -21,8 +21,9 @@ interface Inflated {
 export interface Host {
   sha256(): Hash;
   /**
-   * The content of data in zlib's or gzip's format, checksum verified. Throws a RangeError where there is more than `most` bytes, and an Error
-   * with zlib's message where the data are damaged. `cut`: they are the beginning of longer ones, and so is the result.
+   * The content of data in zlib's or gzip's format, checksum verified. Throws a RangeError where there is more than
+   * `most` bytes, and an Error with zlib's message where the data are damaged. `cut`: they are the beginning of longer
+   * ones, and so is the result.
    */
   inflate(packed: Uint8Array, options: { readonly most: number; readonly cut?: boolean }): Inflated;
   /** As `inflate`, for Brotli. Left out: there is none that can be had at once. */

@@ -1,11 +1,15 @@
-// JSON from outside in, the value that was expected out; or an error that says whose it is, the place in it, what was found and what was expected.
+// JSON from outside in, the value that was expected out; or an error that says whose it is, the place in it, what was
+// found and what was expected.
 
 import type * as z from 'zod';
 import { DataError, type FisherError } from './errors.ts';
 
 type Fault = new (message: string, options?: ErrorOptions) => FisherError;
 
-/** The value in a text, or in its bytes (UTF-8). Throws a DataError, or another `Fault`, that begins with `where` and ends with the `cure`. */
+/**
+ * The value in a text, or in its bytes (UTF-8). Throws a DataError, or another `Fault`, that begins with `where` and
+ * ends with the `cure`.
+ */
 export function parseJson(text: string | Uint8Array, where: string, Fault: Fault = DataError, cure = ''): unknown {
   try {
     return JSON.parse(typeof text === 'string' ? text : new TextDecoder('utf-8', { fatal: true }).decode(text));
@@ -16,7 +20,8 @@ export function parseJson(text: string | Uint8Array, where: string, Fault: Fault
 }
 
 /**
- * Checks JSON that came from `where`. Throws a DataError, or another `Fault`, that names the place in the value, what was found and expected.
+ * Checks JSON that came from `where`. Throws a DataError, or another `Fault`, that names the place in the value, what
+ * was found and expected.
  */
 export function parseAs<T>(schema: z.ZodType<T>, value: unknown, where: string, Fault: Fault = DataError): T {
   const result = schema.safeParse(value);

@@ -11,7 +11,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const hook = pathToFileURL(join(root, 'test/support/loaded.mjs')).href;
 const bin = join(root, 'bin/fisher-ood.js');
 
-/** Runs Node and tells which modules it loaded, and the processor seconds it took (with those of the hook, where there is one). */
+/**
+ * Runs Node and tells which modules it loaded, and the processor seconds it took (with those of the hook, where there
+ * is one).
+ */
 function start(args: readonly string[], hooked: boolean) {
   return inTemporaryFolder(async (dir) => {
     const LOADED = join(dir, 'loaded');

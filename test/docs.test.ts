@@ -1,7 +1,9 @@
-// Every command that stands in README.md, docs/ or a help text: its arguments are right, and where its inputs are at hand it is run.
+// Every command that stands in README.md, docs/ or a help text: its arguments are right, and where its inputs are at
+// hand it is run.
 //
-// In a folder that holds what the texts speak of, as far as it can be made of what is shipped: pictures, the shipped model, a flow as an
-// ONNX file. What needs more, such as known data sets, ends with 1 (failed), never with 2 (wrong usage).
+// In a folder that holds what the texts speak of, as far as it can be made of what is shipped: pictures, the shipped
+// model, a flow as an ONNX file. What needs more, such as known data sets, ends with 1 (failed), never with 2 (wrong
+// usage).
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

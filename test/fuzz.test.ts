@@ -1,5 +1,5 @@
-// Damaged files of every format: each is refused with an error that names the file, or holds sound content. The long version,
-// in a process that may hang or crash, is `npm run fuzz`.
+// Damaged files of every format: each is refused with an error that names the file, or holds sound content. The long
+// version, in a process that may hang or crash, is `npm run fuzz`.
 
 import { describe, expect, it } from 'vitest';
 import type { Format } from '../scripts/fuzz/format.ts';

@@ -1,4 +1,5 @@
-// A small part of `npm run kill-runs`: commands that are killed, or started twice, end in the bytes of a run that nobody disturbed.
+// A small part of `npm run kill-runs`: commands that are killed, or started twice, end in the bytes of a run that
+// nobody disturbed.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { killRuns, makeTasks, pairRuns, type Task } from '../scripts/kill-runs.ts';

@@ -1,5 +1,5 @@
-// Names that every JavaScript object has already, wherever files may hold names: arrays, tensors, layers, inputs, weights, operators,
-// sets. None is lost, and none is taken for something that is there.
+// Names that every JavaScript object has already, wherever files may hold names: arrays, tensors, layers, inputs,
+// weights, operators, sets. None is lost, and none is taken for something that is there.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -19,8 +19,8 @@ interface Lock {
 }
 
 describe('a clone', () => {
-  // npm 10 runs what the lock file says has scripts, npm 11 asks about it. One of them downloads GPU libraries and fails without a network; the
-  // others only check what is there.
+  // npm 10 runs what the lock file says has scripts, npm 11 asks about it. One of them downloads GPU libraries and
+  // fails without a network; the others only check what is there.
   it('runs no script of a dependency: after npm install, take the lines "hasInstallScript" out of package-lock.json', () => {
     const { packages } = json<Lock>('package-lock.json');
     const running = Object.entries(packages).filter(([, { hasInstallScript }]) => hasInstallScript);

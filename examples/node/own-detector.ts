@@ -1,4 +1,5 @@
-// A detector of your own, beside one of ours: the distance to the nearest row of the fit set, in log squared gradient norms.
+// A detector of your own, beside one of ours: the distance to the nearest row of the fit set, in log squared gradient
+// norms.
 //
 //     npx tsx examples/node/own-detector.ts MODEL sample/fashion-mnist sample/mnist
 

@@ -1,4 +1,5 @@
-// A reader of your own: pictures in the format PGM (a header in text, a byte for each pixel), one behind the other in a file.
+// A reader of your own: pictures in the format PGM (a header in text, a byte for each pixel), one behind the other in a
+// file.
 //
 //     npx tsx examples/node/own-reader.ts PICTURES.pgm
 

@@ -4,7 +4,10 @@
 
 import { nodeRuntime, openScorer, type Runtime } from 'fisher-ood';
 
-/** `inner`, with a line for every run. One that does all by itself opens a session for the bytes of an ONNX graph, see `Runtime`. */
+/**
+ * `inner`, with a line for every run. One that does all by itself opens a session for the bytes of an ONNX graph, see
+ * `Runtime`.
+ */
 function timed(inner: Runtime): Runtime {
   return {
     ...inner,

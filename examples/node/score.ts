@@ -7,7 +7,8 @@ import { fitDetectors, loadOnnx, openData, openExtractor, openScorer, parseObjec
 const [path, ordinary, fresh] = process.argv.slice(2);
 if (!path || !ordinary || !fresh) throw new Error('usage: score.ts MODEL.onnx ORDINARY.npz NEW.npz');
 
-// The network gives latent and log-determinant; the loss is made of them. Leave `objective` out for a model that gives a loss.
+// The network gives latent and log-determinant; the loss is made of them. Leave `objective` out for a model that gives
+// a loss.
 const model = await loadOnnx(path, { objective: parseObjective('flow') });
 const extractor = await openExtractor(model, { group: 1, seed: 0 });
 const detector = fitDetectors([await extractor.table(await openData(ordinary))]);

@@ -1,5 +1,6 @@
-// Command lines of fisher-ood, one JSON list of arguments a line on standard input, in; for each a JSON line of { code, out, err }, out. One
-// process for all, since starting one takes longer than reading a small model. Needs `npm run build`.
+// Command lines of fisher-ood, one JSON list of arguments a line on standard input, in; for each a JSON line of { code,
+// out, err }, out. One process for all, since starting one takes longer than reading a small model. Needs `npm run
+// build`.
 
 import { createInterface } from 'node:readline';
 import { run } from '../../dist/cli/main.js';

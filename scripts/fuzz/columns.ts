@@ -1,4 +1,5 @@
-// Parquet files of lists, numbers and text in every encoding, as Arrow and DuckDB write them; tables of text; tar files of pictures.
+// Parquet files of lists, numbers and text in every encoding, as Arrow and DuckDB write them; tables of text; tar files
+// of pictures.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { openTable } from '../../src/data/tabular.ts';

@@ -1,5 +1,5 @@
-// Model directories: model.json, damaged, with sound weights beside it, for a small model of every architecture. And the
-// configurations alone, as `train --config` takes them.
+// Model directories: model.json, damaged, with sound weights beside it, for a small model of every architecture. And
+// the configurations alone, as `train --config` takes them.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

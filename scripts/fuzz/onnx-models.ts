@@ -46,7 +46,9 @@ function onnx(
 
 export const besideName = 'weights.bin';
 
-/** A small network of images, one of shape arithmetic, and one as old exporters write it, with typed data and a branch. */
+/**
+ * A small network of images, one of shape arithmetic, and one as old exporters write it, with typed data and a branch.
+ */
 function onnxModels(): Uint8Array[] {
   const image = onnx(
     [1, 2, 6, 6],

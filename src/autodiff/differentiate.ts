@@ -13,7 +13,8 @@ import { broadcastTwo, sameShape, shapeText } from '../tensor/shape.ts';
  * group's summed loss. By linearity the sum may stand as early as the first value without an example, so everything
  * behind it (masks, products of parameters, exponentials) is differentiated once per group, not per example.
  *
- * What the ops' rules give is simplified as it comes (`ops/rewrite.ts`); the loss is differentiated as it is written, so it is rewritten before.
+ * What the ops' rules give is simplified as it comes (`ops/rewrite.ts`); the loss is differentiated as it is written,
+ * so it is rewritten before.
  *
  * Throws GraphError where loss is not a scalar, does not depend on v, or passes through an op without a gradient.
  */
@@ -43,8 +44,9 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
     return sum && simplify(sum);
   };
 
-  // The first consumer, in order, is the last to give its share: then they are added up, which leaves the sum beside what it is made of. Of
-  // a parameter that is made at the start of everything it would else come after the whole backward pass, and all that it is made of wait.
+  // The first consumer, in order, is the last to give its share: then they are added up, which leaves the sum beside
+  // what it is made of. Of a parameter that is made at the start of everything it would else come after the whole
+  // backward pass, and all that it is made of wait.
   const first = new Map<Value, Value[]>();
   const met = new Set<Value>();
   for (const y of order) {

@@ -11,8 +11,8 @@ export interface MissingGroup {
 }
 
 /**
- * The sizes of `wanted` for which every set has at least `least` whole groups, and why the others are missing. Throws a DataError where all are, and
- * for any of those that the user `asked` for.
+ * The sizes of `wanted` for which every set has at least `least` whole groups, and why the others are missing. Throws a
+ * DataError where all are, and for any of those that the user `asked` for.
  */
 function possible(
   wanted: readonly number[],

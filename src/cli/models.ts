@@ -83,7 +83,10 @@ export async function openBuiltIn(path: string): Promise<Model> {
   return loadModel(path);
 }
 
-/** A model, data as it takes them, and the options that it is opened with: those given, and what its inputs were taken for. */
+/**
+ * A model, data as it takes them, and the options that it is opened with: those given, and what its inputs were taken
+ * for.
+ */
 export interface ModelAndData {
   readonly model: ScoringModel;
   readonly data: Dataset;
@@ -93,8 +96,8 @@ export interface ModelAndData {
 }
 
 /**
- * Opens both. Of a model with several inputs, those that the data have no array for are what their names say, which is said; throws a UsageError
- * that says what to type for those whose names say nothing.
+ * Opens both. Of a model with several inputs, those that the data have no array for are what their names say, which is
+ * said; throws a UsageError that says what to type for those whose names say nothing.
  */
 export async function openModelAndData(
   path: string,
@@ -147,7 +150,9 @@ function parseScoring(values: Values): Readonly<Record<string, unknown>> {
   return scoringIn(values, wrong);
 }
 
-/** A DATA argument as the model takes it, see `asModelTakes`. `like`: image shape of synthetic sets before preparation. */
+/**
+ * A DATA argument as the model takes it, see `asModelTakes`. `like`: image shape of synthetic sets before preparation.
+ */
 export async function openFor(
   model: ScoringModel,
   spec: string,
@@ -165,7 +170,10 @@ export async function openRaw(model: ScoringModel, spec: string, options: RunOpt
 export const taken = (model: ScoringModel, data: Dataset, options: RunOptions) =>
   asModelTakes(model, data, isBuiltIn(model) ? options.choices : {});
 
-/** The shape of an example where the data leave the choice. Text: windows as long as the model's; the usual ones where it leaves them open. */
+/**
+ * The shape of an example where the data leave the choice. Text: windows as long as the model's; the usual ones where
+ * it leaves them open.
+ */
 function likeOf(model: ScoringModel, like?: readonly number[]): readonly number[] {
   const [name] = Object.keys(model.inputs) as [string, ...string[]];
   const shape = model.inputs[name]!;

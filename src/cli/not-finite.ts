@@ -1,4 +1,5 @@
-// Inputs whose features are not finite, and inputs that fill no group: said as they are met, and at the end by the exit code.
+// Inputs whose features are not finite, and inputs that fill no group: said as they are met, and at the end by the exit
+// code.
 
 import { DataError } from '../errors.ts';
 import { describeExamples, type FeatureTable, notFinite, whatIsNotFinite } from '../features/index.ts';

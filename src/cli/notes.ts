@@ -22,7 +22,9 @@ export function sayNotes(...sets: readonly Noted[]): void {
   }
 }
 
-/** A field `notes` for a command's JSON, where there is anything to say; says it too. For when the sets have been read. */
+/**
+ * A field `notes` for a command's JSON, where there is anything to say; says it too. For when the sets have been read.
+ */
 export function notesOf(...sets: readonly Noted[]): { readonly notes?: readonly string[] } {
   sayNotes(...sets);
   const notes = [...new Set(sets.flatMap((set) => set.notes()))];

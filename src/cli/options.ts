@@ -11,8 +11,9 @@ import type { Options } from './usage/options.ts';
 export type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 /**
- * Splits the arguments: `--name value` or `--name=value`, where a value may start with a dash (`--pixels -1,1`). Throws UsageError for
- * anything not declared, and for a value that is missing: empty, or followed by another option (`--out --json`).
+ * Splits the arguments: `--name value` or `--name=value`, where a value may start with a dash (`--pixels -1,1`). Throws
+ * UsageError for anything not declared, and for a value that is missing: empty, or followed by another option (`--out
+ * --json`).
  */
 export function parse(args: readonly string[], options: Options): { values: Values; positionals: readonly string[] } {
   try {
@@ -28,7 +29,10 @@ export function parse(args: readonly string[], options: Options): { values: Valu
   }
 }
 
-/** The arguments with every value in one piece with its option: the parser takes no value of its own that starts with a dash. */
+/**
+ * The arguments with every value in one piece with its option: the parser takes no value of its own that starts with a
+ * dash.
+ */
 function withValuesJoined(args: readonly string[], options: Options): string[] {
   const out: string[] = [];
   for (let i = 0; i < args.length; i++) {

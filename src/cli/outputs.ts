@@ -1,4 +1,5 @@
-// What a command will write and what it reads, so that the first destroys nothing of the second: claimed before its work begins.
+// What a command will write and what it reads, so that the first destroys nothing of the second: claimed before its
+// work begins.
 
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -21,7 +22,9 @@ export interface Outputs {
 
 const given = (value: string | undefined): value is string => value !== undefined;
 
-/** Throws where an output cannot be written, another process is at it, or something that is read would be overwritten. */
+/**
+ * Throws where an output cannot be written, another process is at it, or something that is read would be overwritten.
+ */
 export async function claimOutputs(outputs: Outputs, options: RunOptions): Promise<Claim> {
   const files = outputs.files?.filter(given) ?? [];
   const named = outputs.reads?.filter(given) ?? [];
@@ -32,7 +35,10 @@ export async function claimOutputs(outputs: Outputs, options: RunOptions): Promi
   return outputs.folder === undefined ? claimFiles(files, reads, outputs.beside) : claimFolder(outputs.folder, reads);
 }
 
-/** The file, where it is external data of an ONNX model: there its location stands in the model's file, behind its length. */
+/**
+ * The file, where it is external data of an ONNX model: there its location stands in the model's file, behind its
+ * length.
+ */
 async function externalOf(model: string, file: string): Promise<readonly string[]> {
   const location = Buffer.from(relative(dirname(resolve(model)), resolve(file)).replaceAll('\\', '/'));
   if (!/\.onnx$/i.test(model) || location.length > 127 || String(location).startsWith('..') || !existsSync(file)) {

@@ -1,10 +1,14 @@
-// What commands say of a foreign model's parameters: those that its file has lost, and tensors of which it is not sure what they are.
+// What commands say of a foreign model's parameters: those that its file has lost, and tensors of which it is not sure
+// what they are.
 
 import { alignColumns } from '../eval/index.ts';
 import { CURE } from '../onnx/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 
-/** Before norms are used: what was chosen, one line for all parameters that the file has lost, one for all that are doubtful. */
+/**
+ * Before norms are used: what was chosen, one line for all parameters that the file has lost, one for all that are
+ * doubtful.
+ */
 export function parameterNotes(model: ScoringModel): string[] {
   const { declared, doubtful = [] } = model.parameters ?? {};
   const folded = foldedNames(model);

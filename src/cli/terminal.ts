@@ -11,8 +11,8 @@ export function progressLine(text: string): void {
 const CONTROL = /(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu;
 
 /**
- * The text with control characters spelt out, as JSON has them: the name of a file must not give orders to a terminal. And with options of the
- * library as flags.
+ * The text with control characters spelt out, as JSON has them: the name of a file must not give orders to a terminal.
+ * And with options of the library as flags.
  */
 function shown(text: string): string {
   return asFlags(text).replace(CONTROL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
@@ -44,7 +44,10 @@ const pair = (record: string) => record.replace(/^\{ (?:'(.*)'|(\S+)): (.*) \}$/
 
 const numbers = (list: string) => list.replace(/[[\]\s]/g, '').split(',');
 
-/** Messages of the library name its options as `pixels: [0, 1]` or `column`, in these quotes, which nothing else has; here they are flags. */
+/**
+ * Messages of the library name its options as `pixels: [0, 1]` or `column`, in these quotes, which nothing else has;
+ * here they are flags.
+ */
 export function asFlags(text: string): string {
   return text.replace(/`([a-zA-Z]+)(?:: ([^`]+))?`/g, (whole, name: string, value?: string) => {
     if (!Object.hasOwn(flags, name)) return whole;

@@ -21,11 +21,13 @@ const [lowest, highest] = [60, 4000]; // Hz
 const range = 80; // dB
 
 /**
- * Takes .wav files as log-mel spectrograms: 'x' of [1, 32, 32], one example a file. Rows are mel bands from 4000 Hz at the top down to 60 Hz,
- * columns are frames of 256 samples, 160 apart, at 8 kHz; values are decibels below the loudest, −80..0 as 0..255. Channels are
- * averaged; a recording longer than 0.65 s is cut to its middle, a shorter one lies between silence.
+ * Takes .wav files as log-mel spectrograms: 'x' of [1, 32, 32], one example a file. Rows are mel bands from 4000 Hz at
+ * the top down to 60 Hz, columns are frames of 256 samples, 160 apart, at 8 kHz; values are decibels below the loudest,
+ * −80..0 as 0..255. Channels are averaged; a recording longer than 0.65 s is cut to its middle, a shorter one lies
+ * between silence.
  *
- * `notes` is what is known of them already. Throws a DataError that names the file where it cannot be read, is no WAV file or has no samples.
+ * `notes` is what is known of them already. Throws a DataError that names the file where it cannot be read, is no WAV
+ * file or has no samples.
  */
 export async function openRecordings(
   files: readonly (() => Promise<EncodedFile>)[],
@@ -48,8 +50,8 @@ export async function openRecordings(
 const margin = 256;
 
 /**
- * The middle of a WAV file, of at most 0.65 s and a little more, as one channel of 8 kHz. Integers of 8 to 32 bits, floats of 32 or 64, A-law and
- * µ-law.
+ * The middle of a WAV file, of at most 0.65 s and a little more, as one channel of 8 kHz. Integers of 8 to 32 bits,
+ * floats of 32 or 64, A-law and µ-law.
  */
 export function readWav(bytes: Uint8Array, where: string): Float64Array {
   try {
@@ -86,8 +88,9 @@ interface Format {
 const [PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE] = [1, 3, 6, 7, 0xfffe] as const;
 
 /**
- * A WAV file of what is needed of this one: its format, plainly said, and its middle. The library takes it from there; by itself it reads floats with an
- * extensible header as integers, any encoding as PCM, and takes very long for some files with lists.
+ * A WAV file of what is needed of this one: its format, plainly said, and its middle. The library takes it from there;
+ * by itself it reads floats with an extensible header as integers, any encoding as PCM, and takes very long for some
+ * files with lists.
  */
 function middleOf(bytes: Uint8Array): wavefile.WaveFile {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

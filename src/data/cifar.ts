@@ -9,8 +9,8 @@ const RECORD = 1 + PIXELS;
 const CLASSES = 10;
 
 /**
- * Takes the given files, one after the other, as one set of 32×32 colour images ('x', [3, 32, 32]). Throws a DataError for
- * a file that is not a whole number of records or has a label above 9 (then it is not this format).
+ * Takes the given files, one after the other, as one set of 32×32 colour images ('x', [3, 32, 32]). Throws a DataError
+ * for a file that is not a whole number of records or has a label above 9 (then it is not this format).
  */
 export async function openCifar10(sources: readonly ByteSource[], name: string): Promise<Dataset> {
   const files: Uint8Array[] = [];

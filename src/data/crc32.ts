@@ -1,4 +1,5 @@
-// Bytes -> their CRC-32 as zip, gzip, PNG and Parquet use it. A table of our own: Node has one only from version 22, browsers none.
+// Bytes -> their CRC-32 as zip, gzip, PNG and Parquet use it. A table of our own: Node has one only from version 22,
+// browsers none.
 
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte;

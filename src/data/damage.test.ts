@@ -1,4 +1,5 @@
-// Every reader on damaged files, as in node/damage.test.ts, with hashes and decompression in JavaScript alone, as pages have them.
+// Every reader on damaged files, as in node/damage.test.ts, with hashes and decompression in JavaScript alone, as pages
+// have them.
 
 import { beforeAll } from 'vitest';
 import { portable, setHost } from '../host.ts';

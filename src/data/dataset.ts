@@ -29,8 +29,8 @@ export interface Range {
 }
 
 /**
- * A finite sequence of examples. Images are Float32Array of raw pixel values 0..255, channels first ([c, h, w]) under the
- * name 'x'; models dequantise and scale themselves. A data set is never empty.
+ * A finite sequence of examples. Images are Float32Array of raw pixel values 0..255, channels first ([c, h, w]) under
+ * the name 'x'; models dequantise and scale themselves. A data set is never empty.
  */
 export interface Dataset {
   /** For messages and reports. */
@@ -39,28 +39,32 @@ export interface Dataset {
   /** The shape of one example for each model input, such as { x: [1, 28, 28] }. */
   readonly shapes: Readonly<Record<string, readonly number[]>>;
   /**
-   * Identifies the content: SHA-256 (hex) of files' bytes, or of whatever the examples are computed from; then what every transform has
-   * done to them, with its parameters. Only whole fingerprints compare: the beginning is the same for all slices of a file.
+   * Identifies the content: SHA-256 (hex) of files' bytes, or of whatever the examples are computed from; then what
+   * every transform has done to them, with its parameters. Only whole fingerprints compare: the beginning is the same
+   * for all slices of a file.
    */
   readonly fingerprint: string;
   /** Which examples of which source these are, whatever was done to them since. */
   readonly origin: Origin;
   /** Whether 'x' holds pixels, values 0..255 as 8-bit pictures have them; other numbers may mean anything. */
   readonly pixels: boolean;
-  /** Whether `asPixels` holds 'x' to 0..255 already; it then judges nothing twice. Slices and what is made of the images keep it. */
+  /**
+   * Whether `asPixels` holds 'x' to 0..255 already; it then judges nothing twice. Slices and what is made of the images
+   * keep it.
+   */
   readonly judged?: boolean;
   /** What `prepare` has done to the images; slices and selections keep it. Left out: nothing, or not known. */
   readonly prepared?: Preparation;
   /** What examples are called, such as the names of their files, by index; left out where they have no names. */
   readonly ids?: (indices: ArrayLike<number>) => Promise<readonly string[]>;
   /**
-   * What users should know of the examples that were read so far, a sentence each: files that are left out, pictures that others would
-   * show otherwise. Grows while the set is read.
+   * What users should know of the examples that were read so far, a sentence each: files that are left out, pictures
+   * that others would show otherwise. Grows while the set is read.
    */
   readonly notes: () => readonly string[];
   /**
-   * The examples of `range` in order, in batches of `size` (the last may be smaller). A batch's arrays are the caller's to
-   * keep or change. Throws a DataError for a size or range that does not fit, and for corrupt data where it is met.
+   * The examples of `range` in order, in batches of `size` (the last may be smaller). A batch's arrays are the caller's
+   * to keep or change. Throws a DataError for a size or range that does not fit, and for corrupt data where it is met.
    */
   batches(size: number, range?: Range): AsyncIterable<Batch>;
   /** Examples by index, in the order asked (indices may repeat). Throws a DataError for an index outside the set. */

@@ -6,8 +6,8 @@ import { DataError } from '../errors.ts';
 const NO_MEMORY = /allocation failed|failed to allocate|bad_alloc|out of memory|cannot allocate memory|ENOMEM/i;
 
 /**
- * The error to throw for `error`, met while decoding: `what` is said of `where`, with the first line of the reason; but of memory that was not
- * to be had, which is not the file's fault, that it was not. A DataError stays what it is.
+ * The error to throw for `error`, met while decoding: `what` is said of `where`, with the first line of the reason; but
+ * of memory that was not to be had, which is not the file's fault, that it was not. A DataError stays what it is.
  */
 export function decodingError(error: unknown, where: string, what: string): DataError {
   if (error instanceof DataError) return error;

@@ -20,8 +20,9 @@ export interface IdxArray {
 const MAX_BYTES = 2 ** 31;
 
 /**
- * Reads an IDX file, gzipped or not (told by the content, not the name). `name` is for messages. Throws a DataError for a
- * wrong magic number or type, truncated or trailing data, a damaged gzip stream, or a declared size beyond all reason.
+ * Reads an IDX file, gzipped or not (told by the content, not the name). `name` is for messages. Throws a DataError for
+ * a wrong magic number or type, truncated or trailing data, a damaged gzip stream, or a declared size beyond all
+ * reason.
  */
 export function readIdx(bytes: Uint8Array, name: string): IdxArray {
   return isGzip(bytes) ? readGzipped(bytes, name) : readPlain(bytes, name);
@@ -33,8 +34,8 @@ export async function openIdx(source: ByteSource, name: string = source.name): P
 }
 
 /**
- * The data set of an IDX array of grey images. The fingerprint is of the content, the same for plain and gzipped. `where`
- * (the file) is for messages.
+ * The data set of an IDX array of grey images. The fingerprint is of the content, the same for plain and gzipped.
+ * `where` (the file) is for messages.
  */
 export function idxDataset(idx: IdxArray, name: string, where: string = name): Dataset {
   const [n, h, w] = idx.shape;

@@ -32,8 +32,8 @@ export interface DecodedImage {
 }
 
 /**
- * Pixels are taken as they are stored, as Pillow and torchvision take them. A viewer turns a picture as its EXIF data say, and converts its
- * colours where its profile is another than sRGB.
+ * Pixels are taken as they are stored, as Pillow and torchvision take them. A viewer turns a picture as its EXIF data
+ * say, and converts its colours where its profile is another than sRGB.
  */
 const unlikes = {
   turned: 'are to be turned by their EXIF data, and are taken as they are stored',
@@ -43,10 +43,10 @@ export type Unlike = keyof typeof unlikes;
 
 /**
  * Decodes one PNG, JPEG or WebP picture: grey stays one channel, colour becomes RGB, a fully opaque alpha channel is
- * dropped; colour profiles and EXIF data change nothing. Throws a DataError naming the picture when it is damaged, of another format, transparent
- * (unless the decoder was given what to put it on), animated, of more
- * than 8 bits a channel (which would have to be rounded), larger than 2^24 pixels or not of the `expected` shape (which is
- * checked before the pixels are decoded).
+ * dropped; colour profiles and EXIF data change nothing. Throws a DataError naming the picture when it is damaged, of
+ * another format, transparent (unless the decoder was given what to put it on), animated, of more than 8 bits a channel
+ * (which would have to be rounded), larger than 2^24 pixels or not of the `expected` shape (which is checked before the
+ * pixels are decoded).
  */
 export interface DecodeImage {
   (image: EncodedFile, expected?: DecodedImage['shape']): Promise<DecodedImage>;
@@ -58,8 +58,8 @@ export interface DecodeImage {
 export type Background = readonly [red: number, green: number, blue: number];
 
 /**
- * Whether a picture [c, h, w] is to be put on the background: where its opacity [h, w] is not 255 throughout. Throws a DataError where there is no
- * background, or one in colour for a picture in grey.
+ * Whether a picture [c, h, w] is to be put on the background: where its opacity [h, w] is not 255 throughout. Throws a
+ * DataError where there is no background, or one in colour for a picture in grey.
  */
 export function isTransparent(
   alpha: Uint8Array | undefined,
@@ -92,7 +92,10 @@ export function composed(planes: Uint8Array, alpha: Uint8Array, background: Back
 
 /** Decoding runs in a thread pool; more than this many at once only costs memory. */
 const CONCURRENT = 16;
-/** Larger pictures are refused by the decoder before it allocates them: a damaged header can claim any size. Nor are they made. */
+/**
+ * Larger pictures are refused by the decoder before it allocates them: a damaged header can claim any size. Nor are
+ * they made.
+ */
 export const MAX_PIXELS = 2 ** 24;
 
 export interface ImageOptions {

@@ -7,8 +7,8 @@ import type { EncodedFile } from './source.ts';
 import { select } from './transforms.ts';
 
 /**
- * The examples of `data` whose label is in `wanted` ('0-4,7'), in their order. `file`: an idx file of one label for each example; undefined
- * where there is none.
+ * The examples of `data` whose label is in `wanted` ('0-4,7'), in their order. `file`: an idx file of one label for
+ * each example; undefined where there is none.
  *
  * Throws a DataError where there is no such file, it does not fit the images, or no example has these labels.
  */

@@ -1,4 +1,5 @@
-// Whether the channels of an image are its first axis or its last: what the data have, what a model takes, and images brought from one to the other.
+// Whether the channels of an image are its first axis or its last: what the data have, what a model takes, and images
+// brought from one to the other.
 
 import { type DataArray, type Dataset, makeDataset } from './dataset.ts';
 
@@ -13,7 +14,9 @@ const MOST_CHANNELS = 4;
 
 const isCount = (channels: number | undefined): boolean => channels === 1 || channels === 3;
 
-/** Where the channels of images of this shape must be, 1 or 3 of them; undefined where they may be either, or neither. */
+/**
+ * Where the channels of images of this shape must be, 1 or 3 of them; undefined where they may be either, or neither.
+ */
 export function layoutOf(shape: readonly number[]): Layout | undefined {
   const [first, , last] = shape;
   if (shape.length !== 3 || isCount(first) === isCount(last)) return undefined;
@@ -26,7 +29,10 @@ export function inLayout(shape: readonly number[], to: Layout): readonly number[
   return to === 'nhwc' ? [b, c, a] : [c, a, b];
 }
 
-/** The images under 'x' with their channels where `to` says, from where they are not. What was done to them, and what they are called, stays. */
+/**
+ * The images under 'x' with their channels where `to` says, from where they are not. What was done to them, and what
+ * they are called, stays.
+ */
 export function toLayout(data: Dataset, to: Layout, name = 'x'): Dataset {
   const from = data.shapes[name]!;
   const shape = inLayout(from, to);
@@ -62,8 +68,8 @@ function transposed(values: DataArray['data'], [a, b, c]: readonly number[], to:
 }
 
 /**
- * What the images must be turned into to be of the shape that is wanted, some of whose sizes may be open (names); undefined where they are, or
- * cannot be.
+ * What the images must be turned into to be of the shape that is wanted, some of whose sizes may be open (names);
+ * undefined where they are, or cannot be.
  */
 export function turnFor(
   found: readonly number[],

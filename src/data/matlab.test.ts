@@ -5,8 +5,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { openMat } from '../../test/support/readers.ts';
 import { openData } from '../node/open.ts';
 
-// Written by SciPy 1.10: savemat(file, {'X': m, 'y': uint8 [[1], [10]]}, do_compression), where m is the transpose (2, 3, 1, 0) of
-// 7 * arange(36) as uint8 [n 2, channels 3, height 3, width 2].
+// Written by SciPy 1.10: savemat(file, {'X': m, 'y': uint8 [[1], [10]]}, do_compression), where m is the transpose (2,
+// 3, 1, 0) of 7 * arange(36) as uint8 [n 2, channels 3, height 3, width 2].
 const written = (body: string) => {
   const header = Buffer.from(`${'MATLAB 5.0 MAT-file Platform: posix'.padEnd(124, '\0')}\0\x01IM`);
   return Buffer.concat([header, Buffer.from(body, 'base64')]);

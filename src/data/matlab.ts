@@ -1,8 +1,8 @@
 // MATLAB's .mat files of version 5 (of MATLAB 5 to 7.2): one of the arrays in them -> data set.
 //
-// A header of 128 bytes, then elements: type and size, 32 bits each, and the data, padded to 8 bytes. A matrix is an element made of
-// elements: flags with the class, sizes, name, values, the first axis fastest. A compressed element holds another one as zlib data.
-// (MathWorks, MAT-File Format, "Level 5 MAT-File Format")
+// A header of 128 bytes, then elements: type and size, 32 bits each, and the data, padded to 8 bytes. A matrix is an
+// element made of elements: flags with the class, sizes, name, values, the first axis fastest. A compressed element
+// holds another one as zlib data. (MathWorks, MAT-File Format, "Level 5 MAT-File Format")
 
 import { DataError } from '../errors.ts';
 import { host } from '../host.ts';
@@ -47,12 +47,14 @@ interface Matrix {
 }
 
 /**
- * A variable of a .mat file as 'x': `column` says which. Left out: the one array of bytes [height, width, channels, n], as SVHN's
- * `train_32x32.mat` has it, or else the only matrix of numbers that has more than one row and column; labels are not read.
+ * A variable of a .mat file as 'x': `column` says which. Left out: the one array of bytes [height, width, channels, n],
+ * as SVHN's `train_32x32.mat` has it, or else the only matrix of numbers that has more than one row and column; labels
+ * are not read.
  *
- * Of four axes, [height, width, channels, n] are images, as are [n, channels, height, width] and [n, height, width, channels] where no other axis
- * can be that of 1 or 3 channels; of three, [height, width, n] or [n, height, width], by the two that are equal; a matrix [n, d] has its examples in
- * rows. Bytes are pixels; everything else is taken as NPY files are.
+ * Of four axes, [height, width, channels, n] are images, as are [n, channels, height, width] and [n, height, width,
+ * channels] where no other axis can be that of 1 or 3 channels; of three, [height, width, n] or [n, height, width], by
+ * the two that are equal; a matrix [n, d] has its examples in rows. Bytes are pixels; everything else is taken as NPY
+ * files are.
  *
  * Throws a DataError that names the file where that is not to be told, for another version of the format, and damage.
  */
@@ -150,7 +152,10 @@ function reordered(values: Numbers, shape: readonly number[], order: readonly nu
   return out as Numbers;
 }
 
-/** Those begin with a number of up to four digits, MOPT: machine, 0, precision, kind of matrix; then a count of rows, of columns and 0 or 1. */
+/**
+ * Those begin with a number of up to four digits, MOPT: machine, 0, precision, kind of matrix; then a count of rows, of
+ * columns and 0 or 1.
+ */
 function isVersion4(bytes: Uint8Array): boolean {
   if (bytes.length < 20) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -17,8 +17,8 @@ const header = (descr: string, shape: string, fortran = 'False') =>
   `{'descr': '${descr}', 'fortran_order': ${fortran}, 'shape': ${shape}, }\n`;
 
 describe('readNpy', () => {
-  // Written by NumPy 2.4.6: np.save of np.asfortranarray(np.arange(6, dtype='>f4').reshape(2, 3)); np.array(['ab', 'ü']);
-  // np.lib.format.write_array(np.arange(3, dtype=np.int32), version=(2, 0)).
+  // Written by NumPy 2.4.6: np.save of np.asfortranarray(np.arange(6, dtype='>f4').reshape(2, 3)); np.array(['ab',
+  // 'ü']); np.lib.format.write_array(np.arange(3, dtype=np.int32), version=(2, 0)).
   it('reads files of NumPy: Fortran order, big-endian numbers, strings, version 2', () => {
     const fortran = decode(
       'k05VTVBZAQB2AHsnZGVzY3InOiAnPmY0JywgJ2ZvcnRyYW5fb3JkZXInOiBUcnVlLCAnc2hhcGUnOiAoMiwgMyksIH0gICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIAoAAAAAQEAAAD+AAABAgAAAQAAAAECgAAA=',

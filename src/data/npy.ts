@@ -8,7 +8,10 @@ import { zipSync } from 'fflate';
 import { DataError } from '../errors.ts';
 import { readZip } from './zip.ts';
 
-/** The types of elements we write, and read others as. `bool` is kept as bytes 0 and 1, `string` as NumPy's fixed-width `<U`. */
+/**
+ * The types of elements we write, and read others as. `bool` is kept as bytes 0 and 1, `string` as NumPy's fixed-width
+ * `<U`.
+ */
 type NpyDtype = NpyArray['dtype'];
 
 /** An array in C order; `shape` is [] for a single value. */
@@ -53,7 +56,8 @@ const MAX_RANK = 64;
 
 /**
  * Reads a .npy file (versions 1 to 3, C or Fortran order, either byte order). The result may share memory with `bytes`.
- * Throws a DataError for a wrong magic or header, a type we do not know, or data that is not as long as the header says.
+ * Throws a DataError for a wrong magic or header, a type we do not know, or data that is not as long as the header
+ * says.
  */
 export function readNpy(bytes: Uint8Array, name: string): NpyArray {
   const { descr, fortran, shape, offset } = readHeader(bytes, name);
@@ -70,8 +74,9 @@ export function readNpy(bytes: Uint8Array, name: string): NpyArray {
 }
 
 /**
- * Reads an .npz file: the arrays by name, without the `.npy`; of `only`, where it is given, those that are there. Throws a DataError as `readNpy` does, and for a damaged zip
- * file (checksums are verified), an entry that is no array, or two of one name.
+ * Reads an .npz file: the arrays by name, without the `.npy`; of `only`, where it is given, those that are there.
+ * Throws a DataError as `readNpy` does, and for a damaged zip file (checksums are verified), an entry that is no array,
+ * or two of one name.
  */
 export function readNpz(bytes: Uint8Array, name: string, only?: readonly string[]): Record<string, NpyArray> {
   if (bytes.length < 22) throw new DataError(`${name}: has ${bytes.length} bytes, the smallest .npz file has 22`);

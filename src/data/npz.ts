@@ -7,12 +7,13 @@ import { type NpyArray, readNpy, readNpz } from './npy.ts';
 import { type ByteSource, readAll } from './source.ts';
 
 /**
- * Takes an .npz file. Every array [n, ...] is an input by its name (a lone one is `x`, whatever its name): floats (made float32), uint8 (made
- * float32), truth values and integers of up to 16 bits (made float32), or int64, int32. `x` of [n, h, w] is taken as images of one channel; values
- * are taken as they are. `column`: only the array of this name, as 'x'. `id`: the array that says what examples are called.
+ * Takes an .npz file. Every array [n, ...] is an input by its name (a lone one is `x`, whatever its name): floats (made
+ * float32), uint8 (made float32), truth values and integers of up to 16 bits (made float32), or int64, int32. `x` of
+ * [n, h, w] is taken as images of one channel; values are taken as they are. `column`: only the array of this name, as
+ * 'x'. `id`: the array that says what examples are called.
  *
- * Throws a DataError that names the file, and the array, for: no arrays, numbers of examples that disagree, another element
- * type, and values that are not finite (with the example they are in).
+ * Throws a DataError that names the file, and the array, for: no arrays, numbers of examples that disagree, another
+ * element type, and values that are not finite (with the example they are in).
  */
 export async function openNpz(
   source: ByteSource,

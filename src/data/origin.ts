@@ -4,13 +4,16 @@
 export type Run = readonly [start: number, end: number];
 
 /**
- * Where the examples of a data set come from. Two data sets with the same `fingerprint` here were made from the same source, whatever was
- * done to its examples since; those that both hold are told by `shared`.
+ * Where the examples of a data set come from. Two data sets with the same `fingerprint` here were made from the same
+ * source, whatever was done to its examples since; those that both hold are told by `shared`.
  */
 export interface Origin {
   /** Of the data set that a reader made, before any transform: see `Dataset.fingerprint`. */
   readonly fingerprint: string;
-  /** Indices in that data set of the examples, in their order, as runs of consecutive ones: one run for a slice of a slice. */
+  /**
+   * Indices in that data set of the examples, in their order, as runs of consecutive ones: one run for a slice of a
+   * slice.
+   */
   readonly runs: readonly Run[];
 }
 

@@ -26,7 +26,10 @@ export interface Column {
 /** The usual names of columns of pictures. */
 const USUAL = ['image', 'img'] as const;
 
-/** The leaves, in their order. Of a struct with a field `bytes`, as the Hugging Face hub has pictures, that is what its name means. */
+/**
+ * The leaves, in their order. Of a struct with a field `bytes`, as the Hugging Face hub has pictures, that is what its
+ * name means.
+ */
 export function columnsOf(schema: FileMetaData['schema']): readonly Column[] {
   const columns: Column[] = [];
   let at = 1; // 0 is the root
@@ -56,7 +59,10 @@ export function columnsOf(schema: FileMetaData['schema']): readonly Column[] {
   return columns;
 }
 
-/** What becomes the examples: the column or columns named, or else the only ones that can be meant. Throws a DataError where that is not to be told. */
+/**
+ * What becomes the examples: the column or columns named, or else the only ones that can be meant. Throws a DataError
+ * where that is not to be told.
+ */
 export function chosen(
   path: string,
   columns: readonly Column[],
@@ -167,7 +173,10 @@ function leavesOf(schema: FileMetaData['schema'], at: number, above: readonly El
   return leaves;
 }
 
-/** One past the last descendant of element `at`. The schema is a flat list in depth-first order, each element with its number of children. */
+/**
+ * One past the last descendant of element `at`. The schema is a flat list in depth-first order, each element with its
+ * number of children.
+ */
 function subtreeEnd(schema: FileMetaData['schema'], at: number): number {
   let open = 1;
   let i = at;

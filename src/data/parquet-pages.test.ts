@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { crc32 } from './crc32.ts';
 import { type ColumnChunk, loadCodec, readByteArrays } from './parquet-pages.ts';
 
-// Pages by hand, in Thrift's compact protocol. A field: [number, type, bytes]; types 5 i32, 12 struct, 1 and 2 booleans.
+// Pages by hand, in Thrift's compact protocol. A field: [number, type, bytes]; types 5 i32, 12 struct, 1 and 2
+// booleans.
 type Field = readonly [id: number, type: number, bytes: readonly number[]];
 
 function varint(value: number): number[] {

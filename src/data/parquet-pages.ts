@@ -1,8 +1,9 @@
 // One column chunk of a Parquet file, as bytes -> the byte strings or numbers in it, row by row.
 //
-// hyparquet reads the footer of a file; the pages are read here because its page reader trusts what it reads: one damaged
-// byte in a page header can make it loop for ever or allocate gigabytes. Here every length is compared with what is there
-// first. Layout: github.com/apache/parquet-format (README.md, Encodings.md, src/main/thrift/parquet.thrift).
+// hyparquet reads the footer of a file; the pages are read here because its page reader trusts what it reads: one
+// damaged byte in a page header can make it loop for ever or allocate gigabytes. Here every length is compared with
+// what is there first. Layout: github.com/apache/parquet-format (README.md, Encodings.md,
+// src/main/thrift/parquet.thrift).
 
 import type { RowGroup } from 'hyparquet';
 import { DataError } from '../errors.ts';
@@ -53,7 +54,9 @@ export interface ChunkPlace {
 /** The first and the last bytes of the format: a magic number; length and magic number. */
 export const [HEAD, TAIL] = [4, 8] as const;
 
-/** The place of the column with this path in a file of `fileSize` bytes. Throws a DataError where it is not in the file. */
+/**
+ * The place of the column with this path in a file of `fileSize` bytes. Throws a DataError where it is not in the file.
+ */
 export function placeOf(where: string, fileSize: number, path: string, group: RowGroup): ChunkPlace {
   const chunk = group.columns.find((c) => c.meta_data?.path_in_schema.join('.') === path);
   if (!chunk?.meta_data) throw new DataError(`${where}: has no column ${path}, the header says it has`);
@@ -73,9 +76,9 @@ export function placeOf(where: string, fileSize: number, path: string, group: Ro
 }
 
 /**
- * The values of a column of byte arrays that does not repeat, `rows` of them; undefined where a row has none. They share
- * memory with the chunk or its pages. Throws a DataError for whatever is damaged or of an encoding that is not read; a page that
- * carries a checksum is checked. Its codec must have been loaded, see `loadCodec`.
+ * The values of a column of byte arrays that does not repeat, `rows` of them; undefined where a row has none. They
+ * share memory with the chunk or its pages. Throws a DataError for whatever is damaged or of an encoding that is not
+ * read; a page that carries a checksum is checked. Its codec must have been loaded, see `loadCodec`.
  */
 export function readByteArrays(chunk: ColumnChunk): (Uint8Array | undefined)[] {
   return readColumn<Uint8Array>(chunk, { type: 'BYTE_ARRAY' });
@@ -267,8 +270,8 @@ const MAX_RATIO = 1032;
 let compressors: typeof import('hyparquet-compressors').compressors = {};
 
 /**
- * Loads what decompresses pages of this codec, before they are read. Not when this file is: part of it is WebAssembly, which takes gigabytes of
- * addresses, and a program that reads no such file should also start where there are none.
+ * Loads what decompresses pages of this codec, before they are read. Not when this file is: part of it is WebAssembly,
+ * which takes gigabytes of addresses, and a program that reads no such file should also start where there are none.
  */
 export async function loadCodec(codec: string): Promise<void> {
   if (!['SNAPPY', 'ZSTD', 'LZ4', 'LZ4_RAW'].includes(codec) && (codec !== 'BROTLI' || host().unbrotli)) return;
@@ -322,7 +325,10 @@ function decompress(chunk: ColumnChunk, packed: Uint8Array, size: number): Uint8
   return page;
 }
 
-/** Zstandard's frame header (RFC 8878, 3.1.1.1) says how much memory to allocate; it must not exceed what the page holds. */
+/**
+ * Zstandard's frame header (RFC 8878, 3.1.1.1) says how much memory to allocate; it must not exceed what the page
+ * holds.
+ */
 function checkZstd(packed: Uint8Array, size: number, where: string): void {
   const magic = packed.length < 5 ? 0 : uint32(packed, 0);
   if (magic !== 0xfd2fb528) throw new DataError(`${where}: a page is damaged: it is no ZSTD data`);

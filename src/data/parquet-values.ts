@@ -1,7 +1,7 @@
 // The values of one page of a Parquet column: bytes, their type and encoding in; numbers or byte strings out.
 //
-// Encodings.md of github.com/apache/parquet-format. Deltas are unpacked by hyparquet, which is given no more than the page and only after the sizes
-// in its header were found to be possible.
+// Encodings.md of github.com/apache/parquet-format. Deltas are unpacked by hyparquet, which is given no more than the
+// page and only after the sizes in its header were found to be possible.
 
 import { deltaBinaryUnpack } from 'hyparquet/src/delta.js';
 import { DataError } from '../errors.ts';

@@ -1,5 +1,5 @@
-// Parquet files -> data set: a column of encoded pictures, as the Hugging Face hub has them or plain, read one row group at a time; lists or
-// columns of numbers as vectors; text. Several files are one set.
+// Parquet files -> data set: a column of encoded pictures, as the Hugging Face hub has them or plain, read one row
+// group at a time; lists or columns of numbers as vectors; text. Several files are one set.
 
 import { getFloat16 } from '@petamoriken/float16';
 import type { FileMetaData } from 'hyparquet';
@@ -42,7 +42,8 @@ const MAX_VALUES = 2 ** 29;
 
 /**
  * Parquet files, one after the other, under the input name 'x'. Pictures are checked as they are decoded; all must have
- * one size and one number of channels. Throws a DataError for a file that is missing, damaged, empty or of another layout.
+ * one size and one number of channels. Throws a DataError for a file that is missing, damaged, empty or of another
+ * layout.
  */
 export async function openParquet(sources: readonly ByteSource[], options: ParquetOptions): Promise<Dataset> {
   const { decode, name = sources[0]!.name, id } = options;

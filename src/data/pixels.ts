@@ -14,7 +14,9 @@ export interface PixelOptions {
 
 const ADVICE = 'say `pixels: [0, 1]` where 1 is white, or `pixels: [0, 255]` where the pictures are nearly black';
 
-/** Examples that are looked at before a set is refused as one of pixels 0..1; the first that is brighter ends the look. */
+/**
+ * Examples that are looked at before a set is refused as one of pixels 0..1; the first that is brighter ends the look.
+ */
 const LOOKED_AT = 1000;
 /** As many values at most, so that large images do not make it long. */
 const VALUES = 2 ** 24;
@@ -22,12 +24,14 @@ const VALUES = 2 ** 24;
 const NEAR = 1e-4;
 
 /**
- * The same images as raw pixels 0..255, which is checked where they are read: a DataError names the example that leaves the range. Numbers of
- * another range are brought to it where `range` says so, and are whole again where they were made of whole pixels.
+ * The same images as raw pixels 0..255, which is checked where they are read: a DataError names the example that leaves
+ * the range. Numbers of another range are brought to it where `range` says so, and are whole again where they were made
+ * of whole pixels.
  *
- * Pictures of values 0 and 1, or between, would pass for nearly black ones. So examples from all over the set are looked at first, the same
- * whatever is read of it, and where none holds more than 1 and any holds more than 0, a DataError says so; [0, 255] as `range` says that they
- * are what they are. A DataError too for images with their channels last.
+ * Pictures of values 0 and 1, or between, would pass for nearly black ones. So examples from all over the set are
+ * looked at first, the same whatever is read of it, and where none holds more than 1 and any holds more than 0, a
+ * DataError says so; [0, 255] as `range` says that they are what they are. A DataError too for images with their
+ * channels last.
  */
 export function asPixels(data: Dataset, { range, advice = ADVICE }: PixelOptions = {}): Dataset {
   if (data.judged && range === undefined) return data;

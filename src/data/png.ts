@@ -20,7 +20,10 @@ export function encodePng(image: PixelImage): Uint8Array {
   return encode({ data, width, height, channels: channels as 1 | 3, depth: 8 });
 }
 
-/** Images of one shape, row by row, on a light ground with `gap` pixels between them and around. Throws a DataError for no images, or two shapes. */
+/**
+ * Images of one shape, row by row, on a light ground with `gap` pixels between them and around. Throws a DataError for
+ * no images, or two shapes.
+ */
 export function imageGrid(
   images: readonly PixelImage[],
   options: { readonly columns: number; readonly gap: number },

@@ -25,12 +25,13 @@ export interface Preparation {
 }
 
 /**
- * Images [c, h, w] under 'x', prepared. Pixels (`Dataset.pixels`) stay whole numbers 0..255, rounded as Pillow rounds them; an image of
- * pixels with fractions keeps fractions, within 0..255. Any other numbers are neither rounded nor clipped: resampling may then go
- * beyond the range they had.
+ * Images [c, h, w] under 'x', prepared. Pixels (`Dataset.pixels`) stay whole numbers 0..255, rounded as Pillow rounds
+ * them; an image of pixels with fractions keeps fractions, within 0..255. Any other numbers are neither rounded nor
+ * clipped: resampling may then go beyond the range they had.
  *
- * Throws a DataError for a step that the images do not allow, for sizes of more than 2^24 pixels, and, where they are read, for
- * whole numbers (int64) that are no pixels and would have to be averaged, and for images whose values leave float32.
+ * Throws a DataError for a step that the images do not allow, for sizes of more than 2^24 pixels, and, where they are
+ * read, for whole numbers (int64) that are no pixels and would have to be averaged, and for images whose values leave
+ * float32.
  */
 export function prepare(data: Dataset, preparation: Preparation): Dataset {
   const { channels, resize, filter, crop, pad: border } = preparation;
@@ -141,7 +142,9 @@ function mapImages(
   });
 }
 
-/** Each image by a function that makes new values: 'bytes' of an image that holds whole pixels, 'floats' of any other. */
+/**
+ * Each image by a function that makes new values: 'bytes' of an image that holds whole pixels, 'floats' of any other.
+ */
 function averageImages(
   data: Dataset,
   shape: readonly number[],

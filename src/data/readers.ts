@@ -16,7 +16,10 @@ import { openTable } from './tabular.ts';
 import { openTar } from './tar.ts';
 import { openText } from './text.ts';
 
-/** What a file of data does not say of itself: which of its columns hold the examples, of what shape they are, how pictures are decoded. */
+/**
+ * What a file of data does not say of itself: which of its columns hold the examples, of what shape they are, how
+ * pictures are decoded.
+ */
 export interface ReaderOptions {
   /** Of the data set; left out: that of the file. */
   readonly name?: string | undefined;
@@ -45,8 +48,8 @@ export interface Reader {
 }
 
 /**
- * A reader of your own, to be given to `readData` or `openData` (`readers`); it comes before ours. Throws a UsageError for a pattern with the flag
- * g or y, which would begin where it last ended.
+ * A reader of your own, to be given to `readData` or `openData` (`readers`); it comes before ours. Throws a UsageError
+ * for a pattern with the flag g or y, which would begin where it last ended.
  */
 export function defineReader(reader: Reader): Reader {
   const { names, format } = reader;
@@ -59,7 +62,9 @@ const openParquetFiles = (
   { name, column, id, like, decodeImage = noDecoder }: ReaderOptions,
 ) => openParquet(sources, { name, column, id, decode: decodeImage, like });
 
-/** In the order in which they are asked; what none of them knows is taken for an idx file, which has no usual ending. */
+/**
+ * In the order in which they are asked; what none of them knows is taken for an idx file, which has no usual ending.
+ */
 export const readers: readonly Reader[] = [
   {
     format: 'Parquet',
@@ -113,8 +118,8 @@ const baseOf = (path: string) => path.replace(/^.*[/\\]/s, '');
 const ours: Reader = { format: 'IDX', names: /./s, open: openByContent };
 
 /**
- * The data set in a file, by the first of `others` and then of our own readers that knows its name. Throws a DataError for a file that none can
- * read.
+ * The data set in a file, by the first of `others` and then of our own readers that knows its name. Throws a DataError
+ * for a file that none can read.
  */
 export async function readData(
   source: ByteSource,
@@ -170,8 +175,9 @@ function missingShards(sources: readonly ByteSource[]): readonly string[] {
 }
 
 /**
- * Of the files in a folder, those that are parts of one set: all that one of our formats has by its name; files of labels, lists and descriptions
- * are none. Throws a DataError where there are several formats, or splits such as train and test.
+ * Of the files in a folder, those that are parts of one set: all that one of our formats has by its name; files of
+ * labels, lists and descriptions are none. Throws a DataError where there are several formats, or splits such as train
+ * and test.
  */
 export function shardsIn(paths: readonly string[], where: string): readonly string[] {
   const isLabels = (base: string) => /labels?[-._]?idx1/i.test(base);

@@ -1,4 +1,5 @@
-// Recombined examples: every kind against NumPy (scripts/make-recombination-goldens.py), and what must hold of the sets that are made.
+// Recombined examples: every kind against NumPy (scripts/make-recombination-goldens.py), and what must hold of the sets
+// that are made.
 
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';

@@ -1,5 +1,5 @@
-// A data set whose examples are made of a few of another's each: close to what a model has learned, and not of it. A detector that is to
-// know what lies beside its data is fitted against them.
+// A data set whose examples are made of a few of another's each: close to what a model has learned, and not of it. A
+// detector that is to know what lies beside its data is fitted against them.
 
 import { DataError, UsageError } from '../errors.ts';
 import { RandomStream } from '../tensor/random.ts';
@@ -28,7 +28,10 @@ export interface RecombineOptions {
   readonly count: number;
   /** An integer from 0 to 2⁵³ − 1. */
   readonly seed: number;
-  /** Which array is recombined; default `x`, where there is one, else the one with the most values an example, the first of these. */
+  /**
+   * Which array is recombined; default `x`, where there is one, else the one with the most values an example, the first
+   * of these.
+   */
   readonly input?: string | undefined;
 }
 
@@ -38,15 +41,17 @@ const LOOKED_AT = 256;
 const AT_ONCE = 16;
 
 /**
- * `count` examples, each made of random ones of `data`, different ones as far as there are as many. Example k depends on the data, the kind, the
- * seed and k alone. Inputs other than `input` are those of the first example that it is made of; shapes and types stay. Examples are read when
- * they are asked for.
+ * `count` examples, each made of random ones of `data`, different ones as far as there are as many. Example k depends
+ * on the data, the kind, the seed and k alone. Inputs other than `input` are those of the first example that it is made
+ * of; shapes and types stay. Examples are read when they are asked for.
  *
- * Pixels stay within 0..255, and whole where those are that they are made of. Of other numbers the least and the largest among the first 256
- * examples are the bounds of what is made; what is only moved stays as it is. What `prepare` has done to `data` counts as done to these.
+ * Pixels stay within 0..255, and whole where those are that they are made of. Of other numbers the least and the
+ * largest among the first 256 examples are the bounds of what is made; what is only moved stays as it is. What
+ * `prepare` has done to `data` counts as done to these.
  *
- * Throws a UsageError for a kind, count or seed that there is not; a DataError where there is no such input, nothing in it could change, or its
- * values are symbols that the kind would have to reckon with (see `recombinationsFor`), which for whole numbers shows when they are read.
+ * Throws a UsageError for a kind, count or seed that there is not; a DataError where there is no such input, nothing in
+ * it could change, or its values are symbols that the kind would have to reckon with (see `recombinationsFor`), which
+ * for whole numbers shows when they are read.
  */
 export function recombined(
   data: Dataset,
@@ -117,9 +122,9 @@ export function recombined(
 }
 
 /**
- * Those of `recombinations` that change something in the examples of `data`, and mean something. Symbols can only be moved: whole numbers (int64,
- * bool) that are no pixels, as tokens are, and sequences [t] of bytes, as text is. Reads one example, for the type. Throws a
- * DataError where there is no such input, and for corrupt data.
+ * Those of `recombinations` that change something in the examples of `data`, and mean something. Symbols can only be
+ * moved: whole numbers (int64, bool) that are no pixels, as tokens are, and sequences [t] of bytes, as text is. Reads
+ * one example, for the type. Throws a DataError where there is no such input, and for corrupt data.
  */
 export async function recombinationsFor(data: Dataset, wanted?: string): Promise<readonly Recombination[]> {
   const input = inputOf(data, wanted);

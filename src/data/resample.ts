@@ -1,11 +1,12 @@
-// One plane of an image at another size: in, h×w values; out, height×width of them, as Pillow's `Image.resize` gives them.
+// One plane of an image at another size: in, h×w values; out, height×width of them, as Pillow's `Image.resize` gives
+// them.
 //
-// Pillow's way (Resample.c, Geometry.c of Pillow): each output pixel is a weighted mean of the input pixels around its centre; corners, not
-// centres of pixels, lie on each other; when shrinking, the kernel is stretched by the factor, which is what avoids aliasing; weights
-// that fall outside the image are left out and the rest add up to 1. One axis after the other: bytes are rounded and clipped between
-// the two, with weights of 22 bits; floats are kept as float32, and neither rounded nor clipped. Since of bytes the order shows, it
-// is that of Pillow 13: along rows first, but along columns where the height shrinks by far more than the width. (Versions before
-// it always began with the rows.)
+// Pillow's way (Resample.c, Geometry.c of Pillow): each output pixel is a weighted mean of the input pixels around its
+// centre; corners, not centres of pixels, lie on each other; when shrinking, the kernel is stretched by the factor,
+// which is what avoids aliasing; weights that fall outside the image are left out and the rest add up to 1. One axis
+// after the other: bytes are rounded and clipped between the two, with weights of 22 bits; floats are kept as float32,
+// and neither rounded nor clipped. Since of bytes the order shows, it is that of Pillow 13: along rows first, but along
+// columns where the height shrinks by far more than the width. (Versions before it always began with the rows.)
 
 /** Kernels by their usual names. 'nearest' takes the pixel that lies under the centre of the new one. */
 export const kernels = ['nearest', 'bilinear', 'bicubic', 'lanczos'] as const;
@@ -40,7 +41,10 @@ function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI);
 }
 
-/** A function that resamples planes from one size to another; weights are computed once. `bytes`: whole numbers 0..255 in and out. */
+/**
+ * A function that resamples planes from one size to another; weights are computed once. `bytes`: whole numbers 0..255
+ * in and out.
+ */
 export type Resampler = (from: ArrayLike<number>, to: Float32Array, as: 'bytes' | 'floats') => void;
 
 /** The result takes `from` of h·w values and fills `to` of height·width; sizes are whole and positive. */
@@ -151,7 +155,10 @@ function nearest([h, w]: PlaneSize, [height, width]: PlaneSize): Resampler {
   };
 }
 
-/** The positions are added up step by step, as Pillow does: where a centre lies between two pixels, the rounding decides. */
+/**
+ * The positions are added up step by step, as Pillow does: where a centre lies between two pixels, the rounding
+ * decides.
+ */
 function nearestAlong(from: number, to: number): Int32Array {
   const step = from / to;
   const out = new Int32Array(to);

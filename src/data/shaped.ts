@@ -1,4 +1,5 @@
-// Rows of numbers in, such as a table of pixels has them; images out, of the shape that is told or the only one that fits.
+// Rows of numbers in, such as a table of pixels has them; images out, of the shape that is told or the only one that
+// fits.
 
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
@@ -7,8 +8,9 @@ import type { Preparation } from './prepare.ts';
 import { reshaped } from './transforms.ts';
 
 /**
- * The examples under 'x' as images of this shape: [height, width], [channels, height, width] or [height, width, channels]; as they are, where they
- * are images already, such as those of the other sets of a comparison. Throws a DataError where they have another number of numbers.
+ * The examples under 'x' as images of this shape: [height, width], [channels, height, width] or [height, width,
+ * channels]; as they are, where they are images already, such as those of the other sets of a comparison. Throws a
+ * DataError where they have another number of numbers.
  */
 export function shapedAs(data: Dataset, shape: readonly number[]): Dataset {
   const found = data.shapes.x;
@@ -36,8 +38,9 @@ export function shapedAs(data: Dataset, shape: readonly number[]): Dataset {
 const SHOWN = 4;
 
 /**
- * The shape [c, h, w] of a picture of `count` numbers that becomes one of the shape `wanted` by `preparation`, where there is one only. Throws a
- * DataError, with what to say, where there is none, or several: three channels may stand beside each other or behind each other.
+ * The shape [c, h, w] of a picture of `count` numbers that becomes one of the shape `wanted` by `preparation`, where
+ * there is one only. Throws a DataError, with what to say, where there is none, or several: three channels may stand
+ * beside each other or behind each other.
  */
 export function imageShapeFor(
   name: string,

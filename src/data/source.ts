@@ -1,4 +1,5 @@
-// Where a reader's bytes come from, whatever holds them: a file, memory, a Blob, a server that answers requests for ranges.
+// Where a reader's bytes come from, whatever holds them: a file, memory, a Blob, a server that answers requests for
+// ranges.
 
 /** Bytes that can be read piece by piece. */
 export interface ByteSource {
@@ -6,7 +7,10 @@ export interface ByteSource {
   readonly name: string;
   /** In bytes. */
   readonly size: number;
-  /** `length` bytes from `offset` on, which are ours to keep; fewer where the source has become shorter. Throws a DataError that names the source. */
+  /**
+   * `length` bytes from `offset` on, which are ours to keep; fewer where the source has become shorter. Throws a
+   * DataError that names the source.
+   */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 

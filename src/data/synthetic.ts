@@ -16,9 +16,9 @@ export interface SyntheticOptions {
 }
 
 /**
- * `constant`: each image has one random level 0..255 per channel. `noise`: each value is a uniform integer 0..255. Example
- * k depends on the kind, the seed, the shape and k alone, not on the length of the set. Under the input name 'x'.
- * Throws a DataError for a length outside 1..2³¹, a shape that is not of positive sizes, or a seed below 0.
+ * `constant`: each image has one random level 0..255 per channel. `noise`: each value is a uniform integer 0..255.
+ * Example k depends on the kind, the seed, the shape and k alone, not on the length of the set. Under the input name
+ * 'x'. Throws a DataError for a length outside 1..2³¹, a shape that is not of positive sizes, or a seed below 0.
  */
 export function syntheticDataset(kind: SyntheticKind, options: SyntheticOptions): Dataset {
   const { length, shape, seed } = options;

@@ -17,8 +17,9 @@ export type Numbers =
   | BigUint64Array;
 
 /**
- * Numbers as a data set keeps them: bytes as pixels, integers of 32 and 64 bits as int64, everything else as float32. `shape` is that of one
- * example. Throws a DataError for what is not finite in float32, with the row it is in, and for unsigned integers beyond int64.
+ * Numbers as a data set keeps them: bytes as pixels, integers of 32 and 64 bits as int64, everything else as float32.
+ * `shape` is that of one example. Throws a DataError for what is not finite in float32, with the row it is in, and for
+ * unsigned integers beyond int64.
  */
 export function storedNumbers(values: Numbers, shape: readonly number[], where: string): StoredArray {
   if (values instanceof Uint8Array) return { data: values, shape, pixels: true };
@@ -42,7 +43,10 @@ export function storedNumbers(values: Numbers, shape: readonly number[], where: 
   return { data, shape };
 }
 
-/** Numbers as JavaScript has them, as a table of text gives them: float32, or int64 where they are whole and float32 would round them. */
+/**
+ * Numbers as JavaScript has them, as a table of text gives them: float32, or int64 where they are whole and float32
+ * would round them.
+ */
 export function storedFloats(values: Float64Array, shape: readonly number[], where: string): StoredArray {
   const large = values.some((v) => Math.abs(v) > 2 ** 24);
   if (large && values.every((v) => Number.isSafeInteger(v))) {
@@ -51,7 +55,10 @@ export function storedFloats(values: Float64Array, shape: readonly number[], whe
   return storedNumbers(values, shape, where);
 }
 
-/** The names of `column`: one, or several of single numbers, separated by commas, unless one column has a comma in its name. */
+/**
+ * The names of `column`: one, or several of single numbers, separated by commas, unless one column has a comma in its
+ * name.
+ */
 export function namesOf(column: string, known: readonly string[]): readonly string[] {
   return known.includes(column) ? [column] : column.split(',').map((name) => name.trim());
 }
@@ -63,9 +70,9 @@ const LABELS = /^(labels?|class|classes|target|targets|digit|category|y)$/i;
 const PIXELS = /^((pixel|pix|px|p)?[-_ ]?\d+|\d+x\d+)$/i;
 
 /**
- * Of columns with a number each, the one that says of what class a row is, and is no part of the example: the only one with such a name, where
- * all others are called like pixels, or an example of the shape `like` has as many numbers as there are others. Undefined where there is none, or
- * where an example has a number from every column.
+ * Of columns with a number each, the one that says of what class a row is, and is no part of the example: the only one
+ * with such a name, where all others are called like pixels, or an example of the shape `like` has as many numbers as
+ * there are others. Undefined where there is none, or where an example has a number from every column.
  */
 export function labelAmong(names: readonly string[], like: readonly number[] | undefined): string | undefined {
   const [label, ...more] = names.filter((name) => LABELS.test(name));

@@ -1,4 +1,5 @@
-// Tables of text, CSV, TSV and JSON lines: rows of numbers -> data set of vectors; a column of text -> windows of bytes.
+// Tables of text, CSV, TSV and JSON lines: rows of numbers -> data set of vectors; a column of text -> windows of
+// bytes.
 
 import { DataError } from '../errors.ts';
 import { parseJson } from '../json.ts';
@@ -20,12 +21,14 @@ interface Table {
 }
 
 /**
- * A .csv, .tsv or .jsonl file. Rows of numbers are vectors [d] of their columns, in the order in which the table has them; a column of lists of
- * numbers (JSON lines) has their shape; a column of text is cut into windows of bytes, a newline between rows. The first row of a CSV file that
- * is not all numbers has the names of the columns. `column`: which is meant, or several; left out: all columns of numbers, where all
- * hold numbers, without one of labels (`labelAmong`), or the only column of lists. `id`: what examples are called.
+ * A .csv, .tsv or .jsonl file. Rows of numbers are vectors [d] of their columns, in the order in which the table has
+ * them; a column of lists of numbers (JSON lines) has their shape; a column of text is cut into windows of bytes, a
+ * newline between rows. The first row of a CSV file that is not all numbers has the names of the columns. `column`:
+ * which is meant, or several; left out: all columns of numbers, where all hold numbers, without one of labels
+ * (`labelAmong`), or the only column of lists. `id`: what examples are called.
  *
- * Throws a DataError with the line for what is no number, for rows of another length, and for a choice that is not to be told.
+ * Throws a DataError with the line for what is no number, for rows of another length, and for a choice that is not to
+ * be told.
  */
 export async function openTable(source: ByteSource, options: ReaderOptions): Promise<Dataset> {
   const { name: path } = source;
@@ -182,8 +185,8 @@ interface Records {
 }
 
 /**
- * Of text without quotes, split when a record is asked for: tables of pictures have tens of millions of fields, each of which would be a string
- * in memory. Undefined where there are quotes, or line ends of their own kind.
+ * Of text without quotes, split when a record is asked for: tables of pictures have tens of millions of fields, each of
+ * which would be a string in memory. Undefined where there are quotes, or line ends of their own kind.
  */
 function plainRecords(text: string, delimiter: string, path: string): Records | undefined {
   if (text.includes('"') || /\r(?!\n)/.test(text)) return undefined;
@@ -230,7 +233,10 @@ async function parsedRecords(text: string, delimiter: string, path: string): Pro
   }
 }
 
-/** Of the first line: a comma, or a semicolon or tab where there are more of them, as where the comma is the decimal point. */
+/**
+ * Of the first line: a comma, or a semicolon or tab where there are more of them, as where the comma is the decimal
+ * point.
+ */
 function delimiterOf(text: string): string {
   const [line = ''] = text.split('\n', 1);
   const count = (character: string) => line.split(character).length;

@@ -1,7 +1,9 @@
-// Tar files of pictures, as WebDataset has its shards: where the pictures lie in them -> data set, decoded lazily in runs.
+// Tar files of pictures, as WebDataset has its shards: where the pictures lie in them -> data set, decoded lazily in
+// runs.
 //
-// Blocks of 512 bytes: a header with name, size (octal) and type, then the content, filled up. A long name stands before in an entry of its own:
-// GNU's type L, or the record `path` of POSIX's type x. (POSIX.1-2017, pax, "ustar Interchange Format")
+// Blocks of 512 bytes: a header with name, size (octal) and type, then the content, filled up. A long name stands
+// before in an entry of its own: GNU's type L, or the record `path` of POSIX's type x. (POSIX.1-2017, pax, "ustar
+// Interchange Format")
 
 import { DataError } from '../errors.ts';
 import type { Dataset } from './dataset.ts';
@@ -29,9 +31,9 @@ interface Directory {
 }
 
 /**
- * The pictures of tar files, in the order in which they lie there, one file after the other; an example's id is its name. Files of other
- * kinds, such as labels, are left out, and the set's notes say how many. Throws a DataError for damage, pictures of a format that is not
- * read, and where there are no pictures.
+ * The pictures of tar files, in the order in which they lie there, one file after the other; an example's id is its
+ * name. Files of other kinds, such as labels, are left out, and the set's notes say how many. Throws a DataError for
+ * damage, pictures of a format that is not read, and where there are no pictures.
  */
 export async function openTar(
   sources: readonly ByteSource[],
@@ -139,7 +141,10 @@ async function directoryOf(source: ByteSource): Promise<Directory> {
 
 const kindOf = (name: string) => /\.[^./]*$/.exec(name)?.[0].toLowerCase() ?? '';
 
-/** The last file before a link that has the name it gives: a hard link gives it from the root, a symbolic one from its own folder. */
+/**
+ * The last file before a link that has the name it gives: a hard link gives it from the root, a symbolic one from its
+ * own folder.
+ */
 function linkedBy(entries: readonly Entry[], name: string, link: string, isHard: boolean): Entry | undefined {
   const parts = isHard ? [] : name.split('/').slice(0, -1);
   for (const part of link.split('/')) {

@@ -1,4 +1,5 @@
-// Text files: windows of bytes, one after the other, for models of bytes. Whatever the encoding or the language, bytes compare.
+// Text files: windows of bytes, one after the other, for models of bytes. Whatever the encoding or the language, bytes
+// compare.
 
 import { DataError } from '../errors.ts';
 import { type Dataset, fingerprintOf, memoryDataset } from './dataset.ts';
@@ -8,14 +9,17 @@ import { type ByteSource, readAll } from './source.ts';
 export const DEFAULT_LENGTH = 128;
 
 /**
- * The file as examples [length] of bytes 0..255 under 'x', without overlap; what does not fill a window at the end is left out.
- * Throws a DataError for a file that cannot be read or is shorter than one window.
+ * The file as examples [length] of bytes 0..255 under 'x', without overlap; what does not fill a window at the end is
+ * left out. Throws a DataError for a file that cannot be read or is shorter than one window.
  */
 export async function openText(source: ByteSource, name = source.name, length = DEFAULT_LENGTH): Promise<Dataset> {
   return windows(await readAll(source), source.name, name, length);
 }
 
-/** Texts, such as those of a column, one after the other with a newline between, in windows as those of a file. `where` is for messages. */
+/**
+ * Texts, such as those of a column, one after the other with a newline between, in windows as those of a file. `where`
+ * is for messages.
+ */
 export function textDataset(
   texts: readonly Uint8Array[],
   where: string,

@@ -5,7 +5,10 @@ import { shapeText } from '../tensor/shape.ts';
 import { type Batch, checkRange, type DataArray, type Dataset, makeDataset } from './dataset.ts';
 import { pickOf, sliceOf } from './origin.ts';
 
-/** Examples start..end-1 as a data set of its own. Throws a DataError or UsageError for a range that the set does not have. */
+/**
+ * Examples start..end-1 as a data set of its own. Throws a DataError or UsageError for a range that the set does not
+ * have.
+ */
 export function take(data: Dataset, start: number, end: number): Dataset {
   checkRange(data.name, data.length, { start, end });
   const arrays = async (batches: AsyncIterable<Batch>) => {
@@ -28,7 +31,10 @@ export function take(data: Dataset, start: number, end: number): Dataset {
   });
 }
 
-/** The examples at `indices`, in their order. `what` is added to the name; `key`, which must tell which they are, to the fingerprint. */
+/**
+ * The examples at `indices`, in their order. `what` is added to the name; `key`, which must tell which they are, to the
+ * fingerprint.
+ */
 export function select(data: Dataset, indices: Uint32Array, what: string, key = what): Dataset {
   return makeDataset({
     name: data.name + what,
@@ -46,7 +52,10 @@ export function select(data: Dataset, indices: Uint32Array, what: string, key = 
   });
 }
 
-/** Images [c, h, w] under 'x' with zeros around them, centred, to [c, height, width]. Throws a DataError where they are larger, or no images. */
+/**
+ * Images [c, h, w] under 'x' with zeros around them, centred, to [c, height, width]. Throws a DataError where they are
+ * larger, or no images.
+ */
 export function pad(data: Dataset, height: number, width: number): Dataset {
   const shape = data.shapes.x;
   if (shape?.length !== 3) throw new DataError(`${data.name}: holds no images, so there is nothing to pad`);
@@ -78,8 +87,8 @@ export function pad(data: Dataset, height: number, width: number): Dataset {
 type Arrays = Readonly<Record<string, DataArray>>;
 
 /**
- * The examples, each batch of them mapped; `what` is done to them, parameters and all, tells the new set's fingerprint from the old one's.
- * `indexOf` a row of the arrays is the index of its example.
+ * The examples, each batch of them mapped; `what` is done to them, parameters and all, tells the new set's fingerprint
+ * from the old one's. `indexOf` a row of the arrays is the index of its example.
  */
 export function mapExamples(
   data: Dataset,

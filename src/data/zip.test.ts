@@ -10,7 +10,10 @@ const contents = { one: encoder.encode('first'), 'zwei-ä': encoder.encode('seco
 const read = (bytes: Uint8Array) =>
   Object.fromEntries(readZip(bytes, 'f', () => {}).map(({ name, bytes: content }) => [name, content]));
 
-/** A zip file made by hand. `descriptor`: its size behind each entry's data; `zip64`: sizes and end record in their long forms. */
+/**
+ * A zip file made by hand. `descriptor`: its size behind each entry's data; `zip64`: sizes and end record in their long
+ * forms.
+ */
 function zip({ descriptor = 0, zip64 = false, comment = '' }): Uint8Array<ArrayBuffer> {
   const parts: number[] = [];
   const u16 = (v: number) => [v & 255, v >> 8];

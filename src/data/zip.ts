@@ -1,8 +1,8 @@
-// The entries of a zip file, every byte of it accounted for. The library that unpacks them believes the directory at the end, so a damaged
-// directory would lose an entry without a word.
+// The entries of a zip file, every byte of it accounted for. The library that unpacks them believes the directory at
+// the end, so a damaged directory would lose an entry without a word.
 //
-// Local headers, each with its data, follow one another; then the directory, one record for each of them; then the end record, which says
-// where the directory is and how many entries it has. (PKWARE, APPNOTE.TXT)
+// Local headers, each with its data, follow one another; then the directory, one record for each of them; then the end
+// record, which says where the directory is and how many entries it has. (PKWARE, APPNOTE.TXT)
 
 import { inflateSync } from 'fflate';
 import { DataError } from '../errors.ts';
@@ -39,8 +39,9 @@ interface Record {
 }
 
 /**
- * The entries in the order of the directory. `check` is called for each before it is unpacked, with a name for messages. Throws a DataError
- * that names the file for damage anywhere: counts and sizes that disagree, bytes that belong to no entry, wrong checksums.
+ * The entries in the order of the directory. `check` is called for each before it is unpacked, with a name for
+ * messages. Throws a DataError that names the file for damage anywhere: counts and sizes that disagree, bytes that
+ * belong to no entry, wrong checksums.
  */
 export function readZip(bytes: Uint8Array, name: string, check: (entry: string, place: string) => void): ZipEntry[] {
   const records = readDirectory(bytes, name);

@@ -1,4 +1,5 @@
-// A fit set and a detector in; scores of examples the detector has not seen, and the p-values and verdicts they support, out.
+// A fit set and a detector in; scores of examples the detector has not seen, and the p-values and verdicts they
+// support, out.
 
 import { DataError, UsageError } from '../errors.ts';
 import { type FeatureTable, pickRows, rowsOf } from '../features/table.ts';
@@ -9,12 +10,12 @@ import type { Detector } from './detector.ts';
 export const FOLDS = 5;
 
 /**
- * Scores of the fit groups, each by a fit that did not see it: the groups are dealt at random into five folds, and each fold
- * is scored by a fit on the other four. Ascending, [n].
+ * Scores of the fit groups, each by a fit that did not see it: the groups are dealt at random into five folds, and each
+ * fold is scored by a fit on the other four. Ascending, [n].
  *
- * The final detector is fitted on all groups, as in the paper, so scoring the fit set with it would be flattery, and holding a
- * part back would waste data. The cross-fit scores are honest, if anything a little too high, as their fits saw a fifth less:
- * p-values err on the safe side. Throws a DataError for fewer than five groups.
+ * The final detector is fitted on all groups, as in the paper, so scoring the fit set with it would be flattery, and
+ * holding a part back would waste data. The cross-fit scores are honest, if anything a little too high, as their fits
+ * saw a fifth less: p-values err on the safe side. Throws a DataError for fewer than five groups.
  */
 export function calibrate<P extends object>(
   detector: Detector<P>,
@@ -39,9 +40,9 @@ export function calibrate<P extends object>(
 }
 
 /**
- * Conformal p-values: p(s) = (1 + #{calibration scores ≥ s}) / (n + 1). For an exchangeable in-distribution input,
- * P(p ≤ α) ≤ α. (Vovk, Gammerman, Shafer, "Algorithmic learning in a random world", 2005.) `calibration` is ascending. A score that is NaN
- * has no rank, and NaN for its p-value.
+ * Conformal p-values: p(s) = (1 + #{calibration scores ≥ s}) / (n + 1). For an exchangeable in-distribution input, P(p
+ * ≤ α) ≤ α. (Vovk, Gammerman, Shafer, "Algorithmic learning in a random world", 2005.) `calibration` is ascending. A
+ * score that is NaN has no rank, and NaN for its p-value.
  */
 export function pValues(calibration: readonly number[], scores: ArrayLike<number>): Float64Array {
   const n = calibration.length;
@@ -49,8 +50,9 @@ export function pValues(calibration: readonly number[], scores: ArrayLike<number
 }
 
 /**
- * The score above which an input is called out of distribution at false-positive rate `alpha`: score > threshold exactly
- * when p ≤ alpha. Throws a UsageError for a rate outside (0, 1) or too small for n calibration scores (below 1 / (n + 1)).
+ * The score above which an input is called out of distribution at false-positive rate `alpha`: score > threshold
+ * exactly when p ≤ alpha. Throws a UsageError for a rate outside (0, 1) or too small for n calibration scores (below 1
+ * / (n + 1)).
  */
 export function threshold(calibration: readonly number[], alpha: number): number {
   const n = calibration.length;
@@ -61,8 +63,9 @@ export function threshold(calibration: readonly number[], alpha: number): number
 }
 
 /**
- * The verdicts at false-positive rate `alpha`: out of distribution where p ≤ alpha. Errors as `threshold`, and a DataError for a p-value that
- * is NaN: about an input whose features are not finite there is nothing to say, neither in nor out (leave it out by `finiteRows`).
+ * The verdicts at false-positive rate `alpha`: out of distribution where p ≤ alpha. Errors as `threshold`, and a
+ * DataError for a p-value that is NaN: about an input whose features are not finite there is nothing to say, neither in
+ * nor out (leave it out by `finiteRows`).
  */
 export function verdicts(
   scored: { readonly pValues: Float64Array; readonly calibrationSize: number },

@@ -38,8 +38,9 @@ export interface Chi2Params {
 }
 
 /**
- * −Σ_j of the log-density of log f_j. The density of the logarithm, not of f_j: otherwise small layers (k ≤ 2) would call a
- * vanishing gradient the most normal of all. With u = f/α ~ χ²_k, the density of log f is u · χ²_k(u), so its logarithm is
+ * −Σ_j of the log-density of log f_j. The density of the logarithm, not of f_j: otherwise small layers (k ≤ 2) would
+ * call a vanishing gradient the most normal of all. With u = f/α ~ χ²_k, the density of log f is u · χ²_k(u), so its
+ * logarithm is
  *
  *     (k/2) log u − u/2 − (k/2) log 2 − log Γ(k/2)
  */

@@ -1,5 +1,5 @@
-// Every detector on features drawn from the model it assumes: densities that integrate to one, distributions of scores, and
-// AUROCs with a closed form.
+// Every detector on features drawn from the model it assumes: densities that integrate to one, distributions of scores,
+// and AUROCs with a closed form.
 
 import erf from '@stdlib/math-base-special-erf';
 import { describe, expect, it } from 'vitest';
@@ -47,7 +47,8 @@ const aurocError = 0.01;
 describe('on two normals a distance δ apart', () => {
   // The nll is N(100, 10²) against N(100 + 10 δ, 10²), the log norm N(0, 1) against N(δ, 1).
   it.each([0, 0.5, 1, 2])('AUROCs are those of the closed forms (δ = %f)', (delta) => {
-    // One side: P(Y + δ > X) = Φ(δ/√2). Two sides: |Y + δ| > |X| where (Y + δ − X)(Y + δ + X) > 0, two independent normals.
+    // One side: P(Y + δ > X) = Φ(δ/√2). Two sides: |Y + δ| > |X| where (Y + δ − X)(Y + δ + X) > 0, two independent
+    // normals.
     const oneSide = phi(delta / Math.SQRT2);
     const twoSides = oneSide ** 2 + (1 - oneSide) ** 2;
     const expected = { likelihood: oneSide, typicality: twoSides };

@@ -1,4 +1,5 @@
-// What a detector is: fitted on one feature table, it gives every row of another a score, higher = more out of distribution.
+// What a detector is: fitted on one feature table, it gives every row of another a score, higher = more out of
+// distribution.
 
 import type * as z from 'zod';
 import { UsageError } from '../errors.ts';
@@ -17,9 +18,9 @@ export interface Detector<P extends object> {
   readonly views?: readonly View[];
   readonly params: z.ZodType<P>;
   /**
-   * Fits on all rows. With `like` (a fit on more rows, of which these are part) exactly the layers of `like` are used, and
-   * one that cannot be fitted on these rows alone keeps the values of `like`: so that held-out scores are sums over the
-   * same layers as the final ones. Throws a DataError when there is nothing to fit on.
+   * Fits on all rows. With `like` (a fit on more rows, of which these are part) exactly the layers of `like` are used,
+   * and one that cannot be fitted on these rows alone keeps the values of `like`: so that held-out scores are sums over
+   * the same layers as the final ones. Throws a DataError when there is nothing to fit on.
    */
   fit(table: FeatureTable, like?: P): P;
   /** [n] scores. A table that is checked and of the model fitted on gives no NaN. */
@@ -27,8 +28,9 @@ export interface Detector<P extends object> {
 }
 
 /**
- * A detector of your own, to be given to `fitDetectors`, `parseDetector` (or `readDetector`) and `scoreTable` beside or in place of ours.
- * Left out, `needsDims` is false. Throws a UsageError for a name that is not made of small letters, digits and dashes.
+ * A detector of your own, to be given to `fitDetectors`, `parseDetector` (or `readDetector`) and `scoreTable` beside or
+ * in place of ours. Left out, `needsDims` is false. Throws a UsageError for a name that is not made of small letters,
+ * digits and dashes.
  */
 export function defineDetector<P extends object>(
   detector: Omit<Detector<P>, 'needsDims'> & { readonly needsDims?: boolean },

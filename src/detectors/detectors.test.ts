@@ -221,7 +221,8 @@ describe('calibration', () => {
     const fresh = syntheticTable({ n: 4000, layers: 20, seed: 9 });
     for (const { detector, pValues: p } of scoreTable(fitDetectors([fit]), fresh)) {
       const rate = p.filter((value) => value <= 0.1).length / p.length;
-      // The rate given the fit set has a standard deviation of √(0.1 · 0.9 / 500) = 0.013, plus 0.005 of the sample; three of those.
+      // The rate given the fit set has a standard deviation of √(0.1 · 0.9 / 500) = 0.013, plus 0.005 of the sample;
+      // three of those.
       expect(rate, detector).toBeGreaterThan(0.06);
       expect(rate, detector).toBeLessThan(0.14);
     }

@@ -1,4 +1,5 @@
-// The table of all detectors by name: a feature table in, fitted parameters out; those and another table in, scores out.
+// The table of all detectors by name: a feature table in, fitted parameters out; those and another table in, scores
+// out.
 
 import { UsageError } from '../errors.ts';
 import { type Chi2Params, chi2 } from './chi2.ts';
@@ -47,7 +48,10 @@ export function detectorNamed(name: string): DetectorName {
   throw new UsageError(`no detector is named '${name}', expected one of ${detectorNames.join(', ')}`);
 }
 
-/** The detectors themselves: ours in the order of `detectorNames`, then those of others. Throws a UsageError where two have one name. */
+/**
+ * The detectors themselves: ours in the order of `detectorNames`, then those of others. Throws a UsageError where two
+ * have one name.
+ */
 export function resolved(choice: readonly DetectorChoice[]): readonly Detector<object>[] {
   const all = choice.map((one): Detector<object> => (typeof one === 'string' ? detectors[detectorNamed(one)] : one));
   const twice = all.find(({ name }, i) => all.findIndex((other) => other.name === name) < i);

@@ -19,9 +19,15 @@ import type { Detector } from './detector.ts';
 import { type DetectorChoice, detectorNames, detectors, resolved } from './detectors.ts';
 import { type DetectorFile, type Fitted, VERSION } from './fitted.ts';
 
-/** Of `fitDetectors`: which detectors are fitted, what the file remembers of the data, what becomes of rows that are not finite. */
+/**
+ * Of `fitDetectors`: which detectors are fitted, what the file remembers of the data, what becomes of rows that are not
+ * finite.
+ */
 export interface FitOptions {
-  /** By name, or themselves: with options, or of your own. Default: every one of ours that the tables have the inputs for (chi2 needs dims). */
+  /**
+   * By name, or themselves: with options, or of your own. Default: every one of ours that the tables have the inputs
+   * for (chi2 needs dims).
+   */
   readonly detectors?: readonly DetectorChoice[];
   /** Stored in the file as it is; plain JSON. */
   readonly recipe?: Readonly<Record<string, unknown>>;
@@ -32,8 +38,9 @@ export interface FitOptions {
 }
 
 /**
- * Fits detectors on in-distribution features, one table per group size. Throws a DataError or ModelError when the tables
- * differ in model, layers, data, seed or noise, repeat a group size, have fewer than five groups, or hold rows that are not finite.
+ * Fits detectors on in-distribution features, one table per group size. Throws a DataError or ModelError when the
+ * tables differ in model, layers, data, seed or noise, repeat a group size, have fewer than five groups, or hold rows
+ * that are not finite.
  */
 export function fitDetectors(tables: readonly FeatureTable[], options: FitOptions = {}): DetectorFile {
   const ordered = tables.toSorted((a, b) => a.group - b.group);

@@ -73,8 +73,9 @@ describe('isolation-forest', () => {
   });
 
   it('has the mean path lengths of random splits in one dimension', () => {
-    // Three rows at 0, 1 and 4: the first split falls in (0, 1] with chance 1/4, in (1, 4] with 3/4, and isolates an end;
-    // the two others need one more. So 4 has mean length 3/4 · 1 + 1/4 · 2, 0 has 1/4 · 1 + 3/4 · 2, and 1 always 2.
+    // Three rows at 0, 1 and 4: the first split falls in (0, 1] with chance 1/4, in (1, 4] with 3/4, and isolates an
+    // end; the two others need one more. So 4 has mean length 3/4 · 1 + 1/4 · 2, 0 has 1/4 · 1 + 3/4 · 2, and 1 always
+    // 2.
     const fit = tableOf([[1], [E], [E ** 4]]);
     let sums = [0, 0, 0];
     const seeds = 40;

@@ -37,15 +37,17 @@ export interface ForestParams extends NormalParams {
 }
 
 /**
- * Isolation forest (Liu, Ting, Zhou, "Isolation forest", ICDM 2008): 100 trees unless told otherwise, each grown on 256 rows drawn without replacement by the
- * table's seed, that split a random layer at a random place until a row is alone or ⌈log₂ ψ⌉ splits deep.
+ * Isolation forest (Liu, Ting, Zhou, "Isolation forest", ICDM 2008): 100 trees unless told otherwise, each grown on 256
+ * rows drawn without replacement by the table's seed, that split a random layer at a random place until a row is alone
+ * or ⌈log₂ ψ⌉ splits deep.
  *
  *     score(x) = 2^(−mean path length of x / mean path length of the fit rows)
  *
- * where a leaf that holds m rows adds c(m), the mean path length in a random tree of m rows. In (0, 1); 0.5 = like the fit rows. The paper
- * divides by c(ψ), the expectation over all forests. A forest's own mean ranks inputs alike, and takes away by how much its chance splits
- * lie above or below that expectation: a fifth of the scores' spread with 268 layers, by which the folds of `calibrate` would disagree.
- * Standardising the norms changes nothing here (a random split of a range scales with the range); the logarithm does.
+ * where a leaf that holds m rows adds c(m), the mean path length in a random tree of m rows. In (0, 1); 0.5 = like the
+ * fit rows. The paper divides by c(ψ), the expectation over all forests. A forest's own mean ranks inputs alike, and
+ * takes away by how much its chance splits lie above or below that expectation: a fifth of the scores' spread with 268
+ * layers, by which the folds of `calibrate` would disagree. Standardising the norms changes nothing here (a random
+ * split of a range scales with the range); the logarithm does.
  */
 export function isolationForest({ trees = TREES, sample = SAMPLE }: ForestOptions = {}): Detector<ForestParams> {
   const options = {
@@ -73,8 +75,8 @@ export function isolationForest({ trees = TREES, sample = SAMPLE }: ForestOption
 }
 
 /**
- * c(m): the mean path length of an unsuccessful search in a random binary search tree of m rows, 2 H(m−1) − 2 (m−1)/m with
- * the harmonic numbers H, exactly.
+ * c(m): the mean path length of an unsuccessful search in a random binary search tree of m rows, 2 H(m−1) − 2 (m−1)/m
+ * with the harmonic numbers H, exactly.
  */
 export function meanPathLength(m: number): number {
   let harmonic = 0;

@@ -1,5 +1,5 @@
-// Detectors where numbers end: parameters and norms at the limits of a double, norms of zero, fit sets of nearly equal rows, rows that are
-// not finite. No score that is not a finite number may become a verdict.
+// Detectors where numbers end: parameters and norms at the limits of a double, norms of zero, fit sets of nearly equal
+// rows, rows that are not finite. No score that is not a finite number may become a verdict.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -154,7 +154,8 @@ describe('a fit set of nearly equal rows', () => {
         dims: [1, 2, 3],
       };
       const file = fitDetectors([fit]);
-      // The one other row is 7.6 standard deviations away from the mean by the formula, the first of these as far, the last 46.
+      // The one other row is 7.6 standard deviations away from the mean by the formula, the first of these as far, the
+      // last 46.
       const far = { ...tableOf([row(1.5), row(3), row(1.5 ** 6)]), dims: [1, 2, 3] };
       for (const { detector, pValues } of scoreTable(file, far)) {
         if (['likelihood', 'typicality'].includes(detector)) continue;

@@ -1,5 +1,5 @@
-// Squared norms in; scores under "log f_j is normal, layers independent" out: the paper's layer-wise norms, and Fisher's method
-// on the same model.
+// Squared norms in; scores under "log f_j is normal, layers independent" out: the paper's layer-wise norms, and
+// Fisher's method on the same model.
 
 import logcdf from '@stdlib/stats-base-dists-normal-logcdf';
 import * as z from 'zod';
@@ -23,7 +23,10 @@ export interface DroppedLayer {
   readonly reason: string;
 }
 
-/** What a fit of independent normals of log f_j leaves: mean and standard deviation for each layer, and the layers that the score is without. */
+/**
+ * What a fit of independent normals of log f_j leaves: mean and standard deviation for each layer, and the layers that
+ * the score is without.
+ */
 export interface NormalParams {
   readonly layers: readonly NormalLayer[];
   readonly dropped: readonly DroppedLayer[];
@@ -32,12 +35,18 @@ export interface NormalParams {
 const layerName = z.string().min(1);
 export const droppedSchema = z.array(z.strictObject({ name: layerName, reason: z.string() }));
 export const floorSchema = z.number().positive().optional();
-/** Logarithms of positive doubles lie between −745 and 710: no fit has a mean beyond, or a standard deviation above their range. */
+/**
+ * Logarithms of positive doubles lie between −745 and 710: no fit has a mean beyond, or a standard deviation above
+ * their range.
+ */
 const MOST_LOG = 800;
 
 /** Standard deviations of log f up to this are rounding: a relative error of 1e-6 is what float32 sums leave. */
 const NO_SPREAD = 1e-6;
-/** Least scale of a layer that has any spread: half of all norms are off by up to 1e-5, which must not count as a distance. */
+/**
+ * Least scale of a layer that has any spread: half of all norms are off by up to 1e-5, which must not count as a
+ * distance.
+ */
 const SMALLEST_SD = 1e-5;
 const HALF_LOG_2PI = 0.5 * Math.log(2 * Math.PI);
 
@@ -79,8 +88,8 @@ export const layerNorms: Detector<NormalParams> = {
 };
 
 /**
- * Fisher's method (R. A. Fisher 1925): −2 Σ_j log p_j with p_j = 2 Φ(−|z_j|), the two-sided p-value of log f_j under its
- * normal. Computed with log Φ, since p itself underflows from |z| = 38 on.
+ * Fisher's method (R. A. Fisher 1925): −2 Σ_j log p_j with p_j = 2 Φ(−|z_j|), the two-sided p-value of log f_j under
+ * its normal. Computed with log Φ, since p itself underflows from |z| = 38 on.
  */
 export const fisher: Detector<NormalParams> = {
   name: 'fisher',
@@ -105,8 +114,8 @@ export interface Explanation {
 }
 
 /**
- * The z-score of every layer of every row; NaN for a norm that is NaN. Throws a ModelError for a table of other layers and a DataError for a
- * z-score that is beyond all numbers.
+ * The z-score of every layer of every row; NaN for a norm that is NaN. Throws a ModelError for a table of other layers
+ * and a DataError for a z-score that is beyond all numbers.
  */
 export function explain(params: NormalParams, table: FeatureTable): Explanation {
   const { layers } = params;
@@ -134,9 +143,10 @@ export function explain(params: NormalParams, table: FeatureTable): Explanation 
 const SMALLEST_SQ_NORM = 2 ** -149;
 
 /**
- * log f, where f below `floor` counts as `floor`. Without one the floor is 2^-149, the smallest number in float32, in which a model computes:
- * so a zero norm is as surprising as the smallest that could have been measured. That is tens to hundreds of standard deviations for any
- * layer that is not dead, yet finite, so rows with zeros still rank among themselves and scores survive JSON, which has no Infinity.
+ * log f, where f below `floor` counts as `floor`. Without one the floor is 2^-149, the smallest number in float32, in
+ * which a model computes: so a zero norm is as surprising as the smallest that could have been measured. That is tens
+ * to hundreds of standard deviations for any layer that is not dead, yet finite, so rows with zeros still rank among
+ * themselves and scores survive JSON, which has no Infinity.
  */
 export function logSqNorm(f: number, floor = SMALLEST_SQ_NORM): number {
   return Math.log(Math.max(f, floor));
@@ -146,9 +156,10 @@ export function logSqNorm(f: number, floor = SMALLEST_SQ_NORM): number {
 const FAR_BELOW = 2 ** -100;
 
 /**
- * What smaller norms of a layer count as, from its norms in the fit set. Where a zero is among them (a black image leaves the first layer
- * without a gradient) it is nothing unheard of, and counts as the least of the others. Where none is, a zero must stay surprising: 2^-149, or
- * far below the least where that is smaller itself. Undefined stands for 2^-149.
+ * What smaller norms of a layer count as, from its norms in the fit set. Where a zero is among them (a black image
+ * leaves the first layer without a gradient) it is nothing unheard of, and counts as the least of the others. Where
+ * none is, a zero must stay surprising: 2^-149, or far below the least where that is smaller itself. Undefined stands
+ * for 2^-149.
  */
 export function floorOf(norms: readonly number[]): number | undefined {
   const least = norms.reduce((low, f) => (f > 0 && f < low ? f : low), Infinity);

@@ -25,7 +25,10 @@ export const likelihood: Detector<NoParams> = {
   score: (_, table) => Float64Array.from(table.nll),
 };
 
-/** Score = |nll − mean nll of the fit groups|. (Nalisnick et al. 2019, "Detecting out-of-distribution inputs … typicality") */
+/**
+ * Score = |nll − mean nll of the fit groups|. (Nalisnick et al. 2019, "Detecting out-of-distribution inputs …
+ * typicality")
+ */
 export const typicality: Detector<TypicalityParams> = {
   name: 'typicality',
   about: 'distance of the negative log-likelihood from its mean over the fit set',
@@ -35,7 +38,9 @@ export const typicality: Detector<TypicalityParams> = {
   score: ({ meanNll }, table) => table.nll.map((nll) => Math.abs(nll - meanNll)),
 };
 
-/** Score = Σ_j f_j, the squared norm of the whole gradient. Layers of large scale drown the others; that is its point. */
+/**
+ * Score = Σ_j f_j, the squared norm of the whole gradient. Layers of large scale drown the others; that is its point.
+ */
 export const totalNorm: Detector<NoParams> = {
   name: 'total-norm',
   about: 'squared norm of the gradient over all parameters',

@@ -13,18 +13,23 @@ import type { DetectorFile, Fitted, FittedGroup } from './fitted.ts';
 export interface Scored {
   /** Its name. */
   readonly detector: string;
-  /** [n] higher = more out of distribution; NaN for a row whose features are not finite, of which nothing can be said. */
+  /**
+   * [n] higher = more out of distribution; NaN for a row whose features are not finite, of which nothing can be said.
+   */
   readonly scores: Float64Array;
-  /** [n] conformal p-values; out of distribution at false-positive rate α where p ≤ α (`verdicts`). NaN as the scores. */
+  /**
+   * [n] conformal p-values; out of distribution at false-positive rate α where p ≤ α (`verdicts`). NaN as the scores.
+   */
   readonly pValues: Float64Array;
   /** Number of scores behind the p-values; none is below 1 / (calibrationSize + 1). */
   readonly calibrationSize: number;
 }
 
 /**
- * Scores every row with those of `choice` that are fitted for the table's group size: ours in the order of `detectorNames`, then those of others.
- * Left out: all of ours; one of your own has to be given. Throws a ModelError when the table comes from another model, has other layers or a group size that was not fitted, and a
- * DataError where finite features get a score that is no finite number.
+ * Scores every row with those of `choice` that are fitted for the table's group size: ours in the order of
+ * `detectorNames`, then those of others. Left out: all of ours; one of your own has to be given. Throws a ModelError
+ * when the table comes from another model, has other layers or a group size that was not fitted, and a DataError where
+ * finite features get a score that is no finite number.
  */
 export function scoreTable(
   file: DetectorFile,
@@ -41,7 +46,10 @@ export function scoreTable(
   });
 }
 
-/** What a detector file's detectors read of tables beside nll and norms: of those of `choice` that it has. Left out: all of ours. */
+/**
+ * What a detector file's detectors read of tables beside nll and norms: of those of `choice` that it has. Left out: all
+ * of ours.
+ */
 export function viewsNeeded(file: DetectorFile, choice: readonly DetectorChoice[] = detectorNames): readonly View[] {
   const has = ({ name }: Detector<object>) => file.groups.some(({ detectors }) => detectors[name] !== undefined);
   const needed = resolved(choice)
@@ -78,8 +86,8 @@ export function fittedFor(file: DetectorFile, table: FeatureTable): FittedGroup 
 }
 
 /**
- * How many of the table's examples the detector was fitted on, so that their scores flatter it: other slices and selections of the same source
- * count, and examples that were cropped or resampled since.
+ * How many of the table's examples the detector was fitted on, so that their scores flatter it: other slices and
+ * selections of the same source count, and examples that were cropped or resampled since.
  */
 export function sharedWithFit(file: DetectorFile, table: FeatureTable): number {
   const examples = examplesOf(table);
@@ -98,7 +106,9 @@ export function sharedWithFit(file: DetectorFile, table: FeatureTable): number {
 /** Whether rows of the table are among the examples the detector was fitted on; see `sharedWithFit`. */
 export const overlapsFit = (file: DetectorFile, table: FeatureTable): boolean => sharedWithFit(file, table) > 0;
 
-/** The fit examples of a file that was written before files said so, where they were all of a source or one slice of it. */
+/**
+ * The fit examples of a file that was written before files said so, where they were all of a source or one slice of it.
+ */
 function oldOrigin({ data, groups }: DetectorFile): Origin | undefined {
   const [, fingerprint, from = '0'] = /^([0-9a-f]{64})(?:\[(\d+):\d+\])?(?: .*)?$/.exec(data.fingerprint) ?? [];
   if (fingerprint === undefined) return undefined;

@@ -14,11 +14,11 @@ export const SMO_TOLERANCE = 1e-4;
 const MOST_STEPS = 10_000_000;
 
 /**
- * Minimises ½ αᵀKα subject to 0 ≤ α_i ≤ 1 and Σ α_i = νn (Schölkopf, Platt, Shawe-Taylor, Smola, Williamson, "Estimating the support
- * of a high-dimensional distribution", 2001, in LIBSVM's scale) by sequential minimal optimisation: each step moves weight
- * between the two coefficients that violate optimality most, chosen with second-order information (Fan, Chen, Lin, "Working set
- * selection using second order information for training support vector machines", JMLR 2005). `kernel` is [n, n], symmetric and
- * positive semidefinite; 0 < ν ≤ 1.
+ * Minimises ½ αᵀKα subject to 0 ≤ α_i ≤ 1 and Σ α_i = νn (Schölkopf, Platt, Shawe-Taylor, Smola, Williamson,
+ * "Estimating the support of a high-dimensional distribution", 2001, in LIBSVM's scale) by sequential minimal
+ * optimisation: each step moves weight between the two coefficients that violate optimality most, chosen with
+ * second-order information (Fan, Chen, Lin, "Working set selection using second order information for training support
+ * vector machines", JMLR 2005). `kernel` is [n, n], symmetric and positive semidefinite; 0 < ν ≤ 1.
  *
  * At the optimum, with g = Kα: g_i ≥ ρ where α_i = 0, g_i = ρ where 0 < α_i < 1, g_i ≤ ρ where α_i = 1.
  */
@@ -50,7 +50,10 @@ interface Pair {
   readonly curvature: number;
 }
 
-/** `up` has the least g of those that may grow; `down` gains most with it, of those that may shrink. Undefined at the optimum. */
+/**
+ * `up` has the least g of those that may grow; `down` gains most with it, of those that may shrink. Undefined at the
+ * optimum.
+ */
 function worstPair(kernel: Float64Array, n: number, alpha: Float64Array, g: Float64Array): Pair | undefined {
   let up = -1;
   let highest = -Infinity;
@@ -75,7 +78,9 @@ function worstPair(kernel: Float64Array, n: number, alpha: Float64Array, g: Floa
   return best;
 }
 
-/** ρ: the mean of g over coefficients inside the bounds; where there are none, the middle of what the conditions allow. */
+/**
+ * ρ: the mean of g over coefficients inside the bounds; where there are none, the middle of what the conditions allow.
+ */
 function offset(alpha: Float64Array, g: Float64Array): number {
   let inside = 0;
   let sum = 0;

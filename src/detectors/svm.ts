@@ -18,7 +18,10 @@ const MOST_Z = 1e10;
 /** Fit rows used at most: a kernel matrix of 32 MB. */
 export const MOST_ROWS = 2000;
 
-/** Of `oneClassSvm`: ν, which bounds the share of fit rows outside from above (Schölkopf et al. 2001), and how many rows it sees. */
+/**
+ * Of `oneClassSvm`: ν, which bounds the share of fit rows outside from above (Schölkopf et al. 2001), and how many rows
+ * it sees.
+ */
 export interface SvmOptions {
   /** ν, in (0, 1); default 0.1. */
   readonly nu?: number;
@@ -34,22 +37,25 @@ export interface SvmParams extends NormalParams {
   readonly rho: number;
   /** [m] α_i > 0 of the support vectors; they sum to 1. */
   readonly coefficients: readonly number[];
-  /** [m][L] the support vectors, rows of z to three decimals (0.0005 standard deviations), which the fit sees as well. */
+  /**
+   * [m][L] the support vectors, rows of z to three decimals (0.0005 standard deviations), which the fit sees as well.
+   */
   readonly vectors: readonly (readonly number[])[];
 }
 
 /**
- * One-class support vector machine (Schölkopf et al. 2001) on standardised log norms, with ν = 0.1 unless told otherwise, and a Gaussian kernel of width
- * gamma = 1 / (L · variance of z), which scikit-learn calls 'scale'. The workshop paper has it on standardised norms; their
- * logarithm is what the other detectors find close to normal, and keeps a few heavy tails from setting the scale.
+ * One-class support vector machine (Schölkopf et al. 2001) on standardised log norms, with ν = 0.1 unless told
+ * otherwise, and a Gaussian kernel of width gamma = 1 / (L · variance of z), which scikit-learn calls 'scale'. The
+ * workshop paper has it on standardised norms; their logarithm is what the other detectors find close to normal, and
+ * keeps a few heavy tails from setting the scale.
  *
  *     score(x) = log ρ − log Σ_i α_i exp(−gamma ‖z − z_i‖²)
  *
- * is positive exactly where the machine's f(x) = Σ_i α_i K(x_i, x) − ρ is negative and falls as f rises; but where the kernel
- * underflows, and f is −ρ for everything, it still tells far from farther.
+ * is positive exactly where the machine's f(x) = Σ_i α_i K(x_i, x) − ρ is negative and falls as f rises; but where the
+ * kernel underflows, and f is −ρ for everything, it still tells far from farther.
  *
- * Of more than 2,000 fit rows (`mostRows`), 2,000 chosen at random by the table's seed are used: time and memory grow with their square, and
- * the file with their number. Throws a UsageError for options out of range.
+ * Of more than 2,000 fit rows (`mostRows`), 2,000 chosen at random by the table's seed are used: time and memory grow
+ * with their square, and the file with their number. Throws a UsageError for options out of range.
  */
 export function oneClassSvm({ nu = NU, mostRows = MOST_ROWS }: SvmOptions = {}): Detector<SvmParams> {
   if (!(nu > 0 && nu < 1)) throw new UsageError(`one-class-svm: nu is ${nu}, expected between 0 and 1`);
@@ -80,8 +86,8 @@ function fitSvm(table: FeatureTable, { nu, mostRows }: Required<SvmOptions>, lik
   const chosen = new RandomStream(table.meta.seed, 'one-class-svm').permutation(table.group, rowsOf(table));
   const rows = Array.from(chosen.subarray(0, mostRows), (i) => zScores.subarray(i * l, (i + 1) * l));
   const n = rows.length;
-  // Standardised rows have a variance near 1. Only a part of a fit set (a fold of nearly equal rows, whose layers keep the scale of the whole)
-  // may have less, or none; a kernel as narrow as these rows would tell rounding from rounding.
+  // Standardised rows have a variance near 1. Only a part of a fit set (a fold of nearly equal rows, whose layers keep
+  // the scale of the whole) may have less, or none; a kernel as narrow as these rows would tell rounding from rounding.
   const found = variance(rows);
   const gamma = 1 / (l * (found < LEAST_VARIANCE ? 1 : found));
   const { alpha, rho } = solveOneClass(gaussianKernel(rows, gamma), n, nu);
@@ -131,7 +137,10 @@ function gaussianKernel(rows: readonly Float64Array[], gamma: number): Float64Ar
   return kernel;
 }
 
-/** Two sums, so that an addition need not wait for the one before it: nearly twice as fast, and this is where the time goes. */
+/**
+ * Two sums, so that an addition need not wait for the one before it: nearly twice as fast, and this is where the time
+ * goes.
+ */
 function sqDistance(a: Float64Array, b: Float64Array): number {
   let even = 0;
   let odd = 0;

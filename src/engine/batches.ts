@@ -4,7 +4,10 @@ import type { Batch, Dataset, Range } from '../data/dataset.ts';
 
 /** The examples of one run. */
 export interface Run {
-  /** `size` examples. The last of the data set fills up what is left of the last batch: what comes out for it is not to be used. */
+  /**
+   * `size` examples. The last of the data set fills up what is left of the last batch: what comes out for it is not to
+   * be used.
+   */
   readonly batch: Batch;
   /** Examples that are no filling. */
   readonly count: number;

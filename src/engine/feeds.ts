@@ -1,4 +1,5 @@
-// What a model's inputs are fed with for given examples: pixels from the data, noise from the seed and each one's index or content.
+// What a model's inputs are fed with for given examples: pixels from the data, noise from the seed and each one's index
+// or content.
 
 import type { Batch } from '../data/dataset.ts';
 import { ModelError } from '../errors.ts';
@@ -19,11 +20,12 @@ export interface ByContent {
 }
 
 /**
- * Feeds for the examples of `batch`. What tells one example's noise from another's does not depend on the batch it sits in: `draws` are the
- * numbers of the draws (an example's index; in training, epoch · length + index), or say that the content does. Then examples whose inputs
- * are the same numbers have the same noise, wherever they stand; but of equal ones in one group every one has its own, the k-th the same in
- * every group: their sum is what is measured, and noise that they shared would count as if it were the model's.
- * `samples`: of several draws of each example's noise those that are wanted, from 0; the batch is repeated for each. Default: the first alone.
+ * Feeds for the examples of `batch`. What tells one example's noise from another's does not depend on the batch it sits
+ * in: `draws` are the numbers of the draws (an example's index; in training, epoch · length + index), or say that the
+ * content does. Then examples whose inputs are the same numbers have the same noise, wherever they stand; but of equal
+ * ones in one group every one has its own, the k-th the same in every group: their sum is what is measured, and noise
+ * that they shared would count as if it were the model's. `samples`: of several draws of each example's noise those
+ * that are wanted, from 0; the batch is repeated for each. Default: the first alone.
  */
 export function feedsFor(
   inputs: readonly Value[],
@@ -143,7 +145,10 @@ function fromBatch(input: Value, batch: Batch, shape: number[]): TensorData {
   return { data: typed(name, array.data, input.dtype, batch), shape };
 }
 
-/** The numbers in the type that the model takes; whole numbers are converted, others refused where whole ones are wanted. */
+/**
+ * The numbers in the type that the model takes; whole numbers are converted, others refused where whole ones are
+ * wanted.
+ */
 function typed(name: string, data: TensorData['data'], dtype: Value['dtype'], batch: Batch): TensorData['data'] {
   if (dtype === 'float')
     return data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>, Number);

@@ -15,7 +15,10 @@ function sizeText(bytes: number): string {
   return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-/** Whether an error says that memory was not to be had: from the runtime, a typed array, WebAssembly or the system's loader of libraries. */
+/**
+ * Whether an error says that memory was not to be had: from the runtime, a typed array, WebAssembly or the system's
+ * loader of libraries.
+ */
 export function isOutOfMemory(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return /bad_alloc|bad allocation|(failed to|cannot) allocate|failed to map|allocation failed|out of memory|Invalid (typed )?array( buffer)? length/i.test(

@@ -1,4 +1,5 @@
-// A graph over one example in; runs of it for batches of examples out: lowered, encoded and opened for each size of batch that is asked for.
+// A graph over one example in; runs of it for batches of examples out: lowered, encoded and opened for each size of
+// batch that is asked for.
 
 import type { Batch } from '../data/dataset.ts';
 import { defined } from '../defined.ts';
@@ -30,7 +31,10 @@ export interface ProgramOptions {
   readonly threads?: number | undefined;
   /** See `SessionOptions`. */
   readonly keep?: boolean | undefined;
-  /** Sessions that are open at once, at most: one for each size of batch and each shape of the inputs that was asked for. Default 8. */
+  /**
+   * Sessions that are open at once, at most: one for each size of batch and each shape of the inputs that was asked
+   * for. Default 8.
+   */
   readonly sessions?: number | undefined;
   /** What a run does, for the message that it does not fit into the memory. Default: 'a batch'. */
   readonly runs?: string | undefined;
@@ -44,7 +48,10 @@ export interface Program<C extends Compiled = Compiled> {
   readonly inputs: readonly Value[];
   /** Examples per run at most. */
   readonly batch: number;
-  /** Examples per run for a set of n: as few as hold its whole groups, a power of two of these, so that there are not many sizes; at most `batch`. */
+  /**
+   * Examples per run for a set of n: as few as hold its whole groups, a power of two of these, so that there are not
+   * many sizes; at most `batch`.
+   */
   sizeFor(n: number): number;
   /** What the inputs are fed with for these examples, see `feedsFor`. */
   feeds(batch: Batch, draws: ArrayLike<number> | ByContent, seed: number, samples?: readonly number[]): Feeds;
@@ -76,7 +83,10 @@ export function openProgram(graph: Graph, options: ProgramOptions): Program {
 /** Graphs that are kept, each with what is known of it. */
 const MOST_SHAPES = 16;
 
-/** `compile` makes the graph for inputs of given shapes, over a fresh arena. It is called again for shapes that were not in use for long. */
+/**
+ * `compile` makes the graph for inputs of given shapes, over a fresh arena. It is called again for shapes that were not
+ * in use for long.
+ */
 export function openPrograms<C extends Compiled>(compile: (shapes: Shapes) => C, options: ProgramOptions): Programs<C> {
   const pool = sessionPool(options.sessions ?? 8);
   const known = new Map<string, Omit<Program<C>, 'dispose'>>();

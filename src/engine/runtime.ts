@@ -1,4 +1,5 @@
-// What runs an ONNX graph, and what else of the machine it stands for, whatever is behind it: `node/` has one, `web/` another.
+// What runs an ONNX graph, and what else of the machine it stands for, whatever is behind it: `node/` has one, `web/`
+// another.
 
 import type { Shape } from '../tensor/shape.ts';
 
@@ -31,7 +32,10 @@ export interface FileSession {
 export interface SessionOptions {
   /** Threads inside one op; default: as many as the machine has cores. */
   readonly threads?: number | undefined;
-  /** Whether the same graph will be opened again by other runs of the program, so that its optimised form is worth keeping. Default: no. */
+  /**
+   * Whether the same graph will be opened again by other runs of the program, so that its optimised form is worth
+   * keeping. Default: no.
+   */
   readonly keep?: boolean | undefined;
 }
 
@@ -39,17 +43,25 @@ export interface SessionOptions {
 export interface Session {
   /** Runs once; all outputs are float tensors. */
   run(feeds: Feeds): Promise<Outputs>;
-  /** Frees the memory, when what runs has ended; a second call does nothing. The session cannot be used afterwards: `run` throws a UsageError. */
+  /**
+   * Frees the memory, when what runs has ended; a second call does nothing. The session cannot be used afterwards:
+   * `run` throws a UsageError.
+   */
   dispose(): Promise<void>;
 }
 
-/** What was found out about a model and is kept for the next run of the program, by a key that says of what it is. Neither method throws. */
+/**
+ * What was found out about a model and is kept for the next run of the program, by a key that says of what it is.
+ * Neither method throws.
+ */
 export interface Findings {
   read(key: string): Promise<string | undefined>;
   write(key: string, text: string): Promise<void>;
 }
 
-/** The host of all that is run: one that does something else than to open sessions differently need only wrap another. */
+/**
+ * The host of all that is run: one that does something else than to open sessions differently need only wrap another.
+ */
 export interface Runtime {
   /** Bytes of memory that a run can have at most; Infinity where that is not known. */
   readonly memory: number;
@@ -57,7 +69,10 @@ export interface Runtime {
   readonly mostThreads: number;
   /** Opens a session for a graph of our own making. Throws a ModelError where the memory does not suffice. */
   open(model: Uint8Array, options?: SessionOptions): Promise<Session>;
-  /** Opens a file of any making: its bytes, or its path where it has data beside it. Throws FisherError, in the runtime's words, where that does not go. */
+  /**
+   * Opens a file of any making: its bytes, or its path where it has data beside it. Throws FisherError, in the
+   * runtime's words, where that does not go.
+   */
   openFile(model: Uint8Array | string, options?: Pick<SessionOptions, 'threads'>): Promise<FileSession>;
   /** Left out: nothing is kept. */
   readonly findings?: Findings | undefined;

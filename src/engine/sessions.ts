@@ -1,10 +1,14 @@
-// Sessions that are opened when they are needed first and kept for the next time, so many of them; the one unused for longest is closed.
+// Sessions that are opened when they are needed first and kept for the next time, so many of them; the one unused for
+// longest is closed.
 
 import { UsageError } from '../errors.ts';
 import type { Session } from './runtime.ts';
 
 export interface SessionPool {
-  /** Has `work` done with the session of this key, which `open` makes where there is none. It stays open while `work` goes on. */
+  /**
+   * Has `work` done with the session of this key, which `open` makes where there is none. It stays open while `work`
+   * goes on.
+   */
   use<T>(key: string, open: () => Promise<Session>, work: (session: Session) => Promise<T>): Promise<T>;
   /** Closes all, when what runs has ended. `use` throws a UsageError from now on. */
   dispose(): Promise<void>;

@@ -1,4 +1,5 @@
-// Squared norms of every layer in; how the layers' log norms correlate, and how that falls with the distance in depth, out.
+// Squared norms of every layer in; how the layers' log norms correlate, and how that falls with the distance in depth,
+// out.
 
 import { explain } from '../detectors/index.ts';
 import { type DroppedLayer, fitNormal } from '../detectors/normal.ts';
@@ -18,7 +19,9 @@ export interface LayerCorrelation {
   readonly noiseFloor: number;
 }
 
-/** Pearson correlations of the layers' log squared norms. Throws a DataError for one row, or where no layer has spread. */
+/**
+ * Pearson correlations of the layers' log squared norms. Throws a DataError for one row, or where no layer has spread.
+ */
 export function layerCorrelation(table: FeatureTable): LayerCorrelation {
   const params = fitNormal(table);
   const { names, zScores } = explain(params, table);
@@ -62,16 +65,18 @@ export interface Autocorrelation {
 }
 
 /**
- * Correlation of the log norms against distance in depth: for lag = 1 .. `most`, the average of r(j, j + lag) over j, that is the
- * autocorrelation of the standardised log norms read as a series over the layers. Lags with no pair are left out.
+ * Correlation of the log norms against distance in depth: for lag = 1 .. `most`, the average of r(j, j + lag) over j,
+ * that is the autocorrelation of the standardised log norms read as a series over the layers. Lags with no pair are
+ * left out.
  */
 export function autocorrelation(correlation: LayerCorrelation, most: number): Autocorrelation[] {
   return overColumns(correlation, [...correlation.names.keys()], most);
 }
 
 /**
- * The same within each kind of parameter: the layers whose names share their last part ('weight', 'bias', …), the lag counted among these,
- * so that kinds which alternate do not hide what happens along the depth. Kinds with a single layer are left out.
+ * The same within each kind of parameter: the layers whose names share their last part ('weight', 'bias', …), the lag
+ * counted among these, so that kinds which alternate do not hide what happens along the depth. Kinds with a single
+ * layer are left out.
  */
 export function autocorrelationByKind(
   correlation: LayerCorrelation,

@@ -1,5 +1,5 @@
-// A detector file, features of in-distribution inputs and of every out-of-distribution set in; one row of figures for every
-// (group size, set, detector) out.
+// A detector file, features of in-distribution inputs and of every out-of-distribution set in; one row of figures for
+// every (group size, set, detector) out.
 
 import { type DetectorChoice, type DetectorFile, type Scored, scoreTable } from '../detectors/index.ts';
 import { DataError } from '../errors.ts';
@@ -58,8 +58,9 @@ export interface OodSet {
 }
 
 /**
- * Throws a DataError unless the names of out-of-distribution sets tell them apart in a table and on a page: not empty, without control characters
- * or spaces at their ends, no two the same to the eye, nor one that of the in-distribution set where that is given.
+ * Throws a DataError unless the names of out-of-distribution sets tell them apart in a table and on a page: not empty,
+ * without control characters or spaces at their ends, no two the same to the eye, nor one that of the in-distribution
+ * set where that is given.
  */
 export function checkSetNames(names: readonly string[], inName?: string): void {
   const seen = new Set(inName === undefined ? [] : [inName.normalize('NFKC')]);
@@ -77,11 +78,11 @@ export function checkSetNames(names: readonly string[], inName?: string): void {
 }
 
 /**
- * Scores everything and compares: rows by group size, then set, then detector, each in the order given. `inTables` holds
- * in-distribution features that were not fitted on (the paper: the second half of a test set; `overlapsFit` tells), one table per group
- * size; every set needs a table for each of those sizes. Rows that are not finite have no score and are left out (`nIn` and `nOod` tell;
- * `notFinite` names them). Throws a DataError when a table is missing or there twice or two sets have one name, and a ModelError when a table
- * does not fit the detector.
+ * Scores everything and compares: rows by group size, then set, then detector, each in the order given. `inTables`
+ * holds in-distribution features that were not fitted on (the paper: the second half of a test set; `overlapsFit`
+ * tells), one table per group size; every set needs a table for each of those sizes. Rows that are not finite have no
+ * score and are left out (`nIn` and `nOod` tell; `notFinite` names them). Throws a DataError when a table is missing or
+ * there twice or two sets have one name, and a ModelError when a table does not fit the detector.
  */
 export function evaluate(
   file: DetectorFile,

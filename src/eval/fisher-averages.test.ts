@@ -7,7 +7,8 @@ import { RandomStream } from '../tensor/random.ts';
 import { fisherMatrix } from './fisher.ts';
 
 describe('fisherAverages', () => {
-  // 1,500 weights: two blocks, with a layer across their border, one of a single weight, and weights without a gradient.
+  // 1,500 weights: two blocks, with a layer across their border, one of a single weight, and weights without a
+  // gradient.
   const names = [...Array<string>(700).fill('a'), 'single', ...Array<string>(799).fill('b')];
   const [n, d] = [20, names.length];
   const gradients = new Float64Array(n * d);

@@ -1,5 +1,5 @@
-// Gradients of a model's samples in; the average entries of the normalised Fisher matrix of tens of thousands of weights out, which are never all
-// in memory: blocks of it are products that the runtime makes.
+// Gradients of a model's samples in; the average entries of the normalised Fisher matrix of tens of thousands of
+// weights out, which are never all in memory: blocks of it are products that the runtime makes.
 
 import { openProgram, type Runtime } from '../engine/index.ts';
 import { Arena } from '../graph/index.ts';
@@ -13,8 +13,8 @@ export type FisherAverages = Omit<FisherMatrix, 'matrix'>;
 const BLOCK = 1024;
 
 /**
- * The averages of `fisherMatrix` for the same arguments, to float32 precision. Costs n d² multiplications and 8 n d bytes. Throws a DataError as
- * that does.
+ * The averages of `fisherMatrix` for the same arguments, to float32 precision. Costs n d² multiplications and 8 n d
+ * bytes. Throws a DataError as that does.
  */
 export async function fisherAverages(
   gradients: ArrayLike<number>,

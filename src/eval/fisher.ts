@@ -1,10 +1,14 @@
-// Gradients of a model's samples in; the normalised Fisher information matrix of chosen weights and its average entries out.
+// Gradients of a model's samples in; the normalised Fisher information matrix of chosen weights and its average entries
+// out.
 
 import gammaln from '@stdlib/math-base-special-gammaln';
 import { DataError } from '../errors.ts';
 import type { RandomStream } from '../tensor/random.ts';
 
-/** The Fisher information matrix F = E[s sᵀ] of d weights, estimated from samples of a model and normalised; see `fisherMatrix`. */
+/**
+ * The Fisher information matrix F = E[s sᵀ] of d weights, estimated from samples of a model and normalised; see
+ * `fisherMatrix`.
+ */
 export interface FisherMatrix {
   /** Columns of the gradients that are in the matrix: all but those that are zero in every sample. */
   readonly weights: readonly number[];
@@ -14,20 +18,27 @@ export interface FisherMatrix {
   readonly matrix: Float64Array;
   /** [d] F_aa */
   readonly diagonal: Float64Array;
-  /** Average of |F_ab| / √(F_aa F_bb) over all pairs a ≠ b, those of one layer, those of two; undefined where there is none. */
+  /**
+   * Average of |F_ab| / √(F_aa F_bb) over all pairs a ≠ b, those of one layer, those of two; undefined where there is
+   * none.
+   */
   readonly meanAbs: {
     readonly all: number | undefined;
     readonly within: number | undefined;
     readonly between: number | undefined;
   };
   /**
-   * What these averages would be for independent normal gradients: `meanAbsCosine(n)`, about 0.8/√n. An average near it says "no
-   * correlation that n samples could show". Heavier tails, or samples whose whole gradient is long, raise it: `randomSigns`.
+   * What these averages would be for independent normal gradients: `meanAbsCosine(n)`, about 0.8/√n. An average near it
+   * says "no correlation that n samples could show". Heavier tails, or samples whose whole gradient is long, raise it:
+   * `randomSigns`.
    */
   readonly noiseFloor: number;
 }
 
-/** Gradients of the weights that any sample has one in, each scaled to length 1 over the samples: F_ab / √(F_aa F_bb) is a dot product of two. */
+/**
+ * Gradients of the weights that any sample has one in, each scaled to length 1 over the samples: F_ab / √(F_aa F_bb) is
+ * a dot product of two.
+ */
 export interface UnitGradients {
   readonly weights: readonly number[];
   readonly layers: readonly string[];
@@ -66,12 +77,13 @@ export function unitGradients(gradients: ArrayLike<number>, layers: readonly str
 }
 
 /**
- * F = (1/n) Σ_i s(x_i) s(x_i)ᵀ over model samples x_i, normalised to F_ab / √(F_aa F_bb) (Dauncey et al. 2024, the figure on the Fisher
- * matrix). Not centred: at the model's own samples the gradient of the log-likelihood has mean zero. `gradients` is [n, d]
- * row-major, `layers` [d] names each weight's layer. Costs n d² / 2 multiplications and 8 d² bytes; `fisherAverages` has the
- * averages of many weights sooner.
+ * F = (1/n) Σ_i s(x_i) s(x_i)ᵀ over model samples x_i, normalised to F_ab / √(F_aa F_bb) (Dauncey et al. 2024, the
+ * figure on the Fisher matrix). Not centred: at the model's own samples the gradient of the log-likelihood has mean
+ * zero. `gradients` is [n, d] row-major, `layers` [d] names each weight's layer. Costs n d² / 2 multiplications and 8
+ * d² bytes; `fisherAverages` has the averages of many weights sooner.
  *
- * Throws a DataError for sizes that do not agree, a value that is not finite, or weights that are all zero in every sample.
+ * Throws a DataError for sizes that do not agree, a value that is not finite, or weights that are all zero in every
+ * sample.
  */
 export function fisherMatrix(gradients: ArrayLike<number>, layers: readonly string[]): FisherMatrix {
   const { weights, layers: kept, units, diagonal } = unitGradients(gradients, layers);
@@ -106,17 +118,18 @@ export function fisherMatrix(gradients: ArrayLike<number>, layers: readonly stri
 }
 
 /**
- * E |cos| of the angle between two independent uniformly random directions in n dimensions, Γ(n/2) / (√π Γ((n+1)/2)) ≈ √(2/(πn)): the
- * average absolute correlation of n samples of two uncorrelated normal variables of mean zero (for a correlation about the
- * sample means: n − 1).
+ * E |cos| of the angle between two independent uniformly random directions in n dimensions, Γ(n/2) / (√π Γ((n+1)/2)) ≈
+ * √(2/(πn)): the average absolute correlation of n samples of two uncorrelated normal variables of mean zero (for a
+ * correlation about the sample means: n − 1).
  */
 export function meanAbsCosine(n: number): number {
   return Math.exp(gammaln(n / 2) - gammaln((n + 1) / 2)) / Math.sqrt(Math.PI);
 }
 
 /**
- * The gradients with a random sign for each entry: magnitudes, and whatever they share, stay, every correlation is gone. The Fisher
- * matrix of these is the noise floor without the assumption of normal gradients. Draw i of the stream signs row i.
+ * The gradients with a random sign for each entry: magnitudes, and whatever they share, stay, every correlation is
+ * gone. The Fisher matrix of these is the noise floor without the assumption of normal gradients. Draw i of the stream
+ * signs row i.
  */
 export function randomSigns(gradients: ArrayLike<number>, columns: number, stream: RandomStream): Float64Array {
   const out = Float64Array.from(gradients);
@@ -128,7 +141,9 @@ export function randomSigns(gradients: ArrayLike<number>, columns: number, strea
   return out;
 }
 
-/** Norms of pieces, so that neither the arguments of hypot become too many nor small gradients underflow when squared. */
+/**
+ * Norms of pieces, so that neither the arguments of hypot become too many nor small gradients underflow when squared.
+ */
 function chunkNorms(values: Float64Array): number[] {
   const out: number[] = [];
   for (let i = 0; i < values.length; i += 1024) out.push(Math.hypot(...values.subarray(i, i + 1024)));

@@ -1,4 +1,5 @@
-// Rows of results in; text for a terminal out: one block per group size, detectors down, out-of-distribution sets across.
+// Rows of results in; text for a terminal out: one block per group size, detectors down, out-of-distribution sets
+// across.
 
 import type { EvalRow } from './evaluate.ts';
 

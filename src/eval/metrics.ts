@@ -1,5 +1,5 @@
-// Scores of in-distribution and of out-of-distribution inputs in (higher = more out of distribution); AUROC, average precision,
-// false-positive rate and ROC curve out.
+// Scores of in-distribution and of out-of-distribution inputs in (higher = more out of distribution); AUROC, average
+// precision, false-positive rate and ROC curve out.
 
 import { DataError } from '../errors.ts';
 
@@ -16,8 +16,8 @@ export interface Ranking {
 }
 
 /**
- * Sorts both lists of scores together. ±Infinity is allowed and ranks first and last (two equal infinities tie). Throws a
- * DataError for an empty list or a NaN.
+ * Sorts both lists of scores together. ±Infinity is allowed and ranks first and last (two equal infinities tie). Throws
+ * a DataError for an empty list or a NaN.
  */
 export function rank(inScores: ArrayLike<number>, oodScores: ArrayLike<number>): Ranking {
   const sortedIn = sorted(inScores, 'in-distribution');
@@ -59,8 +59,8 @@ function sorted(scores: ArrayLike<number>, what: string): Float64Array {
 /**
  * P(ood score > in score) + ½ P(equal) over all pairs: the area under the ROC curve, exact, ties counted half.
  *
- * The paper takes in-distribution as the positive class and a score that is *low* when out of distribution, S = −score. Then
- * its AUROC is P(S_in > S_ood) + ½ P(equal), the same number as this one.
+ * The paper takes in-distribution as the positive class and a score that is *low* when out of distribution, S = −score.
+ * Then its AUROC is P(S_in > S_ood) + ½ P(equal), the same number as this one.
  */
 export function auroc(inScores: ArrayLike<number>, oodScores: ArrayLike<number>): number {
   return aurocOf(rank(inScores, oodScores));
@@ -78,9 +78,9 @@ export function aurocOf({ inCounts, oodCounts, nIn, nOod }: Omit<Ranking, 'value
 }
 
 /**
- * Average precision with *in-distribution* as the positive class, as the paper's AUROC has it: inputs are accepted from the
- * lowest score up, and AP = Σ_k (R_k − R_{k−1}) P_k with recall R and precision P after each distinct score. Equal scores are
- * accepted together, so their order does not matter. A detector that knows nothing has nIn / (nIn + nOod).
+ * Average precision with *in-distribution* as the positive class, as the paper's AUROC has it: inputs are accepted from
+ * the lowest score up, and AP = Σ_k (R_k − R_{k−1}) P_k with recall R and precision P after each distinct score. Equal
+ * scores are accepted together, so their order does not matter. A detector that knows nothing has nIn / (nIn + nOod).
  */
 export function aupr(inScores: ArrayLike<number>, oodScores: ArrayLike<number>): number {
   return auprOf(rank(inScores, oodScores));
@@ -100,8 +100,8 @@ export function auprOf({ inCounts, oodCounts, nIn }: Ranking): number {
 }
 
 /**
- * The fraction of out-of-distribution inputs accepted when at least 95 % of the in-distribution ones are: those whose score
- * is at most t, the least in-distribution score with 95 % at or below it. Lower is better.
+ * The fraction of out-of-distribution inputs accepted when at least 95 % of the in-distribution ones are: those whose
+ * score is at most t, the least in-distribution score with 95 % at or below it. Lower is better.
  */
 export function fpr95(inScores: ArrayLike<number>, oodScores: ArrayLike<number>): number {
   return fpr95Of(rank(inScores, oodScores));
@@ -129,8 +129,8 @@ export interface RocPoint {
 
 /**
  * The ROC curve from (0, 0) to (1, 1), acceptance growing with the score; straight lines between points (ties). At most
- * `limit` points (>= 2), spread evenly along the path fpr + tpr, so that steep and flat parts keep as many; for plots only,
- * the area is `auroc`.
+ * `limit` points (>= 2), spread evenly along the path fpr + tpr, so that steep and flat parts keep as many; for plots
+ * only, the area is `auroc`.
  */
 export function rocCurve(inScores: ArrayLike<number>, oodScores: ArrayLike<number>, limit = 200): RocPoint[] {
   const { inCounts, oodCounts, nIn, nOod } = rank(inScores, oodScores);

@@ -20,8 +20,8 @@ export interface ScoredFit {
   /** Akaike's criterion, 2 · fitted parameters − 2 log-likelihood; lower is better. */
   readonly aic: number;
   /**
-   * Kolmogorov–Smirnov distance, sup |empirical − fitted cdf|. Its usual tables do not apply, since the fit has seen the values
-   * (Lilliefors 1967).
+   * Kolmogorov–Smirnov distance, sup |empirical − fitted cdf|. Its usual tables do not apply, since the fit has seen
+   * the values (Lilliefors 1967).
    */
   readonly ks: number;
 }
@@ -29,11 +29,16 @@ export interface ScoredFit {
 /** The distributions that `LayerFits` compares. */
 export type FitName = 'chi2' | 'chi2-free' | 'log-normal';
 
-/** What the squared norms f of one layer are distributed like: three fits, and which has the lowest AIC (Akaike 1974). */
+/**
+ * What the squared norms f of one layer are distributed like: three fits, and which has the lowest AIC (Akaike 1974).
+ */
 export interface LayerFits {
   /** Degrees of freedom dim θ_j, scale = mean / dim: the paper's claim, one fitted parameter. */
   readonly chi2: ScoredFit;
-  /** Degrees 2 mean² / variance and scale variance / (2 mean), from the moments: what dependent gradient entries would look like. */
+  /**
+   * Degrees 2 mean² / variance and scale variance / (2 mean), from the moments: what dependent gradient entries would
+   * look like.
+   */
   readonly 'chi2-free': ScoredFit;
   /** Mean and unbiased standard deviation of log f: the detector's model. */
   readonly 'log-normal': ScoredFit;
@@ -44,8 +49,8 @@ export interface LayerFits {
 }
 
 /**
- * Fits all three to the squared norms of a layer of `dim` weights. Throws a DataError for fewer than two values, a value that is
- * not finite and positive, or values that are all equal.
+ * Fits all three to the squared norms of a layer of `dim` weights. Throws a DataError for fewer than two values, a
+ * value that is not finite and positive, or values that are all equal.
  */
 export function compareFits(values: ArrayLike<number>, dim: number): LayerFits {
   const ascending = Float64Array.from(values).sort();

@@ -1,4 +1,5 @@
-// Right answers for a few examples, as an exporter leaves them beside a model; how far a model's losses and norms are from them, out.
+// Right answers for a few examples, as an exporter leaves them beside a model; how far a model's losses and norms are
+// from them, out.
 
 import { type EncodedFile, fingerprintOf, memoryDataset, type NpyArray, readNpz } from '../data/index.ts';
 import type { Runtime } from '../engine/index.ts';
@@ -23,8 +24,8 @@ export interface Answers {
 export interface LayerAnswer {
   readonly name: string;
   /**
-   * `missing`: the model has no such parameter, though it has a gradient; `renamed`: it has one of another name, `as`, with these very norms;
-   * `extra`: the answers know nothing of it.
+   * `missing`: the model has no such parameter, though it has a gradient; `renamed`: it has one of another name, `as`,
+   * with these very norms; `extra`: the answers know nothing of it.
    */
   readonly verdict: 'exact' | 'differs' | 'renamed' | 'missing' | 'extra';
   readonly as?: string;
@@ -43,14 +44,17 @@ export interface Comparison {
 
 /** What float32 arithmetic may cost in the worst entry. */
 const EXACT = 1e-3;
-/** A norm below this part of the example's largest one is compared with that part: what is zero in float64 is rounding in float32. */
+/**
+ * A norm below this part of the example's largest one is compared with that part: what is zero in float64 is rounding
+ * in float32.
+ */
 const NEGLIGIBLE = 1e-9;
 
 const PREFIX = 'input.';
 
 /**
- * Reads an .npz of `nll` [n], `sqnorm` [n, L], `names` [L], and inputs [n, ...], each as `input.NAME`; or inputs from a file of their own,
- * each under its name. Throws a DataError for anything missing or of sizes that disagree.
+ * Reads an .npz of `nll` [n], `sqnorm` [n, L], `names` [L], and inputs [n, ...], each as `input.NAME`; or inputs from a
+ * file of their own, each under its name. Throws a DataError for anything missing or of sizes that disagree.
  */
 export function parseAnswers(file: EncodedFile, inputs?: EncodedFile): Answers {
   const { where: path } = file;

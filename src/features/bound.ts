@@ -18,8 +18,9 @@ export interface BoundOptions {
 }
 
 /**
- * A bound on −log P(x) in nats for each of n examples: one run of the network per term (1,000 for a diffusion model of as many steps) and
- * batch. The noise of a term depends on the seed, the example's index and the term alone. Throws ModelError where the architecture has none.
+ * A bound on −log P(x) in nats for each of n examples: one run of the network per term (1,000 for a diffusion model of
+ * as many steps) and batch. The noise of a term depends on the seed, the example's index and the term alone. Throws
+ * ModelError where the architecture has none.
  */
 export async function fullBound(model: Model, given: Dataset, options: BoundOptions): Promise<Float64Array> {
   const data = asModelTakes(model, given);

@@ -1,8 +1,12 @@
-// The results of one run for inputs of one shape in; the same in the columns that the tables of a model have for all shapes out.
+// The results of one run for inputs of one shape in; the same in the columns that the tables of a model have for all
+// shapes out.
 
 import { ModelError } from '../errors.ts';
 
-/** At some sizes a parameter may have no part in the loss, and its gradient is 0. `sqNorms` [m, L] row-major, of the parameters `found`. */
+/**
+ * At some sizes a parameter may have no part in the loss, and its gradient is 0. `sqNorms` [m, L] row-major, of the
+ * parameters `found`.
+ */
 export function inColumns(
   sqNorms: Float64Array,
   found: readonly string[],

@@ -1,4 +1,5 @@
-// Several draws of a model's random inputs for every example: how a run is divided among them, and what their results come to together.
+// Several draws of a model's random inputs for every example: how a run is divided among them, and what their results
+// come to together.
 
 import type { TensorData } from '../engine/index.ts';
 import type { Shape } from '../tensor/shape.ts';
@@ -43,8 +44,9 @@ export function drawOf<T extends { readonly data: TensorData['data']; readonly s
 }
 
 /**
- * Means over draws: of squared norms, in either metric, those of their logarithms, hence geometric ones; of everything else plain ones. A squared norm
- * that is 0 in any draw has the logarithm −∞ there, and so is 0. NaN stays NaN. One draw is itself, to the bit.
+ * Means over draws: of squared norms, in either metric, those of their logarithms, hence geometric ones; of everything
+ * else plain ones. A squared norm that is 0 in any draw has the logarithm −∞ there, and so is 0. NaN stays NaN. One
+ * draw is itself, to the bit.
  */
 export function meanOverDraws(draws: readonly Measured[]): Measured {
   const [first] = draws as readonly [Measured, ...Measured[]];

@@ -21,8 +21,8 @@ import { concatTables, type FeatureTable } from './table.ts';
 import { type NoiseKey, type TableHead, type View, viewNames } from './table-head.ts';
 
 /**
- * How features are computed: on what runtime, in groups and batches of how many examples, from which seed. What is left out has the default
- * it names.
+ * How features are computed: on what runtime, in groups and batches of how many examples, from which seed. What is left
+ * out has the default it names.
  */
 export interface ExtractorOptions extends InputOptions {
   /** What runs the graphs. */
@@ -30,8 +30,8 @@ export interface ExtractorOptions extends InputOptions {
   /** Examples per group, B. Default 1. */
   readonly group?: number;
   /**
-   * Examples per run, rounded down to whole groups; the last run of a set is filled up. Default: up to 64, from a memory estimate, and fewer for
-   * sets of fewer: a single example runs alone.
+   * Examples per run, rounded down to whole groups; the last run of a set is filled up. Default: up to 64, from a
+   * memory estimate, and fewer for sets of fewer: a single example runs alone.
    */
   readonly batch?: number | undefined;
   /** Bytes that a run may take, for the choice of the batch. Default: 1 GiB. */
@@ -39,14 +39,15 @@ export interface ExtractorOptions extends InputOptions {
   /** Seed of the random inputs. Default 0. */
   readonly seed?: number;
   /**
-   * What an example's draws depend on beside the seed. 'content' (default): a hash of its numbers as the model takes them, so that equal inputs
-   * have equal norms wherever they stand. 'index': its index in the source that its data set was cut from. 'place': its index in the data set
-   * itself, however that was cut, as tables and detectors of before have it that do not say.
+   * What an example's draws depend on beside the seed. 'content' (default): a hash of its numbers as the model takes
+   * them, so that equal inputs have equal norms wherever they stand. 'index': its index in the source that its data set
+   * was cut from. 'place': its index in the data set itself, however that was cut, as tables and detectors of before
+   * have it that do not say.
    */
   readonly noise?: NoiseKey | 'place';
   /**
-   * Draws K of the random inputs for every example, each from a stream of its own; the table has means over them (`meanOverDraws`). 1, the default,
-   * is the first of them alone, and all there is for a model without random inputs.
+   * Draws K of the random inputs for every example, each from a stream of its own; the table has means over them
+   * (`meanOverDraws`). 1, the default, is the first of them alone, and all there is for a model without random inputs.
    */
   readonly noiseSamples?: number;
   readonly threads?: number | undefined;
@@ -57,7 +58,10 @@ export interface ExtractorOptions extends InputOptions {
   readonly metric?: Metric;
 }
 
-/** A model made ready to give features: for each group of B examples the loss and the squared gradient norm of every layer, the columns `names`. */
+/**
+ * A model made ready to give features: for each group of B examples the loss and the squared gradient norm of every
+ * layer, the columns `names`.
+ */
 export interface Extractor {
   readonly group: number;
   readonly modelHash: string;
@@ -68,11 +72,15 @@ export interface Extractor {
   readonly batch: number;
   readonly names: readonly string[];
   readonly plan: PlanChoice;
-  /** What the tables of these data say of themselves, from example `start` on. With `plan` it tells whether two runs have the same rows. */
+  /**
+   * What the tables of these data say of themselves, from example `start` on. With `plan` it tells whether two runs
+   * have the same rows.
+   */
   head(data: Dataset, start: number): TableHead;
   /**
-   * Tables of consecutive groups, one per run. The data are made ready for the model as the command line does it (`asModelTakes`), unless they
-   * are already. What float32 cannot hold is computed again, scaled; what is not finite even so is NaN in the table (`notFinite`).
+   * Tables of consecutive groups, one per run. The data are made ready for the model as the command line does it
+   * (`asModelTakes`), unless they are already. What float32 cannot hold is computed again, scaled; what is not finite
+   * even so is NaN in the table (`notFinite`).
    */
   tables(data: Dataset, rows?: Rows): AsyncIterable<FeatureTable>;
   /** All of them as one table. */
@@ -81,8 +89,8 @@ export interface Extractor {
 }
 
 /**
- * Compiles the model's norms; sessions are opened by the first table of each size of batch. Throws a ModelError for a model without norms, or
- * one of whose examples not one fits into the machine.
+ * Compiles the model's norms; sessions are opened by the first table of each size of batch. Throws a ModelError for a
+ * model without norms, or one of whose examples not one fits into the machine.
  */
 export async function openExtractor(model: ScoringModel, options: ExtractorOptions): Promise<Extractor> {
   const { runtime, seed = 0, noise = 'content', plan = 'auto', memory, threads, metric } = options;
@@ -160,7 +168,8 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
       ? Object.fromEntries(Object.keys(model.inputs).map((key) => [key, data.shapes[key]!]))
       : model.inputs;
     const program = programs.at(shapes);
-    // By the length of the whole set, so that parts of it, and runs that go on where others were stopped, have the same rows to the bit.
+    // By the length of the whole set, so that parts of it, and runs that go on where others were stopped, have the same
+    // rows to the bit.
     const expected = rows.expected ?? (options.batch === undefined ? data.length : undefined);
     const { together, most } = dividedBatch(program.batch, group, noiseSamples);
     const size = expected === undefined ? most : Math.min(most, program.sizeFor(expected));

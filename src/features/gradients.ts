@@ -1,4 +1,5 @@
-// A model and data in; the gradient of every example in chosen weights out, entry by entry. For looking at the Fisher matrix.
+// A model and data in; the gradient of every example in chosen weights out, entry by entry. For looking at the Fisher
+// matrix.
 
 import { gradients } from '../autodiff/index.ts';
 import type { Dataset } from '../data/index.ts';
@@ -32,7 +33,10 @@ export interface WeightGradients {
   readonly gradients: Float64Array;
 }
 
-/** The chosen layers and weights depend on the seed alone. Throws a ModelError where the loss has no gradient in any parameter. */
+/**
+ * The chosen layers and weights depend on the seed alone. Throws a ModelError where the loss has no gradient in any
+ * parameter.
+ */
 export async function weightGradients(
   model: ScoringModel,
   given: Dataset,
@@ -77,7 +81,10 @@ export async function weightGradients(
   return { layers, gradients: out };
 }
 
-/** The parameter tensors that a loss depends on smoothly, each with its gradient. Throws a ModelError where there is none. */
+/**
+ * The parameter tensors that a loss depends on smoothly, each with its gradient. Throws a ModelError where there is
+ * none.
+ */
 export function learnedGradients(written: Value): readonly { readonly param: Value; readonly gradient: Value }[] {
   const params = paramsOf({ arena: written.arena, outputs: { loss: written } });
   const found = gradients(rewrite(written), params);

@@ -1,4 +1,5 @@
-// A model of several inputs and the arrays that there are in; what the other inputs are by their names and shapes, and what to type, out.
+// A model of several inputs and the arrays that there are in; what the other inputs are by their names and shapes, and
+// what to type, out.
 
 import { defined } from '../defined.ts';
 import { optionFor } from '../errors.ts';
@@ -42,8 +43,8 @@ const TOKEN_TYPES = called('token_type_ids|segment_ids');
 const POSITIONS = called('position_ids|positions|pos_ids');
 
 /**
- * `arrays`: names that the data have. An input of such a name is fed with it; a single array is for the one input that is left. Others are taken
- * for noise, times, or masks that mask nothing, where their names say so.
+ * `arrays`: names that the data have. An input of such a name is fed with it; a single array is for the one input that
+ * is left. Others are taken for noise, times, or masks that mask nothing, where their names say so.
  */
 export function guessRoles(model: Takes, arrays: readonly string[]): InputRoles {
   const names = Object.keys(model.inputs);

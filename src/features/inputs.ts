@@ -1,4 +1,5 @@
-// A model and a data set in; the data set as the model takes it out: pixels checked, images prepared, a single array under the input's name.
+// A model and a data set in; the data set as the model takes it out: pixels checked, images prepared, a single array
+// under the input's name.
 
 import {
   asPixels,
@@ -25,24 +26,25 @@ type Takes = Pick<ScoringModel, 'inputs' | 'takesPixels' | 'preparation' | 'layo
 
 export interface InputOptions {
   /**
-   * Whether the data are what the model sees already, and nothing is to be done to them. Sets that went through `prepare` or `asModelTakes` say
-   * so themselves, and their slices too; a set made by hand cannot. To prepare twice is no small matter: 32×32 pixels resampled to 40×40, of
-   * which the middle 32×32 is cut, are other pixels, and nothing would tell.
+   * Whether the data are what the model sees already, and nothing is to be done to them. Sets that went through
+   * `prepare` or `asModelTakes` say so themselves, and their slices too; a set made by hand cannot. To prepare twice is
+   * no small matter: 32×32 pixels resampled to 40×40, of which the middle 32×32 is cut, are other pixels, and nothing
+   * would tell.
    */
   readonly prepared?: boolean;
   /** What the data have in place of 0 and 255, for models that take raw pixels; see `asPixels`. */
   readonly pixels?: readonly [low: number, high: number] | undefined;
   /**
-   * Where the channels of images are: of the data, where the model takes them first; of what the model takes, where it leaves that open. Left out:
-   * where the shapes say that they must be.
+   * Where the channels of images are: of the data, where the model takes them first; of what the model takes, where it
+   * leaves that open. Left out: where the shapes say that they must be.
    */
   readonly layout?: Layout | undefined;
 }
 
 /**
- * The examples of `data` as `model` takes them. Built-in models take raw pixels 0..255, which are held to that where they are read. A set that
- * was prepared as the model wants it is left as it is. Throws a DataError for one that was prepared otherwise, and a ModelError where the shapes
- * do not fit after all.
+ * The examples of `data` as `model` takes them. Built-in models take raw pixels 0..255, which are held to that where
+ * they are read. A set that was prepared as the model wants it is left as it is. Throws a DataError for one that was
+ * prepared otherwise, and a ModelError where the shapes do not fit after all.
  */
 export function asModelTakes(model: Takes, given: Dataset, options: InputOptions = {}): Dataset {
   const layout = options.layout ?? model.layout;
@@ -54,8 +56,9 @@ export function asModelTakes(model: Takes, given: Dataset, options: InputOptions
 }
 
 /**
- * The examples of `data` as images, where the model takes images and the data have rows of numbers, or images without an axis of channels; as they
- * are in all other cases. Throws a DataError where rows may be images of several shapes, or of none.
+ * The examples of `data` as images, where the model takes images and the data have rows of numbers, or images without
+ * an axis of channels; as they are in all other cases. Throws a DataError where rows may be images of several shapes,
+ * or of none.
  */
 export function asImages(model: Takes, data: Dataset, layout = model.layout): Dataset {
   const found = data.shapes.x;
@@ -74,7 +77,10 @@ export function asImages(model: Takes, data: Dataset, layout = model.layout): Da
   return noted(images, `${data.name}: rows of ${sizeOf(found)} numbers are taken for images of ${shapeText(shape)}`);
 }
 
-/** A model as it is for examples of these shapes: the same, where it leaves no size to them. `shapes` may have more than its inputs. */
+/**
+ * A model as it is for examples of these shapes: the same, where it leaves no size to them. `shapes` may have more than
+ * its inputs.
+ */
 export function modelAt(model: ScoringModel, shapes: Readonly<Record<string, Shape>>): ScoringModel {
   return model.at ? model.at(shapes) : model;
 }
@@ -90,7 +96,10 @@ function sized(model: Takes, data: Dataset): Readonly<Record<string, Shape>> {
   }
 }
 
-/** The arrays under the names of the inputs: a single one is for the single input, and of several the only one of its shape. */
+/**
+ * The arrays under the names of the inputs: a single one is for the single input, and of several the only one of its
+ * shape.
+ */
 function named(model: Takes, data: Dataset): Dataset {
   const [name, ...others] = Object.keys(model.inputs);
   if (name === undefined || others.length > 0 || Object.hasOwn(data.shapes, name)) return data;
@@ -124,8 +133,8 @@ function inShape(model: Takes, data: Dataset): Dataset {
 const wide = (shape: Shape) => shape.filter((d) => d !== 1);
 
 /**
- * How an array of this shape is fed to an input: as it is, with axes of size 1 more or fewer, or row by row as a vector, or from one. Undefined
- * where that does not go.
+ * How an array of this shape is fed to an input: as it is, with axes of size 1 more or fewer, or row by row as a
+ * vector, or from one. Undefined where that does not go.
  */
 function shapeFor(model: Takes, name: string, found: Shape): Shape | undefined {
   const pattern = model.declared?.[name];

@@ -27,9 +27,9 @@ export interface DiagonalOptions extends InputOptions {
 }
 
 /**
- * F_k = mean over the examples of g_k², g the gradient of one example's loss in nats: the diagonal of the Fisher matrix as data of the learned
- * kind have it. Draws are keyed by content. Whole gradients of a batch are in memory. Throws a ModelError where the loss depends on no
- * parameter, and a DataError where a gradient is not finite.
+ * F_k = mean over the examples of g_k², g the gradient of one example's loss in nats: the diagonal of the Fisher matrix
+ * as data of the learned kind have it. Draws are keyed by content. Whole gradients of a batch are in memory. Throws a
+ * ModelError where the loss depends on no parameter, and a DataError where a gradient is not finite.
  */
 export async function fisherDiagonal(model: ScoringModel, given: Dataset, options: DiagonalOptions): Promise<Diagonal> {
   const data = asModelTakes(model, given, options);
@@ -85,8 +85,9 @@ export interface Metric {
 const DAMPING = 1e-3;
 
 /**
- * w_k = 1 / (F_k + 10⁻³ · mean F), the mean over the tensor: a gradient's squared length in units of what is usual for each of its elements.
- * With one number for all of a tensor's elements it would be the paper's metric. A tensor whose diagonal is 0 throughout has w = 0.
+ * w_k = 1 / (F_k + 10⁻³ · mean F), the mean over the tensor: a gradient's squared length in units of what is usual for
+ * each of its elements. With one number for all of a tensor's elements it would be the paper's metric. A tensor whose
+ * diagonal is 0 throughout has w = 0.
  */
 export function metricOf(diagonal: Diagonal): Metric {
   const hash = host().sha256();

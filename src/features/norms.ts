@@ -1,4 +1,5 @@
-// A per-example loss as a graph in; several numbers for each parameter tensor, all of the same gradient, as one graph out.
+// A per-example loss as a graph in; several numbers for each parameter tensor, all of the same gradient, as one graph
+// out.
 
 import { gradients } from '../autodiff/index.ts';
 import { GraphError } from '../errors.ts';
@@ -20,11 +21,17 @@ import {
 import { sizeOf } from '../tensor/shape.ts';
 import { metricName } from './metric-name.ts';
 
-/** What is computed beside the squared norm of the gradient of each parameter tensor θ_j; each an output of the graph, [L] but for `parts`. */
+/**
+ * What is computed beside the squared norm of the gradient of each parameter tensor θ_j; each an output of the graph,
+ * [L] but for `parts`.
+ */
 export interface Views {
   /** `radial`: ⟨θ_j, ∇_j ℓ⟩, how the loss changes as the tensor is scaled. */
   readonly radial?: boolean;
-  /** `fisher`: Σ_k w_k (∇_j ℓ)_k², the squared norm in a diagonal metric. The roots of its weights are a parameter named by `metricName`. */
+  /**
+   * `fisher`: Σ_k w_k (∇_j ℓ)_k², the squared norm in a diagonal metric. The roots of its weights are a parameter named
+   * by `metricName`.
+   */
   readonly fisher?: boolean;
   /** `parts`: terms of the loss, an output of as many numbers as these have names. */
   readonly parts?: readonly Parts[];
@@ -45,7 +52,9 @@ export interface NormGraph {
 
 export { metricName };
 
-/** Squared norms and views of the gradient of a loss, as it is `written`, in every learned parameter that receives one. */
+/**
+ * Squared norms and views of the gradient of a loss, as it is `written`, in every learned parameter that receives one.
+ */
 export function normGraph(
   written: Value,
   views: Views = {},
@@ -102,8 +111,9 @@ interface Use {
 }
 
 /**
- * Where a parameter, as it is or transposed and reshaped, is an operand of bilinear ops and of nothing else, these ops: then
- * ⟨θ, ∇ℓ⟩ = Σ ⟨what they make of θ, its cotangent⟩, which needs no gradient of θ. Only where that is fewer products than θ has elements.
+ * Where a parameter, as it is or transposed and reshaped, is an operand of bilinear ops and of nothing else, these ops:
+ * then ⟨θ, ∇ℓ⟩ = Σ ⟨what they make of θ, its cotangent⟩, which needs no gradient of θ. Only where that is fewer
+ * products than θ has elements.
  */
 function usesOf(loss: Value, params: readonly Value[]): Map<Value, readonly Use[]> {
   const readers = new Map<Value, Value[]>();
@@ -167,8 +177,8 @@ function weighted(gradient: Value, roots: Value): Value {
 }
 
 /**
- * A gradient that was only transposed and reshaped, before that, and `other` (of the gradient's shape, without lead) put into the same order:
- * an isometry's adjoint is its inverse.
+ * A gradient that was only transposed and reshaped, before that, and `other` (of the gradient's shape, without lead)
+ * put into the same order: an isometry's adjoint is its inverse.
  */
 function withoutIsometries(gradient: Value, other: Value): [Value, Value] {
   let [g, v] = [gradient, other];
@@ -180,9 +190,10 @@ function withoutIsometries(gradient: Value, other: Value): [Value, Value] {
 }
 
 /**
- * Makes a value from each gradient, that of the gradient which the backward pass has first made last. Runtimes that walk a graph from its
- * outputs (ONNX Runtime does) begin with what was made last; so a norm is computed as soon as its gradient's factors are there, and
- * these are freed, where they would otherwise all wait for the end of the backward pass.
+ * Makes a value from each gradient, that of the gradient which the backward pass has first made last. Runtimes that
+ * walk a graph from its outputs (ONNX Runtime does) begin with what was made last; so a norm is computed as soon as its
+ * gradient's factors are there, and these are freed, where they would otherwise all wait for the end of the backward
+ * pass.
  */
 function earliestLast<T extends { readonly gradient: Value }>(
   all: readonly T[],

@@ -20,8 +20,9 @@ interface PackedTensor {
 }
 
 /**
- * A metric in plain JSON. A byte for each weight tells its logarithm, in 254 equal steps between the tensor's largest and smallest: where these differ by
- * a factor of a million, a weight to 3 %. The mean of squares it is made from is known from 400 examples to 7 %.
+ * A metric in plain JSON. A byte for each weight tells its logarithm, in 254 equal steps between the tensor's largest
+ * and smallest: where these differ by a factor of a million, a weight to 3 %. The mean of squares it is made from is
+ * known from 400 examples to 7 %.
  */
 export interface PackedMetric {
   /** SHA-256 of what follows. Tables name their metric by it. */
@@ -48,7 +49,10 @@ export const metricSchema = z.strictObject({
 
 const LAST = 255;
 
-/** `origin`: the examples that it was taken from. The metric that comes back (`unpacked`) is what tables are to be made with, not the one given. */
+/**
+ * `origin`: the examples that it was taken from. The metric that comes back (`unpacked`) is what tables are to be made
+ * with, not the one given.
+ */
 export function packed(metric: Metric, origin?: Origin): PackedMetric {
   const prefix = metricName('');
   const tensors = Object.fromEntries(

@@ -1,4 +1,5 @@
-// A graph in which places in tables and classes are computed or come from data; what tells, after each run, whether they were there.
+// A graph in which places in tables and classes are computed or come from data; what tells, after each run, whether
+// they were there.
 
 import type { FloatTensor } from '../engine/index.ts';
 import { DataError } from '../errors.ts';
@@ -9,14 +10,18 @@ const OUTPUT = 'ranges';
 
 export interface RangedGraph {
   readonly graph: Graph;
-  /** Throws a DataError that names the first of `n` examples in which a number is out of its range; `start` is the index of example 0. */
+  /**
+   * Throws a DataError that names the first of `n` examples in which a number is out of its range; `start` is the index
+   * of example 0.
+   */
   check(outputs: Readonly<Record<string, FloatTensor>>, n: number, data: string, start: number): void;
 }
 
 /**
- * A table is looked up by products with ones and zeros, where a place that is not there would be a row of zeros and go unnoticed. So the
- * smallest and the largest of every such number, and how far they are from whole, become an output, one row for each example. `loss` is the one
- * that the graph is of, as it is written: what is looked up in its graph may be nowhere in one that has been rewritten or differentiated.
+ * A table is looked up by products with ones and zeros, where a place that is not there would be a row of zeros and go
+ * unnoticed. So the smallest and the largest of every such number, and how far they are from whole, become an output,
+ * one row for each example. `loss` is the one that the graph is of, as it is written: what is looked up in its graph
+ * may be nowhere in one that has been rewritten or differentiated.
  */
 export function withRanges(graph: Graph, loss: Value): RangedGraph {
   const required = requirementsOf({ arena: loss.arena, outputs: { loss } });

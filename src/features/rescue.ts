@@ -6,12 +6,16 @@ import { estimateMemory } from '../lower/index.ts';
 import { mul } from '../ops/index.ts';
 import { normGraph } from './norms.ts';
 
-// A squared norm is 0 or infinite in float32 long before the gradient itself is: from 2^-75 down and 2^64 up. A gradient is linear in the loss,
-// so that of 2^±64 times the loss is 2^±64 times as long, and its squared norm, in the middle of the range, is 2^±128 times the one wanted:
-// exact where it could not be had. Losses are scaled by an input, one factor for each example, so that one session serves in both directions.
+// A squared norm is 0 or infinite in float32 long before the gradient itself is: from 2^-75 down and 2^64 up. A
+// gradient is linear in the loss, so that of 2^±64 times the loss is 2^±64 times as long, and its squared norm, in the
+// middle of the range, is 2^±128 times the one wanted: exact where it could not be had. Losses are scaled by an input,
+// one factor for each example, so that one session serves in both directions.
 
 const FACTOR = 2 ** 64;
-/** Squared norms below this may have lost digits, as sums and products of squares that are near the smallest numbers of float32. */
+/**
+ * Squared norms below this may have lost digits, as sums and products of squares that are near the smallest numbers of
+ * float32.
+ */
 const TOO_SMALL = 2 ** -80;
 
 const SCALE = 'fisher-ood: scale of the loss';
@@ -31,19 +35,23 @@ export interface RescueOptions extends Pick<ProgramOptions, 'runtime' | 'weights
 
 export interface Rescue {
   /**
-   * Puts right what the run with these feeds could not represent: squared norms that are infinite, NaN or below 2^-80, sums of losses that are
-   * infinite. What is not finite even then (the gradient itself, or what leads to it, overflows) becomes NaN.
+   * Puts right what the run with these feeds could not represent: squared norms that are infinite, NaN or below 2^-80,
+   * sums of losses that are infinite. What is not finite even then (the gradient itself, or what leads to it,
+   * overflows) becomes NaN.
    */
   mend(results: RunResults, feeds: Feeds, shapes: Shapes): Promise<void>;
   dispose(): Promise<void>;
 }
 
-/** Examples that are computed again together, but at least one group: few, since the memory comes on top of that of the runs before. */
+/**
+ * Examples that are computed again together, but at least one group: few, since the memory comes on top of that of the
+ * runs before.
+ */
 const MOST_EXAMPLES = 8;
 
 /**
- * Gradients are made as they are, not as products of Gram matrices: squares of activations may leave float32 where those of gradients, scaled,
- * do not.
+ * Gradients are made as they are, not as products of Gram matrices: squares of activations may leave float32 where
+ * those of gradients, scaled, do not.
  */
 const PLAN = 'direct';
 

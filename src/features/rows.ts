@@ -3,7 +3,10 @@
 import type { Dataset } from '../data/index.ts';
 import { DataError } from '../errors.ts';
 
-/** Examples start .. end − 1 of a data set; what does not fill a group at the end is left out: `leftOver` tells which these are. */
+/**
+ * Examples start .. end − 1 of a data set; what does not fill a group at the end is left out: `leftOver` tells which
+ * these are.
+ */
 export interface Rows {
   readonly start?: number;
   readonly end?: number;

@@ -7,7 +7,9 @@ import { div, mul, neg, type Operand, ops, reduceSum, rewrite } from '../ops/ind
 import type { ScoringModel } from '../store/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 
-/** The loss of a model, with its parts: as its family says, else as the graph shows them; none where it is no such sum. */
+/**
+ * The loss of a model, with its parts: as its family says, else as the graph shows them; none where it is no such sum.
+ */
 export function splitLoss(model: ScoringModel): Loss {
   if (model.split) return model.split();
   const nll = model.loss();
@@ -24,9 +26,9 @@ interface Term {
 const MOST = 64;
 
 /**
- * The terms that a loss [] visibly is the sum of: what is added and subtracted, scaled by what does not depend on the example, and summed over
- * places. Sums over images are taken apart into regions, other sums into blocks, where that does not make too many. What is the same for
- * every example is left out. Nothing where the loss is no such sum.
+ * The terms that a loss [] visibly is the sum of: what is added and subtracted, scaled by what does not depend on the
+ * example, and summed over places. Sums over images are taken apart into regions, other sums into blocks, where that
+ * does not make too many. What is the same for every example is left out. Nothing where the loss is no such sum.
  */
 export function summandsOf(loss: Value): readonly Parts[] {
   const terms = termsOf(loss, 1).filter(({ of }) => of.lead === 'example');

@@ -5,7 +5,10 @@ import { decodeJson, encodeJson } from './table-json.ts';
 import { decodeNpz, encodeNpz } from './table-npz.ts';
 import { decodeParquet, encodeParquet } from './table-parquet.ts';
 
-/** How one format writes and reads. `name` is the file's, for messages; `decode` throws a DataError for whatever is wrong. */
+/**
+ * How one format writes and reads. `name` is the file's, for messages; `decode` throws a DataError for whatever is
+ * wrong.
+ */
 interface Format {
   encode(table: FeatureTable, name: string): Uint8Array | Promise<Uint8Array>;
   decode(bytes: Uint8Array, name: string): Promise<FeatureTable>;
@@ -20,7 +23,10 @@ export const tableFormats = {
 
 export type TableFormat = keyof typeof tableFormats;
 
-/** The bytes of a file. Throws a DataError when the table breaks an invariant (`checkTable`) or the format cannot hold it. */
+/**
+ * The bytes of a file. Throws a DataError when the table breaks an invariant (`checkTable`) or the format cannot hold
+ * it.
+ */
 export async function encodeTable(table: FeatureTable, format: TableFormat, name: string): Promise<Uint8Array> {
   return tableFormats[format].encode(checkTable(table, name), name);
 }

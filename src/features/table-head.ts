@@ -1,4 +1,5 @@
-// What a feature table says of itself: where its numbers come from and what its columns are; checked when it comes from a file.
+// What a feature table says of itself: where its numbers come from and what its columns are; checked when it comes from
+// a file.
 
 import * as z from 'zod';
 import type { Origin } from '../data/origin.ts';
@@ -18,8 +19,8 @@ export interface FeatureMeta {
   /** Seed of the random inputs (noise, dequantisation). */
   readonly seed: number;
   /**
-   * What tells one example's noise from another's, beside the seed: its content, or its index in the source. Left out: its index in the data
-   * set itself, as tables of before this was said have it.
+   * What tells one example's noise from another's, beside the seed: its content, or its index in the source. Left out:
+   * its index in the data set itself, as tables of before this was said have it.
    */
   readonly noise?: NoiseKey;
   /** Draws of the random inputs that the numbers are means over (`meanOverDraws`). Left out: one. */
@@ -39,9 +40,10 @@ export interface FeatureMeta {
 export type NoiseKey = 'content' | 'index';
 
 /**
- * What else is measured in the same pass. `radial`: ⟨θ_j, ∇_j⟩ of every layer, how the nll changes as the tensor is scaled. `fisher`: the
- * squared norm of every layer's gradient in a diagonal metric (`FeatureMeta.metric`). `parts`: terms that add up to the nll, but for what is
- * the same for every example; of names of their own (`FeatureMeta.columns`).
+ * What else is measured in the same pass. `radial`: ⟨θ_j, ∇_j⟩ of every layer, how the nll changes as the tensor is
+ * scaled. `fisher`: the squared norm of every layer's gradient in a diagonal metric (`FeatureMeta.metric`). `parts`:
+ * terms that add up to the nll, but for what is the same for every example; of names of their own
+ * (`FeatureMeta.columns`).
  */
 export type View = 'radial' | 'fisher' | 'parts';
 

@@ -8,8 +8,8 @@ import { type FeatureTable, idsOf } from './table.ts';
 import { columnsOf, headOf, headSchema, parseHead, type View, viewNames } from './table-head.ts';
 import { withViews } from './table-records.ts';
 
-// .json: {names, dims, group, meta, nll: [n], sqnorm: [[L] × n]}, views of the shape of sqnorm, and ids: [n], or [[B] × n]; null stands for NaN,
-// which JSON has no word for.
+// .json: {names, dims, group, meta, nll: [n], sqnorm: [[L] × n]}, views of the shape of sqnorm, and ids: [n], or [[B] ×
+// n]; null stands for NaN, which JSON has no word for.
 
 const jsonNumber = z.union([z.number(), z.null()]);
 const jsonMatrix = z.array(z.array(jsonNumber));

@@ -8,8 +8,8 @@ import { type FeatureTable, rowsOf } from './table.ts';
 import { columnsOf, parseHead, type View, viewNames } from './table-head.ts';
 import { asObject, withViews } from './table-records.ts';
 
-// .npz: nll [n], sqnorm [n, L], names [L], dims [L] and ids [n] or [n, B] if known, and the rest as JSON in the single string `meta`. Readable
-// as np.load(f)['sqnorm'] without allow_pickle.
+// .npz: nll [n], sqnorm [n, L], names [L], dims [L] and ids [n] or [n, B] if known, and the rest as JSON in the single
+// string `meta`. Readable as np.load(f)['sqnorm'] without allow_pickle.
 
 export function encodeNpz(table: FeatureTable, name: string): Uint8Array {
   const { names, dims, nll, sqNorms, views = {}, ids, group, meta } = table;

@@ -12,10 +12,11 @@ import { checkTable, type FeatureTable, rowsOf, type StoredTable } from './table
 import { columnsOf, headOf, parseHead, type TableHead } from './table-head.ts';
 import { asObject, withViews } from './table-records.ts';
 
-// .parquet: a column `nll` and one column of doubles per layer under the layer's own name, then one of `radial NAME` per layer for the view of
-// that name, if it is there, and so on, with `parts NAME` per part; what the examples are called in a column of text
-// `id`, or `id 0` to `id B-1`; the head as JSON in the key-value metadata. Columns rather than one LIST column, because that is what Parquet is for: `SELECT corr("conv1.weight",
-// "conv2.weight")` and `df.describe()` work as they are, and a reader may fetch only the layers it wants.
+// .parquet: a column `nll` and one column of doubles per layer under the layer's own name, then one of `radial NAME`
+// per layer for the view of that name, if it is there, and so on, with `parts NAME` per part; what the examples are
+// called in a column of text `id`, or `id 0` to `id B-1`; the head as JSON in the key-value metadata. Columns rather
+// than one LIST column, because that is what Parquet is for: `SELECT corr("conv1.weight", "conv2.weight")` and
+// `df.describe()` work as they are, and a reader may fetch only the layers it wants.
 
 /** Keys of the metadata. The checksum is ours because Parquet's pages carry none by default. */
 const HEAD_KEY = 'fisher-ood';
@@ -38,8 +39,8 @@ export async function encodeParquet(table: FeatureTable, name: string): Promise<
 }
 
 /**
- * Writes a Parquet file piece by piece: one row group for each of the tables. They are asked for once for each column group, since the checksum
- * is of all nll first, then of all norms, then of each view, then of all ids.
+ * Writes a Parquet file piece by piece: one row group for each of the tables. They are asked for once for each column
+ * group, since the checksum is of all nll first, then of all norms, then of each view, then of all ids.
  */
 export async function writeParquet(
   { head, rows, named, tables }: StoredTable,
@@ -137,7 +138,8 @@ function columnData(table: FeatureTable) {
 export async function decodeParquet(bytes: Uint8Array, name: string): Promise<FeatureTable> {
   const file = {
     byteLength: bytes.length,
-    // A copy, as the library takes a whole ArrayBuffer. Not bytes.slice(): a Node Buffer, as files give, slices without copying.
+    // A copy, as the library takes a whole ArrayBuffer. Not bytes.slice(): a Node Buffer, as files give, slices without
+    // copying.
     slice: (start: number, end?: number) => new Uint8Array(bytes.subarray(start, end)).buffer,
   };
   if (bytes.length < 12) throw new DataError(`${name}: has ${bytes.length} bytes, the smallest Parquet file has 12`);
@@ -163,7 +165,8 @@ export async function decodeParquet(bytes: Uint8Array, name: string): Promise<Fe
     const sizes = `${found.length} columns and ${metadata.num_rows} rows, expected ${expected.length} and ${n}`;
     throw new DataError(`${name}: has ${sizes}${mismatch}`);
   }
-  // Runs of equal numbers take next to nothing, but not in every column; this only stops absurd claims before allocation.
+  // Runs of equal numbers take next to nothing, but not in every column; this only stops absurd claims before
+  // allocation.
   if (n * expected.length > Math.max(1e6, bytes.length * 64)) {
     throw new DataError(`${name}: claims ${n} rows × ${expected.length} columns in ${bytes.length} bytes`);
   }

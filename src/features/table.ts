@@ -7,13 +7,23 @@ import { columnsOf, headOf, parseHead, type TableHead, type View } from './table
 
 /** Features of n groups of B consecutive examples each, of a model with L parameter tensors ("layers"). */
 export interface FeatureTable extends TableHead {
-  /** [n] negative log-likelihood (or bound) in nats, summed over the group. NaN where it is not finite; see `notFinite`. */
+  /**
+   * [n] negative log-likelihood (or bound) in nats, summed over the group. NaN where it is not finite; see `notFinite`.
+   */
   readonly nll: Float64Array;
-  /** [n, L] row-major: squared L2 norms of the gradient of the nll summed over the group. NaN where one is not finite. */
+  /**
+   * [n, L] row-major: squared L2 norms of the gradient of the nll summed over the group. NaN where one is not finite.
+   */
   readonly sqNorms: Float64Array;
-  /** [n, L] row-major, of the gradient of the nll summed over the group, or [n, `columnsOf`]. NaN where one is not finite. */
+  /**
+   * [n, L] row-major, of the gradient of the nll summed over the group, or [n, `columnsOf`]. NaN where one is not
+   * finite.
+   */
   readonly views?: Views;
-  /** [n · B] What the examples are called, in their order, such as the names of their files. Left out where they have no names. */
+  /**
+   * [n · B] What the examples are called, in their order, such as the names of their files. Left out where they have no
+   * names.
+   */
   readonly ids?: readonly string[];
 }
 
@@ -30,9 +40,9 @@ export interface StoredTable {
 }
 
 /**
- * Returns `table` if all that is promised about tables holds; throws a DataError if not: at least one row and one layer,
- * unique names, sizes that agree (that of `ids`, too), nll finite, squared norms finite and >= 0, either of them NaN where it is not known.
- * `where` names the file or caller.
+ * Returns `table` if all that is promised about tables holds; throws a DataError if not: at least one row and one
+ * layer, unique names, sizes that agree (that of `ids`, too), nll finite, squared norms finite and >= 0, either of them
+ * NaN where it is not known. `where` names the file or caller.
  */
 export function checkTable(table: FeatureTable, where: string): FeatureTable {
   const { names, dims, nll, sqNorms, views = {}, ids } = table;
@@ -88,7 +98,10 @@ export function checkTable(table: FeatureTable, where: string): FeatureTable {
   return table;
 }
 
-/** The rows whose nll or one of whose squared norms or other numbers is NaN: what the model makes of these inputs is beyond float32, or no number at all. */
+/**
+ * The rows whose nll or one of whose squared norms or other numbers is NaN: what the model makes of these inputs is
+ * beyond float32, or no number at all.
+ */
 export function notFinite({ nll, sqNorms, views = {} }: FeatureTable): number[] {
   const n = nll.length;
   const rowIn = (values: Float64Array, i: number) =>
@@ -114,7 +127,10 @@ export function whatIsNotFinite(table: FeatureTable, row: number): string {
   ].join(', ');
 }
 
-/** The table without the rows of `notFinite`. Its rows need not follow one another any more: for fitting and figures only. */
+/**
+ * The table without the rows of `notFinite`. Its rows need not follow one another any more: for fitting and figures
+ * only.
+ */
 export function finiteRows(table: FeatureTable): FeatureTable {
   const marked = new Set(notFinite(table));
   return marked.size === 0
@@ -182,14 +198,16 @@ export function rowsOf(table: FeatureTable): number {
   return table.nll.length;
 }
 
-/** Index in the data set of the first example after this table's: where a resumed run goes on, the next shard starts. */
+/**
+ * Index in the data set of the first example after this table's: where a resumed run goes on, the next shard starts.
+ */
 export function nextExample(table: FeatureTable): number {
   return table.meta.start + rowsOf(table) * table.group;
 }
 
 /**
- * Rows from..to-1 as a table of their own (copied). Throws a DataError unless 0 <= from < to <= n. The protocol's halves are
- * `sliceTable(t, 0, n >> 1)` and `sliceTable(t, n >> 1, n)`.
+ * Rows from..to-1 as a table of their own (copied). Throws a DataError unless 0 <= from < to <= n. The protocol's
+ * halves are `sliceTable(t, 0, n >> 1)` and `sliceTable(t, n >> 1, n)`.
  */
 export function sliceTable(table: FeatureTable, from: number, to: number): FeatureTable {
   const n = rowsOf(table);
@@ -275,7 +293,10 @@ function originDifference(expected: FeatureTable, found: FeatureTable): string |
   return undefined;
 }
 
-/** Enough of a hash to tell two apart in a message, and whatever follows it: what was done to the data is what differs between two slices. */
+/**
+ * Enough of a hash to tell two apart in a message, and whatever follows it: what was done to the data is what differs
+ * between two slices.
+ */
 export function shortHash(hash: string): string {
   return hash.replace(/[0-9a-f]{64}/g, (whole) => `${whole.slice(0, 12)}…`);
 }

@@ -1,4 +1,5 @@
-// Runs a graph on one example in float64: inputs and parameters in, outputs out. Slow and obviously correct: the oracle.
+// Runs a graph on one example in float64: inputs and parameters in, outputs out. Slow and obviously correct: the
+// oracle.
 
 import { GraphError } from '../errors.ts';
 import { type NdArray, ndarray } from '../tensor/ndarray.ts';

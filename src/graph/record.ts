@@ -16,9 +16,9 @@ export interface OpRecord {
 
   /**
    * Cotangents of the operands from the cotangent dY of the result y, as new values of the graph: one per operand, null
-   * where the result does not vary smoothly with it. One may still have the shape that its operand was broadcast to: differentiation
-   * sums it to the operand's. `needs[i]` is false where operand i's will not be read.
-   * Absent: the op has no gradient, and differentiating through it is an error.
+   * where the result does not vary smoothly with it. One may still have the shape that its operand was broadcast to:
+   * differentiation sums it to the operand's. `needs[i]` is false where operand i's will not be read. Absent: the op
+   * has no gradient, and differentiating through it is an error.
    */
   readonly gradient?: (dY: Value, node: NodeSource, y: Value, needs: readonly boolean[]) => readonly (Value | null)[];
 
@@ -35,17 +35,25 @@ export interface OpRecord {
   readonly isometric?: boolean;
 
   /**
-   * The result is linear in each of its first two operands alone, but for whole numbers; a third, where there is one, is added to it. So for an operand w that is a
-   * parameter, ⟨w, ∂ℓ/∂w⟩ can be read from the result and its cotangent.
+   * The result is linear in each of its first two operands alone, but for whole numbers; a third, where there is one,
+   * is added to it. So for an operand w that is a parameter, ⟨w, ∂ℓ/∂w⟩ can be read from the result and its cotangent.
    */
   readonly bilinear?: boolean;
 
-  /** What its operands may be: floats alone, unless it says that whole numbers are taken too, or truth values as well. */
+  /**
+   * What its operands may be: floats alone, unless it says that whole numbers are taken too, or truth values as well.
+   */
   readonly takes?: 'numbers' | 'anything';
-  /** Multiplications that make the result of one example, where they are what takes the time: of convolutions and matrix products. */
+  /**
+   * Multiplications that make the result of one example, where they are what takes the time: of convolutions and matrix
+   * products.
+   */
   readonly multiplications?: (node: NodeSource, y: Value) => number;
 
-  /** The result is [p, count] with a single 1 in each row: at these places, whole numbers [p]; those outside mean the nearest. */
+  /**
+   * The result is [p, count] with a single 1 in each row: at these places, whole numbers [p]; those outside mean the
+   * nearest.
+   */
   readonly places?: (node: NodeSource) => Value;
 
   /** Present for the bilinear ops whose results are weight gradients: sums of outer products over positions. */
@@ -68,7 +76,10 @@ export interface Contraction {
     cost(group: number): number;
     /** The values that they are made from, where these are not the operands. */
     readonly from?: readonly Value[];
-    /** X·Xᵀ and Y·Yᵀ over each group's positions in one order, [m, count, B·p, B·p] both, from the operands or from `from`. */
+    /**
+     * X·Xᵀ and Y·Yᵀ over each group's positions in one order, [m, count, B·p, B·p] both, from the operands or from
+     * `from`.
+     */
     lower(ctx: Lowering, inputs: readonly Lowered[]): readonly [string, string];
   };
   /** Emits both factors with the leading size n. */

@@ -5,7 +5,10 @@ import { GraphError } from '../errors.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
 import type { OpRecord } from './record.ts';
 
-/** What a value's elements are: floats, whole numbers, or truth values. At run time float32, int64 and bool; the interpreter's are all float64. */
+/**
+ * What a value's elements are: floats, whole numbers, or truth values. At run time float32, int64 and bool; the
+ * interpreter's are all float64.
+ */
 export type DType = 'float' | 'int' | 'bool';
 
 /** Shape, of one example, and element type. */
@@ -45,7 +48,9 @@ export type Source =
 /** The origin of a value that an op has made of others. */
 export type NodeSource = Extract<Source, { kind: 'node' }>;
 
-/** One value of a one-example graph: immutable, of known shape and type. Made by an `Arena` or the functions of `ops/`. */
+/**
+ * One value of a one-example graph: immutable, of known shape and type. Made by an `Arena` or the functions of `ops/`.
+ */
 export class Value implements ValueType {
   readonly arena: Arena;
   /** Increases from operands to results, so sorting by id is a topological order. */
@@ -88,7 +93,10 @@ export interface Graph {
   readonly outputs: Readonly<Record<string, Value>>;
 }
 
-/** How much an arena may come to hold, and how much may be computed while it is filled: what a file of few bytes can ask for has no end. */
+/**
+ * How much an arena may come to hold, and how much may be computed while it is filled: what a file of few bytes can ask
+ * for has no end.
+ */
 export interface ArenaLimits {
   readonly values: number;
   /** Numbers in constants, in all. */
@@ -176,7 +184,9 @@ export class Arena {
     });
   }
 
-  /** Demands a range of a value. Nothing in the graph holds it: `requirementsOf` tells those who run it what to look at. */
+  /**
+   * Demands a range of a value. Nothing in the graph holds it: `requirementsOf` tells those who run it what to look at.
+   */
   require(requirement: Requirement): void {
     const { value, low, high, result } = requirement;
     const key = `${value.id} ${low} ${high} ${result.id}`;

@@ -6,7 +6,8 @@ import { type Graph, reachable } from './value.ts';
 
 /**
  * Types follow from operands by each op's own rule, operands precede results, names are unique, values of examples and
- * sums over groups are not mixed. Returns the graph, so that it can wrap an expression. Throws a GraphError for any other.
+ * sums over groups are not mixed. Returns the graph, so that it can wrap an expression. Throws a GraphError for any
+ * other.
  */
 export function verify(graph: Graph): Graph {
   const names = new Set<string>();

@@ -7,7 +7,10 @@ import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 
 export const onnxDTypes = { float: 'float', int: 'int64', bool: 'bool' } satisfies Record<DType, OnnxDType>;
 
-/** How names that we give start: a model's parameter may well be called c0, or nll. An input that starts so, too, makes them start with more of it. */
+/**
+ * How names that we give start: a model's parameter may well be called c0, or nll. An input that starts so, too, makes
+ * them start with more of it.
+ */
 const OWN = '~';
 
 /** The output that a name in a lowered graph stands for: another one where an input has its name. */
@@ -80,7 +83,10 @@ export class OnnxBuilder implements Lowering {
     return name;
   }
 
-  /** Names an output, otherwise where an input has the name. Each is a node of its own, so one value may be two outputs and an input may be an output. */
+  /**
+   * Names an output, otherwise where an input has the name. Each is a node of its own, so one value may be two outputs
+   * and an input may be an output.
+   */
   output(wanted: string, source: string): string {
     const output = this.#free(wanted);
     this.#nodes.push({ op: 'Identity', inputs: [source], output, attrs: {} });

@@ -32,7 +32,8 @@ export interface LowerOptions {
 
 /**
  * Inputs are fed with a leading axis of n (a first axis of size 1 dropped: x of [1, c, h, w] is fed as [n, c, h, w]).
- * Outputs come with a leading axis of n or m = n / B by their lead, and likewise; outputs without lead come as they are.
+ * Outputs come with a leading axis of n or m = n / B by their lead, and likewise; outputs without lead come as they
+ * are.
  */
 export function lower(graph: Graph, options: LowerOptions): OnnxModel {
   const fed = [...inputsOf(graph), ...(options.weights === 'inputs' ? paramsOf(graph, { all: true }) : [])];
@@ -57,7 +58,8 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
   const outputs: OnnxValue[] = Object.entries(graph.outputs).map(([name, v]) => {
     const lowered = get(v);
     const dims = ctx.storage(v.shape, v.lead);
-    // What turned out not to vary (B times a constant, say) is repeated, so that an output's shape follows from its lead.
+    // What turned out not to vary (B times a constant, say) is repeated, so that an output's shape follows from its
+    // lead.
     const source =
       lowered.lead === v.lead
         ? lowered.name

@@ -18,7 +18,10 @@ export interface GroupedProduct {
   readonly from: readonly Value[];
 }
 
-/** The squared norm of such a gradient, its inner product with a value without lead, or its squared norm with such weights. */
+/**
+ * The squared norm of such a gradient, its inner product with a value without lead, or its squared norm with such
+ * weights.
+ */
 export interface PlannedNorm extends GroupedProduct {
   readonly kind: 'square' | 'inner' | 'weighted';
   /** The gradient's value, which need not be made itself. */
@@ -43,7 +46,10 @@ function directCost({ p, i, o }: Contraction, group: number): number {
   return (p * group + 1) * i * o;
 }
 
-/** Gram matrices cost (B·p)²·(i + o) and their product (B·p)²; for p = 1 that is ‖x‖²·‖y‖². Convolutions know a shorter way. */
+/**
+ * Gram matrices cost (B·p)²·(i + o) and their product (B·p)²; for p = 1 that is ‖x‖²·‖y‖². Convolutions know a shorter
+ * way.
+ */
 function gramCost({ p, i, o, gram }: Contraction, group: number): number {
   return gram ? gram.cost(group) : (p * group) ** 2 * (i + o + 1);
 }
@@ -115,8 +121,8 @@ export function describeNorms(graph: Graph, norms: readonly Value[], group = 1):
 }
 
 /**
- * Multiplications for each example in the convolutions and matrix products of a lowered graph: what its time should be in proportion to. Twice
- * that many floating-point operations.
+ * Multiplications for each example in the convolutions and matrix products of a lowered graph: what its time should be
+ * in proportion to. Twice that many floating-point operations.
  */
 export function countMultiplications(graph: Graph, group = 1, choice: PlanChoice = 'auto'): number {
   const plan = makePlan(graph, group, choice);

@@ -9,7 +9,10 @@ import type { Scope } from './scope.ts';
 /** The per-example negative log-likelihood (or a bound, or another loss) in nats, []. */
 export interface Loss {
   readonly nll: Value;
-  /** Terms that add up to it, but for what is the same for every example. Values of them are made when they are asked for. */
+  /**
+   * Terms that add up to it, but for what is the same for every example. Values of them are made when they are asked
+   * for.
+   */
   parts(): readonly Parts[];
 }
 
@@ -17,11 +20,17 @@ export interface Loss {
 export interface Sampling {
   /** Scales the standard deviation of the latents. */
   readonly temperature: number;
-  /** Whether pixels that have a distribution given the latents are drawn from it, as samples of the model are; else they are its mean. */
+  /**
+   * Whether pixels that have a distribution given the latents are drawn from it, as samples of the model are; else they
+   * are its mean.
+   */
   readonly pixelNoise: boolean;
 }
 
-/** A sampler that runs one graph many times. Inputs: 'state' [1, ...data] and scalars [], and random ones; the value is the next state. */
+/**
+ * A sampler that runs one graph many times. Inputs: 'state' [1, ...data] and scalars [], and random ones; the value is
+ * the next state.
+ */
 export interface IterativeSampler {
   readonly steps: number;
   /** Where it starts: gaussian noise, or zeros. */
@@ -39,7 +48,10 @@ export interface IterativeSampler {
 /** What an architecture models: images [c, h, w] of pixels 0..255, or sequences [length] of bytes. */
 export type DataKind = 'images' | 'bytes';
 
-/** A bound that is the sum of many runs of one graph. Inputs: 'x' as for the loss, scalars [], and random ones; the value is one term. */
+/**
+ * A bound that is the sum of many runs of one graph. Inputs: 'x' as for the loss, scalars [], and random ones; the
+ * value is one term.
+ */
 export interface IterativeBound {
   readonly terms: number;
   term(scope: Scope): Value;
@@ -58,7 +70,10 @@ export interface Scorer {
   split(data: Shape, scope: Scope): Loss;
 }
 
-/** A family of models as graphs: loss in nats and sampler, for a configuration and data of shape [c, h, w] (pixels) or [length] (bytes). */
+/**
+ * A family of models as graphs: loss in nats and sampler, for a configuration and data of shape [c, h, w] (pixels) or
+ * [length] (bytes).
+ */
 export interface Architecture<Config> {
   readonly name: string;
   readonly takes: DataKind;
@@ -68,7 +83,10 @@ export interface Architecture<Config> {
   configure(input: unknown, data: Shape): Config;
   /** The inputs ('x' raw pixels or bytes 0..255 of shape [1, ...data], and random ones) and the loss. */
   loss(config: Config, data: Shape, scope: Scope): Loss;
-  /** Checks how examples are to be scored (from JSON or flags; `{}` is the default); throws ModelError. Left out: by the loss of training. */
+  /**
+   * Checks how examples are to be scored (from JSON or flags; `{}` is the default); throws ModelError. Left out: by the
+   * loss of training.
+   */
   scorer?(config: Config, input: unknown): Scorer;
   /** The bound without sampling of its terms, for reports; no gradient is needed of it. */
   bound?(config: Config, data: Shape): IterativeBound;

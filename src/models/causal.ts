@@ -1,5 +1,5 @@
-// Gated causal convolutions: what is known at each pixel from those before it in raster order, and how an image is drawn pixel by pixel.
-// van den Oord et al., "Conditional image generation with PixelCNN decoders", NeurIPS 2016.
+// Gated causal convolutions: what is known at each pixel from those before it in raster order, and how an image is
+// drawn pixel by pixel. van den Oord et al., "Conditional image generation with PixelCNN decoders", NeurIPS 2016.
 
 import type { Value } from '../graph/index.ts';
 import { dequantise } from '../objectives/index.ts';
@@ -10,7 +10,10 @@ import { conv2d, fanIn } from './layers.ts';
 import type { PixelDistribution } from './pixels.ts';
 import type { Scope } from './scope.ts';
 
-/** Full sizes of the kernels, of which the causal part is kept: the first layer's, which leaves out the pixel itself, and the others'. */
+/**
+ * Full sizes of the kernels, of which the causal part is kept: the first layer's, which leaves out the pixel itself,
+ * and the others'.
+ */
 const FIRST = 7;
 const LATER = 3;
 
@@ -24,8 +27,8 @@ interface CausalSize {
 }
 
 /**
- * Features [1, channels, h, w] of pixels x [1, c, h, w], 0..255: at each pixel a function of those before it, and of `given` [1, k, h, w]
- * at that place, which every layer sees (equation 4).
+ * Features [1, channels, h, w] of pixels x [1, c, h, w], 0..255: at each pixel a function of those before it, and of
+ * `given` [1, k, h, w] at that place, which every layer sees (equation 4).
  */
 export function causalFeatures(scope: Scope, x: Value, { layers, channels }: CausalSize, given?: Value): Value {
   let stacks = firstLayer(scope.in('layer0'), dequantise(x, 0.5), channels, given);
@@ -40,8 +43,9 @@ export function pixelOutputs(scope: Scope, x: Value, { start }: PixelDistributio
 }
 
 /**
- * Draws one pixel per step, from the top left, each by a pass over the whole image. `features`: of the pixels drawn so far, as
- * `causalFeatures` makes them; random inputs that it takes have the names `fixed`, and one value for all steps of an image.
+ * Draws one pixel per step, from the top left, each by a pass over the whole image. `features`: of the pixels drawn so
+ * far, as `causalFeatures` makes them; random inputs that it takes have the names `fixed`, and one value for all steps
+ * of an image.
  */
 export function rasterSampler(
   data: Shape,
@@ -70,7 +74,9 @@ export function rasterSampler(
   };
 }
 
-/** What is known at each pixel [1, channels, h, w]: from the rows above it, and from its own row to the left as well. */
+/**
+ * What is known at each pixel [1, channels, h, w]: from the rows above it, and from its own row to the left as well.
+ */
 interface Stacks {
   readonly above: Value;
   readonly left: Value;
@@ -112,7 +118,9 @@ function gate(x: Value): Value {
   return mul(tanh(f), sigmoid(g));
 }
 
-/** A convolution with the causal part of a kernel alone, so that no weight is masked; pads: top, left, bottom, right. */
+/**
+ * A convolution with the causal part of a kernel alone, so that no weight is masked; pads: top, left, bottom, right.
+ */
 function causalConv(scope: Scope, x: Value, cOut: number, kernel: Shape, pads: readonly number[]): Value {
   const [rows, columns] = kernel as readonly [number, number];
   const cIn = x.shape[1]!;

@@ -1,5 +1,6 @@
 // A denoising diffusion model: a U-Net that predicts the noise in an image at step t, trained on all steps at random.
-// Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020. Images are scaled to [-1, 1] as theirs are.
+// Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020. Images are scaled to [-1, 1] as theirs
+// are.
 
 import * as z from 'zod';
 import { ModelError } from '../errors.ts';
@@ -61,9 +62,9 @@ const schema = z.strictObject({
 });
 
 /**
- * Channels of the outermost level and how many times as many there are at each level, of half the size of the one before; groups of
- * each group norm; steps T and their noise; what is made of the error in the noise; what the steps that training draws are uniform over. The
- * paper's model has multipliers [1, 2, 4, 8].
+ * Channels of the outermost level and how many times as many there are at each level, of half the size of the one
+ * before; groups of each group norm; steps T and their noise; what is made of the error in the noise; what the steps
+ * that training draws are uniform over. The paper's model has multipliers [1, 2, 4, 8].
  */
 export type DdpmConfig = z.output<typeof schema>;
 
@@ -79,8 +80,8 @@ const scoringSchema = z.strictObject({
 });
 
 /**
- * A diffusion model of images [c, h, w]; h and w must be divisible by 2^(levels − 1). (Ho, Jain & Abbeel, "Denoising diffusion
- * probabilistic models", NeurIPS 2020)
+ * A diffusion model of images [c, h, w]; h and w must be divisible by 2^(levels − 1). (Ho, Jain & Abbeel, "Denoising
+ * diffusion probabilistic models", NeurIPS 2020)
  */
 export const ddpm: Architecture<DdpmConfig> = {
   name: 'ddpm',
@@ -96,8 +97,9 @@ export const ddpm: Architecture<DdpmConfig> = {
   },
 
   /**
-   * ‖ε − ε̂(x_t, t)‖ for one t, uniform over the steps as in the paper, or over the log of the signal-to-noise ratio. The latter, squared, is the
-   * bound up to a factor (Kingma et al., "Variational diffusion models", NeurIPS 2021, eq. 18): early steps, which hold most of it, are few.
+   * ‖ε − ε̂(x_t, t)‖ for one t, uniform over the steps as in the paper, or over the log of the signal-to-noise ratio.
+   * The latter, squared, is the bound up to a factor (Kingma et al., "Variational diffusion models", NeurIPS 2021, eq.
+   * 18): early steps, which hold most of it, are few.
    */
   loss(config, data, scope) {
     const u = scope.arena.input('u', [], 'uniform');
@@ -113,7 +115,7 @@ export const ddpm: Architecture<DdpmConfig> = {
     };
   },
 
-  /** By the denoising loss summed over chosen steps, each with the mean over its noise samples, or by the bound. Default: step 1. */
+  /** By the denoising loss of chosen steps, each its mean over noise samples, or by the bound. Default: step 1. */
   scorer(config, input) {
     const { bound, noiseSamples, ...asked } = parseConfig('ddpm scoring', scoringSchema, input);
     if (bound) {
@@ -138,7 +140,7 @@ export const ddpm: Architecture<DdpmConfig> = {
     };
   },
 
-  /** Σ of all T terms: KL of every step but the first, whose term is the pixels' own likelihood, and KL of the last state. */
+  /** Σ of all T terms: KL of every step but the first, whose term is that of the pixels, and KL of the last state. */
   bound(config, data) {
     const alphas = alphaBars(config.schedule, config.steps);
     return {
@@ -167,8 +169,9 @@ export const ddpm: Architecture<DdpmConfig> = {
   },
 
   /**
-   * From step to step by p(x_s | x_t), of the posterior's variance, with the predicted image kept in [-1, 1]; of fewer steps: the same
-   * with steps left out (Nichol & Dhariwal 2021). In the form of Song, Meng & Ermon, "Denoising diffusion implicit models", ICLR 2021, eq. 12.
+   * From step to step by p(x_s | x_t), of the posterior's variance, with the predicted image kept in [-1, 1]; of fewer
+   * steps: the same with steps left out (Nichol & Dhariwal 2021). In the form of Song, Meng & Ermon, "Denoising
+   * diffusion implicit models", ICLR 2021, eq. 12.
    */
   iterativeSampler(config, data, steps = config.steps) {
     if (steps > config.steps) throw new ModelError(`ddpm: ${steps} sampling steps, expected at most ${config.steps}`);
@@ -212,7 +215,7 @@ const withLoss = (split: Scorer['split']): Pick<Scorer, 'loss' | 'split'> => ({
 /** Pixels 0..255 to [-1, 1]. */
 const scaled = (x: Value): Value => scaledPixels(x, [-1, 1]);
 
-/** Σ over timesteps of the mean over noise samples; all steps see the same noise samples, as different steps of one diffusion. */
+/** Σ over timesteps of the mean over noise samples; all steps see the same ones, as steps of one diffusion. */
 function lossAt(config: DdpmConfig, data: Shape, scope: Scope, timesteps: readonly number[], samples: number): Loss {
   const x0 = scaled(scope.arena.input('x', [1, ...data]));
   const once = shared(scope);
@@ -237,8 +240,9 @@ function lossAt(config: DdpmConfig, data: Shape, scope: Scope, timesteps: readon
 }
 
 /**
- * The bound with its two ends as they are and the T − 1 terms between them from `draws` of them: each step by the part it has in the fall of
- * log SNR (most of the bound is in few early steps), stratified, and weighted so that the expectation is the sum.
+ * The bound with its two ends as they are and the T − 1 terms between them from `draws` of them: each step by the part
+ * it has in the fall of log SNR (most of the bound is in few early steps), stratified, and weighted so that the
+ * expectation is the sum.
  */
 function boundEstimate(config: DdpmConfig, data: Shape, scope: Scope, draws: number): Loss {
   const { steps } = config;
@@ -282,7 +286,10 @@ function logSnrShares(alphas: Float64Array): readonly number[] {
   return logSnr.slice(1).map((end, i) => (logSnr[i]! - end) / total);
 }
 
-/** How often training draws each of the steps 0 to T − 1, in proportion to their part in log SNR; step 0, which has none, as often as step 1. */
+/**
+ * How often training draws each of the steps 0 to T − 1, in proportion to their part in log SNR; step 0, which has
+ * none, as often as step 1.
+ */
 function trainingShares({ schedule, steps }: DdpmConfig): readonly number[] {
   if (steps === 1) return [1];
   const shares = logSnrShares(alphaBars(schedule, steps));
@@ -299,7 +306,10 @@ function drawnStep(shares: readonly number[], u: Value): Value {
   return minimum(shares.length - 1, reduceSum(toFloat(less(u.arena.constant(ends, [ends.length]), u))));
 }
 
-/** −log P(x | x_0) of the pixels, around the image that the network sees in the least noisy state; variance as Ho et al.'s σ_1² = β_1. */
+/**
+ * −log P(x | x_0) of the pixels, around the image that the network sees in the least noisy state; variance as Ho et
+ * al.'s σ_1² = β_1.
+ */
 function pixelNll(x: Value, state: Value, predicted: Value, level: { signal: number; noise: number }): Value {
   return gridNll(x, ...pixelGrid(state, predicted, level));
 }
@@ -311,8 +321,8 @@ const pixelGrid = (state: Value, predicted: Value, level: { signal: number; nois
 ];
 
 /**
- * What depends on the step alone: its noise level and its embedding [1, channels], sines and cosines of t at wavelengths 2π to 2π·10,000.
- * For a step that varies with the example a row of a table picks them.
+ * What depends on the step alone: its noise level and its embedding [1, channels], sines and cosines of t at
+ * wavelengths 2π to 2π·10,000. For a step that varies with the example a row of a table picks them.
  */
 function atStep(
   { schedule, steps, channels }: DdpmConfig,
@@ -367,7 +377,10 @@ function unet(config: DdpmConfig, scope: Scope, state: Value, embedding: Value):
   return conv2d(scope.in('out'), normed, state.shape[1]!, 3, { init: { kind: 'zeros' } });
 }
 
-/** x [1, c, h, w] -> [1, width, h, w]: two convolutions after norm and SiLU, the time added between them, past which x goes too. */
+/**
+ * x [1, c, h, w] -> [1, width, h, w]: two convolutions after norm and SiLU, the time added between them, past which x
+ * goes too.
+ */
 function residual(scope: Scope, x: Value, width: number, groups: number, time: Value): Value {
   const first = conv2d(scope.in('conv1'), silu(groupNorm(scope.in('norm1'), x, groups)), width, 3);
   const shift = reshape(linear(scope.in('time'), time, width), [1, width, 1, 1]);

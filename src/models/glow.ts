@@ -49,7 +49,10 @@ const schema = z.strictObject({ levels: depth(3), steps: depth(8), hidden: posit
 /** L levels of K steps; `hidden` channels in the coupling nets. */
 export type GlowConfig = z.output<typeof schema>;
 
-/** A flow with an exact likelihood, of images [c, h, w]; h and w must be divisible by 2^levels. (Kingma & Dhariwal, "Glow", NeurIPS 2018) */
+/**
+ * A flow with an exact likelihood, of images [c, h, w]; h and w must be divisible by 2^levels. (Kingma & Dhariwal,
+ * "Glow", NeurIPS 2018)
+ */
 export const glow: Architecture<GlowConfig> = {
   name: 'glow',
   takes: 'images',

@@ -42,7 +42,10 @@ export const architectures = {
 /** The name of a built-in architecture. */
 export type ArchitectureName = keyof typeof architectures;
 
-/** The architecture of this name, its configuration's type forgotten (pass it only what `configure` returned). Throws a ModelError for no such name. */
+/**
+ * The architecture of this name, its configuration's type forgotten (pass it only what `configure` returned). Throws a
+ * ModelError for no such name.
+ */
 export function architecture(name: string): Architecture<unknown> {
   if (Object.hasOwn(architectures, name)) return architectures[name as ArchitectureName];
   throw new ModelError(`no architecture '${name.slice(0, 80)}'; there are ${Object.keys(architectures).join(', ')}`);

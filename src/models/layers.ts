@@ -1,4 +1,5 @@
-// Layers with their parameters: convolution, transposed convolution and linear map, with a bias unless told otherwise; norms.
+// Layers with their parameters: convolution, transposed convolution and linear map, with a bias unless told otherwise;
+// norms.
 
 import type { Value } from '../graph/index.ts';
 import { add, conv, convTranspose, matmul, mul, normalise, reshape } from '../ops/index.ts';
@@ -50,7 +51,10 @@ export function layerNorm(scope: Scope, x: Value): Value {
   return add(mul(normalise(x, 1, 1, 1e-5), gain), scope.param('bias', [size], { kind: 'zeros' }));
 }
 
-/** x [1, c, h, w] with mean 0 and variance 1 over each group of c / groups channels, then scaled and shifted by channel (Wu & He 2018). */
+/**
+ * x [1, c, h, w] with mean 0 and variance 1 over each group of c / groups channels, then scaled and shifted by channel
+ * (Wu & He 2018).
+ */
 export function groupNorm(scope: Scope, x: Value, groups: number): Value {
   const c = x.shape[1]!;
   const y = normalise(x, 1, groups, 1e-5);

@@ -23,8 +23,8 @@ const schema = z.strictObject({
 export type PixelCnnConfig = z.output<typeof schema>;
 
 /**
- * An autoregressive model of images [c, h, w] with an exact likelihood. (van den Oord et al., "Conditional image generation with PixelCNN
- * decoders", NeurIPS 2016)
+ * An autoregressive model of images [c, h, w] with an exact likelihood. (van den Oord et al., "Conditional image
+ * generation with PixelCNN decoders", NeurIPS 2016)
  */
 export const pixelcnn: Architecture<PixelCnnConfig> = {
   name: 'pixelcnn',

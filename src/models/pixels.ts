@@ -27,11 +27,16 @@ export interface PixelDistribution {
   readonly start: readonly number[];
   /** log P(pixel), [1, 1, h, w], from pixels 0..255, [1, c, h, w], and outputs [1, start.length, h, w]. */
   logProb(x: Value, outputs: Value): Value;
-  /** A pixel [1, c, 1, 1] from outputs [1, start.length, 1, 1] and new uniform inputs; `temperature` scales the noise. */
+  /**
+   * A pixel [1, c, 1, 1] from outputs [1, start.length, 1, 1] and new uniform inputs; `temperature` scales the noise.
+   */
   draw(outputs: Value, temperature: number): Value;
 }
 
-/** Grey pixels: the outputs are the logits of the 256 values (van den Oord et al., "Pixel recurrent neural networks", ICML 2016). */
+/**
+ * Grey pixels: the outputs are the logits of the 256 values (van den Oord et al., "Pixel recurrent neural networks",
+ * ICML 2016).
+ */
 export const softmaxPixels: PixelDistribution = {
   start: new Array<number>(256).fill(0),
   logProb: (x, outputs) => categorical(x, outputs, 1),
@@ -45,9 +50,9 @@ export const softmaxPixels: PixelDistribution = {
 const INITIAL_LOG_SCALE = -2;
 
 /**
- * K discretised logistics per channel with joint weights: P(x) = Σ_k π_k Π_c P(x_c | μ_ck, s_ck). The mean of a channel is
- * linear in the channels before it, coefficients by tanh (Salimans et al., "PixelCNN++", ICLR 2017, section 2.2). The outputs are the
- * logits of π, then c·K means, c·K log-scales and c (c - 1) / 2 · K coefficients.
+ * K discretised logistics per channel with joint weights: P(x) = Σ_k π_k Π_c P(x_c | μ_ck, s_ck). The mean of a channel
+ * is linear in the channels before it, coefficients by tanh (Salimans et al., "PixelCNN++", ICLR 2017, section 2.2).
+ * The outputs are the logits of π, then c·K means, c·K log-scales and c (c - 1) / 2 · K coefficients.
  */
 export function logisticMixturePixels(c: number, mixtures: number): PixelDistribution {
   const pairs = (c * (c - 1)) / 2;

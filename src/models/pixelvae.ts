@@ -1,5 +1,6 @@
-// A variational autoencoder whose decoder also sees the pixels before the one it describes: the latent vector tells what the image is of,
-// a few causal layers what neighbouring pixels have to do with each other. Gulrajani et al., "PixelVAE", ICLR 2017.
+// A variational autoencoder whose decoder also sees the pixels before the one it describes: the latent vector tells
+// what the image is of, a few causal layers what neighbouring pixels have to do with each other. Gulrajani et al.,
+// "PixelVAE", ICLR 2017.
 
 import * as z from 'zod';
 import type { Value } from '../graph/index.ts';
@@ -20,10 +21,16 @@ const schema = z.strictObject({
   mixtures: components(5),
 });
 
-/** The VAE's sizes (see vae.ts), then the causal layers on top of its decoder, and the logistics that each pixel is a mixture of. */
+/**
+ * The VAE's sizes (see vae.ts), then the causal layers on top of its decoder, and the logistics that each pixel is a
+ * mixture of.
+ */
 export type PixelVaeConfig = z.output<typeof schema>;
 
-/** A VAE of images [c, h, w] with an autoregressive decoder; h and w must be divisible by 8. (Gulrajani et al., "PixelVAE", ICLR 2017) */
+/**
+ * A VAE of images [c, h, w] with an autoregressive decoder; h and w must be divisible by 8. (Gulrajani et al.,
+ * "PixelVAE", ICLR 2017)
+ */
 export const pixelvae: Architecture<PixelVaeConfig> = {
   name: 'pixelvae',
   takes: 'images',
@@ -55,7 +62,9 @@ export const pixelvae: Architecture<PixelVaeConfig> = {
   },
 };
 
-/** log P(pixel | those before it in raster order, z), [1, 1, h, w], of pixels x [1, c, h, w], 0..255, and z [1, latent]. */
+/**
+ * log P(pixel | those before it in raster order, z), [1, 1, h, w], of pixels x [1, c, h, w], 0..255, and z [1, latent].
+ */
 export function pixelLogProbs(
   config: PixelVaeConfig,
   data: readonly number[],

@@ -24,7 +24,10 @@ export interface SampleOptions {
   readonly seed: number;
   /** Scales the standard deviation of the latents; 1 draws from the model. */
   readonly temperature?: number;
-  /** Draw pixels from their distribution given the latents, rather than its mean: samples of the model, but grainy ones. For VAEs. */
+  /**
+   * Draw pixels from their distribution given the latents, rather than its mean: samples of the model, but grainy ones.
+   * For VAEs.
+   */
   readonly pixelNoise?: boolean;
   /** Runs of a sampler that runs many times, where the architecture leaves the choice. */
   readonly steps?: number;
@@ -40,8 +43,9 @@ export interface Image {
 }
 
 /**
- * The first n samples whose values are numbers; the k-th draw depends on the seed and k alone. The inverse of a flow that is not trained long
- * overflows for some latents; these are passed over. Values are clamped to 0..255. Throws a ModelError where most draws fail.
+ * The first n samples whose values are numbers; the k-th draw depends on the seed and k alone. The inverse of a flow
+ * that is not trained long overflows for some latents; these are passed over. Values are clamped to 0..255. Throws a
+ * ModelError where most draws fail.
  */
 export async function drawSamples(model: Sampled, options: SampleOptions): Promise<readonly Image[]> {
   const n = checkWhole(options.n, 'the number of samples', 1);

@@ -24,7 +24,10 @@ export interface ParamSpec {
   readonly trainable: boolean;
 }
 
-/** Where a model under construction gets its parameters from, by name: constants, inputs or shapes alone, as the scope will have it. */
+/**
+ * Where a model under construction gets its parameters from, by name: constants, inputs or shapes alone, as the scope
+ * will have it.
+ */
 export interface Scope {
   readonly arena: Arena;
   /** The parameter `name` below this scope's prefix, of the given shape. */
@@ -33,8 +36,9 @@ export interface Scope {
   in(name: string): Scope;
   /**
    * Data-dependent initialisation (actnorm): set while one large batch runs through the model to find initial values.
-   * `examples` is the number of examples in that batch, all of one group. `found` takes the initial value of a parameter
-   * of this scope, computed from the batch (lead 'group'), and returns what the model goes on with (lead 'example').
+   * `examples` is the number of examples in that batch, all of one group. `found` takes the initial value of a
+   * parameter of this scope, computed from the batch (lead 'group'), and returns what the model goes on with (lead
+   * 'example').
    */
   readonly dataInit?: DataInit;
 }

@@ -27,7 +27,10 @@ export function paramScope(arena: Arena): Scope {
   return scopeFrom(arena, (spec) => arena.param(spec.name, spec.shape, { trainable: spec.trainable }));
 }
 
-/** The same scope for a network that runs several times in one graph: a parameter that was asked for before is that parameter. */
+/**
+ * The same scope for a network that runs several times in one graph: a parameter that was asked for before is that
+ * parameter.
+ */
 export function shared(scope: Scope): Scope {
   const known = new Map<string, Value>();
   const below = (prefix: string, inner: Scope): Scope => ({
@@ -46,8 +49,8 @@ export function shared(scope: Scope): Scope {
 const MAX_NUMBERS = 2 ** 29;
 
 /**
- * What a model asks its scope for, in order. Throws ModelError where that is more than 2^29 numbers in all. `check` sees every parameter when it
- * is asked for, before anything is built with it.
+ * What a model asks its scope for, in order. Throws ModelError where that is more than 2^29 numbers in all. `check`
+ * sees every parameter when it is asked for, before anything is built with it.
  */
 export function collectSpecs(
   build: (scope: Scope) => void,

@@ -35,8 +35,8 @@ const BYTES = 256;
 const MAX_LENGTH = 2 ** 13;
 
 /**
- * A causal language model of sequences [length] of bytes, with an exact likelihood. (Radford et al., "Language models are unsupervised
- * multitask learners", 2019)
+ * A causal language model of sequences [length] of bytes, with an exact likelihood. (Radford et al., "Language models
+ * are unsupervised multitask learners", 2019)
  */
 export const transformer: Architecture<TransformerConfig> = {
   name: 'transformer',
@@ -89,8 +89,9 @@ export function byteLogProbs(config: TransformerConfig, scope: Scope, x: Value):
 }
 
 /**
- * The residual stream behind the last block, normalised, [T, width]. Position t sees byte t - 1 as a row of the embedding, added to a
- * learned vector of its own; position 0 has that vector alone, which so is the token that starts a sequence.
+ * The residual stream behind the last block, normalised, [T, width]. Position t sees byte t - 1 as a row of the
+ * embedding, added to a learned vector of its own; position 0 has that vector alone, which so is the token that starts
+ * a sequence.
  */
 function hiddenStates({ layers, width, heads }: TransformerConfig, scope: Scope, x: Value): Value {
   const length = x.shape[1]!;
@@ -108,12 +109,18 @@ function hiddenStates({ layers, width, heads }: TransformerConfig, scope: Scope,
   return layerNorm(scope.in('norm'), h);
 }
 
-/** Logits of the next byte, [T, 256]. Not tied to the embedding: two tensors, hence two features, for 256 · width numbers. */
+/**
+ * Logits of the next byte, [T, 256]. Not tied to the embedding: two tensors, hence two features, for 256 · width
+ * numbers.
+ */
 function head(scope: Scope, h: Value): Value {
   return linear(scope.in('head'), h, BYTES);
 }
 
-/** softmax(Q Kᵀ / √d + mask) V in each head; x [T, width]. No bias on keys, which softmax ignores, nor on queries and values. */
+/**
+ * softmax(Q Kᵀ / √d + mask) V in each head; x [T, width]. No bias on keys, which softmax ignores, nor on queries and
+ * values.
+ */
 function attention(scope: Scope, x: Value, heads: number, mask: Value, residual: number): Value {
   const [length, width] = x.shape as [number, number];
   const size = width / heads;

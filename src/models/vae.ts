@@ -26,7 +26,10 @@ export type VaeConfig = z.output<typeof schema>;
 /** Scale of the pixels' logistic before training, in units of the whole range of brightness. */
 const INITIAL_LOG_SCALE = -2;
 
-/** A convolutional VAE of images [c, h, w]; h and w must be divisible by 8. (Kingma & Welling, "Auto-encoding variational Bayes", ICLR 2014) */
+/**
+ * A convolutional VAE of images [c, h, w]; h and w must be divisible by 8. (Kingma & Welling, "Auto-encoding
+ * variational Bayes", ICLR 2014)
+ */
 export const vae: Architecture<VaeConfig> = {
   name: 'vae',
   takes: 'images',
@@ -53,7 +56,9 @@ export const vae: Architecture<VaeConfig> = {
     return { nll: add(kl, reconstruction), parts };
   },
 
-  /** The mean image of each latent, or with pixel noise pixels by the inverse of the logistic's distribution function. */
+  /**
+   * The mean image of each latent, or with pixel noise pixels by the inverse of the logistic's distribution function.
+   */
   sample(config, data, scope, _weights, { temperature, pixelNoise }) {
     const eps = reshape(scope.arena.input('z', [config.latent], 'normal'), [1, config.latent]);
     const decoding = scope.in('decoder');

@@ -1,5 +1,5 @@
-// Every reader on files that are cut short, have bytes changed, are empty, missing or something else: each attempt must end
-// in a DataError that names the file, or in examples that are well formed; soon, and without much memory.
+// Every reader on files that are cut short, have bytes changed, are empty, missing or something else: each attempt must
+// end in a DataError that names the file, or in examples that are well formed; soon, and without much memory.
 
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -95,7 +95,9 @@ interface Reader {
   readonly file: string;
   readonly bytes: Uint8Array;
   readonly open: (path: string) => Promise<Dataset>;
-  /** Distance of the places where the file is cut, and number of files with changed bytes: what fits into a few seconds. */
+  /**
+   * Distance of the places where the file is cut, and number of files with changed bytes: what fits into a few seconds.
+   */
   readonly step: number;
   readonly runs: number;
 }
@@ -125,7 +127,9 @@ for (const kind of ['png', 'jpeg', 'webp'] as const) {
   await writeFile(join(base, kind, `c.${kind}`), last!);
 }
 
-/** Reads the file with these bytes whole, twice. Gives the message of the error, or the images where it could be read. */
+/**
+ * Reads the file with these bytes whole, twice. Gives the message of the error, or the images where it could be read.
+ */
 async function attempt({ file, open }: Reader, bytes: Uint8Array): Promise<string | readonly number[]> {
   const path = join(base, file);
   await writeFile(path, bytes);
@@ -246,7 +250,8 @@ describe('gzip', () => {
         refused++;
       }
     }
-    // What passes: the time stamp, the two bytes after it and one flag, 49 bits, and a few in the middle without meaning.
+    // What passes: the time stamp, the two bytes after it and one flag, 49 bits, and a few in the middle without
+    // meaning.
     expect(refused).toBeGreaterThan(bytes.length * 8 - 60);
   });
 });

@@ -6,8 +6,8 @@ import { formatDetector, parseDetector } from '../detectors/format.ts';
 import { readFileBytes, writeFileAtomic } from './files.ts';
 
 /**
- * Reads a detector; `others` are detectors of your own that it may hold. Throws a DataError for a missing or malformed file or an unknown
- * version.
+ * Reads a detector; `others` are detectors of your own that it may hold. Throws a DataError for a missing or malformed
+ * file or an unknown version.
  */
 export async function readDetector(path: string, others: readonly Detector<object>[] = []): Promise<DetectorFile> {
   return parseDetector(new TextDecoder().decode(await readFileBytes(path)), path, others);

@@ -17,7 +17,10 @@ export interface Download {
   readonly checksum: { readonly md5: string } | { readonly sha256: string };
   /** Paths within a data directory: the file itself, or what is made of it. */
   readonly files: readonly string[];
-  /** `tar`: the files lie, by their names, in a gzipped tar archive. `parts`: the file is cut into them, by `parts` of its length. */
+  /**
+   * `tar`: the files lie, by their names, in a gzipped tar archive. `parts`: the file is cut into them, by `parts` of
+   * its length.
+   */
   readonly unpack?: 'tar' | 'parts';
   readonly parts?: readonly number[];
 }
@@ -39,11 +42,12 @@ export interface DownloadOptions {
 }
 
 /**
- * Puts the files of the download into `dir`; nothing is done where all are there. A broken connection or a killed program leaves a file
- * `.part`, from which the next call goes on. Returns whether there was something to do.
+ * Puts the files of the download into `dir`; nothing is done where all are there. A broken connection or a killed
+ * program leaves a file `.part`, from which the next call goes on. Returns whether there was something to do.
  *
- * Throws a DataError, naming the address, where the server cannot be reached, does not have the file, or sends one whose checksum is
- * another, or nothing for too long; where the disk is full, naming the path; where another process is at it. Nothing but a `.part` is left then.
+ * Throws a DataError, naming the address, where the server cannot be reached, does not have the file, or sends one
+ * whose checksum is another, or nothing for too long; where the disk is full, naming the path; where another process is
+ * at it. Nothing but a `.part` is left then.
  */
 export async function download(task: Download, dir: string, options: DownloadOptions = {}): Promise<boolean> {
   const paths = task.files.map((file) => join(dir, file));

@@ -1,4 +1,5 @@
-// The files beside an .onnx file that hold its large tensors: hashed once, piece by piece; a tensor's bytes read when they are wanted.
+// The files beside an .onnx file that hold its large tensors: hashed once, piece by piece; a tensor's bytes read when
+// they are wanted.
 
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, lstatSync, openSync, readSync, realpathSync, type Stats, statSync } from 'node:fs';

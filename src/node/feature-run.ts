@@ -1,4 +1,5 @@
-// A model and a data set in, a file with the feature table out: resumed where a killed run stopped, whole or not at all.
+// A model and a data set in, a file with the feature table out: resumed where a killed run stopped, whole or not at
+// all.
 
 import { rm } from 'node:fs/promises';
 import { type Dataset, namesIn, originHash } from '../data/index.ts';
@@ -47,9 +48,9 @@ export interface FeatureResult {
 }
 
 /**
- * Computes the table and writes it, in memory that does not grow with the data where `out` is a Parquet file. A `.partial` file
- * of the same model, examples and seed is continued; one of anything else is refused with a DataError, since it may hold hours of work, and
- * so is a second run with this `out` while the first goes on.
+ * Computes the table and writes it, in memory that does not grow with the data where `out` is a Parquet file. A
+ * `.partial` file of the same model, examples and seed is continued; one of anything else is refused with a DataError,
+ * since it may hold hours of work, and so is a second run with this `out` while the first goes on.
  */
 export async function runFeatures(run: FeatureRun): Promise<FeatureResult> {
   tableFormatOf(run.out); // refuses an unknown ending before the work, not after it
@@ -64,7 +65,8 @@ async function runClaimed(run: FeatureRun): Promise<FeatureResult> {
   const key: RunKey = { end, origin: originHash(data.origin), plan: extractor.plan, version: ROWS };
   const line = firstLine(head, key);
   const found = await readPartial(path, line);
-  // One with its first line alone is of a run that was refused at once, such as for its pixels, and is now called as the message said.
+  // One with its first line alone is of a run that was refused at once, such as for its pixels, and is now called as
+  // the message said.
   const before = found?.empty ? undefined : found;
   if (before) checkSame(path, before, head, key);
   const from = start + (before?.rows ?? 0) * extractor.group;

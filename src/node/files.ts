@@ -12,9 +12,9 @@ import { systemLock } from './system-lock.ts';
 export type Contents = Uint8Array | string | ((append: (bytes: Uint8Array) => Promise<void>) => Promise<void>);
 
 /**
- * Writes `contents` to `path` so that a reader sees the old file or the new one, never a part: a
- * temporary file in the same folder is written, flushed to the disk and renamed. A symbolic link keeps pointing where it
- * did; its target is replaced. The folder must exist.
+ * Writes `contents` to `path` so that a reader sees the old file or the new one, never a part: a temporary file in the
+ * same folder is written, flushed to the disk and renamed. A symbolic link keeps pointing where it did; its target is
+ * replaced. The folder must exist.
  *
  * Throws a DataError that names the path and the reason (full disk, no permission, no such folder, a folder is in the
  * way); then, and where `contents` throws, the old file, if any, is untouched and no temporary file is left.
@@ -51,8 +51,8 @@ export async function writeFileAtomic(path: string, contents: Contents): Promise
 }
 
 /**
- * In the same folder as what it becomes, because a rename is atomic only within one file system; the name does not grow with that of the
- * target. It is locked while it is written: see `removeAbandoned`.
+ * In the same folder as what it becomes, because a rename is atomic only within one file system; the name does not grow
+ * with that of the target. It is locked while it is written: see `removeAbandoned`.
  */
 async function openTemporary(folder: string): Promise<{ temporary: string; handle: FileHandle }> {
   for (;;) {
@@ -80,7 +80,10 @@ export async function removeAbandoned(folder: string): Promise<void> {
   }
 }
 
-/** Renames a file, its content on the disk before its new name is: a power cut leaves the whole file or none. Throws what the system does. */
+/**
+ * Renames a file, its content on the disk before its new name is: a power cut leaves the whole file or none. Throws
+ * what the system does.
+ */
 export async function moveDurably(from: string, to: string): Promise<void> {
   const handle = await open(from, 'r+');
   await handle.sync().finally(() => handle.close());
@@ -89,8 +92,8 @@ export async function moveDurably(from: string, to: string): Promise<void> {
 }
 
 /**
- * The bytes of a regular file. Throws a DataError that names the path when there is no such file, it is a folder, it may
- * not be read, or it is larger than Node reads at once (2 GiB).
+ * The bytes of a regular file. Throws a DataError that names the path when there is no such file, it is a folder, it
+ * may not be read, or it is larger than Node reads at once (2 GiB).
  */
 export async function readFileBytes(path: string): Promise<Uint8Array> {
   return cannotRead(path, async () => {
@@ -106,7 +109,10 @@ export const encodedFile = async (path: string): Promise<EncodedFile> => ({
   bytes: await readFileBytes(path),
 });
 
-/** A regular file to be read piece by piece. Throws a DataError as `readFileBytes` does, which also reads it where all of it is asked for. */
+/**
+ * A regular file to be read piece by piece. Throws a DataError as `readFileBytes` does, which also reads it where all
+ * of it is asked for.
+ */
 export async function fileSource(path: string): Promise<ByteSource> {
   const { size } = await cannotRead(path, () => statFile(path));
   return {
@@ -191,7 +197,9 @@ export function codeOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** The path that the rename should replace: `path` with links followed. Refuses anything but a regular file or nothing. */
+/**
+ * The path that the rename should replace: `path` with links followed. Refuses anything but a regular file or nothing.
+ */
 export async function resolveTarget(path: string): Promise<string> {
   let target: string;
   try {

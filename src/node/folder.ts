@@ -1,4 +1,5 @@
-// A folder of PNG, JPEG or WebP pictures, of WAV recordings, or of the parts of one set -> data set, in the natural order of the file names.
+// A folder of PNG, JPEG or WebP pictures, of WAV recordings, or of the parts of one set -> data set, in the natural
+// order of the file names.
 
 import { createHash } from 'node:crypto';
 import type { Dirent } from 'node:fs';
@@ -28,16 +29,19 @@ const NAMED = 3;
 /** What a folder holds besides pictures and recordings: files that are each a part of one set, in their order. */
 export interface FolderOptions {
   readonly decode?: DecodeImage;
-  /** Opens files of another kind that are the parts of one set, if their names say that they are; left out: nothing does. */
+  /**
+   * Opens files of another kind that are the parts of one set, if their names say that they are; left out: nothing
+   * does.
+   */
   readonly shards?: (files: readonly string[]) => Promise<Dataset | undefined>;
 }
 
 /**
- * Opens a folder of pictures under the input name 'x', in the natural order of their names (`2.png` before `10.png`), which are their ids; or one
- * of recordings, as spectrograms; or one of files that together are one set. Links to files are followed. Files that are neither (lists, licences),
- * and hidden ones, are left out; the set's notes say how many, but for hidden files that are no pictures or recordings. Throws a DataError when
- * there is none, both, one of a format we do not read, or a sub-folder or a link to one: which of its pictures belong to the set is not ours to
- * guess.
+ * Opens a folder of pictures under the input name 'x', in the natural order of their names (`2.png` before `10.png`),
+ * which are their ids; or one of recordings, as spectrograms; or one of files that together are one set. Links to files
+ * are followed. Files that are neither (lists, licences), and hidden ones, are left out; the set's notes say how many,
+ * but for hidden files that are no pictures or recordings. Throws a DataError when there is none, both, one of a format
+ * we do not read, or a sub-folder or a link to one: which of its pictures belong to the set is not ours to guess.
  */
 export async function openFolder(path: string, name: string = path, options: FolderOptions = {}): Promise<Dataset> {
   const { files, folder } = await list(path);

@@ -1,4 +1,5 @@
-// What JavaScript alone does, against what Node does: the same bytes, the same hashes, the same words for what is damaged.
+// What JavaScript alone does, against what Node does: the same bytes, the same hashes, the same words for what is
+// damaged.
 
 import { randomBytes } from 'node:crypto';
 import { deflateSync, gzipSync } from 'node:zlib';

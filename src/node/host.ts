@@ -18,7 +18,8 @@ export const nodeHost: Host = {
   },
   inflate(packed, { most, cut = false }) {
     const flush = cut ? { finishFlush: constants.Z_SYNC_FLUSH } : {};
-    // `info` adds how much was read: bytes behind the stream are ignored otherwise. The type declarations do not know of it.
+    // `info` adds how much was read: bytes behind the stream are ignored otherwise. The type declarations do not know
+    // of it.
     const result: unknown = limited(most, () =>
       unzipSync(packed, { maxOutputLength: Math.max(1, most), info: true, ...flush }),
     );

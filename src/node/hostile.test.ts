@@ -1,4 +1,5 @@
-// Descriptions of models that ask for far more than there is: refused at once, by the file and the setting or the layer.
+// Descriptions of models that ask for far more than there is: refused at once, by the file and the setting or the
+// layer.
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -205,8 +205,8 @@ export function dataDirs({ dataDir, env = process.env }: DataDirs): readonly str
 
 /**
  * The files of a split of a known set, which exist. Looks in `dataDir`, the environment variable FISHER_OOD_DATA and
- * ~/.cache/fisher-ood/data, in this order. Throws a DataError for a split the set does not have, a `dataDir` that is not
- * there, and where nothing is found: then it says where it looked for which files, and where they are to be had.
+ * ~/.cache/fisher-ood/data, in this order. Throws a DataError for a split the set does not have, a `dataDir` that is
+ * not there, and where nothing is found: then it says where it looked for which files, and where they are to be had.
  */
 export async function findKnown(name: string, split: string, options: DataDirs): Promise<readonly string[]> {
   const known = knownSets[name]!;

@@ -3,7 +3,8 @@
 import { existsSync } from 'node:fs';
 
 /**
- * The labels' file, under the name that MNIST's have: `labels-idx1` in place of `images-idx3`, or `labels.idx1`; nothing where there is none.
+ * The labels' file, under the name that MNIST's have: `labels-idx1` in place of `images-idx3`, or `labels.idx1`;
+ * nothing where there is none.
  */
 export function labelPaths(path: string): readonly string[] {
   // The second form: features of the same examples may come in several kinds, as train-logmel32-images-idx3-ubyte.gz.

@@ -1,4 +1,5 @@
-// One process at a time on an output: a lock that ends with its process, however that ends, and that tells others who has it.
+// One process at a time on an output: a lock that ends with its process, however that ends, and that tells others who
+// has it.
 
 import { createHash, randomUUID } from 'node:crypto';
 import { constants, readFileSync } from 'node:fs';
@@ -11,10 +12,10 @@ import { DataError } from '../errors.ts';
 import { codeOf, reasonOf } from './files.ts';
 import { type SystemLock, systemLock } from './system-lock.ts';
 
-// The lock is the operating system's, on an open file: it is gone when the process is, also after kill -9 or when the machine lost its power, and
-// it does not depend on our having time to renew it. What the file says is for messages, and for file systems that lock
-// nothing, or only within one machine: there a process of this machine is looked for by its number, and one of another machine by
-// whether it still touches its file.
+// The lock is the operating system's, on an open file: it is gone when the process is, also after kill -9 or when the
+// machine lost its power, and it does not depend on our having time to renew it. What the file says is for messages,
+// and for file systems that lock nothing, or only within one machine: there a process of this machine is looked for by
+// its number, and one of another machine by whether it still touches its file.
 
 const ownerSchema = z.object({
   pid: z.int().min(1),
@@ -43,7 +44,10 @@ export interface LockOptions {
   readonly beat?: number;
 }
 
-/** The lock's file of a folder, and that of a file in a folder: its name is hashed, so that it does not grow with the file's. */
+/**
+ * The lock's file of a folder, and that of a file in a folder: its name is hashed, so that it does not grow with the
+ * file's.
+ */
 export const folderLock = (folder: string): string => join(folder, '.fisher-ood.lock');
 export const fileLock = (path: string): string => {
   const name = createHash('sha256').update(basename(path)).digest('hex').slice(0, 16);
@@ -55,8 +59,8 @@ const LOCK = /^\.fisher-ood(-[0-9a-f]{16})?\.lock$/;
 const held = new Set<FileHandle>();
 
 /**
- * Takes the lock whose file is `path`, for `what` (a file or folder, for messages). The folder must exist. Throws a DataError that says who has
- * it and since when, or that the file cannot be made.
+ * Takes the lock whose file is `path`, for `what` (a file or folder, for messages). The folder must exist. Throws a
+ * DataError that says who has it and since when, or that the file cannot be made.
  */
 export async function lock(path: string, what: string, options: LockOptions = {}): Promise<Lock> {
   const { system = systemLock, watch = 30_000, beat = 5_000 } = options;
@@ -135,7 +139,10 @@ async function openLock(path: string, what: string): Promise<FileHandle> {
   throw new DataError(`${what}: cannot write there: ${path} is no regular file`);
 }
 
-/** Open for everybody who may write to the folder, so that nobody is kept out by what the crashed process of another user left. */
+/**
+ * Open for everybody who may write to the folder, so that nobody is kept out by what the crashed process of another
+ * user left.
+ */
 async function openOrMake(path: string): Promise<FileHandle> {
   const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW = 0 } = constants; // no link: it would be written to
   for (;;) {
@@ -241,7 +248,10 @@ function thisProcess(): Owner {
   };
 }
 
-/** Field 22 of the process's line, counted behind its name, which may hold spaces; nothing where the system has no such file. */
+/**
+ * Field 22 of the process's line, counted behind its name, which may hold spaces; nothing where the system has no such
+ * file.
+ */
 const startOf = (pid: number): string =>
   read(`/proc/${pid}/stat`)
     ?.replace(/^.*\) /s, '')

@@ -17,9 +17,15 @@ import { labelPaths } from './labels.ts';
 import { decodeImage, decodeOn } from './picture.ts';
 import { isPattern, type Places, placeOf, placesOf, suffixOf } from './spec.ts';
 
-/** `dataDir`: where known sets are looked for first. Then: the environment variable FISHER_OOD_DATA, ~/.cache/fisher-ood/data. */
+/**
+ * `dataDir`: where known sets are looked for first. Then: the environment variable FISHER_OOD_DATA,
+ * ~/.cache/fisher-ood/data.
+ */
 export interface OpenOptions extends DataDirs {
-  /** Shape of an example where the data leave the choice: of synthetic sets (default [1, 28, 28]), [bytes] of text (default [128]). */
+  /**
+   * Shape of an example where the data leave the choice: of synthetic sets (default [1, 28, 28]), [bytes] of text
+   * (default [128]).
+   */
   readonly like?: readonly number[];
   /** Readers of other formats, see `defineReader`; asked before ours. */
   readonly readers?: readonly Reader[];
@@ -37,10 +43,11 @@ export interface OpenOptions extends DataDirs {
 
 /**
  * Opens `spec`: `NAME` or `NAME:split` (default test) of a known set; `sample/fashion-mnist`, `sample/mnist` (shipped);
- * `constant` or `noise` (`:COUNT`, default 1000); or a path (`./mnist` for a folder that is called like a known set), or a
- * pattern such as `train-*.parquet` for files that together are one set, with `:NAME` behind it for one of several arrays or
- * columns. Idx files that have their labels beside them, with `{0-4,7}` behind it: the examples with these labels. Any of them
- * with `[start:end]` behind it for a slice, as in Python but never clamped. What has the very name that is given comes first.
+ * `constant` or `noise` (`:COUNT`, default 1000); or a path (`./mnist` for a folder that is called like a known set),
+ * or a pattern such as `train-*.parquet` for files that together are one set, with `:NAME` behind it for one of several
+ * arrays or columns. Idx files that have their labels beside them, with `{0-4,7}` behind it: the examples with these
+ * labels. Any of them with `[start:end]` behind it for a slice, as in Python but never clamped. What has the very name
+ * that is given comes first.
  *
  * Throws DataError that says where it looked and where the files are to be had.
  */

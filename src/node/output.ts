@@ -1,4 +1,5 @@
-// Outputs claimed before the work that makes them: they can be written, destroy nothing that is read, and nobody else is at them.
+// Outputs claimed before the work that makes them: they can be written, destroy nothing that is read, and nobody else
+// is at them.
 
 import type { Stats } from 'node:fs';
 import { mkdir, readdir, realpath, rmdir, stat } from 'node:fs/promises';
@@ -21,9 +22,9 @@ const OUTPUTS_ONLY = new Set(['.json', '.html', '.svg']);
 const OUTPUTS = new Set(['.json', '.npz', '.parquet', '.html', '.svg']);
 
 /**
- * Claims a file that the work will write, and `beside` it those of the same name with these endings. `reads`: files and folders that the work
- * reads. Throws a UsageError where the output is one of these, by whatever name, or in place of a file of theirs, and a DataError where it
- * cannot be written or another process is about to.
+ * Claims a file that the work will write, and `beside` it those of the same name with these endings. `reads`: files and
+ * folders that the work reads. Throws a UsageError where the output is one of these, by whatever name, or in place of a
+ * file of theirs, and a DataError where it cannot be written or another process is about to.
  */
 export async function claimFile(
   path: string,
@@ -67,8 +68,8 @@ export async function claimFiles(
 }
 
 /**
- * Claims a folder for a model, which is made where there is none, and goes again with the claim where nothing was put into it. Throws a DataError where it
- * cannot be made or written to, or another process has it.
+ * Claims a folder for a model, which is made where there is none, and goes again with the claim where nothing was put
+ * into it. Throws a DataError where it cannot be made or written to, or another process has it.
  */
 export async function claimFolder(path: string, reads: readonly string[] = []): Promise<Claim> {
   if (path === '') throw new UsageError(`'': expected the name of a folder to write to`);

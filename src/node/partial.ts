@@ -9,7 +9,8 @@ import { columnsOf, headOf, parseHead, type TableHead } from '../features/table-
 import { parseAs } from '../json.ts';
 import { pathKind, reasonOf } from './files.ts';
 
-// One line of JSON, then rows of doubles: nll, squared norms, views in the order of the head, check. A line that is not complete counts as nothing.
+// One line of JSON, then rows of doubles: nll, squared norms, views in the order of the head, check. A line that is not
+// complete counts as nothing.
 
 export interface Partial {
   readonly head: TableHead;
@@ -45,8 +46,8 @@ export function firstLine(head: TableHead, run: RunKey): string {
 }
 
 /**
- * What is in the file; undefined where there is none, or a run with this first line was killed before the line was whole. Throws a DataError
- * for a file that is not one of ours.
+ * What is in the file; undefined where there is none, or a run with this first line was killed before the line was
+ * whole. Throws a DataError for a file that is not one of ours.
  */
 export async function readPartial(path: string, line: string): Promise<Partial | undefined> {
   const kind = await pathKind(path);
@@ -229,7 +230,9 @@ function encodeRows(table: FeatureTable): Uint8Array {
   return new Uint8Array(rows.buffer);
 }
 
-/** FNV-1a over 32-bit words: tells a row from what a crash may leave in its place. Never 0, as a page of zeros would be. */
+/**
+ * FNV-1a over 32-bit words: tells a row from what a crash may leave in its place. Never 0, as a page of zeros would be.
+ */
 function check(row: Float64Array): number {
   let hash = 0x811c9dc5;
   for (const word of new Uint32Array(row.buffer, row.byteOffset, 2 * row.length)) {

@@ -13,7 +13,10 @@ import {
 import type { EncodedFile } from '../data/source.ts';
 import { DataError } from '../errors.ts';
 
-/** The pixels of a picture, as `DecodeImage` says. Throws a DataError that names the file where it is none, or none that can be read. */
+/**
+ * The pixels of a picture, as `DecodeImage` says. Throws a DataError that names the file where it is none, or none that
+ * can be read.
+ */
 export const decodeImage: DecodeImage = (image, expected) => decode(image, expected, undefined);
 
 /** The same, with transparent pictures put on `background`. */
@@ -46,7 +49,8 @@ async function decode(
     if (expected?.some((d, axis) => d !== shape[axis])) {
       throw new DataError(`${where}: is ${describe(shape)}, expected ${describe(expected)} like the first image`);
     }
-    // Looked at by itself: it is dropped where grey is asked for, and a transparent colour of a palette or of grey is no channel.
+    // Looked at by itself: it is dropped where grey is asked for, and a transparent colour of a palette or of grey is
+    // no channel.
     const alpha = meta.hasAlpha ? await sharp(bytes, options).extractChannel('alpha').raw().toBuffer() : undefined;
     const mixed = isTransparent(alpha, shape, background, where);
     // The library turns grey into RGB unless told not to.

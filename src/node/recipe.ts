@@ -1,5 +1,5 @@
-// How a model is to be read, in the words of a command line, which a detector file keeps: its recipe. Those words in; the options that they stand
-// for, and the model itself, out.
+// How a model is to be read, in the words of a command line, which a detector file keeps: its recipe. Those words in;
+// the options that they stand for, and the model itself, out.
 
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, relative, resolve, sep } from 'node:path';
@@ -96,7 +96,10 @@ export function recipeOf(detector: DetectorFile, path: string): { readonly place
   return { place: placeBeside(path, stored), words };
 }
 
-/** The model that a detector was fitted with, from where the detector's file says that it is. Throws a ModelError where it is not there. */
+/**
+ * The model that a detector was fitted with, from where the detector's file says that it is. Throws a ModelError where
+ * it is not there.
+ */
 export async function modelBeside(detector: DetectorFile, path: string): Promise<ScoringModel> {
   const { place, words } = recipeOf(detector, path);
   if (place === undefined) throw new ModelError(`${path} does not say where its model is; say it with \`model\``);
@@ -118,7 +121,9 @@ export function placeFrom(detector: string, model: string): string {
   return relative(folder, resolve(model)).replaceAll(sep, '/');
 }
 
-/** The place that `placeFrom` gave: beside the detector file itself or, as older versions had it, beside a link to it. */
+/**
+ * The place that `placeFrom` gave: beside the detector file itself or, as older versions had it, beside a link to it.
+ */
 function placeBeside(detector: string, stored: string): string {
   const folders = [dirname(realpathSync(detector)), dirname(resolve(detector))];
   // A file written on Windows by an older version has backslashes; elsewhere they are letters of a name.

@@ -1,4 +1,5 @@
-// The runtime of Node: sessions on onnxruntime-node, graphs that it has optimised kept on disk. The only file that imports it.
+// The runtime of Node: sessions on onnxruntime-node, graphs that it has optimised kept on disk. The only file that
+// imports it.
 
 import './host.ts';
 import { cpus } from 'node:os';
@@ -13,7 +14,10 @@ import { cacheEntry, sessionCache } from './session-cache.ts';
 /** Opens faster than this are not worth keeping. */
 const WORTH_KEEPING = 200; // ms
 
-/** Large, so it is loaded when something is run first. Throws a ModelError that says how it is installed where it is not there or does not go. */
+/**
+ * Large, so it is loaded when something is run first. Throws a ModelError that says how it is installed where it is not
+ * there or does not go.
+ */
 async function load(): Promise<typeof Ort> {
   try {
     return await import('onnxruntime-node');
@@ -64,15 +68,19 @@ function findingsIn(cache: string): Findings {
 
 interface OpenOptions {
   readonly threads?: number | undefined;
-  /** A folder in which optimised graphs are kept, so that the same one opens faster the next time; see `sessionCache`. */
+  /**
+   * A folder in which optimised graphs are kept, so that the same one opens faster the next time; see `sessionCache`.
+   */
   readonly cache?: string | undefined;
 }
 
 /**
- * Opens a session for an ONNX model on the CPU. Throws a UsageError for threads that cannot be, a ModelError where the memory does not suffice.
+ * Opens a session for an ONNX model on the CPU. Throws a UsageError for threads that cannot be, a ModelError where the
+ * memory does not suffice.
  *
- * The runtime aborts the whole process when a worker thread ends (`terminate`, or `process.exit` in it) while one of its sessions runs: we open
- * sessions in the thread that calls us, and start none; a caller's worker should `dispose`, which waits for what runs, before it ends.
+ * The runtime aborts the whole process when a worker thread ends (`terminate`, or `process.exit` in it) while one of
+ * its sessions runs: we open sessions in the thread that calls us, and start none; a caller's worker should `dispose`,
+ * which waits for what runs, before it ends.
  */
 export async function openSession(model: Uint8Array, options: OpenOptions = {}): Promise<Session> {
   const ort = await load();
@@ -88,7 +96,10 @@ const tensorsOf =
   (type, data, dims) =>
     new ort.Tensor(type as 'float32', data as Float32Array, dims);
 
-/** Opens a file of any making: its bytes, or its path where it has data beside it. Throws FisherError, in the runtime's words, where that does not go. */
+/**
+ * Opens a file of any making: its bytes, or its path where it has data beside it. Throws FisherError, in the runtime's
+ * words, where that does not go.
+ */
 async function openFile(
   model: Uint8Array | string,
   options: Pick<SessionOptions, 'threads'> = {},
@@ -100,8 +111,9 @@ async function openFile(
 }
 
 /**
- * Passes of the runtime's optimiser that find nothing in our graphs: of quantised models, of attention and layers with skip connections as
- * other frameworks write them. Each walks the whole graph twice, which takes a third of the time to open one of ten thousand nodes.
+ * Passes of the runtime's optimiser that find nothing in our graphs: of quantised models, of attention and layers with
+ * skip connections as other frameworks write them. Each walks the whole graph twice, which takes a third of the time to
+ * open one of ten thousand nodes.
  */
 const UNUSED_PASSES = [
   'EnsureUniqueDQForNodeUnit',

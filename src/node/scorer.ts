@@ -20,8 +20,8 @@ export interface ScorerOptions
   extends Omit<scoring.ScorerOptions, 'model' | 'detector' | 'runtime' | 'open' | 'names'>,
     Pick<OpenOptions, 'background' | 'dataDir' | 'readers'> {
   /**
-   * A directory that `train` wrote, an .onnx file, the bytes of one, or a model that was loaded. Default, for a detector that is a file: the model
-   * that it was fitted with, where and as the file says it is read.
+   * A directory that `train` wrote, an .onnx file, the bytes of one, or a model that was loaded. Default, for a
+   * detector that is a file: the model that it was fitted with, where and as the file says it is read.
    */
   readonly model?: string | Uint8Array | ScoringModel | undefined;
   /** A file that `fit` wrote, its bytes, or what `fitDetectors` gave. */
@@ -33,8 +33,9 @@ export interface ScorerOptions
 }
 
 /**
- * Opens a scorer, see `scoring/`. Inputs may also be named: a picture, a folder, a file of data, or a known set, see `openData`. Throws a
- * DataError for files that cannot be read, a ModelError where the detector was fitted with another model.
+ * Opens a scorer, see `scoring/`. Inputs may also be named: a picture, a folder, a file of data, or a known set, see
+ * `openData`. Throws a DataError for files that cannot be read, a ModelError where the detector was fitted with another
+ * model.
  */
 export async function openScorer(options: ScorerOptions): Promise<scoring.Scorer> {
   const { model, detector, onnx, background, dataDir, readers, runtime = nodeRuntime(), ...more } = options;

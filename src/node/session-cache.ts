@@ -1,5 +1,5 @@
-// Graphs as the runtime has optimised them, kept on disk: opening one again takes a fraction of the time. What others could have put there
-// is not trusted: a folder that only we can write to, regular files of our own.
+// Graphs as the runtime has optimised them, kept on disk: opening one again takes a fraction of the time. What others
+// could have put there is not trusted: a folder that only we can write to, regular files of our own.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { constants, readFileSync } from 'node:fs';
@@ -10,7 +10,10 @@ import { join } from 'node:path';
 /** Beyond this many bytes the graphs that were not used for longest are deleted. */
 const LIMIT = 512 * 2 ** 20;
 
-/** Where optimised graphs are kept: $FISHER_OOD_CACHE or ~/.cache/fisher-ood/sessions; undefined where the variable is empty. */
+/**
+ * Where optimised graphs are kept: $FISHER_OOD_CACHE or ~/.cache/fisher-ood/sessions; undefined where the variable is
+ * empty.
+ */
 export function sessionCache(env: Readonly<Record<string, string | undefined>> = process.env): string | undefined {
   return (env.FISHER_OOD_CACHE ?? join(homedir(), '.cache', 'fisher-ood', 'sessions')) || undefined;
 }
@@ -27,8 +30,8 @@ export interface CacheEntry {
 }
 
 /**
- * The place of a graph, or of what was found out about one. It is told by the graph's bytes, the runtime's version and the processor, for
- * which the runtime lays out its weights.
+ * The place of a graph, or of what was found out about one. It is told by the graph's bytes, the runtime's version and
+ * the processor, for which the runtime lays out its weights.
  */
 export function cacheEntry(
   dir: string,

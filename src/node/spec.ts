@@ -17,8 +17,9 @@ export type Suffix =
   | { readonly kind: 'labels'; readonly inner: string; readonly labels: string };
 
 /**
- * The last suffix of `spec`: `[start:end]`, either of which may be left out or count from the end, or `{0-4,7}`. Undefined where there is none, or
- * a file or folder has that very name. Throws a DataError for brackets that look like a slice and are none.
+ * The last suffix of `spec`: `[start:end]`, either of which may be left out or count from the end, or `{0-4,7}`.
+ * Undefined where there is none, or a file or folder has that very name. Throws a DataError for brackets that look like
+ * a slice and are none.
  */
 export async function suffixOf(spec: string): Promise<Suffix | undefined> {
   const sliced = /^(.+)\[([^[\]/\\]*)\]$/s.exec(spec);
@@ -38,7 +39,10 @@ export async function suffixOf(spec: string): Promise<Suffix | undefined> {
   return { kind: 'slice', inner: inner!, slice: { start: number(start), end: number(end) } };
 }
 
-/** The examples of a slice in a set of `length`. Throws a DataError where it reaches beyond them: a slice is never clamped. */
+/**
+ * The examples of a slice in a set of `length`. Throws a DataError where it reaches beyond them: a slice is never
+ * clamped.
+ */
 export function placeOf({ start, end }: Slice, length: number, spec: string): readonly [start: number, end: number] {
   const from = start === undefined ? 0 : start < 0 ? length + start : start;
   const to = end === undefined ? length : end < 0 ? length + end : end;

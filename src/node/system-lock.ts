@@ -2,7 +2,10 @@
 
 import { tryLock } from 'fs-native-extensions';
 
-/** Whether the open file is locked for us now; undefined where its file system has no locks. Throws what else the system does. */
+/**
+ * Whether the open file is locked for us now; undefined where its file system has no locks. Throws what else the system
+ * does.
+ */
 export type SystemLock = (fd: number) => boolean | undefined;
 
 /** A byte far behind the content: where locks are binding (Windows), others can still read the file. */

@@ -20,7 +20,9 @@ export async function readTable(path: string): Promise<FeatureTable> {
   return decodeTable(await readFileBytes(path), format, path);
 }
 
-/** Writes a table; the file appears whole or not at all. Throws a DataError for NaN or infinite values and a full disk. */
+/**
+ * Writes a table; the file appears whole or not at all. Throws a DataError for NaN or infinite values and a full disk.
+ */
 export async function writeTable(path: string, table: FeatureTable): Promise<void> {
   await writeFileAtomic(path, await encodeTable(table, tableFormatOf(path), path));
 }

@@ -39,8 +39,8 @@ export interface TrainOptions extends Omit<training.TrainOptions, 'store' | 'run
 }
 
 /**
- * Trains in a folder, see `train/`. Throws a ModelError where it holds something else, a DataError where it cannot be written to or another
- * process trains in it.
+ * Trains in a folder, see `train/`. Throws a ModelError where it holds something else, a DataError where it cannot be
+ * written to or another process trains in it.
  */
 export async function train({ dir, claim, ...given }: TrainOptions): Promise<training.Progress | undefined> {
   const { train: run } = await import('../train/index.ts');

@@ -1,4 +1,5 @@
-// Whole numbers 0..K-1 whose probabilities are the softmax of logits: log-probabilities, and draws from a uniform number.
+// Whole numbers 0..K-1 whose probabilities are the softmax of logits: log-probabilities, and draws from a uniform
+// number.
 
 import type { Arena, Value } from '../graph/index.ts';
 import {

@@ -1,5 +1,6 @@
-// Diffusion: how much of an image is left at step t, the denoising loss, and the terms of the variational bound, as graphs over one example.
-// Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020. Steps count from 0; x₋₁ is the data.
+// Diffusion: how much of an image is left at step t, the denoising loss, and the terms of the variational bound, as
+// graphs over one example. Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020. Steps count
+// from 0; x₋₁ is the data.
 
 import { GraphError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
@@ -36,7 +37,10 @@ function linear(t: number, steps: number): number {
   return 1e-4 + ((0.02 - 1e-4) * t) / Math.max(1, steps - 1);
 }
 
-/** β_t for ᾱ a squared cosine. Nichol & Dhariwal, "Improved denoising diffusion probabilistic models", ICML 2021, eq. 17. */
+/**
+ * β_t for ᾱ a squared cosine. Nichol & Dhariwal, "Improved denoising diffusion probabilistic models", ICML 2021, eq.
+ * 17.
+ */
 function cosine(t: number, steps: number): number {
   const f = (k: number) => Math.cos((((k / steps + 0.008) / 1.008) * Math.PI) / 2) ** 2;
   return Math.min(0.999, 1 - f(t + 1) / f(t));
@@ -100,8 +104,8 @@ export function denoisingErrors(
 }
 
 /**
- * w in KL(q(x_s | x_t, x0) ‖ p(x_s | x_t)) = w ‖ε − ε̂‖², for p of the posterior's own variance: ½ (SNR(s) / SNR(t) − 1) with
- * SNR = ᾱ / (1 − ᾱ). Ho et al., eq. 12; Kingma et al., "Variational diffusion models", NeurIPS 2021, eq. 14.
+ * w in KL(q(x_s | x_t, x0) ‖ p(x_s | x_t)) = w ‖ε − ε̂‖², for p of the posterior's own variance: ½ (SNR(s) / SNR(t) −
+ * 1) with SNR = ᾱ / (1 − ᾱ). Ho et al., eq. 12; Kingma et al., "Variational diffusion models", NeurIPS 2021, eq. 14.
  */
 export function stepKlWeight(alphaS: number, alphaT: number): number {
   return 0.5 * ((alphaS * (1 - alphaT)) / ((1 - alphaS) * alphaT) - 1);
@@ -114,8 +118,8 @@ export function klToNormal(x0: Value, alpha: number): Value {
 }
 
 /**
- * −Σ log P(x) of pixels 0..255 around `mean` in [-1, 1] units: the 256 values of a normal density, made to sum to 1. (Ho et al. give a
- * pixel its density's mass between neighbours, whose logarithm float32 loses in the tails.)
+ * −Σ log P(x) of pixels 0..255 around `mean` in [-1, 1] units: the 256 values of a normal density, made to sum to 1.
+ * (Ho et al. give a pixel its density's mass between neighbours, whose logarithm float32 loses in the tails.)
  */
 export function gridNll(x: Value, mean: Value, std: Operand): Value {
   return mul(-1, reduceSum(gridLogs(x, mean, std)));

@@ -1,4 +1,5 @@
-// What a flow, a VAE or a language model that stops short of a loss gives, in; the negative log-likelihood (or bound) of one example out.
+// What a flow, a VAE or a language model that stops short of a loss gives, in; the negative log-likelihood (or bound)
+// of one example out.
 
 import { GraphError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
@@ -20,7 +21,9 @@ import {
 import { sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { gaussianLogDensity } from './likelihood.ts';
 
-/** −log p(x) = −log N(z; 0, I) − log |det ∂z/∂x|. The log-determinant may be one number or one per element of some axes. */
+/**
+ * −log p(x) = −log N(z; 0, I) − log |det ∂z/∂x|. The log-determinant may be one number or one per element of some axes.
+ */
 export function flowNll(latent: Value, logDet: Value): Value {
   return neg(add(gaussianLogDensity(latent, 0, 0), reduceSum(logDet)));
 }
@@ -45,8 +48,8 @@ export function elboNll(
 }
 
 /**
- * −Σ_t log p(token t + 1 | tokens up to t), from logits [1, T, V] and tokens [1, T]. Every token that is predicted must be one of 0..V − 1: there
- * is no counting from the end among classes, as there is among the rows of a table.
+ * −Σ_t log p(token t + 1 | tokens up to t), from logits [1, T, V] and tokens [1, T]. Every token that is predicted must
+ * be one of 0..V − 1: there is no counting from the end among classes, as there is among the rows of a table.
  */
 export function causalLmNll(logits: Value, tokens: Value): Value {
   const [, length, vocabulary] = logits.shape as [number, number, number];

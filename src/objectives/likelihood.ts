@@ -73,8 +73,8 @@ function standardised(z: Value, mean: Operand, logStd: Operand) {
 }
 
 /**
- * The terms of −log N(z; mean, exp(logStd)²) that depend on the example: half the squared distance in standard deviations, `name.distance`, and
- * Σ log σ, `name.scale`, where σ depends on it.
+ * The terms of −log N(z; mean, exp(logStd)²) that depend on the example: half the squared distance in standard
+ * deviations, `name.distance`, and Σ log σ, `name.scale`, where σ depends on it.
  */
 export function gaussianParts(name: string, z: Value, mean: Operand, logStd: Operand): Parts[] {
   const { standard, logSigma } = standardised(z, mean, logStd);

@@ -1,15 +1,22 @@
-// A loss as a sum of named terms: numbers of one example each, or sums over the regions of an image and the blocks of a sequence.
+// A loss as a sum of named terms: numbers of one example each, or sums over the regions of an image and the blocks of a
+// sequence.
 
 import type { Value } from '../graph/index.ts';
 import { add, matmul, mul, neg, type Operand, reduceSum, reshape } from '../ops/index.ts';
 
-/** Terms of a loss in nats, which add up to all of it that depends on the example: `value` has one element for each name. */
+/**
+ * Terms of a loss in nats, which add up to all of it that depends on the example: `value` has one element for each
+ * name.
+ */
 export interface Parts {
   readonly names: readonly string[];
   readonly value: Value;
 }
 
-/** Rows and columns of regions, and blocks of a sequence, that sums over places are taken apart into; fewer where there are fewer places. */
+/**
+ * Rows and columns of regions, and blocks of a sequence, that sums over places are taken apart into; fewer where there
+ * are fewer places.
+ */
 const [GRID, BLOCKS] = [4, 8];
 
 /** One term: `value` has one element. */

@@ -1,4 +1,5 @@
-// What a file declares of its inputs' sizes in; which axis is the batch, which sizes are free, and the inputs' shapes for one example out.
+// What a file declares of its inputs' sizes in; which axis is the batch, which sizes are free, and the inputs' shapes
+// for one example out.
 
 import { ModelError, optionFor, UsageError } from '../errors.ts';
 import { type Shape, shapeText } from '../tensor/shape.ts';
@@ -92,8 +93,9 @@ export class Axes {
   }
 
   /**
-   * What the free sizes are by what is given (`dims`) and by the shapes of one example of some inputs, without the batch. Sizes that nothing
-   * tells are left out. Throws a UsageError for names that are none, and a ModelError that names both places where two disagree.
+   * What the free sizes are by what is given (`dims`) and by the shapes of one example of some inputs, without the
+   * batch. Sizes that nothing tells are left out. Throws a UsageError for names that are none, and a ModelError that
+   * names both places where two disagree.
    */
   bind(given: GivenSizes, shapes: Readonly<Record<string, Shape>> = {}): Map<string, number> {
     const sizes = new Map<string, number>();
@@ -115,7 +117,10 @@ export class Axes {
     return sizes;
   }
 
-  /** The shapes of all inputs for one example, the batch axis of 1 included. Throws a ModelError for sizes that are not known, or cannot be. */
+  /**
+   * The shapes of all inputs for one example, the batch axis of 1 included. Throws a ModelError for sizes that are not
+   * known, or cannot be.
+   */
   shapes(sizes: Sizes): Record<string, Shape> {
     const all = new Map([...sizes, ...[...this.#batchNames].map((key) => [key, 1] as const)]);
     return Object.fromEntries(
@@ -255,8 +260,9 @@ interface Batch {
 }
 
 /**
- * The examples lie along first axes. A name that some first axis has and no later one is the number of examples; a first axis with another name
- * or with a number beside it belongs to an input that is the same for all, such as a mask [t, t].
+ * The examples lie along first axes. A name that some first axis has and no later one is the number of examples; a
+ * first axis with another name or with a number beside it belongs to an input that is the same for all, such as a mask
+ * [t, t].
  */
 function batchOf(
   inputs: readonly { readonly v: FileInput; readonly sizes: readonly SizeExpression[] }[],
@@ -277,7 +283,8 @@ function batchOf(
       ),
     );
     const is = (first: SizeExpression) =>
-      // A number in place of the batch's name is that of the sample it was exported with, unless it is the size of another axis.
+      // A number in place of the batch's name is that of the sample it was exported with, unless it is the size of
+      // another axis.
       first.names.length > 0
         ? first.names.every((key) => names.has(key))
         : isNumber(first, 1) || !fixed.has(numberOf(first));

@@ -18,8 +18,9 @@ export interface LossOfCopies {
 }
 
 /**
- * Of a loss for every example the first. One number for the batch is the sum or the mean of its examples': for equal ones both are told by the
- * nodes that made it, and where these do not tell it is refused, since a sum taken for a mean makes norms k² times too large.
+ * Of a loss for every example the first. One number for the batch is the sum or the mean of its examples': for equal
+ * ones both are told by the nodes that made it, and where these do not tell it is refused, since a sum taken for a mean
+ * makes norms k² times too large.
  */
 export function ofCopies(
   file: FileModel,
@@ -60,7 +61,10 @@ const REDUCTIONS: ReadonlyMap<string, Total['kind']> = new Map([
 ]);
 const LOSSES = new Set(['SoftmaxCrossEntropyLoss', 'NegativeLogLikelihoodLoss']);
 
-/** From the output back, while there is one number: to where it is made of many. Undefined where that is nothing that is known. */
+/**
+ * From the output back, while there is one number: to where it is made of many. Undefined where that is nothing that is
+ * known.
+ */
 function totalOf(
   file: FileModel,
   values: ReadonlyMap<string, Value>,

@@ -1,7 +1,8 @@
-// A file whose metadata name its parameters, as examples/*/fisher_ood_export.py write them, in; what its tensors are, out.
+// A file whose metadata name its parameters, as examples/*/fisher_ood_export.py write them, in; what its tensors are,
+// out.
 //
-// Both are JSON lists: `fisher-ood.parameters` of initialisers, or of results of an Identity where an exporter has merged equal ones;
-// `fisher-ood.stop-gradient` of values through which no gradient goes.
+// Both are JSON lists: `fisher-ood.parameters` of initialisers, or of results of an Identity where an exporter has
+// merged equal ones; `fisher-ood.stop-gradient` of values through which no gradient goes.
 
 import { ModelError } from '../errors.ts';
 import type { FileModel, FileNode, FileTensor } from './file.ts';
@@ -48,7 +49,10 @@ export function declaredParameters(file: FileModel): Assignment {
   };
 }
 
-/** Operands through which no gradient goes, as the metadata say. Throws a ModelError for a value that the file does not have. */
+/**
+ * Operands through which no gradient goes, as the metadata say. Throws a ModelError for a value that the file does not
+ * have.
+ */
 export function stopped(file: FileModel): Map<FileNode, Detached> {
   const uses = usesOf(file.graph);
   const made = new Set(graphsWithin(file.graph).flatMap(({ nodes }) => nodes.flatMap((node) => node.outputs)));

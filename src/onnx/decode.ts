@@ -103,8 +103,8 @@ function graphOf(graph: GraphProto, ctx: Context): FileGraph {
 }
 
 /**
- * An input may have its value in the file (before IR version 4 all initialisers are inputs, too). PyTorch's exporter also gives an intermediate
- * result that it computes the name of an input, which then is lost.
+ * An input may have its value in the file (before IR version 4 all initialisers are inputs, too). PyTorch's exporter
+ * also gives an intermediate result that it computes the name of an input, which then is lost.
  */
 function checkDefault({ name, dtype, shape }: FileInput, own: FileTensor, ctx: Context): void {
   const fits = shape?.length === own.shape.length && shape.every((d, a) => typeof d === 'string' || d === own.shape[a]);

@@ -106,7 +106,10 @@ function attribute(name: string, value: OnnxAttr) {
   return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.INTS, ints: value.map(BigInt) });
 }
 
-/** An initialiser's field, its numbers as they are: a message within a message would be copied once for each, weights of gigabytes too. */
+/**
+ * An initialiser's field, its numbers as they are: a message within a message would be copied once for each, weights of
+ * gigabytes too.
+ */
 function tensor(t: OnnxTensor): Uint8Array[] {
   const head = create(TensorProtoSchema, { name: t.name, dims: t.dims.map(BigInt), dataType: dataTypes[t.dtype] });
   const data = new Uint8Array(t.data.buffer as ArrayBuffer, t.data.byteOffset, t.data.byteLength);

@@ -1,4 +1,5 @@
-// The notes of PyTorch's exporter on nodes and values, in; the traced program's parameters, operations and operands, out.
+// The notes of PyTorch's exporter on nodes and values, in; the traced program's parameters, operations and operands,
+// out.
 
 import type { FileModel, FileNode } from './file.ts';
 import type { Detached } from './roles.ts';
@@ -27,8 +28,9 @@ export function targetOf(node: FileNode): string {
 }
 
 /**
- * A detach is an Identity that says so. The optimiser takes it out; then the node after it still says that it takes the detached value, and
- * is given another that it says nothing of. That is a trace, no more: the optimiser may have merged nodes that only the detach told apart.
+ * A detach is an Identity that says so. The optimiser takes it out; then the node after it still says that it takes the
+ * detached value, and is given another that it says nothing of. That is a trace, no more: the optimiser may have merged
+ * nodes that only the detach told apart.
  */
 export function detachedOperands(file: FileModel): Map<FileNode, Detached> {
   const found = new Map<FileNode, Detached>();
@@ -82,8 +84,8 @@ export const parentOf = (name: string): string => name.slice(0, Math.max(0, name
 export const leafOf = (name: string): string => name.slice(name.lastIndexOf('.') + 1);
 
 /**
- * A tied parameter has several names, of which the program uses one. Another one is known by its module, which uses the parameter of a
- * module elsewhere: all get the name that comes first, as in PyTorch.
+ * A tied parameter has several names, of which the program uses one. Another one is known by its module, which uses the
+ * parameter of a module elsewhere: all get the name that comes first, as in PyTorch.
  */
 export function tiedTogether(params: readonly Param[], file: FileModel): Param[] {
   const users = file.graph.nodes.map((node) => ({ module: moduleOf(node), operands: fxOperands(node) }));

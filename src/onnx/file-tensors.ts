@@ -96,7 +96,10 @@ export function tensorOf(t: TensorProto, where: string, ctx: Context): FileTenso
   };
 }
 
-/** A tensor whose numbers are read when they are first asked for: of a large model, never all but the weights that matter. */
+/**
+ * A tensor whose numbers are read when they are first asked for: of a large model, never all but the weights that
+ * matter.
+ */
 class LaterTensor implements FileTensor {
   readonly shape: Shape;
   readonly dtype: DType;

@@ -4,8 +4,8 @@ import type { DType } from '../graph/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 
 /**
- * A tensor of an ONNX file: floats of up to 32 bits in float32, all else in float64 (exact for all types but int64 beyond 2^53). The numbers
- * may be the file's own bytes, so they are not to be changed.
+ * A tensor of an ONNX file: floats of up to 32 bits in float32, all else in float64 (exact for all types but int64
+ * beyond 2^53). The numbers may be the file's own bytes, so they are not to be changed.
  */
 export interface FileTensor {
   readonly shape: Shape;
@@ -13,7 +13,10 @@ export interface FileTensor {
   /** The type in the file, a number of ONNX's own. */
   readonly element?: number;
   readonly data: Float32Array | Float64Array;
-  /** The first numbers, 64 at most, and the last one, of a tensor that lies in another file: to see them is not to read all of it. */
+  /**
+   * The first numbers, 64 at most, and the last one, of a tensor that lies in another file: to see them is not to read
+   * all of it.
+   */
   readonly ends?: { readonly head: Float32Array | Float64Array; readonly last: number };
 }
 

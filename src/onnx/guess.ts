@@ -1,6 +1,7 @@
 // A file that does not say which of its tensors are parameters, in; what the rule of docs/onnx.md makes of each, out.
 //
-// In this order: where a tensor is used, what its numbers look like, who named it. What the rule is not sure of carries its reason.
+// In this order: where a tensor is used, what its numbers look like, who named it. What the rule is not sure of carries
+// its reason.
 
 import { defined } from '../defined.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -95,8 +96,8 @@ function ofSpectralNorm(name: string, file: FileModel): boolean {
 }
 
 /**
- * Names of parameters of PyTorch's own modules. TorchScript says of no tensor whether it is a parameter or a buffer; those that a model names itself
- * may be either.
+ * Names of parameters of PyTorch's own modules. TorchScript says of no tensor whether it is a parameter or a buffer;
+ * those that a model names itself may be either.
  */
 const OF_MODULES =
   /(^|\.)(weight|bias|in_proj_weight|in_proj_bias|[qkv]_proj_weight|bias_[kv]|(weight|bias)_([ih]h|hr)(_l\d+(_reverse)?)?|weight_(g|v|orig)|original[01]?)$/;
@@ -126,8 +127,9 @@ const isSigns = (values: readonly number[]): boolean =>
   values.length > 1 && values.every((x) => x === 0 || x === 1 || x === -1);
 
 /**
- * PyTorch's TorchScript exporter merges parameters that happen to be equal, by an Identity that has the other's name. A copy that the model
- * itself makes is named by the exporter, and stays the same parameter; so does every Identity in the files of others.
+ * PyTorch's TorchScript exporter merges parameters that happen to be equal, by an Identity that has the other's name. A
+ * copy that the model itself makes is named by the exporter, and stays the same parameter; so does every Identity in
+ * the files of others.
  */
 function standsForAnother(node: FileNode, file: FileModel): boolean {
   const [from, to] = [node.inputs[0]!, node.outputs[0]!];
@@ -140,8 +142,9 @@ function standsForAnother(node: FileNode, file: FileModel): boolean {
 const TIED_SIZE = 16;
 
 /**
- * Tensors with the same numbers, as they are or transposed, are one parameter: exporters transpose a copy of a tied weight. Not where all
- * numbers are equal, as before training, nor two tensors to which PyTorch gave names of their own. Returns the parameters' own tensors.
+ * Tensors with the same numbers, as they are or transposed, are one parameter: exporters transpose a copy of a tied
+ * weight. Not where all numbers are equal, as before training, nor two tensors to which PyTorch gave names of their
+ * own. Returns the parameters' own tensors.
  */
 function tieEqual(
   candidates: readonly Candidate[],
@@ -168,8 +171,8 @@ function tieEqual(
 }
 
 /**
- * Parameters of which a tensor that the exporter made is a multiple, or a masked copy: a part of their gradient goes there, so that their norm
- * would be wrong. They become constants.
+ * Parameters of which a tensor that the exporter made is a multiple, or a masked copy: a part of their gradient goes
+ * there, so that their norm would be wrong. They become constants.
  */
 function partlyFolded(candidates: readonly Candidate[], roles: Map<FileTensor, Role>): Folded[] {
   const copies = candidates.filter(({ made, tensor }) => made && sizeOf(tensor.shape) >= 4);
@@ -184,7 +187,10 @@ function partlyFolded(candidates: readonly Candidate[], roles: Map<FileTensor, R
   });
 }
 
-/** Whether `t` is `of` times a number other than 1, or `of` with some elements put to zero; as it is or, for matrices, transposed. */
+/**
+ * Whether `t` is `of` times a number other than 1, or `of` with some elements put to zero; as it is or, for matrices,
+ * transposed.
+ */
 function isPartOf(t: FileTensor, of: FileTensor): boolean {
   if (sizeOf(t.shape) !== sizeOf(of.shape) || isUniform(t)) return false;
   const [rows = 1, columns = 1] = of.shape.filter((d) => d !== 1);

@@ -33,7 +33,10 @@ export interface ImportedModel {
   readonly parameters: ParameterReport;
 }
 
-/** ONNX operators are read as these versions and those between define them; the newest is the one that ONNX Runtime knows. */
+/**
+ * ONNX operators are read as these versions and those between define them; the newest is the one that ONNX Runtime
+ * knows.
+ */
 export const OLDEST_OPSET = 7;
 export const NEWEST_OPSET = 26;
 

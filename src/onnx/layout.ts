@@ -3,7 +3,10 @@
 import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import type { FileTensor } from './file.ts';
 
-/** A tensor made of a parameter of shape `shape`: its axes in the order `perm`, then brought into the tensor's own shape. */
+/**
+ * A tensor made of a parameter of shape `shape`: its axes in the order `perm`, then brought into the tensor's own
+ * shape.
+ */
 export interface Layout {
   readonly shape: Shape;
   readonly perm: readonly number[];
@@ -15,8 +18,8 @@ export function withoutLayout(t: FileTensor, { shape, perm }: Layout): FileTenso
 }
 
 /**
- * How `to` is made of `from`; undefined where it is not, or where that is not clear: a matrix of equal numbers may have been transposed or
- * not, and gradients differ. `expected`: the order of axes that is taken where the numbers allow it.
+ * How `to` is made of `from`; undefined where it is not, or where that is not clear: a matrix of equal numbers may have
+ * been transposed or not, and gradients differ. `expected`: the order of axes that is taken where the numbers allow it.
  */
 export function layoutOf(from: FileTensor, to: FileTensor, expected?: readonly number[]): Layout | undefined {
   if (sizeOf(from.shape) !== sizeOf(to.shape)) return undefined;
@@ -55,7 +58,9 @@ function sameNumbers(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   return true;
 }
 
-/** A tensor of `shape` with its axes in the order `perm`; `back`: the tensor of `shape` whose transposition is `data`. */
+/**
+ * A tensor of `shape` with its axes in the order `perm`; `back`: the tensor of `shape` whose transposition is `data`.
+ */
 function permuted(data: FileTensor['data'], shape: Shape, perm: readonly number[], back: boolean): FileTensor['data'] {
   const strides = shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
   const sizes = perm.map((axis) => shape[axis]!);

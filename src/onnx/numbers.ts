@@ -1,4 +1,5 @@
-// What the numbers of a tensor look like: from its first few, where these tell, since to read all numbers of a large model takes long.
+// What the numbers of a tensor look like: from its first few, where these tell, since to read all numbers of a large
+// model takes long.
 
 import { sizeOf } from '../tensor/shape.ts';
 import type { FileTensor } from './file.ts';

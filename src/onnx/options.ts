@@ -23,7 +23,9 @@ export interface ImportOptions extends ParameterOptions {
   readonly axes?: Axes;
   /** What the sizes are that the file leaves open. */
   readonly sizes?: Sizes;
-  /** How often an example is taken side by side with itself: the batch that a file is made for and cannot do without. */
+  /**
+   * How often an example is taken side by side with itself: the batch that a file is made for and cannot do without.
+   */
   readonly copies?: number;
   /** The loss from what the network gives, where no output is one. */
   readonly objective?: (network: Network) => Value;

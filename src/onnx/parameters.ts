@@ -1,4 +1,5 @@
-// A decoded ONNX file in; which of its tensors are parameters, under which names, and which parameters it has lost, out.
+// A decoded ONNX file in; which of its tensors are parameters, under which names, and which parameters it has lost,
+// out.
 
 import { declaredParameters, hasDeclaration, stopped } from './declared.ts';
 import { detachedOperands, hasSignature } from './exported.ts';
@@ -7,7 +8,10 @@ import { guessedParameters } from './guess.ts';
 import type { ParameterTable } from './roles.ts';
 import { signedParameters } from './signature.ts';
 
-/** What a file says of its parameters is taken, in metadata of our own or in PyTorch's; for all other files the rule of docs/onnx.md decides. */
+/**
+ * What a file says of its parameters is taken, in metadata of our own or in PyTorch's; for all other files the rule of
+ * docs/onnx.md decides.
+ */
 export function parametersOf(file: FileModel): ParameterTable {
   const table = hasDeclaration(file)
     ? declaredParameters(file)

@@ -4,8 +4,10 @@ import type { FileModel, FileNode } from './file.ts';
 import { graphsWithin, type Use, usesOf } from './roles.ts';
 
 /**
- * Where a tensor is used. `weight`, `bias`, `scale`: operands that exist to be learned; `affine`: the last two of a normalisation that is written out; `table`: rows are read at places that the inputs give; `add`, `multiply`: arithmetic with values that depend
- * on the inputs; `statistics`: of a batch normalisation; `bound`: exponents, limits, what is filled in; `none`: no gradient goes there.
+ * Where a tensor is used. `weight`, `bias`, `scale`: operands that exist to be learned; `affine`: the last two of a
+ * normalisation that is written out; `table`: rows are read at places that the inputs give; `add`, `multiply`:
+ * arithmetic with values that depend on the inputs; `statistics`: of a batch normalisation; `bound`: exponents, limits,
+ * what is filled in; `none`: no gradient goes there.
  */
 export type Place =
   | 'weight'

@@ -1,8 +1,10 @@
-// What PyTorch's exporter writes about a file's tensors, in; which are parameters, which have been folded, fused or merged, out.
+// What PyTorch's exporter writes about a file's tensors, in; which are parameters, which have been folded, fused or
+// merged, out.
 //
-// The exporter lists the module's parameters (graph_signature), marks their initialisers (InputSpec.kind), and writes on each node which
-// operation of the traced program it comes from and with which operands (fx_node). Its optimiser then computes expressions of initialisers
-// (folded_from), fuses nodes (rule_name), merges equal initialisers of up to 1024 elements and equal nodes: of these merges only fx_node tells.
+// The exporter lists the module's parameters (graph_signature), marks their initialisers (InputSpec.kind), and writes
+// on each node which operation of the traced program it comes from and with which operands (fx_node). Its optimiser
+// then computes expressions of initialisers (folded_from), fuses nodes (rule_name), merges equal initialisers of up to
+// 1024 elements and equal nodes: of these merges only fx_node tells.
 
 import { defined } from '../defined.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -93,7 +95,8 @@ class Signature {
     for (const [key, tensor] of initializers) {
       const notes = valueNotes.get(key) ?? {};
       if (tensor.dtype !== 'float' || (marks && notes[KIND] !== 'PARAMETER')) continue;
-      // Early versions mark nothing: there a parameter is known by its name, unless a fusion has put another tensor in its place.
+      // Early versions mark nothing: there a parameter is known by its name, unless a fusion has put another tensor in
+      // its place.
       if (!marks && (this.#uses.get(key) ?? []).some(({ node }) => node.notes?.[RULE] !== undefined)) continue;
       const param = this.#params.find((p) => p.placeholder === notes[PLACEHOLDER]) ?? this.#byName.get(key);
       if (param) this.#copies.set(key, { key, tensor, param: param.name });
@@ -122,7 +125,9 @@ class Signature {
     for (const [name, list] of copies) this.#joinCopies(name, list);
   }
 
-  /** Several copies of one parameter are made from one tensor: the initialiser itself where it is there, else the first. */
+  /**
+   * Several copies of one parameter are made from one tensor: the initialiser itself where it is there, else the first.
+   */
   #joinCopies(
     name: string,
     list: readonly { key: string; tensor: FileTensor; expected: readonly number[] | undefined }[],
@@ -144,8 +149,8 @@ class Signature {
   }
 
   /**
-   * Operands whose node says that they are another parameter than the initialiser's own. `missing`: parameters that no initialiser is; those
-   * that are found leave it.
+   * Operands whose node says that they are another parameter than the initialiser's own. `missing`: parameters that no
+   * initialiser is; those that are found leave it.
    */
   #separateMerged(missing: Set<string>): void {
     const found = new Map<string, { readonly use: Use; readonly copy: Copy }[]>();
@@ -195,7 +200,10 @@ class Signature {
     }
   }
 
-  /** Where nodes were equal once their parameters were merged, one of them is left, and nothing speaks of the other's parameters. */
+  /**
+   * Where nodes were equal once their parameters were merged, one of them is left, and nothing speaks of the other's
+   * parameters.
+   */
   #suspectTwins(missing: ReadonlySet<string>): void {
     const said = new Set(this.#file.graph.nodes.flatMap((node) => fxOperands(node)));
     for (const name of missing) {
@@ -318,8 +326,8 @@ function ownLayout(tensor: FileTensor, expected: readonly number[] | undefined, 
 }
 
 /**
- * How an operand is made of its parameter. A symmetric matrix (an identity, before training) and its transposition are equal, hence merged;
- * that one of them was transposed follows from the operation alone.
+ * How an operand is made of its parameter. A symmetric matrix (an identity, before training) and its transposition are
+ * equal, hence merged; that one of them was transposed follows from the operation alone.
  */
 function layoutAt({ node, operand }: Use, { tensor, layout }: Copy): Layout | undefined {
   const { shape } = tensor;
@@ -336,7 +344,10 @@ function isSymmetric({ shape, data }: FileTensor): boolean {
   return data.every((x, i) => x === data[(i % n) * n + Math.floor(i / n)]);
 }
 
-/** Pairs parameters with the operands that are theirs: by the last part of the name where that is clear, else in their order. */
+/**
+ * Pairs parameters with the operands that are theirs: by the last part of the name where that is clear, else in their
+ * order.
+ */
 function matched<T extends { readonly copy: Copy }>(names: readonly string[], candidates: readonly T[]): [string, T][] {
   const byLeaf = names.map((name) => candidates.filter(({ copy }) => leafOf(copy.param) === leafOf(name)));
   const clear = byLeaf.every((list) => list.length === 1) && new Set(byLeaf.flat()).size === names.length;

@@ -1,4 +1,5 @@
-// The size of an axis as a file declares it in, a number, a name or an expression such as '2*s + 1'; what it comes to for known names out.
+// The size of an axis as a file declares it in, a number, a name or an expression such as '2*s + 1'; what it comes to
+// for known names out.
 
 /** Sizes by name. */
 export type Sizes = ReadonlyMap<string, number>;
@@ -24,7 +25,10 @@ export const freeSize = (name: string): SizeExpression => ({
 /** What exporters write where they do not know a size; two of them need not be equal. */
 const NAMELESS = /^(|\?.*|none|unknown|unk|-1|dyn(amic)?)$/i;
 
-/** Reads a size: PyTorch's exporter writes expressions of names; what is none is a name as it stands. `otherwise` names one without a name. */
+/**
+ * Reads a size: PyTorch's exporter writes expressions of names; what is none is a name as it stands. `otherwise` names
+ * one without a name.
+ */
 export function parseSize(declared: number | string, otherwise: string): SizeExpression {
   if (typeof declared === 'number') return fixedSize(declared);
   if (NAMELESS.test(declared.trim())) return freeSize(otherwise);
@@ -38,7 +42,10 @@ export function parseSize(declared: number | string, otherwise: string): SizeExp
 /** Numbers that are tried one after the other. */
 const MOST_GUESSES = 2 ** 16;
 
-/** The whole numbers from 1 on that `name` may be for the size to be `wanted`, the others being known; the two smallest at most. */
+/**
+ * The whole numbers from 1 on that `name` may be for the size to be `wanted`, the others being known; the two smallest
+ * at most.
+ */
 export function solve(size: SizeExpression, name: string, wanted: number, sizes: Sizes): number[] {
   const at = (guess: number) => size.at(new Map([...sizes, [name, guess]]));
   // Most are straight lines, such as 2*s + 1.

@@ -10,7 +10,10 @@ export interface Stop {
   readonly parameters: readonly string[];
 }
 
-/** Roundings and choices: where a model was trained through them, by a straight-through estimator, the file does not say so. */
+/**
+ * Roundings and choices: where a model was trained through them, by a straight-through estimator, the file does not say
+ * so.
+ */
 const STOPPING: ReadonlySet<string> = new Set([
   'ArgMax',
   'ArgMin',

@@ -1,5 +1,5 @@
-// The tensors of an ONNX file as values of the graph, each in its role: parameters, what is made of them, constants; and what there is to say of
-// them.
+// The tensors of an ONNX file as values of the graph, each in its role: parameters, what is made of them, constants;
+// and what there is to say of them.
 
 import { defined } from '../defined.ts';
 import { ModelError } from '../errors.ts';
@@ -20,7 +20,9 @@ export interface ParameterReport {
   readonly doubtful: readonly { readonly name: string; readonly parameter: boolean; readonly reason: string }[];
   /** Nodes through which no gradient goes, though parameters come before them. */
   readonly stopped: readonly Stop[];
-  /** What distinguishes this reading from one in which every tensor of floats is a parameter; empty where nothing does. */
+  /**
+   * What distinguishes this reading from one in which every tensor of floats is a parameter; empty where nothing does.
+   */
   readonly reading: string;
 }
 
@@ -29,7 +31,9 @@ export const CURE = 'export with torch.onnx.export(…, dynamo=True, optimize=Fa
 
 /** Which parameters are wanted, and learned. */
 export interface ParameterOptions {
-  /** Which parameters' norms are wanted; default all that receive a gradient. Takes tensors whose role is doubtful, too. */
+  /**
+   * Which parameters' norms are wanted; default all that receive a gradient. Takes tensors whose role is doubtful, too.
+   */
   readonly params?: RegExp;
   /** Parameters that are not learned. */
   readonly frozen?: RegExp;
@@ -124,7 +128,10 @@ export class Tensors {
   }
 }
 
-/** A tensor's numbers in float32, as they stand in the file where they are that there: a large model is not copied, nor read before it is used. */
+/**
+ * A tensor's numbers in float32, as they stand in the file where they are that there: a large model is not copied, nor
+ * read before it is used.
+ */
 export class Weight {
   readonly shape: Shape;
   readonly #tensor: FileTensor;
@@ -148,8 +155,8 @@ export class Weight {
 }
 
 /**
- * A weight that is no number spoils every example, and the data would be blamed. −∞ alone may stand in a file: masks before a softmax are
- * made of it.
+ * A weight that is no number spoils every example, and the data would be blamed. −∞ alone may stand in a file: masks
+ * before a softmax are made of it.
  */
 function checkWeight(data: Float32Array, original: ArrayLike<number>, where: string): void {
   for (let i = 0; i < data.length; i++) {

@@ -44,7 +44,10 @@ export function cureOf(operator: string): string {
   return cures.find(([pattern]) => pattern.test(operator))?.[1] ?? 'docs/operators.md lists those that are';
 }
 
-/** For a node that is refused, how many of the file say the same with the same attributes: what is wrong with one is wrong with all. */
+/**
+ * For a node that is refused, how many of the file say the same with the same attributes: what is wrong with one is
+ * wrong with all.
+ */
 export function sameKind(file: FileModel, refused: FileNode): string {
   const text = ({ op, domain, attrs, inputs }: FileNode) =>
     JSON.stringify([op, domain, inputs.map((key) => key === ''), plain(attrs)]);

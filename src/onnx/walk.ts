@@ -23,7 +23,9 @@ import { isSupported, sameKind, unsupported } from './unsupported.ts';
 
 /** How deep functions may call one another. */
 const MAX_DEPTH = 32;
-/** Nodes with all functions inlined and loops unrolled: functions that call others twice each have exponentially many. */
+/**
+ * Nodes with all functions inlined and loops unrolled: functions that call others twice each have exponentially many.
+ */
 const MAX_NODES = 2 ** 17;
 /** Elements of one value. */
 const MAX_SIZE = 2 ** 31;
@@ -47,7 +49,10 @@ function resolved(own: FileNode['attrs'], call: FileNode['attrs']): FileNode['at
   );
 }
 
-/** The nodes of a file as values, from its inputs and initialisers on; functions, branches and loops in place of the nodes that have them. */
+/**
+ * The nodes of a file as values, from its inputs and initialisers on; functions, branches and loops in place of the
+ * nodes that have them.
+ */
 export class Walk implements Importer {
   readonly arena: Arena;
   readonly opset: number;
@@ -181,7 +186,10 @@ export class Walk implements Importer {
     return detach(v);
   }
 
-  /** All values of a graph by name, from those it starts with. `optional` names may be missing: operands that a call of a function leaves out. */
+  /**
+   * All values of a graph by name, from those it starts with. `optional` names may be missing: operands that a call of
+   * a function leaves out.
+   */
   graph(graph: FileGraph, values: Map<string, Value>, optional?: ReadonlySet<string>): Map<string, Value> {
     const outer = this.#around;
     this.#around = values;

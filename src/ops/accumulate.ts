@@ -1,4 +1,5 @@
-// The shares of a cotangent in, one from each consumer of a value; their sum out, in fewer and smaller steps than adding one to another.
+// The shares of a cotangent in, one from each consumer of a value; their sum out, in fewer and smaller steps than
+// adding one to another.
 
 import type { NodeSource, Value } from '../graph/index.ts';
 import { uniformValue } from './apply.ts';
@@ -15,10 +16,11 @@ const MANY = 4;
 /**
  * A sum whose terms come one by one, all of one shape.
  *
- * Pieces among zeros become one piece where they stand side by side: that is how the parts of a split come back together. Sums of outer
- * products become one, their positions side by side, Σ_k X_kᵀ·Y_k = [X_1; X_2; …]ᵀ·[Y_1; Y_2; …]: a weight that is used several times (a
- * recurrence, an embedding that is the head as well) has the gradient of one that is used once, at more positions, and its norm may be had
- * from Gram matrices (`lower/norm-plan.ts`). Anything else is added up as it comes, so that it need not be kept.
+ * Pieces among zeros become one piece where they stand side by side: that is how the parts of a split come back
+ * together. Sums of outer products become one, their positions side by side, Σ_k X_kᵀ·Y_k = [X_1; X_2; …]ᵀ·[Y_1; Y_2;
+ * …]: a weight that is used several times (a recurrence, an embedding that is the head as well) has the gradient of one
+ * that is used once, at more positions, and its norm may be had from Gram matrices (`lower/norm-plan.ts`). Anything
+ * else is added up as it comes, so that it need not be kept.
  */
 export class Sum {
   #plain: Value | undefined;
@@ -142,7 +144,8 @@ function termOf(v: Value): Term | undefined {
 }
 
 function oneProduct(terms: readonly Term[]): Value {
-  // One-hot rows first, whose Gram matrices take no products; else in the order in which the forward pass has made the activations.
+  // One-hot rows first, whose Gram matrices take no products; else in the order in which the forward pass has made the
+  // activations.
   const hot = (t: Term) => Number([t.x, t.y].some((v) => v.source.kind === 'node' && v.source.op.places));
   const sorted = [...terms].sort((a, b) => hot(b) - hot(a) || Math.min(a.x.id, a.y.id) - Math.min(b.x.id, b.y.id));
   const [x, y] = [sorted.map((t) => t.x), sorted.map((t) => t.y)].map((side) => concat(side, 0)) as [Value, Value];

@@ -1,5 +1,5 @@
-// Simplifications: a value in; the same numbers in fewer or smaller steps out, or undefined where there is nothing to gain. `rewrite.ts` has
-// the table of them.
+// Simplifications: a value in; the same numbers in fewer or smaller steps out, or undefined where there is nothing to
+// gain. `rewrite.ts` has the table of them.
 
 import type { NodeSource, OpRecord, Value } from '../graph/index.ts';
 import { broadcastTwo, sameShape, sizeOf } from '../tensor/shape.ts';
@@ -82,7 +82,10 @@ function rescaled(product: Value, t: Value): Value | undefined {
   return small(x) && sameShape(s.shape, product.shape) ? mul(s, mul(x, t)) : undefined;
 }
 
-/** An operand that is repeated to a shape to which the other would broadcast it: not both, where neither would be left to say the shape. */
+/**
+ * An operand that is repeated to a shape to which the other would broadcast it: not both, where neither would be left
+ * to say the shape.
+ */
 export function repeatedOperand(_y: Value, node: Node): Value | undefined {
   const [a, b] = two(node);
   const left = bare(a, b);

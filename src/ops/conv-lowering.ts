@@ -63,10 +63,16 @@ export function lowerWithWeight(
   return ctx.stored(name, [b, n * cOut, ...outSpace], y, w.lead);
 }
 
-/** ONNX Runtime computes output channels in blocks of this many (AVX-512; of 8 otherwise, where the condition below holds too). */
+/**
+ * ONNX Runtime computes output channels in blocks of this many (AVX-512; of 8 otherwise, where the condition below
+ * holds too).
+ */
 const BLOCK = 16;
 
-/** Whether blocks of output channels would be mostly empty, and less so with the last axis' taps as channels of their own. */
+/**
+ * Whether blocks of output channels would be mostly empty, and less so with the last axis' taps as channels of their
+ * own.
+ */
 function isNarrow(w: Shape, a: ConvAttrs): boolean {
   const [cOut, cIn] = w as [number, number];
   const last = w.at(-1)!;
@@ -75,8 +81,9 @@ function isNarrow(w: Shape, a: ConvAttrs): boolean {
 }
 
 /**
- * A convolution of rows [n, cIn, ...] to few channels in two: all axes but the last, with one output for each tap of the last;
- * then those added up, each at its shift (kernels that are 1 at one tap). Twice as fast for a 3×3 kernel and up to 5 channels.
+ * A convolution of rows [n, cIn, ...] to few channels in two: all axes but the last, with one output for each tap of
+ * the last; then those added up, each at its shift (kernels that are 1 at one tap). Twice as fast for a 3×3 kernel and
+ * up to 5 channels.
  */
 function narrowConv(ctx: Lowering, rows: string, w: Lowered, a: ConvAttrs, bias: string | undefined): string {
   const [cOut, cIn, ...kernel] = w.shape as [number, number, ...number[]];

@@ -1,4 +1,5 @@
-// The weight gradient of a convolution as a sum of outer products over positions: its two factors, and their Gram matrices by a shorter way.
+// The weight gradient of a convolution as a sum of outer products over positions: its two factors, and their Gram
+// matrices by a shorter way.
 
 import type { Contraction, Factor, Lowered, Lowering, ValueType } from '../graph/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
@@ -6,8 +7,9 @@ import { gramMatrix, joinGroups } from './contraction.ts';
 import { type ConvAttrs, typeOf } from './conv-attrs.ts';
 
 /**
- * The weight gradient as a sum of outer products over positions, dW[t] = Σ_p x[p + t] ⊗ dY[p]. Along an axis of stride 1 the
- * kernel's shifts can as well be moved to dY: with q = p + t, Σ_q x[q] ⊗ dY[q - t]. A side with T shifts is copied T times.
+ * The weight gradient as a sum of outer products over positions, dW[t] = Σ_p x[p + t] ⊗ dY[p]. Along an axis of stride
+ * 1 the kernel's shifts can as well be moved to dY: with q = p + t, Σ_q x[q] ⊗ dY[q - t]. A side with T shifts is
+ * copied T times.
  */
 export function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType) {
   const kernel = dW.shape.slice(2);
@@ -39,7 +41,8 @@ export function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType)
     }),
     finish(ctx: Lowering, product: string, lead: Lowered['lead']): Lowered {
       const m = ctx.leadSize(lead);
-      // [m, g, cIn, taps of x, cOut, taps of y] -> [m, g, cOut, cIn, taps]; an axis has its taps on one side, 1 on the other.
+      // [m, g, cIn, taps of x, cOut, taps of y] -> [m, g, cOut, cIn, taps]; an axis has its taps on one side, 1 on the
+      // other.
       const open = [m, g, perIn, ...xTaps.kernel, perOut, ...yTaps.kernel];
       const flat = [m, g, perIn * sizeOf(xTaps.kernel), perOut * sizeOf(yTaps.kernel)];
       const [atX, atY] = [3, 4 + r];
@@ -70,12 +73,16 @@ export function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType)
   };
 }
 
-/** An addition of Gram matrices takes about as long as this many multiplications of a matrix product per element (measured). */
+/**
+ * An addition of Gram matrices takes about as long as this many multiplications of a matrix product per element
+ * (measured).
+ */
 const ADD_COST = 40;
 
 /**
- * ⟨patch[p], patch[q]⟩ = Σ_t ⟨x[p + t], x[q + t]⟩: the Gram matrix of all patches is that of the pixels, added up over the taps
- * with both of its sides shifted alike. No patch is ever made. An axis at a time: Σ kernel sizes shifts, not their product.
+ * ⟨patch[p], patch[q]⟩ = Σ_t ⟨x[p + t], x[q + t]⟩: the Gram matrix of all patches is that of the pixels, added up over
+ * the taps with both of its sides shifted alike. No patch is ever made. An axis at a time: Σ kernel sizes shifts, not
+ * their product.
  */
 export function pixelGram(a: ConvAttrs, x: Shape, dY: Shape, dW: Shape): Pick<Contraction, 'gram'> {
   if (x[0] !== 1) return {};
@@ -118,7 +125,9 @@ export function pixelGram(a: ConvAttrs, x: Shape, dY: Shape, dW: Shape): Pick<Co
   };
 }
 
-/** Σ over the taps of axis s of a Gram matrix [m, g, B·space, B·space] whose two sides move along that axis together. */
+/**
+ * Σ over the taps of axis s of a Gram matrix [m, g, B·space, B·space] whose two sides move along that axis together.
+ */
 function shiftedSum(
   ctx: Lowering,
   gram: string,
@@ -192,8 +201,9 @@ function patches(ctx: Lowering, v: Lowered, lead: Lowered['lead'], g: number, ta
 }
 
 /**
- * For each tap of the kernel the values of v [rows, channels, ...space] that it meets, side by side behind each channel. Done by a
- * convolution with kernels that are 1 at one tap: exact, one node, and faster than slices that are joined.
+ * For each tap of the kernel the values of v [rows, channels, ...space] that it meets, side by side behind each
+ * channel. Done by a convolution with kernels that are 1 at one tap: exact, one node, and faster than slices that are
+ * joined.
  */
 function tapCopies(ctx: Lowering, v: string, channels: number, taps: Taps): string {
   const k = sizeOf(taps.kernel);

@@ -242,7 +242,10 @@ function withDefaults(rank: number, o: ConvOptions): ConvAttrs {
   };
 }
 
-/** Cross-correlation of x [b, cIn, ...in] with w [cOut, cIn / groups, ...kernel] plus bias [cOut], as in ONNX and PyTorch. */
+/**
+ * Cross-correlation of x [b, cIn, ...in] with w [cOut, cIn / groups, ...kernel] plus bias [cOut], as in ONNX and
+ * PyTorch.
+ */
 export function conv(x: Value, w: Value, options: ConvOptions & { readonly bias?: Value } = {}): Value {
   const operands = options.bias ? [x, w, options.bias] : [x, w];
   return apply(convOps.Conv, operands, withDefaults(x.shape.length - 2, options));
@@ -254,8 +257,8 @@ export function convWeightGrad(x: Value, dY: Value, weight: Shape, options: Conv
 }
 
 /**
- * Transposed convolution of x [b, cIn, ...in] with w [cIn, cOut / groups, ...kernel]: the adjoint of `conv` with the same
- * options. `outputPadding` adds size at the end of each spatial axis, as in ONNX and PyTorch.
+ * Transposed convolution of x [b, cIn, ...in] with w [cIn, cOut / groups, ...kernel]: the adjoint of `conv` with the
+ * same options. `outputPadding` adds size at the end of each spatial axis, as in ONNX and PyTorch.
  */
 export function convTranspose(
   x: Value,

@@ -1,4 +1,5 @@
-// Elementwise ops with NumPy broadcasting: arithmetic, comparison, activations. Operands in, value of the joint shape out.
+// Elementwise ops with NumPy broadcasting: arithmetic, comparison, activations. Operands in, value of the joint shape
+// out.
 
 import erf64 from '@stdlib/math-base-special-erf';
 import { defined } from '../defined.ts';
@@ -133,8 +134,8 @@ export const elementwiseOps = {
     (_x, y, dY) => mul(dY, step(y)),
   ),
   Erf: unary('Erf', erf64, (x, _y, dY) => mul(dY, mul(2 / Math.sqrt(Math.PI), exp(neg(square(x)))))),
-  // The exponent's gradient needs log a, so it exists for positive a only, as the power itself for fractional exponents. What 0⁰ and
-  // powers of 0 leave open is 0, as in PyTorch.
+  // The exponent's gradient needs log a, so it exists for positive a only, as the power itself for fractional
+  // exponents. What 0⁰ and powers of 0 leave open is 0, as in PyTorch.
   Pow: elementwise('Pow', 2, {
     f: Math.pow,
     d: (dY, [a, b], y, needs) => [
@@ -151,8 +152,8 @@ export const elementwiseOps = {
   Sign: elementwise('Sign', 1, { takes: 'numbers', f: Math.sign }),
   /** The value alone: no gradient goes through it. */
   Detach: elementwise('Detach', 1, { takes: 'anything', f: (x) => x, emit: (ctx, [x]) => ctx.emit('Identity', [x!]) }),
-  // 1 where x > 0, else 0. max(0, min(1, 2^127 x)) is that for all but subnormal x, in one vectorised pass; ONNX Runtime's
-  // Sign and comparison with cast take two to five times as long.
+  // 1 where x > 0, else 0. max(0, min(1, 2^127 x)) is that for all but subnormal x, in one vectorised pass; ONNX
+  // Runtime's Sign and comparison with cast take two to five times as long.
   Step: elementwise('Step', 1, {
     f: (x) => Number(x > 0),
     emit: (ctx, [x]) => ctx.emit('HardSigmoid', [x!], { alpha: { float: 2 ** 127 }, beta: { float: 0 } }),
@@ -214,8 +215,8 @@ function typed(x: Operand, other: Operand): Operand {
 }
 
 /**
- * a + b, of the shape that both broadcast to by NumPy's rules (ONNX Add). Throws a GraphError where they do not, or differ in type, as all
- * ops of two do.
+ * a + b, of the shape that both broadcast to by NumPy's rules (ONNX Add). Throws a GraphError where they do not, or
+ * differ in type, as all ops of two do.
  */
 export const add = (a: Operand, b: Operand): Value => binary(elementwiseOps.Add, a, b);
 /** a − b, broadcast as by `add` (ONNX Sub). */
@@ -279,8 +280,8 @@ export const step = (x: Value): Value => apply(elementwiseOps.Step, [x]);
 export const not = (x: Value): Value => apply(elementwiseOps.Not, [x]);
 
 /**
- * a where the condition holds, b elsewhere; all three broadcast as by `add` (ONNX Where). Throws a GraphError for a condition that is no
- * truth values.
+ * a where the condition holds, b elsewhere; all three broadcast as by `add` (ONNX Where). Throws a GraphError for a
+ * condition that is no truth values.
  */
 export function where(condition: Value, a: Operand, b: Operand): Value {
   const dtypes = [a, b].map((x) => (typeof x === 'number' ? undefined : x.dtype));
@@ -299,7 +300,10 @@ export const toFloat = (x: Value): Value => (x.dtype === 'float' ? x : apply(ele
 /** x as whole numbers, cut off towards zero (ONNX Cast); x itself if it is of whole numbers already. */
 export const toInt = (x: Value): Value => (x.dtype === 'int' ? x : apply(elementwiseOps.ToInt, [x]));
 
-/** What division towards zero leaves of a, with the sign of a; broadcast as by `add` (ONNX Mod with fmod = 1, PyTorch's fmod). */
+/**
+ * What division towards zero leaves of a, with the sign of a; broadcast as by `add` (ONNX Mod with fmod = 1, PyTorch's
+ * fmod).
+ */
 export const remainder = (a: Operand, b: Operand): Value => binary(elementwiseOps.Remainder, a, b);
 
 /** x². */

@@ -36,7 +36,9 @@ export const expandOps = {
   },
 } satisfies Record<string, OpRecord>;
 
-/** x repeated to `shape` by NumPy's broadcasting (ONNX Expand). Throws a GraphError where it does not broadcast to that. */
+/**
+ * x repeated to `shape` by NumPy's broadcasting (ONNX Expand). Throws a GraphError where it does not broadcast to that.
+ */
 export function expand(x: Value, shape: Shape): Value {
   return sameShape(x.shape, shape) ? x : apply(expandOps.Expand, [x], { shape });
 }

@@ -71,7 +71,10 @@ export const groupOps = {
   },
 } satisfies Record<string, OpRecord>;
 
-/** Σ over the B examples of each group, [n, size] -> [m, size]. As a product with ones, many times as fast as ONNX Runtime's sum. */
+/**
+ * Σ over the B examples of each group, [n, size] -> [m, size]. As a product with ones, many times as fast as ONNX
+ * Runtime's sum.
+ */
 export function sumOverGroups(ctx: Lowering, name: string, size: number): string {
   const [m, B] = [ctx.leadSize('group'), ctx.group];
   const open = ctx.reshape(name, [ctx.examples, size], [m, B, size]);

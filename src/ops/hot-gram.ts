@@ -1,5 +1,6 @@
-// Gram matrices of a table's gradient, some of whose rows are one-hot, without these rows: two of them have the product 1 or 0, and one
-// with any other row is that row's number at its place. So nothing as wide as the table is made for what is looked up in it.
+// Gram matrices of a table's gradient, some of whose rows are one-hot, without these rows: two of them have the product
+// 1 or 0, and one with any other row is that row's number at its place. So nothing as wide as the table is made for
+// what is looked up in it.
 
 import type { Contraction, Factor, Lowered, Lowering, Value } from '../graph/index.ts';
 import { clipped, gramMatrix, joinGroups, rowsFactor } from './contraction.ts';

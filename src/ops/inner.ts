@@ -47,7 +47,9 @@ function scalarOf(name: string, [a, b]: readonly { shape: readonly number[] }[])
   return { shape: [], dtype: 'float' } as const;
 }
 
-/** Where one side does not vary, a product of the other as a matrix with it as a column; the runtime's sums are slower. */
+/**
+ * Where one side does not vary, a product of the other as a matrix with it as a column; the runtime's sums are slower.
+ */
 function lowerInner(ctx: Lowering, a: Lowered, b: Lowered): Lowered {
   const size = sizeOf(a.shape);
   const lead = a.lead === 'none' ? b.lead : a.lead;

@@ -1,5 +1,5 @@
-// Elementwise ops with kinks and bounds, and what their gradient is where there is none: PyTorch's choice for the layers that these
-// come from. docs/onnx.md has the table.
+// Elementwise ops with kinks and bounds, and what their gradient is where there is none: PyTorch's choice for the
+// layers that these come from. docs/onnx.md has the table.
 
 import type { OpRecord, Value } from '../graph/index.ts';
 import { mapBroadcast } from '../tensor/ndarray.ts';
@@ -80,7 +80,9 @@ export function clamp(x: Value, low: number, high: number): Value {
   return low === -Infinity && high === Infinity ? x : apply(kinkOps.Clamp, [x], { low, high });
 }
 
-/** The larger of two floats, broadcast as by `add`; of equals the first has the gradient, as in PyTorch's max pooling. */
+/**
+ * The larger of two floats, broadcast as by `add`; of equals the first has the gradient, as in PyTorch's max pooling.
+ */
 export const firstMaximum = (a: Value, b: Value): Value => apply(kinkOps.FirstMax, [a, b]);
 /** min(x, 0); the slope at 0 is 1, that of the negative side, as in PyTorch's leaky ReLU. */
 export const negativePart = (x: Value): Value => apply(kinkOps.NegativePart, [x]);
@@ -91,7 +93,10 @@ export const root = (x: Value): Value => apply(kinkOps.Root, [x]);
 /** √x; as a norm where x is written as a sum of squares. The slope of any other root is infinite at 0. */
 export const squareRoot = (x: Value): Value => (isSumOfSquares(x) ? root(x) : sqrt(x));
 
-/** x to a constant exponent below 1, which norms of other orders end with: as a norm where x is written as a sum of powers. */
+/**
+ * x to a constant exponent below 1, which norms of other orders end with: as a norm where x is written as a sum of
+ * powers.
+ */
 export function fractionalPower(x: Value, exponent: number): Value {
   if (exponent === 0.5) return squareRoot(x);
   if (!(exponent > 0 && exponent < 1 && isSumOfSquares(x))) return power(x, exponent);
@@ -101,7 +106,10 @@ export function fractionalPower(x: Value, exponent: number): Value {
 
 const sumsOfSquares = new WeakMap<Value, boolean>();
 
-/** Whether x is made of products v · v and powers of |v| by sums, rearrangements and constant factors alone: a variance, a squared norm. */
+/**
+ * Whether x is made of products v · v and powers of |v| by sums, rearrangements and constant factors alone: a variance,
+ * a squared norm.
+ */
 function isSumOfSquares(x: Value): boolean {
   const y = sumsOfSquares.get(x) ?? isNewSumOfSquares(x);
   sumsOfSquares.set(x, y);

@@ -150,15 +150,18 @@ function lastTwoSwapped(x: Value): Value {
 }
 
 /**
- * Matrix product over the last two axes, [..., p, k] × [..., k, o] (ONNX MatMul); a vector [k] on the left counts as [1, k]. Throws a
- * GraphError where the shapes do not fit.
+ * Matrix product over the last two axes, [..., p, k] × [..., k, o] (ONNX MatMul); a vector [k] on the left counts as
+ * [1, k]. Throws a GraphError where the shapes do not fit.
  */
 export function matmul(a: Value, b: Value): Value {
   if (a.shape.length === 1) return reshape(matmul(reshape(a, [1, -1]), b), [b.shape.at(-1)!]);
   return apply(linearOps.MatMul, [a, b]);
 }
 
-/** Σ_p x[p, :] ⊗ y[p, :] of x [p, i] and y [p, o]: [i, o], the weight gradient of a linear layer. Throws a GraphError for other shapes. */
+/**
+ * Σ_p x[p, :] ⊗ y[p, :] of x [p, i] and y [p, o]: [i, o], the weight gradient of a linear layer. Throws a GraphError
+ * for other shapes.
+ */
 export function outerSum(x: Value, y: Value): Value {
   return apply(linearOps.OuterSum, [x, y]);
 }

@@ -1,11 +1,15 @@
-// log erfc(x), right far above 0 too, where erfc is rounded to 0 beside 1: the logarithm of a normal distribution's tail.
+// log erfc(x), right far above 0 too, where erfc is rounded to 0 beside 1: the logarithm of a normal distribution's
+// tail.
 
 import logcdf from '@stdlib/stats-base-dists-normal-logcdf';
 import type { Lowering, OpRecord, Value } from '../graph/index.ts';
 import { apply } from './apply.ts';
 import { elementwise, exp, mul, neg, square, sub } from './elementwise.ts';
 
-/** log erfc(x) + x² − log t for x ≥ 0 as a polynomial in t = 2 / (2 + x), to 10⁻⁸; the lowest power first. Fitted to 40-digit numbers. */
+/**
+ * log erfc(x) + x² − log t for x ≥ 0 as a polynomial in t = 2 / (2 + x), to 10⁻⁸; the lowest power first. Fitted to
+ * 40-digit numbers.
+ */
 const TAIL = [
   -1.265512124, 0.9999999273, 0.375020199, 0.08259243326, -0.07473419455, -0.2337078897, 0.3355402253, -1.225425168, 2.398733727,
   -2.205107498, 0.9913575965, -0.1787572437,

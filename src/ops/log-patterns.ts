@@ -1,4 +1,5 @@
-// What logarithms look for in a value: sigmoids and softmaxes however they are written, distribution functions, sums with numbers, selections.
+// What logarithms look for in a value: sigmoids and softmaxes however they are written, distribution functions, sums
+// with numbers, selections.
 
 import type { NodeSource, OpRecord, Value } from '../graph/index.ts';
 import { sameShape } from '../tensor/shape.ts';

@@ -1,5 +1,5 @@
-// log σ(x), log (1 − eˣ) and what is made of them, right far from 0 too: a probability that is rounded to 0 or 1 has no logarithm and no
-// gradient left. ONNX Runtime's Sigmoid is 0 below about -18.
+// log σ(x), log (1 − eˣ) and what is made of them, right far from 0 too: a probability that is rounded to 0 or 1 has no
+// logarithm and no gradient left. ONNX Runtime's Sigmoid is 0 below about -18.
 
 import type { NodeSource, OpRecord, Value } from '../graph/index.ts';
 import { sameShape } from '../tensor/shape.ts';
@@ -32,8 +32,8 @@ export const logSigmoidOps: Record<'LogSigmoid' | 'CutLogSigmoid' | 'LogCompleme
       return ctx.emit('Max', [y, ctx.float(LEAST.log)]);
     },
   }),
-  // log (1 − eˣ), the complement of a probability's logarithm; from 0 on there is none. As 2 t / (1 + t) for t = tanh(−x / 2), which keeps all
-  // digits near 0. The gradient is −e to x − y.
+  // log (1 − eˣ), the complement of a probability's logarithm; from 0 on there is none. As 2 t / (1 + t) for t =
+  // tanh(−x / 2), which keeps all digits near 0. The gradient is −e to x − y.
   LogComplement: elementwise('LogComplement', 1, {
     f: (x) => (x < 0 ? Math.log(-Math.expm1(x)) : -Infinity),
     d: (dY, [x], y) => [where(less(x!, 0), neg(mul(dY, exp(sub(x!, y)))), 0)],

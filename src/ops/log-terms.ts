@@ -1,4 +1,5 @@
-// Sums of exponentials as lists of terms, and their logarithms: for log (Σ weight · e^l), where float32 may hold none of the exponentials.
+// Sums of exponentials as lists of terms, and their logarithms: for log (Σ weight · e^l), where float32 may hold none
+// of the exponentials.
 
 import { defined } from '../defined.ts';
 import type { Value } from '../graph/index.ts';
@@ -25,7 +26,10 @@ import { softplusInTails } from './log-sigmoid.ts';
 import { reduceMax, reduceSum } from './reduce.ts';
 import { logSumExp } from './softmax.ts';
 
-/** weight · e^log, the weight 1 where there is none. No gradient is wanted of a weight: the parameters have no part in it. */
+/**
+ * weight · e^log, the weight 1 where there is none. No gradient is wanted of a weight: the parameters have no part in
+ * it.
+ */
 export interface Term {
   readonly weight?: Value;
   readonly log: Value;
@@ -65,8 +69,8 @@ export function fixed(x: Value): boolean {
 }
 
 /**
- * log Σ weight · e^log over the terms, which add up to values of this shape, and over axes of it: by the largest of those that weigh anything,
- * so that none is lost.
+ * log Σ weight · e^log over the terms, which add up to values of this shape, and over axes of it: by the largest of
+ * those that weigh anything, so that none is lost.
  */
 export function ofTerms(
   terms: readonly Term[] | undefined,
@@ -94,7 +98,8 @@ export function ofTerms(
     return axes.length > 0 ? reduceSum(part, axes, true) : part;
   });
   const sum = parts.reduce((a, b) => add(a, b));
-  // Nothing that weighs anything: the logarithm of 0, through which no gradient goes; of what is negative it is no number.
+  // Nothing that weighs anything: the logarithm of 0, through which no gradient goes; of what is negative it is no
+  // number.
   if (!counted.some(({ weight }) => weight)) return add(most, log(sum));
   const some = greater(sum, 0);
   return where(some, add(most, log(where(some, sum, 1))), log(detach(sum)));

@@ -1,6 +1,7 @@
-// log x, written otherwise where x is made of exponentials that float32 rounds to 0, 1 or infinity: probabilities from sigmoids and softmaxes,
-// picked, added up, cut off or with a small number added; densities and their mixtures. PyTorch writes every Bernoulli and categorical
-// likelihood so, or lets its exporter do it, and in float64 all of these are right.
+// log x, written otherwise where x is made of exponentials that float32 rounds to 0, 1 or infinity: probabilities from
+// sigmoids and softmaxes, picked, added up, cut off or with a small number added; densities and their mixtures. PyTorch
+// writes every Bernoulli and categorical likelihood so, or lets its exporter do it, and in float64 all of these are
+// right.
 
 import type { NodeSource, OpRecord, Value } from '../graph/index.ts';
 import { broadcastTwo, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
@@ -47,12 +48,16 @@ import { trigonometryOps } from './trigonometry.ts';
 /** Of log x: the same by way of what x is made of, where that keeps more of it. */
 export const betterLogarithm = (_y: Value, { inputs }: NodeSource): Value | undefined => logOf(inputs[0]!);
 
-/** What is not surely positive, though there is a better way to its logarithm: a factor of it is taken as it is, and may be negative. */
+/**
+ * What is not surely positive, though there is a better way to its logarithm: a factor of it is taken as it is, and may
+ * be negative.
+ */
 const doubtful = new WeakSet<Value>();
 
 /**
- * Whether x is positive whatever the numbers are. A product of which one factor may be negative has the logarithm of that factor in it, which
- * is NaN exactly where the product's is; but of two, or in a sum or a maximum, a negative one need not make the whole negative.
+ * Whether x is positive whatever the numbers are. A product of which one factor may be negative has the logarithm of
+ * that factor in it, which is NaN exactly where the product's is; but of two, or in a sum or a maximum, a negative one
+ * need not make the whole negative.
  */
 function surelyPositive(x: Value): boolean {
   return constantData(x)?.every((v) => v > 0) ?? (logOf(x) !== undefined && !doubtful.has(x));
@@ -223,7 +228,10 @@ function newTermsOf(x: Value): readonly Term[] | undefined {
   return l && [{ log: l, better: true }];
 }
 
-/** log (F(a) − F(b)), a probability between two bounds, of a logistic or normal distribution function F, in the tail that both are nearer to. */
+/**
+ * log (F(a) − F(b)), a probability between two bounds, of a logistic or normal distribution function F, in the tail
+ * that both are nearer to.
+ */
 function difference(x: Value): Value | undefined {
   const [above, below] = operandsOf(x, elementwiseOps.Sub) ?? [];
   const [a, b] = [map(above, distributionOf), map(below, distributionOf)];
@@ -305,7 +313,10 @@ function picksByColumns(x: Value): boolean {
   return swapped && picks(x.source.inputs[0]!);
 }
 
-/** log (scale · y + shift) for y of which more is known than the sum shows: of 1 − y, 1 + tiny − y, y + tiny, 1 ± tanh, 1 ± erf. */
+/**
+ * log (scale · y + shift) for y of which more is known than the sum shows: of 1 − y, 1 + tiny − y, y + tiny, 1 ± tanh,
+ * 1 ± erf.
+ */
 function affineOf(x: Value): Value | undefined {
   const squares = ofTanhSquared(x);
   if (squares) return squares;

@@ -1,4 +1,5 @@
-// Normalisation to mean 0 and variance 1 within one example: what layer, instance and group normalisation have in common.
+// Normalisation to mean 0 and variance 1 within one example: what layer, instance and group normalisation have in
+// common.
 
 import { GraphError } from '../errors.ts';
 import type { Attrs, Lead, Lowered, Lowering, OpRecord, Value, ValueType } from '../graph/index.ts';
@@ -11,8 +12,8 @@ import { reduceSum } from './reduce.ts';
 import { reshape } from './shape.ts';
 
 /**
- * Statistics are taken over axis `first` and all after it, apart for each place along the axes before. Axis `first` is split into
- * `groups` equal parts with statistics of their own.
+ * Statistics are taken over axis `first` and all after it, apart for each place along the axes before. Axis `first` is
+ * split into `groups` equal parts with statistics of their own.
  */
 interface NormaliseAttrs extends Attrs {
   readonly first: number;
@@ -97,8 +98,8 @@ export const normaliseOps: Record<'Normalise' | 'InverseStd', OpRecord> = {
       const share = spread(mul(mul(dY, square(y)), -1 / length), x.shape, a);
       return [mul(share, apply(normaliseOps.Normalise, [x], a))];
     },
-    // With y the normalised x, mean(x · y) = v / sqrt(v + ε) = w, hence v = (w² + sqrt(w⁴ + 4 ε w²)) / 2: one pass over what is there
-    // already, without the cancellation of mean(x²) − mean(x)².
+    // With y the normalised x, mean(x · y) = v / sqrt(v + ε) = w, hence v = (w² + sqrt(w⁴ + 4 ε w²)) / 2: one pass over
+    // what is there already, without the cancellation of mean(x²) − mean(x)².
     lower: (ctx, [x], node, y) => {
       const a = attrsOf(node.attrs);
       const { name, dims } = normalised(ctx, x!, a);
@@ -153,8 +154,8 @@ function spread(v: Value, shape: Shape, a: NormaliseAttrs): Value {
 }
 
 /**
- * (x − mean) / sqrt(variance + ε) over axis `first` and all after it, axis `first` in `groups` parts: layer normalisation with
- * one group, instance normalisation with as many as there are channels.
+ * (x − mean) / sqrt(variance + ε) over axis `first` and all after it, axis `first` in `groups` parts: layer
+ * normalisation with one group, instance normalisation with as many as there are channels.
  */
 export function normalise(x: Value, first: number, groups: number, epsilon: number): Value {
   return apply(normaliseOps.Normalise, [x], { first, groups, epsilon });

@@ -16,7 +16,9 @@ interface ReduceAttrs extends Attrs {
 
 export const axesOf = (attrs: Attrs): readonly number[] => (attrs as ReduceAttrs).axes;
 
-/** Reductions keep their axes as size 1: what follows them (broadcasting back) wants that, and reshape takes them out. */
+/**
+ * Reductions keep their axes as size 1: what follows them (broadcasting back) wants that, and reshape takes them out.
+ */
 export function reduction(
   name: string,
   start: number,
@@ -125,8 +127,8 @@ export function reduce(op: OpRecord, x: Value, axes: readonly number[] | undefin
 }
 
 /**
- * Sum over axes (all of them by default), negative from the end; the axes go unless `keepdims` (ONNX ReduceSum). Throws a GraphError for an
- * axis that x does not have.
+ * Sum over axes (all of them by default), negative from the end; the axes go unless `keepdims` (ONNX ReduceSum). Throws
+ * a GraphError for an axis that x does not have.
  */
 export function reduceSum(x: Value, axes?: readonly number[], keepdims = false): Value {
   const over = normalised('ReduceSum', x, axes);

@@ -1,4 +1,5 @@
-// Repetition of every element along axes (nearest-neighbour upsampling by whole factors) and its adjoint, sums over blocks.
+// Repetition of every element along axes (nearest-neighbour upsampling by whole factors) and its adjoint, sums over
+// blocks.
 
 import { GraphError } from '../errors.ts';
 import type { Attrs, Lowered, Lowering, OpRecord, Value } from '../graph/index.ts';
@@ -69,7 +70,9 @@ export const resampleOps: Record<'Repeat' | 'BlockSum', OpRecord> = {
   },
 };
 
-/** The mean of blocks times their size: ONNX Runtime's pooling is several times faster than its sums over inner axes. */
+/**
+ * The mean of blocks times their size: ONNX Runtime's pooling is several times faster than its sums over inner axes.
+ */
 function pooled(ctx: Lowering, name: string, block: readonly number[]): string {
   const mean = ctx.emit('AveragePool', [name], { kernel_shape: block, strides: block });
   return ctx.emit('Mul', [mean, ctx.float(sizeOf(block))]);

@@ -1,12 +1,15 @@
-// Rewrites of a graph: values in; values with the same numbers, written otherwise, out. One table of what is written how instead and why,
-// and the pass that applies it. What makes values of ops (`mul`, `log`, …) makes what was asked for and nothing else.
+// Rewrites of a graph: values in; values with the same numbers, written otherwise, out. One table of what is written
+// how instead and why, and the pass that applies it. What makes values of ops (`mul`, `log`, …) makes what was asked
+// for and nothing else.
 //
-// Two uses of the table. `simplify` takes what only makes fewer or smaller steps; every graph that is run goes through it, and so does each
-// cotangent while a loss is differentiated, whose rules make products with one and sums with zero by the dozen. `rewrite` takes a loss before it
-// is differentiated, and has besides what float32 needs: forms that keep digits where the form that was written rounds to 0, 1 or infinity.
+// Two uses of the table. `simplify` takes what only makes fewer or smaller steps; every graph that is run goes through
+// it, and so does each cotangent while a loss is differentiated, whose rules make products with one and sums with zero
+// by the dozen. `rewrite` takes a loss before it is differentiated, and has besides what float32 needs: forms that keep
+// digits where the form that was written rounds to 0, 1 or infinity.
 //
-// Not in the table: numbers that are known when a graph is written are computed there (`apply`, `binary`, `reduceSum`), since shapes, places and
-// bounds of further values depend on them; and what asks for nothing (a reshape to the shape that is there) makes no value.
+// Not in the table: numbers that are known when a graph is written are computed there (`apply`, `binary`, `reduceSum`),
+// since shapes, places and bounds of further values depend on them; and what asks for nothing (a reshape to the shape
+// that is there) makes no value.
 
 import type { Graph, NodeSource, OpRecord, Value } from '../graph/index.ts';
 import * as algebra from './algebra.ts';
@@ -184,7 +187,10 @@ export const simplifyGraph = ({ arena, outputs }: Graph): Graph => ({
   outputs: Object.fromEntries(Object.entries(outputs).map(([name, v]) => [name, simplify(v)])),
 });
 
-/** A loss of which float32 keeps the digits, and its gradient's, simplified as well. To be done once, before it is differentiated. */
+/**
+ * A loss of which float32 keeps the digits, and its gradient's, simplified as well. To be done once, before it is
+ * differentiated.
+ */
 export const rewrite = (loss: Value): Value => made(loss, rewritten, better);
 
 /** The values with others in place of some that they are made of. */
@@ -246,7 +252,10 @@ function simpler(x: Value): Value {
   return y;
 }
 
-/** Of a value whose operands are rewritten. What comes of it is simplified alone: the logarithms that it is made of are meant as they are. */
+/**
+ * Of a value whose operands are rewritten. What comes of it is simplified alone: the logarithms that it is made of are
+ * meant as they are.
+ */
 function better(x: Value): Value {
   const y = simplify(x);
   const other = firstOf(betterForms, y);

@@ -11,7 +11,8 @@ import { outerSum } from './linear.ts';
 const nearest = (index: number, count: number) => Math.min(Math.max(index, 0), count - 1);
 
 export const rowOps = {
-  // indices [p] of whole numbers, table [v, d] -> [p, d]. An index that names no row takes the nearest: `Arena.require` demands ranges.
+  // indices [p] of whole numbers, table [v, d] -> [p, d]. An index that names no row takes the nearest: `Arena.require`
+  // demands ranges.
   Rows: {
     name: 'Rows',
     takes: 'numbers',
@@ -92,5 +93,8 @@ export const rowOps = {
 /** The rows [p, d] of a table [v, d] that whole numbers [p] name, counted from 0. */
 export const rows = (table: Value, indices: Value): Value => apply(rowOps.Rows, [indices, table]);
 
-/** [p, count] with a 1 in each row, at the index; of indices [p], whole numbers (ONNX OneHot). Throws a GraphError for other indices. */
+/**
+ * [p, count] with a 1 in each row, at the index; of indices [p], whole numbers (ONNX OneHot). Throws a GraphError for
+ * other indices.
+ */
 export const hotRows = (indices: Value, count: number): Value => apply(rowOps.HotRows, [indices], { count });

@@ -6,7 +6,9 @@ import { ndarray, walk } from '../tensor/ndarray.ts';
 import { normaliseAxis, type Shape, sameShape, shapeText, sizeOf, stridesOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
 
-/** The axis in which axis `a` of the one-example shape is stored; undefined for the first axis where that is dropped. */
+/**
+ * The axis in which axis `a` of the one-example shape is stored; undefined for the first axis where that is dropped.
+ */
 export function storageAxis(
   x: { readonly shape: Shape; readonly lead: Lowered['lead'] },
   a: number,
@@ -180,7 +182,8 @@ export const shapeOps = {
         }
         const first = steps[a]! < 0 ? starts[a]! + (dims[a]! - 1) * steps[a]! : starts[a]!;
         if (step > 1 && dims[a]! > 1) {
-          // step - 1 zeros behind every element: pad a new axis after this one, merge the two, cut the zeros behind the last.
+          // step - 1 zeros behind every element: pad a new axis after this one, merge the two, cut the zeros behind the
+          // last.
           const open = [n, ...dims.slice(0, a + 1), 1, ...dims.slice(a + 1)];
           name = ctx.reshape(name, [n, ...dims], open);
           const zeros = open.map((_, i) => (i === a + 2 ? step - 1 : 0));
@@ -291,8 +294,8 @@ function typeOf(y: Value) {
 }
 
 /**
- * The same elements, in order, under another shape; one size may be -1 and follows from the others. Throws a GraphError for another number
- * of elements.
+ * The same elements, in order, under another shape; one size may be -1 and follows from the others. Throws a GraphError
+ * for another number of elements.
  */
 export function reshape(x: Value, shape: Shape): Value {
   const known = shape.reduce((size, d) => (d === -1 ? size : size * d), 1);
@@ -302,15 +305,18 @@ export function reshape(x: Value, shape: Shape): Value {
 }
 
 /**
- * Axis i of the result is axis perm[i] of x; by default the axes in reverse (ONNX Transpose). Throws a GraphError where `perm` permutes no
- * such axes.
+ * Axis i of the result is axis perm[i] of x; by default the axes in reverse (ONNX Transpose). Throws a GraphError where
+ * `perm` permutes no such axes.
  */
 export function transpose(x: Value, perm: readonly number[] = x.shape.map((_, i) => x.shape.length - 1 - i)): Value {
   if (perm.length === x.shape.length && perm.every((p, i) => p === i)) return x;
   return apply(shapeOps.Transpose, [x], { perm });
 }
 
-/** Elements start..end-1 of one axis, every `step`-th; negative numbers count from the end. Throws a GraphError for an axis x does not have. */
+/**
+ * Elements start..end-1 of one axis, every `step`-th; negative numbers count from the end. Throws a GraphError for an
+ * axis x does not have.
+ */
 export function slice(x: Value, axis: number, start: number, end: number, step = 1): Value {
   const a = normaliseAxis(axis, x.shape.length);
   if (a === undefined) throw new GraphError(`Slice: axis ${axis} of a value of shape ${shapeText(x.shape)}`);
@@ -368,7 +374,10 @@ export function zeroPad(x: Value, before: readonly number[], after: readonly num
   );
 }
 
-/** Values behind each other along an axis, negative from the end (ONNX Concat). Throws a GraphError where their other sizes differ. */
+/**
+ * Values behind each other along an axis, negative from the end (ONNX Concat). Throws a GraphError where their other
+ * sizes differ.
+ */
 export function concat(parts: readonly Value[], axis: number): Value {
   const [first] = parts;
   if (!first) throw new GraphError('Concat: no operands');

@@ -77,7 +77,10 @@ function along(op: OpRecord, x: Value, axis: number): Value {
   return apply(op, [x], { axis: a });
 }
 
-/** exp x / Σ exp x along an axis, negative from the end; of the shape of x (ONNX Softmax). Throws a GraphError for an axis that x does not have. */
+/**
+ * exp x / Σ exp x along an axis, negative from the end; of the shape of x (ONNX Softmax). Throws a GraphError for an
+ * axis that x does not have.
+ */
 export const softmax = (x: Value, axis: number): Value => along(softmaxOps.Softmax, x, axis);
 
 /** x − log Σ exp x along an axis, see `softmax` (ONNX LogSoftmax). */

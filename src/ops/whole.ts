@@ -12,7 +12,8 @@ export const wholeOps = {
   BitwiseAnd: ofBits('BitwiseAnd', (a, b) => a & b),
   BitwiseOr: ofBits('BitwiseOr', (a, b) => a | b),
   BitwiseXor: ofBits('BitwiseXor', (a, b) => a ^ b),
-  // Of whole numbers, towards zero. As −((−a) / b): ONNX Runtime's optimiser makes c / b of c · (1 / b), of whole numbers too.
+  // Of whole numbers, towards zero. As −((−a) / b): ONNX Runtime's optimiser makes c / b of c · (1 / b), of whole
+  // numbers too.
   IntDiv: elementwise('IntDiv', 2, {
     takes: 'numbers',
     f: (a, b) => Math.trunc(a / b),

@@ -9,7 +9,10 @@ import { invariance } from './invariance/draw.ts';
 import { paradox } from './paradox/draw.ts';
 import { beyondImages, mainTables } from './tables/draw.ts';
 
-/** In the order of the report. Numbers and figures of a file of results are what its version of the program has made: see `reportOf`. */
+/**
+ * In the order of the report. Numbers and figures of a file of results are what its version of the program has made:
+ * see `reportOf`.
+ */
 export const drawings: readonly Drawing<unknown, unknown>[] = [
   paradox,
   mainTables,

@@ -1,4 +1,5 @@
-// What an experiment of the paper is: numbers that are computed, once, and a section of a page that is drawn from them, as often as one likes.
+// What an experiment of the paper is: numbers that are computed, once, and a section of a page that is drawn from them,
+// as often as one likes.
 
 import type { Lab } from './lab.ts';
 

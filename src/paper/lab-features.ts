@@ -18,7 +18,10 @@ export interface FeaturesOptions {
   readonly progress: (what: string) => void;
 }
 
-/** One table per group size, in their order, kept in `folder`; `id` is the model's name there. Throws a DataError for rows that are not finite. */
+/**
+ * One table per group size, in their order, kept in `folder`; `id` is the model's name there. Throws a DataError for
+ * rows that are not finite.
+ */
 export async function featuresIn(
   folder: string,
   {
@@ -70,8 +73,8 @@ export async function featuresIn(
 }
 
 /**
- * The seed of the noise of one set's examples. Noise depends on seed and index alone, so with one seed the k-th example of every set would
- * meet the same noise, and two halves of a set would not be independent.
+ * The seed of the noise of one set's examples. Noise depends on seed and index alone, so with one seed the k-th example
+ * of every set would meet the same noise, and two halves of a set would not be independent.
  */
 function noiseSeed(seed: number, fingerprint: string): number {
   return Number.parseInt(fingerprintOf(`${seed} ${fingerprint}`).slice(0, 8), 16);

@@ -21,7 +21,10 @@ export interface TrainingOptions {
   readonly progress: (what: string) => void;
 }
 
-/** Where the plan's model is, among those in `folder` and those that come with the program; it is trained where there is none yet. */
+/**
+ * Where the plan's model is, among those in `folder` and those that come with the program; it is trained where there is
+ * none yet.
+ */
 export async function trainedIn(
   folder: string,
   { plan, data }: { readonly plan: ModelPlan; readonly data: Dataset },

@@ -1,5 +1,6 @@
-// The directory of a reproduction: trained models, feature tables and results of stages, each made once and found again by what
-// it was made from. So a run that was stopped anywhere goes on, and a preset that changed does only what is new.
+// The directory of a reproduction: trained models, feature tables and results of stages, each made once and found again
+// by what it was made from. So a run that was stopped anywhere goes on, and a preset that changed does only what is
+// new.
 
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +16,9 @@ import { type Material, openSets } from './lab-sets.ts';
 import { allModels, type ModelPlan, type Preset } from './plan.ts';
 import { stageIn } from './stages.ts';
 
-/** Where a reproduction works and what it may use: the folder `out`, the seed, the data directory, threads and bytes. */
+/**
+ * Where a reproduction works and what it may use: the folder `out`, the seed, the data directory, threads and bytes.
+ */
 export interface LabOptions {
   readonly out: string;
   readonly seed: number;
@@ -49,7 +52,9 @@ export interface Lab {
   stage<T>(name: string, key: unknown, compute: () => Promise<T>): Promise<T>;
 }
 
-/** Opens the directory and looks for all data of the preset. Throws a DataError where not a single model can be made. */
+/**
+ * Opens the directory and looks for all data of the preset. Throws a DataError where not a single model can be made.
+ */
 export async function openLab(preset: Preset, options: LabOptions): Promise<Lab> {
   const { out, seed, dataDir, onProgress: progress = () => {} } = options;
   const threads = defined({ threads: options.threads });

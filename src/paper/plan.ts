@@ -8,11 +8,15 @@ import type { Shape } from '../tensor/shape.ts';
 export interface SetPlan {
   readonly train?: string;
   readonly test: string;
-  /** Shape of one example before preparation: says which sets can meet in one model, and how synthetic sets are made. */
+  /**
+   * Shape of one example before preparation: says which sets can meet in one model, and how synthetic sets are made.
+   */
   readonly shape: Shape;
   /** Made by the program. Tables say apart what is found on the sets that are not, which are what the paper has. */
   readonly synthetic?: true;
-  /** The file is sorted, by speaker for one, so that its halves would differ: its test set is mixed before it is halved. */
+  /**
+   * The file is sorted, by speaker for one, so that its halves would differ: its test set is mixed before it is halved.
+   */
   readonly sorted?: true;
 }
 
@@ -38,8 +42,8 @@ export interface ModelPlan {
   /** Examples of each set, where it is not the preset's. */
   readonly limit?: number;
   /**
-   * For diffusion models, the variational bound: `examples` that it is worked out for with all its terms, and `scored` of each set that are
-   * scored by an estimate of it from so many `draws`.
+   * For diffusion models, the variational bound: `examples` that it is worked out for with all its terms, and `scored`
+   * of each set that are scored by an estimate of it from so many `draws`.
    */
   readonly bound?: { readonly examples: number; readonly scored: number; readonly draws: number };
 }

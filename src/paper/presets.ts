@@ -168,7 +168,10 @@ const cpu: Preset = {
 /** The paper's five sets. */
 const paperSets = ['svhn', 'celeba', 'gtsrb', 'cifar10', 'imagenet32'];
 
-/** The paper's sizes: Glow with 32 steps and 512 channels, a U-Net of 32 × (1, 2, 4, 8), 64 latents; 250 epochs of batches of 64. */
+/**
+ * The paper's sizes: Glow with 32 steps and 512 channels, a U-Net of 32 × (1, 2, 4, 8), 64 latents; 250 epochs of
+ * batches of 64.
+ */
 const paperModel = (family: 'glow' | 'ddpm' | 'vae', set: string): ModelPlan => {
   const config = {
     glow: { levels: 3, steps: 32, hidden: 512 },
@@ -277,7 +280,10 @@ const smoke: Preset = {
   },
 };
 
-/** The presets by name: `smoke` shows that everything runs, `cpu` takes hours on two cores, `paper` has the sizes and sets of the paper. */
+/**
+ * The presets by name: `smoke` shows that everything runs, `cpu` takes hours on two cores, `paper` has the sizes and
+ * sets of the paper.
+ */
 export const presets: Readonly<Record<string, Preset>> = { smoke, cpu, paper };
 
 /** The preset of this name. Throws a UsageError for a name that is none. */

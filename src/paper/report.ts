@@ -14,8 +14,8 @@ const GLOSSARY =
   '<b>bits/dim</b>: negative log-likelihood per pixel and colour. Synthetic sets (constant images, noise) are made by the program. The first half of a test set fits the detectors, the second is scored.';
 
 /**
- * The page, from results alone; what they do not have, as those of older versions have not all that figures ask for, is left out of it. Throws a
- * DataError that begins with `where` for results that this version cannot draw.
+ * The page, from results alone; what they do not have, as those of older versions have not all that figures ask for, is
+ * left out of it. Throws a DataError that begins with `where` for results that this version cannot draw.
  */
 export function reportOf(results: Results, where: string): string {
   const reading = `<section id="reading"><h2>How to read this</h2><p>${GLOSSARY}</p></section>`;

@@ -42,15 +42,19 @@ const experiments: readonly Experiment<unknown, unknown>[] = [
 ];
 
 /**
- * Runs all experiments of a preset in `out`: models/, features/ and stages/ keep what is done, so a run that was stopped goes on; report.html
- * and results.json are written at the end. Both follow from preset, data and seed alone: they hold no times and no paths; and the page follows
- * from the numbers alone. A second run in `out` while the first goes on is refused with a DataError.
+ * Runs all experiments of a preset in `out`: models/, features/ and stages/ keep what is done, so a run that was
+ * stopped goes on; report.html and results.json are written at the end. Both follow from preset, data and seed alone:
+ * they hold no times and no paths; and the page follows from the numbers alone. A second run in `out` while the first
+ * goes on is refused with a DataError.
  */
 export async function reproduce(preset: Preset, options: LabOptions): Promise<Reproduction> {
   return during(await claimFolder(options.out), () => reproduceClaimed(preset, options));
 }
 
-/** Draws the page of a folder with results anew. Returns its path. Throws a DataError for results that this version cannot draw. */
+/**
+ * Draws the page of a folder with results anew. Returns its path. Throws a DataError for results that this version
+ * cannot draw.
+ */
 export async function redraw(folder: string): Promise<string> {
   return during(await claimFolder(folder), async () => {
     const { bytes, where } = await encodedFile(join(folder, RESULTS));

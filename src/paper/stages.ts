@@ -7,7 +7,10 @@ import { DataError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 import { readFileBytes, writeFileAtomic } from '../node/index.ts';
 
-/** To be raised when the code makes something else of the same features or in the same stage: what older code left is then not taken. */
+/**
+ * To be raised when the code makes something else of the same features or in the same stage: what older code left is
+ * then not taken.
+ */
 export const VERSION = 3;
 
 /** Short, and another for whatever is not the same JSON. */

@@ -1,4 +1,5 @@
-// Drawn panels in; one SVG with a title above and a key below them out. Series differ in dash and symbol as well as in colour.
+// Drawn panels in; one SVG with a title above and a key below them out. Series differ in dash and symbol as well as in
+// colour.
 
 import * as Plot from '@observablehq/plot';
 import { colours } from './content.ts';
@@ -16,7 +17,10 @@ export interface Look {
 const dashes = ['none', '7 3', '2 3', '9 3 2 3', '5 2 1 2 1 2'] as const;
 const symbols = ['circle', 'square', 'triangle', 'diamond', 'cross', 'star', 'wye'] as const;
 
-/** The look of series k; dashes, symbols and colours repeat with different periods, so the first 35 differ without their colour. */
+/**
+ * The look of series k; dashes, symbols and colours repeat with different periods, so the first 35 differ without their
+ * colour.
+ */
 export function lookOf(k: number): Look {
   return {
     colour: colours[k % colours.length]!,
@@ -64,7 +68,10 @@ interface PlacedItem extends KeyItem {
   readonly x: number;
 }
 
-/** Items from left to right; one that would not fit begins a new row. Widths of text are estimated at 6.6 pixels a letter. */
+/**
+ * Items from left to right; one that would not fit begins a new row. Widths of text are estimated at 6.6 pixels a
+ * letter.
+ */
 function keyRows(key: readonly KeyItem[], width: number): PlacedItem[][] {
   const rows: PlacedItem[][] = [];
   let x = Infinity;

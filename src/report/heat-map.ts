@@ -11,10 +11,10 @@ const LONGEST_NAME = 26;
 const SIDE = 440;
 
 /**
- * |entries| of a [d, d] matrix, from white (0) to dark blue (`max` and above, default 1): lightness falls steadily, so it reads in black and
- * white. Entries are pixels of an embedded PNG of d × d, so a few hundred rows are no burden. With `layers`, [d], lines are drawn where the
- * layer changes and layers are named; without, the axes count rows. Throws an Error where the sizes do not
- * fit.
+ * |entries| of a [d, d] matrix, from white (0) to dark blue (`max` and above, default 1): lightness falls steadily, so
+ * it reads in black and white. Entries are pixels of an embedded PNG of d × d, so a few hundred rows are no burden.
+ * With `layers`, [d], lines are drawn where the layer changes and layers are named; without, the axes count rows.
+ * Throws an Error where the sizes do not fit.
  */
 export function heatMap(
   matrix: ArrayLike<number>,

@@ -24,8 +24,8 @@ export interface SetBins {
 }
 
 /**
- * Overlaid histograms of several sets over shared bins, each normalised to its own size, in-distribution first. The key says how much of a set
- * lies beyond the axis, in its outermost bin.
+ * Overlaid histograms of several sets over shared bins, each normalised to its own size, in-distribution first. The key
+ * says how much of a set lies beyond the axis, in its outermost bin.
  */
 export function setHistograms(
   names: readonly string[],
@@ -96,7 +96,10 @@ export interface DistributionNumbers {
   readonly observed: readonly number[];
 }
 
-/** The numbers of `distributionFigure`: of one layer's squared norms `values` and their fits. Throws a DataError as `histogram` does. */
+/**
+ * The numbers of `distributionFigure`: of one layer's squared norms `values` and their fits. Throws a DataError as
+ * `histogram` does.
+ */
 export function distributionNumbers(values: ArrayLike<number>, fits: LayerFits): DistributionNumbers {
   const { edges, shares } = histogram([Float64Array.from(values, Math.log10)], { bins: LAYER_BINS });
   return {
@@ -108,8 +111,8 @@ export function distributionNumbers(values: ArrayLike<number>, fits: LayerFits):
 }
 
 /**
- * One layer's squared norms: left their histogram with both fitted densities, right observed against fitted quantiles of log₁₀ f,
- * on the diagonal where a fit is right.
+ * One layer's squared norms: left their histogram with both fitted densities, right observed against fitted quantiles
+ * of log₁₀ f, on the diagonal where a fit is right.
  */
 export function distributionFigure(
   { range, shares, fits, n, observed }: DistributionNumbers,
@@ -195,7 +198,10 @@ export interface LinePoint {
   readonly high?: number;
 }
 
-/** Lines with points, and bands for their intervals: y against a quantity that an experiment varies. Throws an Error for x ≤ 0 on a logarithmic axis. */
+/**
+ * Lines with points, and bands for their intervals: y against a quantity that an experiment varies. Throws an Error for
+ * x ≤ 0 on a logarithmic axis.
+ */
 export function lineChart(
   lines: readonly { readonly name: string; readonly points: readonly LinePoint[] }[],
   options: {

@@ -1,4 +1,5 @@
-// Raw inputs of any kind (pixels, encoded pictures, data sets; paths and addresses by whoever opens them) in; one data set out.
+// Raw inputs of any kind (pixels, encoded pictures, data sets; paths and addresses by whoever opens them) in; one data
+// set out.
 
 import {
   type Dataset,
@@ -20,13 +21,17 @@ export interface Pixels {
   readonly width: number;
   readonly height: number;
   /**
-   * Whether the channels of a pixel stand beside each other ('last': [height, width, channels]) or are planes behind each other ('first'). To be
-   * said of pictures with colours, but for clamped bytes with four channels, as a canvas has them. A fourth channel is opacity.
+   * Whether the channels of a pixel stand beside each other ('last': [height, width, channels]) or are planes behind
+   * each other ('first'). To be said of pictures with colours, but for clamped bytes with four channels, as a canvas
+   * has them. A fourth channel is opacity.
    */
   readonly channels?: 'first' | 'last';
 }
 
-/** One input, or a set of them. A text is what `open` makes of it: in Node a path or a known set, in a browser an address. */
+/**
+ * One input, or a set of them. A text is what `open` makes of it: in Node a path or a known set, in a browser an
+ * address.
+ */
 export type Input = Pixels | Uint8Array | ArrayBuffer | Blob | Dataset | string;
 
 /** What the machine can read. */
@@ -40,8 +45,8 @@ export interface Opening {
 }
 
 /**
- * The inputs, each made ready for the model by itself: pictures of several sizes come out as one set. Pictures of 0 and 1 are refused where there
- * is no brighter one among them.
+ * The inputs, each made ready for the model by itself: pictures of several sizes come out as one set. Pictures of 0 and
+ * 1 are refused where there is no brighter one among them.
  */
 export async function inputsFor(
   model: ScoringModel,

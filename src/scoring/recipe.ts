@@ -23,8 +23,8 @@ export function detectorOf(detector: DetectorFile, model: ScoringModel, names: N
 }
 
 /**
- * A foreign model with the preparation of images that the detector's recipe has, since that is no part of the model and changes every norm.
- * Throws a ModelError where the model was given another.
+ * A foreign model with the preparation of images that the detector's recipe has, since that is no part of the model and
+ * changes every norm. Throws a ModelError where the model was given another.
  */
 export function preparedAs(detector: DetectorFile, model: ScoringModel, names: Names = {}): ScoringModel {
   const { recipe } = detector;

@@ -17,7 +17,10 @@ import {
 import type { ScoringModel } from '../store/index.ts';
 import { type FeatureOptions, type NamedData, tablesOf } from './tables.ts';
 
-/** What `fitDetectors` takes: features of a set for every group size, and the metric of their view `fisher` to be kept with the detector. */
+/**
+ * What `fitDetectors` takes: features of a set for every group size, and the metric of their view `fisher` to be kept
+ * with the detector.
+ */
 export interface FeaturesToFit {
   readonly tables: readonly FeatureTable[];
   readonly metric?: PackedMetric;
@@ -27,8 +30,9 @@ export interface FeaturesToFit {
 export const metricExamples = (n: number): number => Math.min(400, Math.floor(n / 4));
 
 /**
- * Features of a set to fit on. With the view `fisher` and no metric, the first `metricExamples` of its examples are for the metric and the tables begin
- * after them: a gradient that is part of its own yardstick looks smaller than others. Throws a DataError for fewer than 20 examples then.
+ * Features of a set to fit on. With the view `fisher` and no metric, the first `metricExamples` of its examples are for
+ * the metric and the tables begin after them: a gradient that is part of its own yardstick looks smaller than others.
+ * Throws a DataError for fewer than 20 examples then.
  */
 export async function featuresToFit(
   model: ScoringModel,
@@ -52,7 +56,10 @@ export async function featuresToFit(
 
 const LEAST_FOR_METRIC = 5;
 
-/** How an extractor measures these views as the detector's features were. Throws a DataError where it has not kept the metric for them. */
+/**
+ * How an extractor measures these views as the detector's features were. Throws a DataError where it has not kept the
+ * metric for them.
+ */
 export function measuredAs(detector: DetectorFile, views: readonly View[]): Pick<FeatureOptions, 'views' | 'metric'> {
   if (!views.includes('fisher')) return views.length === 0 ? {} : { views };
   if (!detector.metric) throw new DataError('the detector reads the view fisher and does not hold its metric');

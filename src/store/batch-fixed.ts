@@ -1,4 +1,5 @@
-// An ONNX file that is made for batches of k examples, run with k of them: whether an example's loss depends on the others, or on its place.
+// An ONNX file that is made for batches of k examples, run with k of them: whether an example's loss depends on the
+// others, or on its place.
 
 import type { FileSession, NumberTensor } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
@@ -113,9 +114,9 @@ const refused = (path: string, name: string, what: string) =>
   new ModelError(`${path}: output '${name}' ${what}${ADVICE}`);
 
 /**
- * Whether a file made for k examples gives for one alone what it gives for it beside copies of itself, in batches of other sizes too, so that it
- * may be taken of single ones. `total`: how the file, as far as it tells, makes one number of the examples'. Where it cannot be found out it is
- * not so.
+ * Whether a file made for k examples gives for one alone what it gives for it beside copies of itself, in batches of
+ * other sizes too, so that it may be taken of single ones. `total`: how the file, as far as it tells, makes one number
+ * of the examples'. Where it cannot be found out it is not so.
  */
 export async function sameAlone(
   model: Comparable,

@@ -7,9 +7,14 @@ import type { OnnxOptions } from './onnx.ts';
 
 /** What one run of a file gives for a batch. */
 export interface BatchLoss {
-  /** 'each': a loss for every example. 'mean', 'sum': one number for a batch, made of its examples' losses. 'unknown': not to be found out. */
+  /**
+   * 'each': a loss for every example. 'mean', 'sum': one number for a batch, made of its examples' losses. 'unknown':
+   * not to be found out.
+   */
   readonly loss: 'each' | 'mean' | 'sum' | 'unknown';
-  /** What people should know of it: that one number is taken of every example alone, or why nothing could be found out. */
+  /**
+   * What people should know of it: that one number is taken of every example alone, or why nothing could be found out.
+   */
   readonly note?: string;
 }
 
@@ -66,7 +71,10 @@ export async function both<T>(...work: Promise<T>[]): Promise<T[] | Error> {
   return failed.reason instanceof Error ? failed.reason : new FisherError(String(failed.reason));
 }
 
-/** The rows of one run are computed alike whatever stands in the others, so they agree to the last digits; runs of other sizes are rounded otherwise. */
+/**
+ * The rows of one run are computed alike whatever stands in the others, so they agree to the last digits; runs of other
+ * sizes are rounded otherwise.
+ */
 export const [SAME_SIZE, OTHER_SIZE] = [1e-5, 1e-3];
 
 export const ADVICE =

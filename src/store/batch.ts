@@ -1,5 +1,5 @@
-// An ONNX file run with two examples and with each alone: whether the loss of an example depends on the others in its batch. Norms are of
-// single examples, so a file in which examples interact has none.
+// An ONNX file run with two examples and with each alone: whether the loss of an example depends on the others in its
+// batch. Norms are of single examples, so a file in which examples interact has none.
 
 import type { FileSession, NumberTensor } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
@@ -24,8 +24,9 @@ import {
 } from './batch-runs.ts';
 
 /**
- * Throws ModelError that names the output in which examples interact. What was found out is kept, so that this is done once for a file. `single`:
- * of a file that is read for the batch that it is made for, the same read for one example, where that goes.
+ * Throws ModelError that names the output in which examples interact. What was found out is kept, so that this is done
+ * once for a file. `single`: of a file that is read for the batch that it is made for, the same read for one example,
+ * where that goes.
  */
 export async function batchLoss(
   model: Comparable,
@@ -149,7 +150,10 @@ function summary(outputs: readonly string[], kinds: readonly Kind[]): BatchLoss 
   };
 }
 
-/** 'same': it depends neither on the examples nor on how many there are. 'first': of a batch it is what the first example gives. */
+/**
+ * 'same': it depends neither on the examples nor on how many there are. 'first': of a batch it is what the first
+ * example gives.
+ */
 type Kind = 'each' | 'mean' | 'sum' | 'same' | 'first';
 
 function kindOf(path: string, name: string, runs: Runs): Kind {

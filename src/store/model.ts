@@ -1,4 +1,5 @@
-// What a model is to everything that scores; a built-in one from its description (model.json) and the bytes of its weights.
+// What a model is to everything that scores; a built-in one from its description (model.json) and the bytes of its
+// weights.
 
 import * as z from 'zod';
 import { type EncodedFile, kernels, type Layout, type Preparation } from '../data/index.ts';
@@ -48,8 +49,8 @@ const infoSchema = z.strictObject({
 });
 
 /**
- * The description of a trained model, model.json: its architecture, the shape and preparation of its data, how it was trained. `parseInfo`
- * checks it.
+ * The description of a trained model, model.json: its architecture, the shape and preparation of its data, how it was
+ * trained. `parseInfo` checks it.
  */
 export type ModelInfo = z.infer<typeof infoSchema>;
 
@@ -60,7 +61,8 @@ export interface ScoringModel {
   /** The hash that older versions gave the model, where it is another: detector files of theirs carry it. */
   formerHash?(): string | undefined;
   /**
-   * What one run gives for a batch, where that is not known beforehand: of a file of any making. Throws ModelError where examples interact.
+   * What one run gives for a batch, where that is not known beforehand: of a file of any making. Throws ModelError
+   * where examples interact.
    */
   batchLoss?(options: BatchOptions): Promise<BatchLoss>;
   /** One line for people. */
@@ -69,15 +71,20 @@ export interface ScoringModel {
   /** Shape of one example of every input that comes from data, without a batch axis. */
   readonly inputs: Readonly<Record<string, Shape>>;
   /**
-   * Sizes that the data say, of a model that leaves them open; all that is said of it without data is at sizes that stand for any: `size`.
-   * Left out: every size is fixed.
+   * Sizes that the data say, of a model that leaves them open; all that is said of it without data is at sizes that
+   * stand for any: `size`. Left out: every size is fixed.
    */
   readonly free?: readonly (FreeSize & { readonly size: number })[];
   /** Of a model with free sizes: the shapes of one example of every input as its file declares them. */
   readonly declared?: Readonly<Record<string, readonly (number | string)[]>>;
-  /** Of a model with free sizes: itself at the sizes that inputs of these shapes have. Throws a ModelError where these do not fit. */
+  /**
+   * Of a model with free sizes: itself at the sizes that inputs of these shapes have. Throws a ModelError where these
+   * do not fit.
+   */
   at?(shapes: Readonly<Record<string, Shape>>): ScoringModel;
-  /** Types of the inputs that come from data, and which whole numbers they may be where that is known; left out: floats. */
+  /**
+   * Types of the inputs that come from data, and which whole numbers they may be where that is known; left out: floats.
+   */
   readonly inputTypes?: Readonly<Record<string, { readonly dtype: DType; readonly range?: readonly [number, number] }>>;
   /** What was chosen without being asked for, a sentence each. */
   readonly notes?: readonly string[];
@@ -110,8 +117,8 @@ export function checkInfo(value: unknown, where: string): ModelInfo {
 }
 
 /**
- * What two descriptions of a model differ in, as 'training.steps: 1200, 6500' each; nothing where both come to the same model. Settings that an
- * architecture has got since `found` was written count as their defaults.
+ * What two descriptions of a model differ in, as 'training.steps: 1200, 6500' each; nothing where both come to the same
+ * model. Settings that an architecture has got since `found` was written count as their defaults.
  */
 export function differences(found: ModelInfo, info: ModelInfo): string[] {
   const [a, b] = [found, info].map((one) => {
@@ -138,14 +145,16 @@ export interface ModelFiles {
   readonly weights: EncodedFile;
 }
 
-/** The description in the text of a model.json. Throws a ModelError that names the place where it is not as expected. */
+/**
+ * The description in the text of a model.json. Throws a ModelError that names the place where it is not as expected.
+ */
 export function parseInfo({ bytes, where }: EncodedFile): ModelInfo {
   return checkInfo(parseJson(bytes, where, ModelError), where);
 }
 
 /**
- * A model that `train` made, its weights checked against what the architecture asks for. `scoring`: what the architecture's scorer is
- * asked for; throws ModelError where there is nothing to choose.
+ * A model that `train` made, its weights checked against what the architecture asks for. `scoring`: what the
+ * architecture's scorer is asked for; throws ModelError where there is nothing to choose.
  */
 export function modelOf(files: ModelFiles, scoring: Readonly<Record<string, unknown>> = {}): Model {
   const info = parseInfo(files.info);
@@ -155,7 +164,8 @@ export function modelOf(files: ModelFiles, scoring: Readonly<Record<string, unkn
   });
   const { bytes, where: path } = files.weights;
   const weights = readSafetensors(bytes, path);
-  // While the graph is built: the first layer that the file does not have ends it, however many more the configuration asks for.
+  // While the graph is built: the first layer that the file does not have ends it, however many more the configuration
+  // asks for.
   let mismatch: ModelError | undefined;
   const check = ({ name, shape }: ParamSpec) => {
     const found = Object.hasOwn(weights, name) ? weights[name] : undefined;

@@ -6,8 +6,8 @@ import type { ExternalStore } from './external.ts';
 import type { OnnxOptions } from './onnx.ts';
 
 /**
- * SHA-256 of all that scores depend on. Options that mean the same give the same hash. `reading`: which tensors were taken for parameters,
- * where these are not all; a file that is read as ever keeps its hash.
+ * SHA-256 of all that scores depend on. Options that mean the same give the same hash. `reading`: which tensors were
+ * taken for parameters, where these are not all; a file that is read as ever keeps its hash.
  */
 export async function onnxHash(
   bytes: Uint8Array,
@@ -27,8 +27,9 @@ export async function onnxHash(
 const MOST_FORMER = 2 ** 33;
 
 /**
- * The hash that versions before this one gave: it depended on the order of the options as they stand here, and took external data in once for
- * every tensor, as it does here. Undefined for a model for which that would take minutes, as it did whenever they opened it.
+ * The hash that versions before this one gave: it depended on the order of the options as they stand here, and took
+ * external data in once for every tensor, as it does here. Undefined for a model for which that would take minutes, as
+ * it did whenever they opened it.
  */
 export function formerHash(
   bytes: Uint8Array,
@@ -46,8 +47,8 @@ export function formerHash(
 }
 
 /**
- * The options as a command line gives them, whose hashes detector files carry: the lists there even where they are empty, everything in one
- * order, nothing twice, and no objective that says what is done anyway.
+ * The options as a command line gives them, whose hashes detector files carry: the lists there even where they are
+ * empty, everything in one order, nothing twice, and no objective that says what is done anyway.
  */
 function normalForm(options: OnnxOptions): unknown {
   const { input, objective, pixels, normal = [], uniform = [], constants = {}, loss, params, ...more } = options;

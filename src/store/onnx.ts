@@ -27,10 +27,16 @@ import type { ScoringModel } from './model.ts';
 import { type NetworkOptions, networkImport } from './objective.ts';
 import { formerHash, onnxHash } from './onnx-hash.ts';
 
-/** How the file is read: which inputs are what, how a loss is made of its outputs, and what the sizes are that it leaves open. */
+/**
+ * How the file is read: which inputs are what, how a loss is made of its outputs, and what the sizes are that it leaves
+ * open.
+ */
 export type OnnxOptions = Omit<ImportOptions, 'feed' | 'objective' | 'axes' | 'sizes' | 'copies'> &
   NetworkOptions & {
-    /** Sizes that the file leaves open, by the name it gives them or by the place of an axis, as 'ids.1'; the data say the others. */
+    /**
+     * Sizes that the file leaves open, by the name it gives them or by the place of an axis, as 'ids.1'; the data say
+     * the others.
+     */
     readonly dims?: GivenSizes;
   };
 
@@ -43,8 +49,9 @@ export interface OnnxSurroundings {
 }
 
 /**
- * The model in the bytes of an .onnx file; `path` is its name, for messages. Throws ModelError for a file that is damaged, unsupported, or whose
- * loss is not one number per example; for one made for batches of k > 1 examples also where it does not tell what the loss of one is.
+ * The model in the bytes of an .onnx file; `path` is its name, for messages. Throws ModelError for a file that is
+ * damaged, unsupported, or whose loss is not one number per example; for one made for batches of k > 1 examples also
+ * where it does not tell what the loss of one is.
  */
 export async function onnxModel(
   bytes: Uint8Array,
@@ -223,8 +230,8 @@ function checkOptions(path: string, { constants = {}, integers = {} }: OnnxOptio
 const openSizes = (axes: Axes, known: Sizes) => axes.free.filter((f) => !known.has(f.name));
 
 /**
- * Sizes at which a file with free ones can be read, to know its parameters before there are data: those of small pictures and sequences first.
- * Throws what stops it at the first of them where it cannot be read at any.
+ * Sizes at which a file with free ones can be read, to know its parameters before there are data: those of small
+ * pictures and sequences first. Throws what stops it at the first of them where it cannot be read at any.
  */
 function probe(axes: Axes, known: Sizes, read: Read): Sizes {
   const names = openSizes(axes, known).map((f) => f.name);
@@ -255,8 +262,8 @@ function hashedReading(axes: Axes, first: ImportedModel, dims: GivenSizes, copie
 }
 
 /**
- * A file made for batches of k is read for k that are all the same example, since it may have its batch in its constants, and would give something
- * else for one example, or nothing. What cannot be read so may be read for one.
+ * A file made for batches of k is read for k that are all the same example, since it may have its batch in its
+ * constants, and would give something else for one example, or nothing. What cannot be read so may be read for one.
  */
 function copiesOf(
   k: number,

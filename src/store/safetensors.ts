@@ -1,5 +1,5 @@
-// Named tensors to and from the bytes of a safetensors file: eight bytes of header length, a JSON header, the data. In memory they
-// are float32; on disk they may be in half precision.
+// Named tensors to and from the bytes of a safetensors file: eight bytes of header length, a JSON header, the data. In
+// memory they are float32; on disk they may be in half precision.
 
 import { Float16Array } from '@petamoriken/float16';
 import * as z from 'zod';
@@ -19,8 +19,8 @@ type DType = 'F32' | 'F16';
 const bytesOf = { F32: 4, F16: 2 } as const satisfies Record<DType, number>;
 
 /**
- * Weights in the order given; the header is padded with spaces so that the data start at a multiple of 8 bytes. 'F16' keeps 11 bits of each
- * number; throws ModelError for one beyond its range (65,504).
+ * Weights in the order given; the header is padded with spaces so that the data start at a multiple of 8 bytes. 'F16'
+ * keeps 11 bits of each number; throws ModelError for one beyond its range (65,504).
  */
 export function writeSafetensors(tensors: Weights, dtype: DType = 'F32'): Uint8Array {
   let at = 0;
@@ -50,7 +50,10 @@ function half(data: Float32Array, name: string): Float16Array {
   return out;
 }
 
-/** Throws ModelError, naming the file, where the bytes are not finite tensors of single or half precision that cover the file exactly. */
+/**
+ * Throws ModelError, naming the file, where the bytes are not finite tensors of single or half precision that cover the
+ * file exactly.
+ */
 export function readSafetensors(bytes: Uint8Array, name: string): Weights {
   if (bytes.length < 8) throw new ModelError(`${name}: ${bytes.length} bytes, a safetensors file has at least 8`);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);

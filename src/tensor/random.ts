@@ -1,5 +1,6 @@
-// Seeded, counter-based random numbers: (seed, stream, example, position) -> number, with no state in between. An example is told by
-// a number (its index) or by 64 bits of its content. So the randomness of an example never depends on the batch it sat in, and a resumed run draws what it would have drawn.
+// Seeded, counter-based random numbers: (seed, stream, example, position) -> number, with no state in between. An
+// example is told by a number (its index) or by 64 bits of its content. So the randomness of an example never depends
+// on the batch it sat in, and a resumed run draws what it would have drawn.
 //
 // Threefry-2x32 with 20 rounds: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
@@ -55,7 +56,8 @@ const TWO_POW_NEG_32 = 2 ** -32;
 
 /**
  * A named stream of random numbers under a seed. Every method takes the index of an example (or any other integer that
- * names an independent draw) and gives the same numbers for the same (seed, name, index), in whatever order it is asked.
+ * names an independent draw) and gives the same numbers for the same (seed, name, index), in whatever order it is
+ * asked.
  */
 export class RandomStream {
   #k0: number;
@@ -70,7 +72,10 @@ export class RandomStream {
     this.#k1 = this.#words[1]! | 0;
   }
 
-  /** The stream of one thing that is told by 64 bits of its content rather than by a number: their encryption is its key. */
+  /**
+   * The stream of one thing that is told by 64 bits of its content rather than by a number: their encryption is its
+   * key.
+   */
   of(content: readonly [high: number, low: number]): RandomStream {
     const stream = new RandomStream(0, '');
     threefry2x32(this.#k0, this.#k1, content[0], content[1], this.#words);

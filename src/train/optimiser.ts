@@ -72,11 +72,11 @@ export function unflatten(layout: Layout, flat: Float32Array, weights: Weights):
 }
 
 /**
- * Adam (Kingma & Ba, "Adam: A method for stochastic optimization", ICLR 2015) on the mean loss per dimension of a batch.
- * Parameters, fed at each run: `theta`, `m`, `v` [P], the scalars `lr`, `correction1` = 1 - β1^t, `correction2` = 1 - β2^t, and the
- * model's buffers. Outputs: `nextTheta`, `nextM`, `nextV` [1, P] after the step, `loss` (mean nats per example) and `gradientNorm`.
- * With `average` also `mean` [P] and the scalar `keep`, and `nextMean` = keep · mean + (1 − keep) · nextTheta.
- * To be lowered with as many examples to a group as there are in the batch.
+ * Adam (Kingma & Ba, "Adam: A method for stochastic optimization", ICLR 2015) on the mean loss per dimension of a
+ * batch. Parameters, fed at each run: `theta`, `m`, `v` [P], the scalars `lr`, `correction1` = 1 - β1^t, `correction2`
+ * = 1 - β2^t, and the model's buffers. Outputs: `nextTheta`, `nextM`, `nextV` [1, P] after the step, `loss` (mean nats
+ * per example) and `gradientNorm`. With `average` also `mean` [P] and the scalar `keep`, and `nextMean` = keep · mean +
+ * (1 − keep) · nextTheta. To be lowered with as many examples to a group as there are in the batch.
  */
 export function trainingStep(
   arch: Architecture<unknown>,
@@ -95,7 +95,8 @@ export function trainingStep(
     pieces.set(name, reshape(slice(theta, 0, at, at + sizeOf(shape)), shape));
     at += sizeOf(shape);
   }
-  // The loss is of parameters of their own, so that it can be rewritten and differentiated as any; then the pieces of theta take their places.
+  // The loss is of parameters of their own, so that it can be rewritten and differentiated as any; then the pieces of
+  // theta take their places.
   const learned = new Map<string, Value>();
   const param = ({ name, shape }: ParamSpec) => {
     if (!pieces.has(name)) return arena.param(name, shape, { trainable: false });

@@ -43,7 +43,10 @@ export interface Parameters {
 export const weightsOf = ({ layout }: Parameters, state: State): Weights =>
   unflatten(layout, state.mean ?? state.theta, state.weights);
 
-/** Random weights; those that start from data (actnorm) are found by one pass over a batch of 256 of the first epoch of `length` examples. */
+/**
+ * Random weights; those that start from data (actnorm) are found by one pass over a batch of 256 of the first epoch of
+ * `length` examples.
+ */
 export async function initialState(
   { runtime, threads, info, arch, data }: Subject,
   { layout, specs }: Parameters,

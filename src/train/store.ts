@@ -48,6 +48,9 @@ export function memoryStore(name = 'memory'): Store {
   };
 }
 
-/** Whether a run came to its end. Weights beside a checkpoint: stopped after the last step, before the checkpoint was taken away. */
+/**
+ * Whether a run came to its end. Weights beside a checkpoint: stopped after the last step, before the checkpoint was
+ * taken away.
+ */
 export const isTrained = async (store: Store): Promise<boolean> =>
   (await store.has(weightsFile)) && !(await store.has(checkpointFile));

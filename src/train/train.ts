@@ -26,7 +26,10 @@ import { checkpointFile, infoFile, isTrained, logFile, modelFiles, type Store, w
 export interface Progress {
   readonly step: number;
   readonly steps: number;
-  /** Mean over the steps since the last report, and on the validation part with the same noise every time. For likelihoods. */
+  /**
+   * Mean over the steps since the last report, and on the validation part with the same noise every time. For
+   * likelihoods.
+   */
   readonly trainBitsPerDim?: number;
   readonly validBitsPerDim?: number;
   /** The same per dimension, for a training loss that is no likelihood. */
@@ -37,8 +40,8 @@ export interface Progress {
 }
 
 /**
- * `data`: examples of the shape info.data under 'x', of raw pixels or bytes 0..255, which is checked where they are read. The last examples (5 %,
- * at most 1,000) are held out for validation.
+ * `data`: examples of the shape info.data under 'x', of raw pixels or bytes 0..255, which is checked where they are
+ * read. The last examples (5 %, at most 1,000) are held out for validation.
  */
 export interface TrainOptions extends Subject {
   readonly store: Store;
@@ -57,10 +60,11 @@ interface Run extends TrainOptions, Parameters {
 
 /**
  * Runs to info.training.steps. The order of examples and all noise follow from the seed and the step, so a run that was
- * killed and resumed is the run that was not. Learning rate: linear warm-up, then a cosine to 0. Returns the last report.
+ * killed and resumed is the run that was not. Learning rate: linear warm-up, then a cosine to 0. Returns the last
+ * report.
  *
- * The store is this run's from its first checkpoint on: one that is refused, or diverges before, leaves nothing behind. Throws a ModelError for
- * a store that holds something else.
+ * The store is this run's from its first checkpoint on: one that is refused, or diverges before, leaves nothing behind.
+ * Throws a ModelError for a store that holds something else.
  */
 export async function train(options: TrainOptions): Promise<Progress | undefined> {
   const data = asPixels(options.data); // which built-in models take, text as bytes included

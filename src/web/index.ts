@@ -1,4 +1,5 @@
-// What a page needs, without anything of Node: `fisher-ood/web`. ONNX Runtime comes from onnxruntime-web, which a page installs beside it.
+// What a page needs, without anything of Node: `fisher-ood/web`. ONNX Runtime comes from onnxruntime-web, which a page
+// installs beside it.
 
 export {
   bytesSource,

@@ -20,12 +20,16 @@ interface Header {
 }
 
 /**
- * See `DecodeImage`. Browsers decode PNG and lossless WebP to the same pixels as everybody else; JPEG and lossy WebP leave some freedom, and may
- * differ by one or two from another decoder. Throws a DataError where a picture is damaged, or one that a canvas would not show as it is.
+ * See `DecodeImage`. Browsers decode PNG and lossless WebP to the same pixels as everybody else; JPEG and lossy WebP
+ * leave some freedom, and may differ by one or two from another decoder. Throws a DataError where a picture is damaged,
+ * or one that a canvas would not show as it is.
  */
 export const decodeImage: DecodeImage = (image, expected) => decode(image, expected, undefined);
 
-/** The same, with transparent pictures put on `background`: canvases keep colours times their opacity, so these may be one off. */
+/**
+ * The same, with transparent pictures put on `background`: canvases keep colours times their opacity, so these may be
+ * one off.
+ */
 export function decodeOn(background: Background): DecodeImage {
   const own = (image: EncodedFile, expected?: DecodedImage['shape']) => decode(image, expected, background);
   return Object.assign(own, { done: `on ${background}` });
@@ -89,8 +93,8 @@ function headerOf(bytes: Uint8Array, where: string): Header {
 const ANIMATED = 'is animated, expected one picture';
 
 /**
- * The same picture without its EXIF data: pixels are taken as they are stored, and browsers turn a picture as those say, whatever they are
- * asked for.
+ * The same picture without its EXIF data: pixels are taken as they are stored, and browsers turn a picture as those
+ * say, whatever they are asked for.
  */
 function withoutExif(bytes: Uint8Array, type: Header['type']): Uint8Array<ArrayBuffer> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

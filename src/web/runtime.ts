@@ -8,11 +8,13 @@ import { FisherError } from '../errors.ts';
 /** Of `webRuntime`: where WebAssembly is had from, how many threads it has, how many bytes it may take. */
 export interface WebRuntimeOptions {
   /**
-   * Where the .mjs and .wasm of onnxruntime-web are had from: the address of their folder, ending in a slash. Default: where that library looks,
-   * beside the script that it is bundled into.
+   * Where the .mjs and .wasm of onnxruntime-web are had from: the address of their folder, ending in a slash. Default:
+   * where that library looks, beside the script that it is bundled into.
    */
   readonly assets?: string | undefined;
-  /** Threads; default: 1. More need a page that is isolated (`crossOriginIsolated`), and are the same for all sessions. */
+  /**
+   * Threads; default: 1. More need a page that is isolated (`crossOriginIsolated`), and are the same for all sessions.
+   */
   readonly threads?: number | undefined;
   /** Bytes that a run may take; default: the 4 GiB that WebAssembly can address. */
   readonly memory?: number | undefined;
@@ -22,8 +24,8 @@ export interface WebRuntimeOptions {
 let loading: Promise<typeof Ort> | undefined;
 
 /**
- * ONNX Runtime in WebAssembly. Where it looks for its files is decided by the first runtime that runs something. `open` throws a FisherError for
- * a path: a browser opens none.
+ * ONNX Runtime in WebAssembly. Where it looks for its files is decided by the first runtime that runs something. `open`
+ * throws a FisherError for a path: a browser opens none.
  */
 export function webRuntime({ assets, threads = 1, memory = 2 ** 32 }: WebRuntimeOptions = {}): Runtime {
   const load = () => {

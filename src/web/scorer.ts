@@ -12,7 +12,9 @@ import { webRuntime } from './runtime.ts';
 /** As in `scoring/`, with a model and a detector that may be addresses, and a runtime that may be left out. */
 export interface ScorerOptions
   extends Omit<scoring.ScorerOptions, 'model' | 'detector' | 'runtime' | 'open' | 'names'> {
-  /** The address of a directory that `train` wrote or of an .onnx file, the bytes of one, or a model that was loaded. */
+  /**
+   * The address of a directory that `train` wrote or of an .onnx file, the bytes of one, or a model that was loaded.
+   */
   readonly model: string | Uint8Array | ScoringModel;
   /** The address of a file that `fit` wrote, its bytes, or what `fitDetectors` gave. */
   readonly detector: string | Uint8Array | DetectorFile;

@@ -1,5 +1,6 @@
-// fit, score, eval, features and inspect where inputs or layers are special: inputs that fill no group, that are not finite, that were fitted
-// on, that are equal; layers that no detector can use; names and files that are not as they should be.
+// fit, score, eval, features and inspect where inputs or layers are special: inputs that fill no group, that are not
+// finite, that were fitted on, that are equal; layers that no detector can use; names and files that are not as they
+// should be.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// The command line at the limits of the machine and of sense: sizes beyond all reason, few open files, little memory, full disks, odd names.
+// The command line at the limits of the machine and of sense: sizes beyond all reason, few open files, little memory,
+// full disks, odd names.
 
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';

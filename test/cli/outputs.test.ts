@@ -1,4 +1,5 @@
-// Outputs are claimed before the work: nothing that is read is overwritten, one process has them, and nothing is left by what is refused.
+// Outputs are claimed before the work: nothing that is read is overwritten, one process has them, and nothing is left
+// by what is refused.
 
 import {
   existsSync,

@@ -1,5 +1,5 @@
-// A configuration of one ONNX operator: its operands with their numbers, its attributes, the opset; and the two files made of it,
-// one for ONNX Runtime alone and one for the import.
+// A configuration of one ONNX operator: its operands with their numbers, its attributes, the opset; and the two files
+// made of it, one for ONNX Runtime alone and one for the import.
 
 import {
   create,
@@ -52,7 +52,9 @@ export interface Configuration {
   readonly attrs?: Readonly<Record<string, Attr>>;
   /** Which outputs are asked for; default the first. */
   readonly outputs?: readonly boolean[];
-  /** Nodes from operands a0, a1, … to y0 in place of the one: for operators whose operands or results are no tensors. */
+  /**
+   * Nodes from operands a0, a1, … to y0 in place of the one: for operators whose operands or results are no tensors.
+   */
   readonly nodes?: readonly NodeProto[];
 }
 
@@ -60,7 +62,10 @@ const operandName = (i: number) => `a${i}`;
 export const outputNames = (c: Configuration): string[] =>
   (c.outputs ?? [true]).flatMap((on, k) => (on ? [`y${k}`] : []));
 
-/** How an input's numbers are fed: in float32, or int64 for whole numbers. The model casts them to the operand's own type. */
+/**
+ * How an input's numbers are fed: in float32, or int64 for whole numbers. The model casts them to the operand's own
+ * type.
+ */
 export const fedAs = (element: Element): 'float' | 'int64' => (isFloat(element) ? 'float' : 'int64');
 
 function theNodes(c: Configuration): readonly NodeProto[] {

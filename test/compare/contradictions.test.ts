@@ -1,5 +1,5 @@
-// Nodes whose attributes contradict their operands, in files that are otherwise sound: refused by name with both sides, as ONNX Runtime
-// refuses them. And files as a whole: versions that are not known, weights that are no numbers.
+// Nodes whose attributes contradict their operands, in files that are otherwise sound: refused by name with both sides,
+// as ONNX Runtime refuses them. And files as a whole: versions that are not known, weights that are no numbers.
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// A seed and a name in; random choices out: shapes, attributes, numbers and operands of generated operator configurations.
+// A seed and a name in; random choices out: shapes, attributes, numbers and operands of generated operator
+// configurations.
 
 import { NEWEST_OPSET, OLDEST_OPSET } from '../../src/onnx/index.ts';
 import { RandomStream } from '../../src/tensor/random.ts';

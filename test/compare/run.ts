@@ -1,5 +1,5 @@
-// One configuration in; whether the import agrees with ONNX Runtime's own kernel on it, refuses it, or differs, out. The import is
-// tried both ways it is used: by the float64 rules, and lowered for two examples at once.
+// One configuration in; whether the import agrees with ONNX Runtime's own kernel on it, refuses it, or differs, out.
+// The import is tried both ways it is used: by the float64 rules, and lowered for two examples at once.
 
 import * as ort from 'onnxruntime-node';
 import { ModelError } from '../../src/errors.ts';

@@ -1,4 +1,5 @@
-// A program in its sizes of batch and shapes, on real sessions: the same numbers in all of them, and no more of them open than are asked for.
+// A program in its sizes of batch and shapes, on real sessions: the same numbers in all of them, and no more of them
+// open than are asked for.
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/index.ts';

@@ -1,4 +1,5 @@
-// Several draws of a model's noise: tables hold means over them that no batch changes, and detectors are scored with as many.
+// Several draws of a model's noise: tables hold means over them that no batch changes, and detectors are scored with as
+// many.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// Squared norms from the batched pass against finite differences in float64, against a loop of batches of one, against sums of
-// gradients for groups, and against themselves at other batch sizes, thread counts and plans.
+// Squared norms from the batched pass against finite differences in float64, against a loop of batches of one, against
+// sums of gradients for groups, and against themselves at other batch sizes, thread counts and plans.
 
 import { createHash } from 'node:crypto';
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';

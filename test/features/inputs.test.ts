@@ -1,4 +1,5 @@
-// What library callers get without asking: their data made ready for the model as the command line makes them, or a refusal that says what to do.
+// What library callers get without asking: their data made ready for the model as the command line makes them, or a
+// refusal that says what to do.
 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

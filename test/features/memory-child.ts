@@ -1,4 +1,5 @@
-// Runs one batch of norms of a built-in model and prints the most memory that the process had: node … memory-child.ts ARCH BATCH GROUP
+// Runs one batch of norms of a built-in model and prints the most memory that the process had: node … memory-child.ts
+// ARCH BATCH GROUP
 
 import { normGraph } from '../../src/features/index.ts';
 import { lower } from '../../src/lower/index.ts';

@@ -1,4 +1,5 @@
-// The parts of a loss: what each family names, that they add up to it, and that the batched pass gives what float64 does.
+// The parts of a loss: what each family names, that they add up to it, and that the batched pass gives what float64
+// does.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

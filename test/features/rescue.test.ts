@@ -1,4 +1,5 @@
-// Squared norms and losses that leave the range of float32, against closed forms; what is not finite even so, and the case of a real file.
+// Squared norms and losses that leave the range of float32, against closed forms; what is not finite even so, and the
+// case of a real file.
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

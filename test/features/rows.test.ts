@@ -1,4 +1,5 @@
-// Rows of numbers, as tables of pixels have them, for models of images: the same examples as those of an array of images, or a refusal.
+// Rows of numbers, as tables of pixels have them, for models of images: the same examples as those of an array of
+// images, or a refusal.
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

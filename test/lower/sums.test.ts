@@ -1,4 +1,5 @@
-// A weight that is used several times: its norms from one product at all its positions, against the float64 interpreter.
+// A weight that is used several times: its norms from one product at all its positions, against the float64
+// interpreter.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -84,7 +85,10 @@ describe('a weight that is used several times', () => {
   });
 });
 
-/** Rows of a table of `v` by index, a layer, and the table again as the head, in which the index after next is looked up. */
+/**
+ * Rows of a table of `v` by index, a layer, and the table again as the head, in which the index after next is looked
+ * up.
+ */
 function tiedModel(v: number, d: number, p: number): Value {
   const arena = new Arena();
   const ids = o.toInt(arena.input('ids', [p]));

@@ -1,5 +1,6 @@
-// Files whose axes are left open, that are made for a fixed batch, or that take several inputs, against PyTorch in float64
-// (`scripts/exporters/axes.py`): sizes come from the data or by name, norms are of single examples, and what cannot be known is refused.
+// Files whose axes are left open, that are made for a fixed batch, or that take several inputs, against PyTorch in
+// float64 (`scripts/exporters/axes.py`): sizes come from the data or by name, norms are of single examples, and what
+// cannot be known is refused.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';

@@ -1,4 +1,5 @@
-// Files whose examples interact are refused with the output in which they do; one number for a batch is taken of every example alone, and said.
+// Files whose examples interact are refused with the output in which they do; one number for a batch is taken of every
+// example alone, and said.
 
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -90,7 +90,10 @@ const resizes: Configuration[] = [
   },
 ];
 
-/** A layer of 3 units over 4 steps of 2 sequences of 5 numbers, in every direction, with and without what may be left out. */
+/**
+ * A layer of 3 units over 4 steps of 2 sequences of 5 numbers, in every direction, with and without what may be left
+ * out.
+ */
 function recurrent(gates: number, starts: (dirs: number, N: number) => Operand[]): Configuration[] {
   const operands = (dirs: number, N = 2) => [f(4, N, 5), f(dirs, 3 * gates, 5), f(dirs, 3 * gates, 3)];
   const attrs = { hidden_size: 3 };

@@ -1,4 +1,5 @@
-// Branches and loops that fold: the value of the whole model against ONNX Runtime's, its gradient against finite differences.
+// Branches and loops that fold: the value of the whole model against ONNX Runtime's, its gradient against finite
+// differences.
 
 import { describe, expect, it } from 'vitest';
 import { normGraph } from '../../src/features/index.ts';

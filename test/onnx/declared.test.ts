@@ -1,4 +1,5 @@
-// Files whose own metadata name their parameters and where gradients stop: exactly these are parameters, whatever the tensors look like.
+// Files whose own metadata name their parameters and where gradients stop: exactly these are parameters, whatever the
+// tensors look like.
 
 import { describe, expect, it } from 'vitest';
 import { gradients } from '../../src/autodiff/index.ts';

@@ -1,4 +1,5 @@
-// Files that today's exporters write, against PyTorch in float64: every name and every norm is right, or the file is refused in known words.
+// Files that today's exporters write, against PyTorch in float64: every name and every norm is right, or the file is
+// refused in known words.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

@@ -1,5 +1,5 @@
-// Model families as ONNX files, built node by node: values against ONNX Runtime on the same file, norms against finite differences,
-// batches of any size against batches of one.
+// Model families as ONNX files, built node by node: values against ONNX Runtime on the same file, norms against finite
+// differences, batches of any size against batches of one.
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Models exported by PyTorch, through the command line: squared norms against PyTorch's own in float64, at every batch size.
+// Models exported by PyTorch, through the command line: squared norms against PyTorch's own in float64, at every batch
+// size.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// What an ONNX model and a detector fitted with it are known by: hashes that follow from what is meant, places that hold through links.
+// What an ONNX model and a detector fitted with it are known by: hashes that follow from what is meant, places that
+// hold through links.
 
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';

@@ -1,4 +1,5 @@
-// Files of a few hundred bytes that ask for more work or more room than there is: refused by name, after a bounded effort.
+// Files of a few hundred bytes that ask for more work or more room than there is: refused by name, after a bounded
+// effort.
 
 import { describe, expect, it } from 'vitest';
 import { ModelError } from '../../src/errors.ts';
@@ -12,7 +13,10 @@ const ints = (name: string, data: number[], dims = [data.length]) =>
 
 const big = 2 ** 21;
 
-/** A loop of 4,096 rounds k whose body makes `r`, one whole number, of nothing but constants and k; the loss does not need it. */
+/**
+ * A loop of 4,096 rounds k whose body makes `r`, one whole number, of nothing but constants and k; the loss does not
+ * need it.
+ */
 const looped = (body: Nodes) =>
   modelBytes(
     {

@@ -1,4 +1,5 @@
-// Losses made from networks that stop short of one: against the same computed by hand, and their norms against finite differences.
+// Losses made from networks that stop short of one: against the same computed by hand, and their norms against finite
+// differences.
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// Every ONNX operator: its value against ONNX Runtime's own, its gradient against finite differences, its lowering against the
-// float64 rules with every operand that may vary with the example doing so or not.
+// Every ONNX operator: its value against ONNX Runtime's own, its gradient against finite differences, its lowering
+// against the float64 rules with every operand that may vary with the example doing so or not.
 
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';

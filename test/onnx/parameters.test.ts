@@ -1,4 +1,5 @@
-// Which tensors of an ONNX file are parameters: the rule for files that do not say it, ties, and what commands say of lost ones.
+// Which tensors of an ONNX file are parameters: the rule for files that do not say it, ties, and what commands say of
+// lost ones.
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Operators that draw: every example has its own numbers, the same in every run and batch, of the distribution that the node asks for.
+// Operators that draw: every example has its own numbers, the same in every run and batch, of the distribution that the
+// node asks for.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Numbers that name places in tables or classes: those that are none are refused with the example that has them, wherever they come from.
+// Numbers that name places in tables or classes: those that are none are refused with the example that has them,
+// wherever they come from.
 
 import { describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/dataset.ts';

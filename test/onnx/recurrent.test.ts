@@ -1,4 +1,5 @@
-// LSTM, GRU and RNN: every output against ONNX Runtime's, gradients through all of them against finite differences, refusals.
+// LSTM, GRU and RNN: every output against ONNX Runtime's, gradients through all of them against finite differences,
+// refusals.
 
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';

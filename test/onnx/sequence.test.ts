@@ -9,7 +9,10 @@ import { expectSqNorms } from '../support/compare.ts';
 import { BOOL, FLOAT, graph, INT64, modelBytes, node, sequenceValue, tensor, value } from '../support/proto.ts';
 import { finiteDifferences, randomData, runLowered } from '../support/run.ts';
 
-/** x [1, 6] and weights w [6, 6], v [1, 2], u [2]; p = x·w; the nodes make h from p, whose weighted sum of squares is the loss. */
+/**
+ * x [1, 6] and weights w [6, 6], v [1, 2], u [2]; p = x·w; the nodes make h from p, whose weighted sum of squares is
+ * the loss.
+ */
 function model(
   nodes: ReturnType<typeof node>[],
   constants: Readonly<Record<string, number | number[]>> = {},

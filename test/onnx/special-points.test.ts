@@ -1,5 +1,5 @@
-// Gradients where there is none: kinks, bounds, ties, zero rows. Each is what docs/onnx.md says (PyTorch's choice for the layer the
-// operator comes from), in float64 and as lowered for ONNX Runtime.
+// Gradients where there is none: kinks, bounds, ties, zero rows. Each is what docs/onnx.md says (PyTorch's choice for
+// the layer the operator comes from), in float64 and as lowered for ONNX Runtime.
 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

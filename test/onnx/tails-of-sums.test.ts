@@ -1,5 +1,6 @@
-// Likelihoods of classes, mixtures and bins far from 0, in the ways that exporters write them: losses and norms in float32 against closed forms
-// in float64, where float32 rounds a softmax, a density or a difference of distribution functions to 0, 1 or infinity.
+// Likelihoods of classes, mixtures and bins far from 0, in the ways that exporters write them: losses and norms in
+// float32 against closed forms in float64, where float32 rounds a softmax, a density or a difference of distribution
+// functions to 0, 1 or infinity.
 
 import erf from '@stdlib/math-base-special-erf';
 import { describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// Likelihoods of bits and classes far from 0, in every way that exporters write them: losses and norms in float32 against closed forms in
-// float64, where a sigmoid or softmax in float32 is 0 or 1.
+// Likelihoods of bits and classes far from 0, in every way that exporters write them: losses and norms in float32
+// against closed forms in float64, where a sigmoid or softmax in float32 is 0 or 1.
 
 import { describe, expect, it } from 'vitest';
 import { normGraph } from '../../src/features/index.ts';
@@ -10,7 +10,10 @@ import { runLowered } from '../support/run.ts';
 /** From far below zero to far above. */
 const LOGITS = [-95, -60, -25, -19, -3, 0.5, 4, 17, 26, 61];
 
-/** z = x · w; the nodes make `each`, [n, 10], from z and the bits y; the loss is its sum. d loss / dw is x · d loss / dz for x = 1. */
+/**
+ * z = x · w; the nodes make `each`, [n, 10], from z and the bits y; the loss is its sum. d loss / dw is x · d loss / dz
+ * for x = 1.
+ */
 function model(nodes: ReturnType<typeof node>[]): Uint8Array {
   const numbers = { one: 1, two: 2, minus: -100, tiny: 1e-8, least: 1e-30, half: 0.5 };
   return modelBytes(
@@ -246,7 +249,9 @@ Object.assign(forms, {
   ],
 } satisfies typeof forms);
 
-/** Each logit with both bits; in the third example every bit is what the logit says, so that all gradients are small. */
+/**
+ * Each logit with both bits; in the third example every bit is what the logit says, so that all gradients are small.
+ */
 const BITS = [LOGITS.map(() => 0), LOGITS.map(() => 1), LOGITS.map((z) => Number(z > 0))];
 
 async function measured(bytes: Uint8Array) {

@@ -1,4 +1,5 @@
-// The larger and the smaller of truth values, which TorchScript writes and ONNX Runtime has no kernel for: as PyTorch takes them.
+// The larger and the smaller of truth values, which TorchScript writes and ONNX Runtime has no kernel for: as PyTorch
+// takes them.
 
 import { describe, expect, it } from 'vitest';
 import { normGraph } from '../../src/features/index.ts';

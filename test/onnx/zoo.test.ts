@@ -1,4 +1,5 @@
-// Small models of every kind, each exported in the ways that people use, against PyTorch, JAX or TensorFlow in float64: what check says of them.
+// Small models of every kind, each exported in the ways that people use, against PyTorch, JAX or TensorFlow in float64:
+// what check says of them.
 //
 // The files and table.json are chosen by scripts/exporters/small.py from those that docs/exporters.md is made of.
 
@@ -29,7 +30,10 @@ interface Said {
   readonly unsure: readonly string[];
 }
 
-/** As the pages' matrix counts: parameters that the file has lost, with a word of it or without; tensors too many, but doubtful; other names. */
+/**
+ * As the pages' matrix counts: parameters that the file has lost, with a word of it or without; tensors too many, but
+ * doubtful; other names.
+ */
 function summary({ layers, folded, unsure }: Said): string {
   const of = (verdict: LayerAnswer['verdict']) => layers.filter((l) => l.verdict === verdict).map((l) => l.name);
   const counts = {

@@ -1,4 +1,5 @@
-// For every op, random ways to call it: shapes, attributes, broadcast patterns. Each op of the table needs at least one.
+// For every op, random ways to call it: shapes, attributes, broadcast patterns. Each op of the table needs at least
+// one.
 
 import fc from 'fast-check';
 import type { Value } from '../../src/graph/index.ts';

@@ -21,7 +21,9 @@ import { type OpCase, opCases } from './cases.ts';
 
 const seed = 20240301;
 
-/** The case's value over operands made by `leaf`, kept away from the kinks and poles of functions of positive numbers. */
+/**
+ * The case's value over operands made by `leaf`, kept away from the kinks and poles of functions of positive numbers.
+ */
 function build(c: OpCase, leaf: (name: string, i: number) => Value): Value {
   const values = c.operands.map((_, i) => leaf(`a${i}`, i));
   return c.build(values.map((v) => (c.positive ? o.add(o.exp(v), 0.3) : v)));

@@ -1,4 +1,5 @@
-// Random networks: the batched pass's group norms against the float64 interpreter, for every plan, group and batch size.
+// Random networks: the batched pass's group norms against the float64 interpreter, for every plan, group and batch
+// size.
 
 import fc from 'fast-check';
 import { describe, it } from 'vitest';

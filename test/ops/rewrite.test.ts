@@ -1,4 +1,5 @@
-// What makes values makes what was written; the table of rewrites, each with what it is for, gives the same numbers and gradients.
+// What makes values makes what was written; the table of rewrites, each with what it is for, gives the same numbers and
+// gradients.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,5 @@
-// The metric of the view `fisher`: taken from examples that are not fitted on, kept with the detector in a byte a weight, and what it is scored by.
+// The metric of the view `fisher`: taken from examples that are not fitted on, kept with the detector in a byte a
+// weight, and what it is scored by.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -3,7 +3,9 @@
 import { expect } from 'vitest';
 import { tolerance } from './tolerances.ts';
 
-/** |actual - expected| <= relative · max(|expected|, floor) everywhere; floor defaults to the largest |expected| · 1e-3. */
+/**
+ * |actual - expected| <= relative · max(|expected|, floor) everywhere; floor defaults to the largest |expected| · 1e-3.
+ */
 export function expectClose(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,

@@ -1,4 +1,5 @@
-// Loaded before a program (node --import): notes every module that it loads, and at its end the processor time that it took, in $LOADED.
+// Loaded before a program (node --import): notes every module that it loads, and at its end the processor time that it
+// took, in $LOADED.
 //
 // Modules that are required and not imported are seen by the first of each package only, which is an import of ours.
 

@@ -1,4 +1,5 @@
-// Small models with weights away from their symmetric start, as tests want them; and models of the default sizes as they start.
+// Small models with weights away from their symmetric start, as tests want them; and models of the default sizes as
+// they start.
 
 import { architecture, collectSpecs, initialWeights } from '../../src/models/index.ts';
 import { builtInModel, type Model, type ModelInfo } from '../../src/store/index.ts';

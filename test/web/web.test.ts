@@ -1,4 +1,5 @@
-// `fisher-ood/web` as a page has it: bundled, without a trace of Node, and in Chromium with the numbers that Node gives.
+// `fisher-ood/web` as a page has it: bundled, without a trace of Node, and in Chromium with the numbers that Node
+// gives.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';

@@ -1,4 +1,5 @@
-// What a user must know to call a command, and the help text made from it. What does the command's work is loaded when it runs.
+// What a user must know to call a command, and the help text made from it. What does the command's work is loaded when
+// it runs.
 
 import type { Command } from '../command.ts';
 import { commonOptions, type Options } from './options.ts';

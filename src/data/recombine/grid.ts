@@ -1,4 +1,5 @@
-// How the values of one example lie: the axes along which they are neighbours, of which things are cut, moved and averaged, and the others.
+// How the values of one example lie: the axes along which they are neighbours, of which things are cut, moved and
+// averaged, and the others.
 
 import { sizeOf } from '../../tensor/shape.ts';
 import { layoutOf } from '../layout.ts';
@@ -19,8 +20,9 @@ export interface Grid {
 }
 
 /**
- * Of an example of this shape. Spatial are the axes after the first of [c, h, w] and of more axes, those before the last of images [h, w, c],
- * the first of [t, d], and the one of [d]. `symbols`: the values mean nothing as numbers; a sequence of these is cut into 8, all others into 4.
+ * Of an example of this shape. Spatial are the axes after the first of [c, h, w] and of more axes, those before the
+ * last of images [h, w, c], the first of [t, d], and the one of [d]. `symbols`: the values mean nothing as numbers; a
+ * sequence of these is cut into 8, all others into 4.
  */
 export function gridOf(shape: readonly number[], symbols = false): Grid {
   const rank = shape.length;
@@ -79,7 +81,9 @@ export function blank(like: Values, length: number): Values {
 /** What a value along an axis is made of: places before, and their weights, which are divided by their sum. */
 export type Taps = readonly (readonly [at: number, weight: number])[];
 
-/** Along every axis in turn, `to(size)` values from the `size` that there are; value k is the mean of `taps(k, size)`. */
+/**
+ * Along every axis in turn, `to(size)` values from the `size` that there are; value k is the mean of `taps(k, size)`.
+ */
 export function filtered(
   values: ArrayLike<number>,
   grid: Grid,

@@ -1,4 +1,5 @@
-// The ways to make an example out of examples: a pure function each, and apart from it the numbers that it is to be drawn with.
+// The ways to make an example out of examples: a pure function each, and apart from it the numbers that it is to be
+// drawn with.
 
 import type { RandomStream } from '../../tensor/random.ts';
 import { sizeOf } from '../../tensor/shape.ts';
@@ -130,7 +131,10 @@ const pair = (k: number, size: number): Taps => [
   [Math.min(2 * k + 1, size - 1), 1],
 ];
 
-/** The first example is at the beginning of all axes, the last at their ends; where a size is odd, the halves at the end lack their last value. */
+/**
+ * The first example is at the beginning of all axes, the last at their ends; where a size is odd, the halves at the end
+ * lack their last value.
+ */
 const tile = making(
   'examples at half their size side by side',
   (inputs, _, grid) => {

@@ -9,7 +9,10 @@ export type Activation = (x: Value) => Value;
 
 interface Kind {
   readonly f: (x: Value, alpha: number, beta: number) => Value;
-  /** What alpha and beta are where a node does not say it, NaN where readings differ; those that are absent are not taken from its lists. */
+  /**
+   * What alpha and beta are where a node does not say it, NaN where readings differ; those that are absent are not
+   * taken from its lists.
+   */
   readonly alpha?: number;
   readonly beta?: number;
 }
@@ -28,7 +31,10 @@ const kinds: Readonly<Record<string, Kind>> = {
   thresholdedrelu: { f: thresholdedRelu, alpha: NaN },
 };
 
-/** Those of all directions in order; the numbers of `activation_alpha` and `activation_beta` go to those that take some, one after another. */
+/**
+ * Those of all directions in order; the numbers of `activation_alpha` and `activation_beta` go to those that take some,
+ * one after another.
+ */
 export function activationsOf(ctx: NodeContext, names: readonly string[]): Activation[] {
   const alphas = [...(ctx.ints('activation_alpha') ?? [])];
   const betas = [...(ctx.ints('activation_beta') ?? [])];

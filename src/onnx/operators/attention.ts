@@ -25,8 +25,8 @@ import type { NodeContext, Operators } from './context.ts';
 import { oneHot } from './gather.ts';
 
 /**
- * softmax(Q Kᵀ · scale + mask) V, queries of several heads to a head of keys where they are fewer; keys and values with those of the past
- * before them, and the scores at the stage that `qk_matmul_output_mode` asks for.
+ * softmax(Q Kᵀ · scale + mask) V, queries of several heads to a head of keys where they are fewer; keys and values with
+ * those of the past before them, and the scores at the stage that `qk_matmul_output_mode` asks for.
  */
 function attention(ctx: NodeContext): Value[] {
   const ranks = [0, 1, 2].map((i) => ctx.in(i).shape.length);
@@ -95,7 +95,10 @@ function withPast(ctx: NodeContext, v: Value, past: number): Value {
   return concat([before, v], 2);
 }
 
-/** What is added to scores [n, heads, queries, keys], and which of them count: by the mask, by the order, by the lengths of padded keys. */
+/**
+ * What is added to scores [n, heads, queries, keys], and which of them count: by the mask, by the order, by the lengths
+ * of padded keys.
+ */
 function masks(ctx: NodeContext, shape: Shape): { readonly bias?: Value; readonly allowed: readonly Value[] } {
   const [n, , queries, keys] = shape as [number, number, number, number];
   const allowed: Value[] = [];

@@ -1,4 +1,5 @@
-// ONNX's operators on the bits of whole numbers. All are computed as int64, in which numbers of the other types are what they are.
+// ONNX's operators on the bits of whole numbers. All are computed as int64, in which numbers of the other types are
+// what they are.
 
 import type { Value } from '../../graph/index.ts';
 import { bitAnd, bitOr, bitXor, equal, intDiv, mul, remainder, sub, where } from '../../ops/index.ts';

@@ -11,7 +11,10 @@ export type Operator = (ctx: NodeContext) => Value | readonly Value[];
 
 export type Operators = Readonly<Record<string, Operator>>;
 
-/** A sequence of tensors, whose length is known at import. It stands where a value stands between nodes, but is none: `in` refuses it. */
+/**
+ * A sequence of tensors, whose length is known at import. It stands where a value stands between nodes, but is none:
+ * `in` refuses it.
+ */
 export class Sequence extends Value {
   readonly elements: readonly Value[];
 
@@ -217,8 +220,9 @@ export class NodeContext {
   }
 
   /**
-   * Whole numbers from `low` to `high` are taken from `value` to make `result`. Numbers that are known are looked at here; those that depend
-   * on the inputs when they are there, since a place that is not in a table would not be noticed (`Requirement`).
+   * Whole numbers from `low` to `high` are taken from `value` to make `result`. Numbers that are known are looked at
+   * here; those that depend on the inputs when they are there, since a place that is not in a table would not be
+   * noticed (`Requirement`).
    */
   within(value: Value, low: number, high: number, result: Value): void {
     const odd = this.importer.known(value)?.find((v) => !(v >= low && v <= high));

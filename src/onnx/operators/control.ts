@@ -9,7 +9,9 @@ import { axisOf } from './shape.ts';
 /** Rounds that are unrolled at most. */
 const MOST = 4096;
 
-/** The branch that is known to be taken, or both where that depends on the data: then every result is one of the two. */
+/**
+ * The branch that is known to be taken, or both where that depends on the data: then every result is one of the two.
+ */
 function branch(ctx: NodeContext): readonly Value[] {
   const condition = ctx.in(0);
   const known = ctx.importer.known(condition);
@@ -115,7 +117,10 @@ function scan(ctx: NodeContext): Value[] {
   return [...state, ...outputs];
 }
 
-/** Body: (element …) -> (element …), for each place of a sequence; other sequences give their elements, tensors stay the same. */
+/**
+ * Body: (element …) -> (element …), for each place of a sequence; other sequences give their elements, tensors stay the
+ * same.
+ */
 function mapped(ctx: NodeContext): Value[] {
   const body = ctx.graph('body');
   const first = ctx.sequence(0);

@@ -252,7 +252,10 @@ const oneOf = (a: Value, b: Value) => not(equal(toFloat(a), toFloat(b)));
 
 type Two = (a: Value, b: Value) => Value;
 
-/** TorchScript writes files with the larger of two truth values, which ONNX Runtime has not: as in PyTorch, that is `or`, the smaller `and`. */
+/**
+ * TorchScript writes files with the larger of two truth values, which ONNX Runtime has not: as in PyTorch, that is
+ * `or`, the smaller `and`.
+ */
 const ofTruth =
   (ofNumbers: Two, ofTruths: Two): Two =>
   (a, b) =>

@@ -1,4 +1,5 @@
-// ONNX's operators that take elements from places and put them there: places that are known are slices, others products with one-hot matrices.
+// ONNX's operators that take elements from places and put them there: places that are known are slices, others products
+// with one-hot matrices.
 
 import type { Value } from '../../graph/index.ts';
 import {
@@ -25,7 +26,10 @@ import { TensorProto_DataType } from '../proto.ts';
 import type { NodeContext, Operators } from './context.ts';
 import { axisOf } from './shape.ts';
 
-/** 1 where the index is v, [..., V] behind the shape of the indices, which are −V to V − 1: from the end where they are negative. */
+/**
+ * 1 where the index is v, [..., V] behind the shape of the indices, which are −V to V − 1: from the end where they are
+ * negative.
+ */
 export function oneHot(ctx: NodeContext, indices: Value, depth: number): Value {
   const hot = oneHotOrNone(ctx, indices, depth);
   ctx.within(indices, -depth, depth - 1, hot);
@@ -185,7 +189,10 @@ function runsOf(places: readonly number[]): [number, number][] {
   return runs;
 }
 
-/** The different elements, or slices along an axis, of a known value; where each is first, which of them every one is, and how often they are. */
+/**
+ * The different elements, or slices along an axis, of a known value; where each is first, which of them every one is,
+ * and how often they are.
+ */
 function unique(ctx: NodeContext): Value[] {
   const x = ctx.in(0);
   const data = ctx.known(0);
@@ -297,7 +304,8 @@ export const gatherOperators = {
     ctx.expectShape(2, [2]);
     ctx.declare(0, ctx.element(2));
     const [off, on] = [0, 1].map((k) => reshape(slice(ctx.in(2), 0, k, k + 1), [])) as [Value, Value];
-    // An index that is known may be none of them, for a row without a one; one that comes from data would be a damaged input.
+    // An index that is known may be none of them, for a row without a one; one that comes from data would be a damaged
+    // input.
     const known = ctx.importer.known(ctx.in(0)) !== undefined;
     const hot = like(ctx.in(2), (known ? oneHotOrNone : oneHot)(ctx, ctx.in(0), depth));
     const rank = hot.shape.length;

@@ -181,7 +181,10 @@ function transposedConvolution(ctx: NodeContext): Value {
   return add(y, reshape(bias, [1, -1, ...kernel.map(() => 1)]));
 }
 
-/** Where the windows of a pooling stand: how many along each spatial axis, and how much they reach into the end's padding. */
+/**
+ * Where the windows of a pooling stand: how many along each spatial axis, and how much they reach into the end's
+ * padding.
+ */
 function outputOf(ctx: NodeContext, x: Value, w: Window): { readonly out: number[]; readonly after: number[] } {
   const r = w.kernel.length;
   const ceilMode = ctx.int('ceil_mode', 0) === 1;
@@ -257,7 +260,9 @@ function averagePool(ctx: NodeContext): Value {
   return div(sum, counts(ctx, x, w, ctx.int('count_include_pad', 0) === 1));
 }
 
-/** How many places each window averages, of the output's shape: with the padding that the node asks for, or without any. */
+/**
+ * How many places each window averages, of the output's shape: with the padding that the node asks for, or without any.
+ */
 function counts(ctx: NodeContext, x: Value, w: Window, padding: boolean): Value {
   const r = w.kernel.length;
   const { out } = outputOf(ctx, x, w);

@@ -1,4 +1,5 @@
-// ONNX's steps between numbers and their roundings on a grid. Training lets gradients through such a step, a file does not say so: none go through.
+// ONNX's steps between numbers and their roundings on a grid. Training lets gradients through such a step, a file does
+// not say so: none go through.
 
 import type { Value } from '../../graph/index.ts';
 import { add, clamp, div, mul, reshape, round, sub, toFloat, toInt } from '../../ops/index.ts';

@@ -1,5 +1,6 @@
-// Operators that draw: each becomes an input that is drawn for every example from the seed, so that scores can be repeated. ONNX's own
-// attribute `seed` is not followed: it would give all examples of a batch other numbers in other batches.
+// Operators that draw: each becomes an input that is drawn for every example from the seed, so that scores can be
+// repeated. ONNX's own attribute `seed` is not followed: it would give all examples of a batch other numbers in other
+// batches.
 
 import type { Value } from '../../graph/index.ts';
 import { add, less, matmul, mul, not, reduceSum, reshape, slice, softmax, toFloat, toInt } from '../../ops/index.ts';

@@ -21,7 +21,10 @@ import type { NodeContext, Operators } from './context.ts';
 
 /** One direction of a layer: operands without the axis of directions. */
 interface Direction {
-  /** [T · N, gates · H]: the input's part of the gates, biases included: both where the state's part is only ever added to it. */
+  /**
+   * [T · N, gates · H]: the input's part of the gates, biases included: both where the state's part is only ever added
+   * to it.
+   */
   readonly gates: Value;
   /** [H, gates · H] */
   readonly recurrence: Value;

@@ -35,7 +35,10 @@ import { axesOf, axisOf } from './shape.ts';
 
 type Reduction = (x: Value, axes: readonly number[], keepdims: boolean, ctx: NodeContext) => Value;
 
-/** Whole numbers stay as they are where the result is one of them or their sum, and are brought back to whole ones elsewhere. */
+/**
+ * Whole numbers stay as they are where the result is one of them or their sum, and are brought back to whole ones
+ * elsewhere.
+ */
 const reduction =
   (f: Reduction, options: { readonly exact?: boolean; readonly wraps?: boolean } = {}): Operator =>
   (ctx) => {

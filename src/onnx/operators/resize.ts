@@ -1,5 +1,5 @@
-// Interpolation along each axis as a product with a constant matrix: every mode and coordinate rule is such a matrix. Nearest
-// neighbours at whole scales are repetitions.
+// Interpolation along each axis as a product with a constant matrix: every mode and coordinate rule is such a matrix.
+// Nearest neighbours at whole scales are repetitions.
 
 import type { Value } from '../../graph/index.ts';
 import { matmul, repeatEach, reshape, transpose } from '../../ops/index.ts';
@@ -41,7 +41,9 @@ export function resize(ctx: NodeContext): Value {
 
 const isOld = (ctx: NodeContext) => ctx.node.op === 'Upsample' || ctx.opset < 11;
 
-/** Each axis that is resized, in order, from sizes or scales; of an Upsample and before opset 11 there are scales alone. */
+/**
+ * Each axis that is resized, in order, from sizes or scales; of an Upsample and before opset 11 there are scales alone.
+ */
 function axesOf(ctx: NodeContext, x: Value): (readonly [axis: number, a: Axis])[] {
   const old = isOld(ctx);
   const asked = given(ctx.maybeKnown(old ? 1 : 2)) ?? (old ? ctx.ints('scales') : undefined);
@@ -134,7 +136,10 @@ function original(ctx: NodeContext, rule: string, j: number, { d, size, scale }:
   }
 }
 
-/** The kernel as wide as the places that an output place covers (antialiasing); outside the image its ends count, or nothing. */
+/**
+ * The kernel as wide as the places that an output place covers (antialiasing); outside the image its ends count, or
+ * nothing.
+ */
 function wide(mode: string, at: number, d: number, scale: number, a: number, exclude: boolean): [number, number][] {
   const kernel = mode === 'linear' ? triangle : (x: number) => keys(x, a);
   const reach = (mode === 'linear' ? 1 : 2) / scale;

@@ -1,5 +1,6 @@
-// Values between the places of an image, at points that may depend on the data: GridSample, AffineGrid. What a point takes from an axis
-// is a row of weights, piecewise a polynomial in the point's coordinate, so that gradients go into the image and into the grid.
+// Values between the places of an image, at points that may depend on the data: GridSample, AffineGrid. What a point
+// takes from an axis is a row of weights, piecewise a polynomial in the point's coordinate, so that gradients go into
+// the image and into the grid.
 
 import type { Value } from '../../graph/index.ts';
 import {

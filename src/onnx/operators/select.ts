@@ -76,7 +76,9 @@ const reductions: Readonly<
   min: { joint: minimum, none: Infinity, several: minimum },
 };
 
-/** The updates in their places: in place of what was there, on top of it, times it, or the larger or smaller of both. */
+/**
+ * The updates in their places: in place of what was there, on top of it, times it, or the larger or smaller of both.
+ */
 function scattered(ctx: NodeContext, x: Value, placed: Value, hits: Value): Value {
   const { joint } = reductionOf(ctx);
   const back = x.dtype === 'bool' ? greater(placed, 0.5) : placed;
@@ -88,7 +90,10 @@ function reductionOf(ctx: NodeContext) {
   return reductions[name] ?? ctx.refuse(`reduction '${name}'`);
 }
 
-/** Updates [..., p] that go to a place where the mask of ones, [..., p], says so, as one for each place; undefined where they are added up. */
+/**
+ * Updates [..., p] that go to a place where the mask of ones, [..., p], says so, as one for each place; undefined where
+ * they are added up.
+ */
 function joined(ctx: NodeContext, mask: Value, updates: Value): Value | undefined {
   const { several, none } = reductionOf(ctx);
   if (!several) return undefined;

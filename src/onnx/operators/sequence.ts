@@ -1,5 +1,5 @@
-// ONNX's operators on sequences of tensors, as far as lengths and places do not depend on the inputs: PyTorch's exporter writes split,
-// chunk and unbind so where it does not optimise.
+// ONNX's operators on sequences of tensors, as far as lengths and places do not depend on the inputs: PyTorch's
+// exporter writes split, chunk and unbind so where it does not optimise.
 
 import type { Value } from '../../graph/index.ts';
 import { concat, reshape, slice } from '../../ops/index.ts';
@@ -10,7 +10,9 @@ import { axisOf } from './shape.ts';
 
 const sequence = (ctx: NodeContext, elements: readonly Value[]): Value => new Sequence(ctx.arena, elements);
 
-/** Into pieces of sizes that are a list, of one size with a smaller last one, or of one element each, whose axis may go. */
+/**
+ * Into pieces of sizes that are a list, of one size with a smaller last one, or of one element each, whose axis may go.
+ */
 function split(ctx: NodeContext): Value {
   const x = ctx.in(0);
   const axis = axisOf(ctx, x, ctx.int('axis', 0));

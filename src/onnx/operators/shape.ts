@@ -173,7 +173,10 @@ function padded(ctx: NodeContext): Value {
   }, cut);
 }
 
-/** Cut to or padded with zeros to given sizes, the middle kept in the middle; what is left over of odd differences goes to the end. */
+/**
+ * Cut to or padded with zeros to given sizes, the middle kept in the middle; what is left over of odd differences goes
+ * to the end.
+ */
 function centred(ctx: NodeContext): Value {
   const x = ctx.in(0);
   const axes = ctx.ints('axes')?.map((a) => axisOf(ctx, x, a)) ?? [...x.shape.keys()];

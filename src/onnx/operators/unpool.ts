@@ -61,7 +61,10 @@ function folded(ctx: NodeContext): Value {
   );
 }
 
-/** Maxima [n, c, ...] at their places, counted through the whole image [n, c, ...space]; zeros elsewhere. Each is in its own channel, as MaxPool has it. */
+/**
+ * Maxima [n, c, ...] at their places, counted through the whole image [n, c, ...space]; zeros elsewhere. Each is in its
+ * own channel, as MaxPool has it.
+ */
 function unpooled(ctx: NodeContext): Value {
   const [x, indices] = [ctx.in(0), ctx.in(1)];
   const kernel = ctx.ints('kernel_shape') ?? ctx.refuse('no kernel_shape');

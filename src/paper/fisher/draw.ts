@@ -19,7 +19,10 @@ export interface Fisher {
   readonly signFloor: number;
   /** Largest average F_aa of a layer over the smallest. */
   readonly scaleRatio: number;
-  /** Standard deviation of ln F_aa about the means of its layer, and of these means: how unlike weights of one layer are, and layers. */
+  /**
+   * Standard deviation of ln F_aa about the means of its layer, and of these means: how unlike weights of one layer
+   * are, and layers.
+   */
   readonly spread: { readonly within: number; readonly between: number };
   /** What the heat map shows: F_ab / √(F_aa F_bb) of some weights, row-major, and the layer of each. */
   readonly map: { readonly matrix: readonly number[]; readonly layers: readonly string[] };

@@ -33,7 +33,10 @@ const identity: Representation = {
   backward: (y, to) => to.set(y),
 };
 
-/** The control, in which nothing takes back what was done: how much norms change with the smallest step that float32 knows. */
+/**
+ * The control, in which nothing takes back what was done: how much norms change with the smallest step that float32
+ * knows.
+ */
 export const lastBitMoved: Representation = {
   ...identity,
   name: LAST_BIT,
@@ -60,7 +63,10 @@ const logit: Representation = {
   },
 };
 
-/** y = A z + b for every four neighbouring values. A has a unit lower and an upper triangle, so it is invertible whatever is drawn. */
+/**
+ * y = A z + b for every four neighbouring values. A has a unit lower and an upper triangle, so it is invertible
+ * whatever is drawn.
+ */
 function affine(seed: number): Representation {
   const draws = new Float64Array(20);
   new RandomStream(seed, 'affine').normal(0, draws);
@@ -94,8 +100,9 @@ function affine(seed: number): Representation {
 }
 
 /**
- * Hue 0..6, saturation and value 0..1 of the hexcone (Smith 1978). With M and m the largest and smallest channel, h = sector ± (middle − m)/(M − m),
- * s = 1 − m/M, v = M/256: in the order (middle, m, M) the Jacobian is triangular, of determinant 1/(256 M (M − m)).
+ * Hue 0..6, saturation and value 0..1 of the hexcone (Smith 1978). With M and m the largest and smallest channel, h =
+ * sector ± (middle − m)/(M − m), s = 1 − m/M, v = M/256: in the order (middle, m, M) the Jacobian is triangular, of
+ * determinant 1/(256 M (M − m)).
  */
 const hsv: Representation = {
   name: 'HSV',
@@ -132,11 +139,12 @@ const hsv: Representation = {
 };
 
 /**
- * Features of single examples under the model of y = T(z), z being the dequantised image: −log p(y) = −log p(z) + log |det ∂T/∂z|. y is rounded to
- * float32, as data in that representation would be stored, and the model sees T⁻¹(y): what differs in the norms is that rounding.
+ * Features of single examples under the model of y = T(z), z being the dequantised image: −log p(y) = −log p(z) + log
+ * |det ∂T/∂z|. y is rounded to float32, as data in that representation would be stored, and the model sees T⁻¹(y): what
+ * differs in the norms is that rounding.
  *
- * Throws a ModelError for a model without one uniform input of the image's shape (flows have it), since the densities of
- * discrete data know no representation.
+ * Throws a ModelError for a model without one uniform input of the image's shape (flows have it), since the densities
+ * of discrete data know no representation.
  */
 export async function underRepresentation(
   model: ScoringModel,

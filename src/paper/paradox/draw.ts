@@ -10,7 +10,9 @@ export interface Likelihoods {
   readonly in: string;
   /** What is called the likelihood here: one or a bound on it, or the loss that the model is scored by. */
   readonly by: 'likelihood' | 'bound' | 'denoising loss';
-  /** Of the held-out half of the in-distribution test set: bits/dim of likelihoods and bounds; absent for other losses. */
+  /**
+   * Of the held-out half of the in-distribution test set: bits/dim of likelihoods and bounds; absent for other losses.
+   */
   readonly bitsPerDim?: number;
   /** The same bits by the dimensions of the image without the border that was put around it. */
   readonly bitsPerDimUnpadded?: number;

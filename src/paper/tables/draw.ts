@@ -10,12 +10,17 @@ export type Row = ResultRow & EvalRow & { readonly natural: boolean };
 
 export interface TableNumbers {
   readonly rows: readonly Row[];
-  /** Of natural sets, and of all: synthetic ones are easily told from any other, so that they would hide what is not. */
+  /**
+   * Of natural sets, and of all: synthetic ones are easily told from any other, so that they would hide what is not.
+   */
   readonly summaries: { readonly natural: readonly Summary[]; readonly all: readonly Summary[] };
   readonly headToHead: readonly HeadToHead[];
 }
 
-/** Averages over all ordered pairs of the paper's five sets at B = 5 for diffusion at the smallest t, from the authors' plotting script. */
+/**
+ * Averages over all ordered pairs of the paper's five sets at B = 5 for diffusion at the smallest t, from the authors'
+ * plotting script.
+ */
 export const paperDiffusion = { 'layer-norms': 0.879, typicality: 0.813 } as const;
 
 const shown = ['layer-norms', 'typicality', 'likelihood'] as const;
@@ -97,7 +102,10 @@ function best(natural: readonly Row[]): string {
   return `Of all detectors the highest average is that of ${listed(tops)}.`;
 }
 
-/** The paper's layout: for each family and group size a column per learned set, a row per other set, norms beside typicality. */
+/**
+ * The paper's layout: for each family and group size a column per learned set, a row per other set, norms beside
+ * typicality.
+ */
 function matrices(rows: readonly Row[]): string {
   const families = [...new Set(rows.map((row) => row.model))];
   const groups = [...new Set(rows.map((row) => row.group))];
@@ -127,7 +135,10 @@ function headToHeadTable(lines: readonly HeadToHead[]): string {
   );
 }
 
-/** One table per group size, to be unfolded: a line per pair of sets with intervals, the best of the detectors shown in bold. */
+/**
+ * One table per group size, to be unfolded: a line per pair of sets with intervals, the best of the detectors shown in
+ * bold.
+ */
 function pairTables(rows: readonly Row[]): string {
   const groups = [...new Set(rows.map((row) => row.group))];
   return groups

@@ -1,5 +1,5 @@
-// Configurations of ONNX's products, convolutions, poolings and interpolation: strides, dilations, padding of every kind, groups,
-// all ways in which Resize finds coordinates.
+// Configurations of ONNX's products, convolutions, poolings and interpolation: strides, dilations, padding of every
+// kind, groups, all ways in which Resize finds coordinates.
 
 import type { Attr } from '../../support/proto.ts';
 import type { Element } from '../configuration.ts';

@@ -1,4 +1,5 @@
-// Configurations of ONNX's operators that pick and put elements by conditions, lengths, windows and places, and of running products.
+// Configurations of ONNX's operators that pick and put elements by conditions, lengths, windows and places, and of
+// running products.
 
 import type { Configuration, Element } from '../configuration.ts';
 import type { Draw } from '../draw.ts';

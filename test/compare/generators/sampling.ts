@@ -1,4 +1,5 @@
-// Configurations of ONNX's operators that sample between places, transform and take determinants, and of those that draw.
+// Configurations of ONNX's operators that sample between places, transform and take determinants, and of those that
+// draw.
 
 import { node } from '../../support/proto.ts';
 import type { Draw } from '../draw.ts';

@@ -1,4 +1,5 @@
-// Configurations of ONNX's operators on sequences of tensors, between nodes that make one of tensors and take a tensor from it.
+// Configurations of ONNX's operators on sequences of tensors, between nodes that make one of tensors and take a tensor
+// from it.
 
 import { create, ValueInfoProtoSchema } from '../../../src/onnx/proto.ts';
 import type { Attr } from '../../support/proto.ts';

@@ -1,5 +1,5 @@
-// Configurations of ONNX's operators on shapes and on where elements are: axes from either end, attributes that became operands,
-// empty and scalar operands.
+// Configurations of ONNX's operators on shapes and on where elements are: axes from either end, attributes that became
+// operands, empty and scalar operands.
 
 import { sizeOf } from '../../../src/tensor/shape.ts';
 import type { Attr } from '../../support/proto.ts';
