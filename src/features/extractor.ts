@@ -13,7 +13,7 @@ import { dividedBatch, drawOf, type Measured, meanOverDraws } from './draws.ts';
 import { asModelTakes, type InputOptions, modelAt } from './inputs.ts';
 import type { Metric } from './metric.ts';
 import { type NormGraph, normGraph } from './norms.ts';
-import { withRanges } from './ranges.ts';
+import { type RangedGraph, withRanges } from './ranges.ts';
 import { rescueOf } from './rescue.ts';
 import { type Rows, wholeGroups } from './rows.ts';
 import { splitLoss } from './summands.ts';
@@ -104,23 +104,8 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   await model.batchLoss?.({ runtime, threads });
   const weights = metric ? { ...model.weights, ...metric.roots } : model.weights;
   const how = { runtime, weights, memory, threads, group, keep: true };
-  /** Of a model with free sizes each shape has its own graph. */
   const lossAt = (shapes: Shapes) => modelAt(model, shapes).loss();
-  const measured = (shapes: Shapes) => {
-    const { nll, parts } = splitLoss(modelAt(model, shapes));
-    const asked = { radial: views.includes('radial'), fisher: views.includes('fisher') };
-    const found = views.includes('parts') ? parts() : undefined;
-    if (found?.length === 0)
-      throw new UsageError(`${model.about}: the loss is no sum of terms: there is no view parts`);
-    return { written: nll, ...normGraph(nll, { ...asked, ...defined({ parts: found }) }) };
-  };
-  const programs = openPrograms(
-    (shapes) => {
-      const { written, graph: norms, names, sizes, parts } = measured(shapes);
-      return { ...withRanges(norms, written), names, sizes, parts };
-    },
-    { ...how, plan, batch: options.batch },
-  );
+  const programs = openPrograms(compiler(model, views), { ...how, plan, batch: options.batch });
   const { batch, compiled, inputs } = programs.at(model.inputs);
   const isRandom = inputs.some(({ source }) => source.kind === 'input' && source.from !== 'data');
   const noiseSamples = isRandom ? wanted : 1;
@@ -185,7 +170,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
         for (const k of samples.keys()) {
           const found = drawOf(outputs, k, together);
           program.compiled.check(found, count, data.name, examples.start);
-          const measured = measuredIn(found, program.compiled, count / group, data.name);
+          const measured = measuredIn(found, program.compiled, compiled, views, count / group, data.name);
           await rescue.mend(measured, drawOf(feeds, k, together), shapes);
           draws.push({ ...measured, sqNorms: inColumns(measured.sqNorms, program.compiled.names, names, data.name) });
         }
@@ -196,23 +181,6 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
       yield { ...head(given, examples.start), ...numbers, ...more };
     }
   }
-
-  /** The first n rows of a run. */
-  const measuredIn = (
-    outputs: Outputs,
-    found: Pick<NormGraph, 'names' | 'parts'>,
-    n: number,
-    data: string,
-  ): Measured => {
-    const matrix = (output: string, width: number) => Float64Array.from(outputs[output]!.data.subarray(0, n * width));
-    const seen = views.map((view) => {
-      if (view === 'parts') checkParts(found.parts, parts, data);
-      const values = matrix(view, view === 'parts' ? parts.length : found.names.length);
-      for (const [k, v] of values.entries()) if (!Number.isFinite(v)) values[k] = Number.NaN;
-      return [view, view === 'parts' ? values : inColumns(values, found.names, names, data)] as const;
-    });
-    return { nll: matrix('nll', 1), sqNorms: matrix('sqnorm', found.names.length), views: Object.fromEntries(seen) };
-  };
 
   return {
     group,
@@ -238,6 +206,40 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
       await programs.dispose();
     },
   };
+}
+
+interface Compiled extends RangedGraph, Pick<NormGraph, 'names' | 'sizes' | 'parts'> {}
+
+/** Of a model with free sizes each shape has its own graph. */
+const compiler =
+  (model: ScoringModel, views: readonly View[]) =>
+  (shapes: Shapes): Compiled => {
+    const { nll, parts: split } = splitLoss(modelAt(model, shapes));
+    const asked = { radial: views.includes('radial'), fisher: views.includes('fisher') };
+    const terms = views.includes('parts') ? split() : undefined;
+    if (terms?.length === 0)
+      throw new UsageError(`${model.about}: the loss is no sum of terms: there is no view parts`);
+    const { graph, names, sizes, parts } = normGraph(nll, { ...asked, ...defined({ parts: terms }) });
+    return { ...withRanges(graph, nll), names, sizes, parts };
+  };
+
+/** The first n rows of a run of `found`, with the columns of `wanted`. */
+function measuredIn(
+  outputs: Outputs,
+  found: Compiled,
+  wanted: Compiled,
+  views: readonly View[],
+  n: number,
+  data: string,
+): Measured {
+  const matrix = (output: string, width: number) => Float64Array.from(outputs[output]!.data.subarray(0, n * width));
+  const seen = views.map((view) => {
+    if (view === 'parts') checkParts(found.parts, wanted.parts, data);
+    const values = matrix(view, view === 'parts' ? wanted.parts.length : found.names.length);
+    for (const [k, v] of values.entries()) if (!Number.isFinite(v)) values[k] = Number.NaN;
+    return [view, view === 'parts' ? values : inColumns(values, found.names, wanted.names, data)] as const;
+  });
+  return { nll: matrix('nll', 1), sqNorms: matrix('sqnorm', found.names.length), views: Object.fromEntries(seen) };
 }
 
 /** Says of which model it is that the runtime does not take what was made of it. */
