@@ -266,7 +266,10 @@ describe('tables with parts', () => {
       expect(seen.views.parts).toBeGreaterThanOrEqual(0);
       expect(seen.views.radial).toBeGreaterThan(0);
       const odd = await runCli('features', at('m'), '--data', at('x.npy'), '--features', 'part', '--out', at('u.npz'));
-      expect([odd.code, odd.stderr]).toEqual([2, expect.stringContaining("'part' is none of norms, radial, parts")]);
+      expect([odd.code, odd.stderr]).toEqual([
+        2,
+        expect.stringContaining("'part' is none of norms, radial, fisher, parts"),
+      ]);
     });
   });
 });
