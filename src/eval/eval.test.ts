@@ -8,7 +8,7 @@ import { aurocInterval } from './bootstrap.ts';
 import { evaluate } from './evaluate.ts';
 import { formatResults } from './format.ts';
 import { aupr, auroc, fpr95, rank, rocCurve } from './metrics.ts';
-import { quantile } from './quantile.ts';
+import { quantile } from '../densities/quantile.ts';
 
 /** n normals of mean `mean`, a different draw per index. */
 function normals(n: number, mean: number, index: number): Float64Array {

@@ -25,5 +25,5 @@ export {
   quantileOf,
   type ScoredFit,
 } from './norm-distribution.ts';
-export { quantile } from './quantile.ts';
+export { quantile } from '../densities/quantile.ts';
 export { type DetectorSummary, type ResultRow, type Summary, summarise } from './summary.ts';

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { histogram } from './histogram.ts';
-import { quantile } from './quantile.ts';
+import { quantile } from '../densities/quantile.ts';
 import { type ResultRow, summarise } from './summary.ts';
 
 describe('histogram', () => {

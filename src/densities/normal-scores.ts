@@ -1,0 +1,90 @@
+// Scores of inputs that a view was not fitted on in; a scale on which any view's scores are standard normal for such inputs out.
+
+import logcdf from '@stdlib/stats-base-dists-normal-logcdf';
+import quantileOf from '@stdlib/stats-base-dists-normal-quantile';
+import { DataError } from '../errors.ts';
+import { quantile } from './quantile.ts';
+
+/** An increasing map from scores to normal quantiles: a line between neighbouring knots, and beyond the outermost. */
+export interface NormalScores {
+  /** [m] scores, ascending, m ≥ 1. */
+  readonly scores: readonly number[];
+  /** [m] their quantiles. */
+  readonly z: readonly number[];
+  /** Below the first and above the last knot. */
+  readonly slopes: readonly [low: number, high: number];
+}
+
+/** Shares of the calibration scores: where the lines begin, and where the points lie that they are laid through. */
+const TAIL = { end: 0.01, start: 0.2 };
+const KNOTS = 129;
+
+/**
+ * z(s) = Φ⁻¹(mean_i Φ((s − s_i) / h)), the normal quantile of a distribution function smoothed by Gaussian kernels of width
+ * h = 0.9 min(sd, IQR / 1.34) m^(−1/5) (Silverman, "Density estimation for statistics and data analysis", 1986, eq. 3.31), at 129 quantiles of
+ * the scores. Ranks would tie beyond the largest score, and what is far could not be told from what is farther; a Gaussian kernel alone would
+ * make them explode. So the map goes on as a line from where one in a hundred scores is left. Throws a DataError for fewer than two scores or
+ * one that is not finite.
+ */
+export function fitNormalScores(found: ArrayLike<number>): NormalScores {
+  const given = Float64Array.from(found).sort();
+  const m = given.length;
+  if (m < 2) throw new DataError(`a distribution of ${m} scores, expected at least 2`);
+  const odd = given.find((s) => !Number.isFinite(s));
+  if (odd !== undefined) throw new DataError(`a calibration score is ${odd}, expected a finite number`);
+  const width = widthOf(given);
+  const smoothed = (s: number): number => {
+    let below = 0;
+    for (const one of given) below += Math.exp(logcdf((s - one) / width, 0, 1));
+    return quantileOf(below / m, 0, 1);
+  };
+  const [end, start] = [Math.max(TAIL.end, 1 / m), Math.max(TAIL.start, 3 / m)];
+  const scores: number[] = [];
+  for (let k = 0; k < KNOTS; k++) {
+    const s = quantile(given, end + ((1 - 2 * end) * k) / (KNOTS - 1));
+    if (scores.length === 0 || s > scores.at(-1)!) scores.push(s);
+  }
+  const z = scores.map(smoothed);
+  const slope = (outer: number, zOuter: number, inner: number) =>
+    // Where scores repeat, so that there is no slope between the two, the kernel's own.
+    outer === inner ? 1 / width : (zOuter - smoothed(inner)) / (outer - inner);
+  return {
+    scores,
+    z,
+    slopes: [
+      slope(scores[0]!, z[0]!, quantile(given, start)),
+      slope(scores.at(-1)!, z.at(-1)!, quantile(given, 1 - start)),
+    ],
+  };
+}
+
+/** [n] z; NaN stays NaN. */
+export function normalScores({ scores, z, slopes }: NormalScores, given: ArrayLike<number>): Float64Array {
+  const last = scores.length - 1;
+  return Float64Array.from(given, (s) => {
+    if (Number.isNaN(s)) return s;
+    if (s <= scores[0]!) return z[0]! + slopes[0] * (s - scores[0]!);
+    if (s >= scores[last]!) return z[last]! + slopes[1] * (s - scores[last]!);
+    let [low, high] = [0, last];
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if (scores[middle]! <= s) low = middle;
+      else high = middle;
+    }
+    const share = (s - scores[low]!) / (scores[high]! - scores[low]!);
+    return z[low]! + share * (z[high]! - z[low]!);
+  });
+}
+
+/** −ln P(Z > z) of a standard normal Z: what surprises, in nats; about z²/2 for large z. */
+export const surprise = (z: number): number => -logcdf(-z, 0, 1);
+
+function widthOf(ascending: Float64Array): number {
+  const m = ascending.length;
+  const mean = ascending.reduce((sum, s) => sum + s, 0) / m;
+  const sd = Math.sqrt(ascending.reduce((sum, s) => sum + (s - mean) ** 2, 0) / (m - 1));
+  const iqr = quantile(ascending, 0.75) - quantile(ascending, 0.25);
+  const spread = iqr > 0 ? Math.min(sd, iqr / 1.34) : sd;
+  // All scores are equal: any width will do that is not lost in rounding.
+  return spread > 0 ? 0.9 * spread * m ** -0.2 : Math.max(1e-9, 1e-9 * Math.abs(mean));
+}

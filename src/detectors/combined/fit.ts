@@ -1,0 +1,227 @@
+// Features of single in-distribution inputs and of recombined ones in; the combined detector, calibrated for every group size, out.
+
+import { fitNormalScores, type NormalScores, normalScores, surprise } from '../../densities/normal-scores.ts';
+import { meansOf, pick, type Rows, rowOf } from '../../densities/rows.ts';
+import { fitStandard } from '../../densities/standard.ts';
+import { DataError } from '../../errors.ts';
+import { checkTable, differenceOf, type FeatureTable, finiteRows, rowsOf } from '../../features/table.ts';
+import { RandomStream } from '../../tensor/random.ts';
+import { columnsOf, type Floors, fitFloors } from './columns.ts';
+import {
+  canLeaveOut,
+  columnsOfView,
+  type FittedView,
+  fitView,
+  isOfGradient,
+  leftOutColumns,
+  randomGroups,
+  standardised,
+  views,
+} from './views.ts';
+
+/** For groups of one size: how each view's numbers become standard normal, and what the scores of in-distribution groups are. */
+export interface CombinedGroup {
+  /** B */
+  readonly group: number;
+  /** [views][K] of the density's numbers. */
+  readonly inner: readonly (readonly NormalScores[])[];
+  /** [views] of the view's score. */
+  readonly outer: readonly NormalScores[];
+  /** Of the scores, the weighted sums of the views' surprises: of all views, and of those of the gradient alone. */
+  readonly calibration: { readonly combined: NormalScores; readonly gradient: NormalScores };
+}
+
+/** The combined detector of a model. */
+export interface Combined {
+  /** The layers, in the order of the tables. */
+  readonly names: readonly string[];
+  /** Inputs it was fitted on. */
+  readonly n: number;
+  /** Whether neighbours among them resemble each other, so that groups are those of neighbours. */
+  readonly related: boolean;
+  readonly seed: number;
+  readonly floors: Floors;
+  readonly views: readonly FittedView[];
+  readonly groups: readonly CombinedGroup[];
+}
+
+/** Below so many fit inputs every view is fitted without each part in turn. */
+const FEW = 200;
+/** Fewest fit inputs. */
+const LEAST = 20;
+/** Calibration groups of more than one input: as many as a false-positive rate of 0.001 takes. */
+const GROUPS = 1000;
+/** Mean correlation of neighbours from which on they are not independent: with 1,000 inputs, five standard deviations of one feature's and more. */
+const RELATED = 0.05;
+/** Parts of the inputs that are held out in turn. */
+const COMBINED_FOLDS = 10;
+/** Fit inputs that are remembered, at most: the file and the search for neighbours grow with them. */
+const MOST = 1000;
+
+export interface CombinedOptions {
+  /** Sizes of the groups that will be judged. Those of which one does not fit into a tenth of the inputs are left out, see `groupSizesFor`. */
+  readonly groups: readonly number[];
+  /** Of the folds and the groups. Default: that of the table. */
+  readonly seed?: number;
+}
+
+/** The group sizes among these that n fit inputs are enough for: every fold has to hold a group. */
+export const groupSizesFor = (n: number, groups: readonly number[]): number[] =>
+  groups.filter((B) => Math.floor(n / COMBINED_FOLDS) >= B);
+
+/**
+ * Fits every view on the features of single inputs (with the views `radial` and `fisher`), the contrast against those of recombined inputs, one
+ * table for each way; then brings each view's numbers to the scale of a standard normal by what it says of inputs that it was not fitted on
+ * (ten folds), and remembers how the scores of these are distributed. Of a set of more than 1,000 inputs it takes 1,000. Throws a DataError for fewer than
+ * twenty inputs, and a ModelError for tables that differ in model or layers.
+ */
+export function fitCombined(
+  given: FeatureTable,
+  recombined: readonly FeatureTable[],
+  { groups, seed = given.meta.seed }: CombinedOptions,
+): Combined {
+  checkTable(given, given.meta.data);
+  const finite = finiteRows(given);
+  const largest = Math.max(1, ...groupSizesFor(Math.min(MOST, rowsOf(finite)), groups));
+  const kept = keptOf(rowsOf(finite), MOST, largest, seed);
+  const n = kept.length;
+  if (n < LEAST) {
+    throw new DataError(`${given.meta.data}: ${n} inputs to fit the combined detector on, expected at least ${LEAST}`);
+  }
+  for (const table of recombined) {
+    checkTable(table, table.meta.data);
+    const difference = differenceOf(given, table);
+    if (difference !== undefined) throw new DataError(`${table.meta.data}: cannot fit together: ${difference}`);
+  }
+  const floors = fitFloors(finite);
+  const sizes = groupSizesFor(n, groups);
+  const chosen = views.filter(({ density }) => density !== 'contrast' || recombined.length > 0);
+  const others = recombined.map(finiteRows).filter((table) => rowsOf(table) >= 2);
+  const data = chosen.map(({ of }) => ({
+    own: pick(columnsOf(finite, floors, of), kept),
+    others: of.includes('norms') ? others.map((table) => columnsOf(table, floors, of)) : [],
+  }));
+  const fitAll = (indices: ArrayLike<number>) =>
+    chosen.map((view, k) => fitView(view, pick(data[k]!.own, indices), data[k]!.others, seed));
+
+  const all = Array.from({ length: n }, (_, i) => i);
+  const fitted = fitAll(all);
+  const related = isRelated(data.map(({ own }) => own));
+  const run = related ? largest : 1;
+  const dealt = new RandomStream(seed, 'folds').permutation(run, Math.ceil(n / run));
+  // With few inputs all depends on each, and leaving one out is more than a correction.
+  const isShort = n < FEW;
+  const folds = Array.from({ length: COMBINED_FOLDS }, (_, fold): Fold => {
+    const isHeldOut = (i: number) => dealt[Math.floor(i / run)]! % COMBINED_FOLDS === fold;
+    const others = all.filter((i) => !isHeldOut(i));
+    const views = chosen.map((view, k) =>
+      canLeaveOut(view) && !isShort ? undefined : fitView(view, pick(data[k]!.own, others), data[k]!.others, seed),
+    );
+    return { views, heldOut: all.filter(isHeldOut) };
+  });
+  const calibrated = sizes.map((B): CombinedGroup => {
+    const drawn = folds.map(({ heldOut }) =>
+      B === 1 ? heldOut : related ? runsOf(heldOut, B) : randomOf(heldOut, B, seed),
+    );
+    // [views][K]: the numbers of groups of inputs that the view was not fitted on, fold after fold.
+    const numbers = chosen.map((view, k) => {
+      const { own } = data[k]!;
+      if (canLeaveOut(view) && !isShort) {
+        return leftOutColumns(fitted[k]!, standardised(fitted[k]!, own), drawn.flat(), B);
+      }
+      return joined(
+        folds.map(({ views }, fold) => {
+          const u = standardised(views[k]!, pick(own, drawn[fold]!));
+          return columnsOfView(views[k]!, meansOf(u, B), B);
+        }),
+      );
+    });
+    const inner = numbers.map((columns) => columns.map((column) => fitNormalScores(column)));
+    const scores = numbers.map((columns, k) => viewScores(columns, inner[k]!));
+    const outer = scores.map((column) => fitNormalScores(column));
+    const z = scores.map((column, k) => normalScores(outer[k]!, column));
+    const sum = (which: readonly boolean[]) =>
+      fitNormalScores(
+        totals(
+          chosen.map(({ weight }) => weight),
+          z,
+          which,
+        ),
+      );
+    return {
+      group: B,
+      inner,
+      outer,
+      calibration: { combined: sum(chosen.map(() => true)), gradient: sum(chosen.map(isOfGradient)) },
+    };
+  });
+  return { names: given.names, n, related, seed, floors, views: fitted, groups: calibrated };
+}
+
+interface Fold {
+  /** [views] fitted on the others, where that is needed. */
+  readonly views: readonly (FittedView | undefined)[];
+  /** Ascending. */
+  readonly heldOut: readonly number[];
+}
+
+/**
+ * Whether neighbours in the data resemble each other, as frames of a film or crops of one photograph do: then what is said of groups has to be
+ * measured on groups of neighbours. By the mean over all columns of the correlation of each with that of the next input.
+ */
+function isRelated(all: readonly Rows[]): boolean {
+  const correlations = all.flatMap((rows) =>
+    fitStandard(rows).columns.map((j) => {
+      const values = Float64Array.from({ length: rows.n }, (_, i) => rowOf(rows, i)[j]!);
+      const mean = values.reduce((sum, v) => sum + v, 0) / rows.n;
+      let [products, squares] = [0, 0];
+      for (const [i, v] of values.entries()) {
+        squares += (v - mean) ** 2;
+        if (i > 0) products += (v - mean) * (values[i - 1]! - mean);
+      }
+      return products / squares;
+    }),
+  );
+  return correlations.reduce((total, r) => total + r, 0) / correlations.length > RELATED;
+}
+
+/** Groups of B that stand together among these indices, overlapping ones too, one after the other. */
+function runsOf(indices: readonly number[], B: number): number[] {
+  return indices.flatMap((first, k) => {
+    const group = indices.slice(k, k + B);
+    return group.length === B && group[B - 1] === first + B - 1 ? group : [];
+  });
+}
+
+/** Random groups of B of these indices, one after the other. */
+function randomOf(indices: readonly number[], B: number, seed: number): number[] {
+  const groups = randomGroups(indices.length, B, Math.ceil(GROUPS / COMBINED_FOLDS), seed);
+  return Array.from(groups, (i) => indices[i]!);
+}
+
+/** Consecutive runs of `length`, drawn at random and put in order, until there are `most` inputs of n; all of them where there are not more. */
+function keptOf(n: number, most: number, length: number, seed: number): number[] {
+  if (n <= most) return Array.from({ length: n }, (_, i) => i);
+  const runs = Array.from(new RandomStream(seed, 'fit inputs').permutation(length, Math.floor(n / length)));
+  const chosen = runs.slice(0, Math.floor(most / length)).sort((a, b) => a - b);
+  return chosen.flatMap((run) => Array.from({ length }, (_, k) => run * length + k));
+}
+
+const joined = (parts: readonly (readonly Float64Array[])[]): Float64Array[] =>
+  parts[0]!.map((_, column) => Float64Array.from(parts.flatMap((part) => [...part[column]!])));
+
+/** [n] of a view: its one number, or of several the sum of their surprises. */
+export function viewScores(columns: readonly Float64Array[], inner: readonly NormalScores[]): Float64Array {
+  if (columns.length === 1) return columns[0]!;
+  const surprises = columns.map((column, k) => normalScores(inner[k]!, column).map(surprise));
+  return surprises[0]!.map((_, i) => surprises.reduce((sum, one) => sum + one[i]!, 0));
+}
+
+/** [n] the weighted surprises of the views chosen. */
+export function totals(
+  weights: readonly number[],
+  z: readonly Float64Array[],
+  which: readonly boolean[],
+): Float64Array {
+  return z[0]!.map((_, i) => z.reduce((sum, one, k) => sum + (which[k] ? weights[k]! * surprise(one[i]!) : 0), 0));
+}

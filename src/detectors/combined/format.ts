@@ -1,0 +1,152 @@
+// The combined detector to plain JSON, and back with everything checked.
+
+import * as z from 'zod';
+import type { NormalScores } from '../../densities/normal-scores.ts';
+import { packed, unpacked } from '../../densities/packed.ts';
+import { rowsOver } from '../../densities/rows.ts';
+import type { Standard } from '../../densities/standard.ts';
+import { DataError } from '../../errors.ts';
+import { parseAs } from '../../json.ts';
+import type { Combined } from './fit.ts';
+import { type FittedView, surroundings, views } from './views.ts';
+
+const numbers = z.array(z.number());
+const whole = z.int().min(0);
+const base64 = z.string();
+
+const scoresSchema = z
+  .strictObject({ scores: numbers.min(1), z: numbers.min(1), slopes: z.tuple([z.number(), z.number()]) })
+  .refine((map) => map.scores.length === map.z.length, 'Invalid input: expected as many quantiles as scores')
+  .refine((map) => map.scores.every((s, i) => i === 0 || s > map.scores[i - 1]!), 'Invalid input: expected ascending');
+
+const modelSchema = z.discriminatedUnion('density', [
+  z.strictObject({ density: z.literal('normal'), precision: base64 }),
+  z.strictObject({ density: z.literal('local-outlier-factor'), n: z.int().min(2), rows: base64 }),
+  z.strictObject({ density: z.literal('contrast'), centre: base64, directions: z.array(base64).min(1) }),
+]);
+
+/** As in files: matrices are base64 of float32. */
+export const combinedSchema = z.strictObject({
+  n: z.int().min(1),
+  related: z.boolean(),
+  seed: whole,
+  floors: z.strictObject({ norms: z.array(z.number().positive()), fisher: z.array(z.number().positive()) }),
+  views: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        standard: z.strictObject({
+          p: z.int().min(1),
+          columns: z.array(whole).min(1),
+          mean: numbers,
+          sd: z.array(z.number().positive()),
+        }),
+        model: modelSchema,
+      }),
+    )
+    .min(1),
+  groups: z
+    .array(
+      z.strictObject({
+        group: z.int().min(1),
+        inner: z.array(z.array(scoresSchema).min(1)),
+        outer: z.array(scoresSchema),
+        calibration: z.strictObject({ combined: scoresSchema, gradient: scoresSchema }),
+      }),
+    )
+    .min(1),
+});
+
+/** The combined detector as files have it. */
+export type StoredCombined = z.infer<typeof combinedSchema>;
+
+export function storeCombined({ n, related, seed, floors, views: fitted, groups }: Combined): StoredCombined {
+  return {
+    n,
+    related,
+    seed,
+    floors: { norms: [...floors.norms], fisher: [...floors.fisher] },
+    views: fitted.map(({ view, standard, model }) => ({
+      name: view.name,
+      standard: { p: standard.p, columns: [...standard.columns], mean: [...standard.mean], sd: [...standard.sd] },
+      model: storeModel(model),
+    })),
+    groups: groups.map(({ group, inner, outer, calibration }) => ({
+      group,
+      inner: inner.map((maps) => maps.map(storeScores)),
+      outer: outer.map(storeScores),
+      calibration: { combined: storeScores(calibration.combined), gradient: storeScores(calibration.gradient) },
+    })),
+  };
+}
+
+const storeScores = ({ scores, z: quantiles, slopes }: NormalScores) => ({
+  scores: [...scores],
+  z: [...quantiles],
+  slopes: [slopes[0], slopes[1]] as [number, number],
+});
+
+function storeModel(model: FittedView['model']): StoredCombined['views'][number]['model'] {
+  if (model.density === 'normal') return { density: 'normal', precision: packed(model.normal.precision) };
+  if (model.density === 'contrast') {
+    const { centre, directions } = model.contrast;
+    return { density: 'contrast', centre: packed(centre), directions: directions.map(packed) };
+  }
+  return { density: 'local-outlier-factor', n: model.rows.n, rows: packed(model.rows.data) };
+}
+
+/** Throws a DataError that begins with `where` for anything malformed. `names`: the layers of the detector file. */
+export function openCombined(value: unknown, names: readonly string[], where: string): Combined {
+  const stored = parseAs(combinedSchema, value, where);
+  const { n, related, seed, floors, groups } = stored;
+  const L = names.length;
+  const check = (holds: boolean, what: string) => {
+    if (!holds) throw new DataError(`${where}: ${what}`);
+  };
+  check(floors.norms.length === L && floors.fisher.length === L, `has other than ${L} floors, one for each layer`);
+  const sizes = groups.map(({ group }) => group);
+  check(
+    sizes.every((B, k) => k === 0 || B > sizes[k - 1]!),
+    'group sizes do not ascend',
+  );
+  const fitted = stored.views.map(({ name, standard, model }): FittedView => {
+    const view = views.find((one) => one.name === name);
+    if (!view) throw new DataError(`${where}: has the unknown view '${name.slice(0, 80)}'`);
+    const at = `${where}: view ${name}`;
+    const p = view.of.reduce((sum, group) => sum + (group === 'likelihood' ? 1 : L), 0);
+    checkStandard(standard, p, at);
+    if (model.density !== view.density) throw new DataError(`${at}: is a ${model.density}, expected ${view.density}`);
+    return { view, standard, model: openModel(model, standard.columns.length, seed, at) };
+  });
+  for (const { group, inner, outer } of groups) {
+    const at = `${where}: groups of ${group}`;
+    const counts = fitted.map(({ model }) => (model.density === 'contrast' ? model.contrast.directions.length : 1));
+    const right = inner.length === counts.length && outer.length === counts.length;
+    if (!right || inner.some((maps, k) => maps.length !== counts[k])) {
+      throw new DataError(`${at}: has other maps than its views need`);
+    }
+  }
+  return { names, n, related, seed, floors, views: fitted, groups };
+}
+
+function checkStandard({ p, columns, mean, sd }: Standard, expected: number, where: string): void {
+  const ascending = columns.every((c, k) => c < p && (k === 0 || c > columns[k - 1]!));
+  if (p !== expected || !ascending || mean.length !== columns.length || sd.length !== columns.length) {
+    throw new DataError(`${where}: its columns are not some of ${expected}, with a mean and a deviation for each`);
+  }
+}
+
+function openModel(model: z.infer<typeof modelSchema>, q: number, seed: number, where: string): FittedView['model'] {
+  if (model.density === 'normal') {
+    return { density: 'normal', normal: { p: q, precision: unpacked(model.precision, q * q, where) } };
+  }
+  if (model.density === 'contrast') {
+    const directions = model.directions.map((text) => unpacked(text, q, where));
+    return { density: 'contrast', contrast: { centre: unpacked(model.centre, q, where), directions } };
+  }
+  return surroundings(rowsOver(unpacked(model.rows, model.n * q, where), q), seed);
+}
+
+/** As it is read again from a file: matrices to float32. Scores of a fit and of its file are then the same. */
+export const asStored = (combined: Combined): Combined =>
+  openCombined(storeCombined(combined), combined.names, 'the combined detector');

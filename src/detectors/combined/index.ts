@@ -1,0 +1,13 @@
+// Public surface of the combined detector.
+
+export { type Combined, type CombinedGroup, type CombinedOptions, fitCombined, groupSizesFor } from './fit.ts';
+export { asStored, combinedSchema, openCombined, type StoredCombined, storeCombined } from './format.ts';
+export {
+  type CombinedKind,
+  combinedGroup,
+  combinedPValues,
+  explainCombined,
+  type Shares,
+  scoreCombined,
+} from './score.ts';
+export { views } from './views.ts';

@@ -1,0 +1,156 @@
+// The combined detector and features of single inputs in; scores of groups of them, and what each view and layer adds to these, out.
+
+import { normalScores, surprise } from '../../densities/normal-scores.ts';
+import { meansOf, type Rows, rowOf } from '../../densities/rows.ts';
+import { contributions } from '../../densities/shrunk-normal.ts';
+import { ModelError } from '../../errors.ts';
+import { type FeatureTable, notFinite, rowsOf } from '../../features/table.ts';
+import { columnsOf, layersOf } from './columns.ts';
+import { type Combined, type CombinedGroup, totals, viewScores } from './fit.ts';
+import { columnsOfView, type FittedView, isOfGradient, standardised } from './views.ts';
+
+/** Which views are added up: all, or those of the gradient alone. */
+export type CombinedKind = 'combined' | 'combined-gradient';
+
+/** The fit for groups of B. Throws a ModelError where there is none. */
+export function combinedGroup({ groups }: Combined, B: number): CombinedGroup {
+  const found = groups.find(({ group }) => group === B);
+  if (found) return found;
+  const there = groups.map(({ group }) => group).join(', ');
+  throw new ModelError(`group size is ${B}, the combined detector was fitted for ${there}`);
+}
+
+/**
+ * [⌊n / B⌋] scores of groups of B consecutive inputs, from the features of single inputs; NaN for a group with an input whose features are not
+ * finite. Throws a ModelError for a table of other layers, of groups, or without the views it needs.
+ */
+export function scoreCombined(fit: Combined, table: FeatureTable, B: number, kind: CombinedKind): Float64Array {
+  const { z, odd } = viewsOf(fit, table, B);
+  const scores = totals(
+    fit.views.map(({ view }) => view.weight),
+    z,
+    fit.views.map(({ view }) => kind === 'combined' || isOfGradient(view)),
+  );
+  for (const g of odd) scores[g] = Number.NaN;
+  return scores;
+}
+
+/**
+ * The share of in-distribution groups that score as high, by the smoothed distribution of the calibration scores: below one in a hundred by the
+ * line that its tail is laid along, so that it says something of rates for which there are too few fit inputs to count. NaN as the scores.
+ */
+export function combinedPValues(fit: Combined, scores: Float64Array, B: number, kind: CombinedKind): Float64Array {
+  const { calibration } = combinedGroup(fit, B);
+  const z = normalScores(kind === 'combined' ? calibration.combined : calibration.gradient, scores);
+  return z.map((value) => (Number.isNaN(value) ? value : Math.exp(-surprise(value))));
+}
+
+/** What adds up to the score of one group, in nats. */
+export interface Shares {
+  readonly views: readonly { readonly name: string; readonly share: number }[];
+  /** [L] in the order of the detector's layers. */
+  readonly layers: readonly {
+    readonly name: string;
+    readonly share: number;
+    /** √B times the mean of the standardised log norms. */
+    readonly z: number;
+  }[];
+  /** What the likelihood itself adds. */
+  readonly likelihood: number;
+}
+
+/**
+ * The shares of every group's score: a view's is its weighted surprise, which its layers divide by what they add to the density's number: to the
+ * squared distance, to the squared distance from the neighbours, to the projections on the directions that surprise. Parts that speak for an
+ * ordinary input count as nothing. NaN as the scores.
+ */
+export function explainCombined(fit: Combined, table: FeatureTable, B: number, kind: CombinedKind): Shares[] {
+  const { z, odd, means, n } = viewsOf(fit, table, B);
+  const group = combinedGroup(fit, B);
+  const place = new Map(fit.names.map((name, j) => [name, j]));
+  return Array.from({ length: n }, (_, g): Shares => {
+    const layers = new Float64Array(fit.names.length);
+    const zs = new Float64Array(fit.names.length).fill(Number.NaN);
+    let likelihood = 0;
+    const views = fit.views.flatMap((fitted, k) => {
+      const { view, standard } = fitted;
+      if (kind !== 'combined' && !isOfGradient(view)) return [];
+      const share = odd.has(g) ? Number.NaN : view.weight * surprise(z[k]![g]!);
+      const row = rowOf(means[k]!, g);
+      const names = layersOf(fit.names, view.of);
+      const parts = partsOf(fitted, group, k, row, B).map((part) => Math.max(0, part));
+      const sum = parts.reduce((total, part) => total + part, 0);
+      for (const [q, part] of parts.entries()) {
+        const mine = share * (sum > 0 ? part / sum : 1 / parts.length);
+        const j = place.get(names[standard.columns[q]!]!);
+        if (j === undefined) likelihood += mine;
+        else layers[j]! += mine;
+      }
+      if (view.of[0] === 'norms') {
+        for (const [q, column] of standard.columns.entries()) {
+          if (column < fit.names.length) zs[column] = odd.has(g) ? Number.NaN : Math.sqrt(B) * row[q]!;
+        }
+      }
+      return [{ name: view.name, share }];
+    });
+    return {
+      views,
+      layers: fit.names.map((name, j) => ({ name, share: layers[j]!, z: zs[j]! })),
+      likelihood,
+    };
+  });
+}
+
+/** What each standardised column adds to a view's number for one group, [q]. */
+function partsOf({ model }: FittedView, group: CombinedGroup, k: number, mean: Float64Array, B: number): Float64Array {
+  if (model.density === 'normal') return contributions(model.normal, mean, B);
+  const parts = new Float64Array(mean.length);
+  if (model.density === 'local-outlier-factor') {
+    const factors = model.at(B);
+    const at = mean.map((v) => Math.sqrt(B) * v);
+    let nearest = Infinity;
+    for (let i = 0; i < factors.rows.n; i++) {
+      const row = rowOf(factors.rows, i);
+      const distance = row.reduce((sum, v, j) => sum + (v - at[j]!) ** 2, 0);
+      if (distance >= nearest) continue;
+      nearest = distance;
+      for (const [j, v] of row.entries()) parts[j] = (v - at[j]!) ** 2;
+    }
+    return parts;
+  }
+  const { directions, centre } = model.contrast;
+  for (const [way, w] of directions.entries()) {
+    const along = w.map((v, j) => Math.sqrt(B) * v * (mean[j]! - centre[j]!));
+    const total = along.reduce((sum, v) => sum + v, 0);
+    const [z] = normalScores(group.inner[k]![way]!, [total]);
+    for (const [j, v] of along.entries()) parts[j]! += surprise(z!) * (total > 0 ? Math.max(0, v / total) : 0);
+  }
+  return parts;
+}
+
+/** Every view on the scale of a standard normal, [views] of [groups]; the groups about which nothing can be said. */
+function viewsOf(fit: Combined, table: FeatureTable, B: number) {
+  const group = combinedGroup(fit, B);
+  const names = table.names;
+  if (names.length !== fit.names.length || names.some((name, j) => name !== fit.names[j])) {
+    throw new ModelError(`${table.meta.data}: cannot score: other layers than the detector's`);
+  }
+  const n = Math.floor(rowsOf(table) / B);
+  const odd = new Set(notFinite(table).map((i) => Math.floor(i / B)));
+  const means: Rows[] = [];
+  const z = fit.views.map((fitted, k) => {
+    const u = standardised(fitted, columnsOf(withNumbers(table), fit.floors, fitted.view.of));
+    means.push(meansOf(u, B));
+    const scores = viewScores(columnsOfView(fitted, means[k]!, B), group.inner[k]!);
+    return normalScores(group.outer[k]!, scores);
+  });
+  return { z, odd, means, n };
+}
+
+/** With numbers in place of what is not finite, since a search for neighbours takes no others; the groups are marked. */
+function withNumbers(table: FeatureTable): FeatureTable {
+  if (notFinite(table).length === 0) return table;
+  const numbers = (values: Float64Array) => values.map((v) => (Number.isFinite(v) ? v : 1));
+  const views = Object.fromEntries(Object.entries(table.views ?? {}).map(([name, values]) => [name, numbers(values)]));
+  return { ...table, nll: numbers(table.nll), sqNorms: numbers(table.sqNorms), views };
+}
