@@ -1,0 +1,119 @@
+// A model and data in; the combined detector of both, and the features of single inputs that it judges, out.
+
+import { recombinationsFor, recombined } from '../data/recombine.ts';
+import { type Dataset, take } from '../data/index.ts';
+import { defined } from '../defined.ts';
+import { type CombinedFile, combinedOf, type DetectorFile, fitCombined, storeCombined } from '../detectors/index.ts';
+import { DataError } from '../errors.ts';
+import {
+  asModelTakes,
+  concatTables,
+  type Extractor,
+  type ExtractorOptions,
+  type FeatureTable,
+  fisherDiagonal,
+  type Metric,
+  metricOf,
+  openExtractor,
+  packed,
+  rowsOf,
+  sliceTable,
+  unpacked,
+} from '../features/index.ts';
+import type { ScoringModel } from '../store/index.ts';
+import { type FeatureOptions, metricExamples, type NamedData, timed } from './tables.ts';
+
+/** Draws of a model's noise that features are means over, where it has any. */
+const DRAWS = 4;
+/** Recombined inputs of each kind. */
+const RECOMBINED = 120;
+/** Fewest inputs to fit on, those for the metric included. */
+export const LEAST_COMBINED = 30;
+
+/** How the combined detector's features are made: from single inputs, with the views it reads. */
+const extractorOf = (model: ScoringModel, options: Omit<ExtractorOptions, 'group' | 'views'>): Promise<Extractor> =>
+  openExtractor(model, { ...options, group: 1, views: ['radial', 'fisher'] });
+
+/** Whether there are inputs enough; else the reason, as a message has it. */
+export const combinedLacks = ({ name, length }: Pick<Dataset, 'name' | 'length'>): string | undefined =>
+  length < LEAST_COMBINED ? `${name} has ${length} inputs, and at least ${LEAST_COMBINED} are needed` : undefined;
+
+/**
+ * Fits the combined detector: the metric on the first quarter of the data, 400 inputs at most, everything else on the rest and on recombined inputs
+ * made of it. Throws a DataError for fewer than thirty inputs.
+ */
+export async function fitCombinedOn(
+  model: ScoringModel,
+  set: NamedData,
+  options: FeatureOptions & { readonly leaveOut?: boolean },
+): Promise<CombinedFile> {
+  const { runtime, seed, memory, threads, batch, noise, prepared } = options;
+  const data = asModelTakes(model, set.data, options);
+  const lacking = combinedLacks({ name: set.name, length: data.length });
+  if (lacking !== undefined) throw new DataError(`the combined detector: ${lacking}`);
+  const count = metricExamples(data.length);
+  const first = take(data, 0, count);
+  const how = { runtime, seed, ...defined({ memory, threads, prepared }) };
+  const show = (name: string, of: number) => {
+    const began = performance.now();
+    return (done: number) => {
+      const examplesPerSecond = (done / (performance.now() - began)) * 1000;
+      options.onProgress?.({ name, group: 1, done, of, examplesPerSecond });
+    };
+  };
+  const diagonal = await fisherDiagonal(model, first, { ...how, onProgress: show(`${set.name}, metric`, count) });
+  const metric = packed(metricOf(diagonal), first.origin);
+  const noiseSamples = options.noiseSamples ?? DRAWS;
+  const extractor = await extractorOf(model, {
+    ...how,
+    ...defined({ batch, noise }),
+    noiseSamples,
+    metric: unpacked(metric, set.name),
+  });
+  try {
+    const rest = take(data, count, data.length);
+    const table = await timed(extractor, { name: set.name, data: rest }, options);
+    const kinds = await recombinationsFor(rest).catch(() => []);
+    const others: FeatureTable[] = [];
+    for (const { name } of kinds) {
+      const made = recombined(rest, name, { count: Math.min(RECOMBINED, rest.length), seed });
+      others.push(await timed(extractor, { name: `${set.name}, ${name}`, data: made }, options));
+    }
+    const detector = storeCombined(fitCombined(table, others, { groups: options.groups, seed }));
+    return { metric, ...(extractor.noiseSamples > 1 ? { noiseSamples: extractor.noiseSamples } : {}), detector };
+  } finally {
+    await extractor.dispose();
+  }
+}
+
+/** What gives the features that a file's combined detector judges. */
+export function combinedExtractor(
+  model: ScoringModel,
+  file: DetectorFile,
+  options: Omit<ExtractorOptions, 'group' | 'views' | 'metric' | 'noiseSamples' | 'seed' | 'noise'>,
+): Promise<Extractor> {
+  const { combined, seed, noise = 'place' as const } = file;
+  combinedOf(file); // refuses a file without
+  const { noiseSamples = 1 } = combined!;
+  return extractorOf(model, { ...options, seed, noise, noiseSamples, metric: metricIn(combined!) });
+}
+
+const metrics = new WeakMap<CombinedFile, Metric>();
+
+function metricIn(combined: CombinedFile): Metric {
+  const found = metrics.get(combined) ?? unpacked(combined.metric, 'the combined detector');
+  metrics.set(combined, found);
+  return found;
+}
+
+/** The same rows in tables that each hold whole groups of B; what fills none at the end is left out. */
+export async function* inWholeGroups(tables: AsyncIterable<FeatureTable>, B: number): AsyncIterable<FeatureTable> {
+  let rest: FeatureTable | undefined;
+  for await (const table of tables) {
+    const all = rest ? concatTables([rest, table]) : table;
+    const n = rowsOf(all);
+    const whole = Math.floor(n / B) * B;
+    if (whole > 0) yield sliceTable(all, 0, whole);
+    rest = whole < n ? sliceTable(all, whole, n) : undefined;
+  }
+}
