@@ -18,6 +18,7 @@ const order = [
   'models',
   'store',
   'train',
+  'densities',
   'features',
   'detectors',
   'eval',

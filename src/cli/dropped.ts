@@ -1,6 +1,6 @@
 // The detectors of one group size in; what they were fitted on, which layers each of them does not look at, and why, out.
 
-import { type DroppedLayer, detectorNames, type FittedGroup } from '../detectors/index.ts';
+import { type DetectorFile, type DroppedLayer, detectorNames, type FittedGroup } from '../detectors/index.ts';
 
 /** Layers left out, by detector; no key where there are none. */
 interface Dropped {
@@ -20,6 +20,16 @@ export function summaryOf(entry: FittedGroup) {
   const { group, n, detectors, leftOut } = entry;
   const notFinite = leftOut === undefined ? {} : { notFinite: leftOut };
   return { group, n, detectors: Object.keys(detectors), ...notFinite, ...droppedIn(entry) };
+}
+
+/** What the combined detector was fitted on, for which groups; nothing where there is none. */
+export function combinedSummary({ combined }: DetectorFile) {
+  if (!combined) return {};
+  const { n, views, groups } = combined.detector;
+  const { noiseSamples = 1 } = combined;
+  return {
+    combined: { n, noiseSamples, views: views.map(({ name }) => name), groups: groups.map(({ group }) => group) },
+  };
 }
 
 /** A line for each layer and reason, with the detectors that lack it. */

@@ -3,14 +3,14 @@
 import { defined, filled } from '../defined.ts';
 import { fitDetectors } from '../detectors/index.ts';
 import { leftOver } from '../features/index.ts';
-import { featuresToFit } from '../node/defaults.ts';
+import { featuresToFit, fitCombinedOn } from '../node/defaults.ts';
 import { writeDetector } from '../node/index.ts';
 import { placeFrom } from '../node/recipe.ts';
 import { nodeRuntime } from '../node/runtime.ts';
-import { metricExamples } from '../scoring/index.ts';
+import { combinedLacks, metricExamples } from '../scoring/index.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
-import { droppedLines, summaryOf } from './dropped.ts';
+import { combinedSummary, droppedLines, summaryOf } from './dropped.ts';
 import { groupsToFit, missingLine } from './groups.ts';
 import { featureOptions, isBuiltIn, modelRecipe, noiseOf, openModelAndData, sayDraws } from './models.ts';
 import { oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
@@ -35,21 +35,34 @@ export const fitCommand: Command = {
     const { groups, missing } = groupsToFit(wholes(values, 'group', 1), toFit);
     for (const one of missing) say(missingLine(one));
     if (forMetric > 0) say(`${data.name}: the first ${forMetric} inputs are for the metric, the others to fit on`);
-    const keys = { noise: noiseOf(values), noiseSamples: whole(values, 'noise-samples', 1) ?? 1, views };
+    const noiseSamples = whole(values, 'noise-samples', 1);
+    const keys = { noise: noiseOf(values), noiseSamples: noiseSamples ?? 1, views };
     const found = await featuresToFit(model, { name: data.name, data }, featureOptions(options, groups, keys));
     const { tables, metric } = found;
     endProgress();
     const odd = tables.flatMap((table) => oddOf(table));
     sayOdd(odd);
     const recipe = { model: placeFrom(out, path!), ...modelRecipe(opened.values, isBuiltIn(model)) };
-    const detector = fitDetectors(tables, {
+    const fitted = fitDetectors(tables, {
       recipe,
       ...defined({ metric }),
       leaveOut: values['skip-not-finite'] === true,
     });
+    const lacking = combinedLacks(data);
+    if (lacking !== undefined) say(`The combined detector is missing: ${lacking}`);
+    const more =
+      lacking === undefined
+        ? await fitCombinedOn(
+            model,
+            { name: data.name, data },
+            { ...featureOptions(options, groups, { noise: noiseOf(values) }), ...defined({ noiseSamples }) },
+          )
+        : undefined;
+    endProgress();
+    const detector = { ...fitted, ...defined({ combined: more }) };
     await writeDetector(out, detector);
     sayDraws(values, detector.noiseSamples ?? 1);
-    const fitted = detector.groups.map((entry) => {
+    const summaries = detector.groups.map((entry) => {
       const left = leftOver(data, entry.group, { start: forMetric });
       sayLeftOver(data.name, entry.group, left);
       return { ...summaryOf(entry), ...filled({ leftOver: left }) };
@@ -62,9 +75,24 @@ export const fitCommand: Command = {
         ...(missing.length === 0 ? {} : { missing }),
         ...(opened.roles.length === 0 ? {} : { roles: opened.roles }),
       };
-      return print(JSON.stringify({ out, groups: fitted, folded: foldedNames(model), ...more, ...notes, ...loss }));
+      return print(
+        JSON.stringify({
+          out,
+          groups: summaries,
+          ...combinedSummary(detector),
+          folded: foldedNames(model),
+          ...more,
+          ...notes,
+          ...loss,
+        }),
+      );
     }
-    for (const f of fitted) {
+    if (detector.combined) {
+      const { n, groups: sizes } = detector.combined.detector;
+      const all = sizes.map(({ group }) => group).join(', ');
+      print(`${out}: combined, combined-gradient fitted on ${n} inputs for B = ${all}`);
+    }
+    for (const f of summaries) {
       print(`${out}: B = ${f.group}: ${f.detectors.join(', ')} fitted on ${f.n} groups`);
       for (const line of droppedLines(f.dropped ?? {})) print(`  ${line}`);
     }

@@ -12,7 +12,7 @@ import { nodeRuntime } from '../node/runtime.ts';
 import { cureOf } from '../onnx/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import type { Command } from './command.ts';
-import { droppedLines, summaryOf } from './dropped.ts';
+import { combinedSummary, droppedLines, summaryOf } from './dropped.ts';
 import { modelRecipe, openModel, saidRole } from './models.ts';
 import { whole } from './options.ts';
 import { foldedNames, parameterNotes, parameterTables, stopsOf } from './parameters.ts';
@@ -124,18 +124,8 @@ function freeLines(free: NonNullable<ScoringModel['free']>): string[] {
 
 /** What a detector was fitted on, and which layers its detectors do without. */
 async function inspectDetector(path: string, json: boolean): Promise<void> {
-  const {
-    model,
-    data,
-    seed,
-    noise,
-    noiseSamples = 1,
-    views = [],
-    metric,
-    names,
-    groups,
-    recipe,
-  } = await readDetector(path);
+  const detector = await readDetector(path);
+  const { model, data, seed, noise, noiseSamples = 1, views = [], metric, names, groups, recipe } = detector;
   const fitted = groups.map(summaryOf);
   const result = {
     model,
@@ -147,6 +137,7 @@ async function inspectDetector(path: string, json: boolean): Promise<void> {
     ...(metric ? { metric: { hash: metric.hash, tensors: Object.keys(metric.tensors).length } } : {}),
     layers: names.length,
     groups: fitted,
+    ...combinedSummary(detector),
     recipe,
   };
   if (json) return print(JSON.stringify(result));
@@ -154,6 +145,13 @@ async function inspectDetector(path: string, json: boolean): Promise<void> {
   print(`seed ${seed}, noise by ${result.noise}${noiseSamples === 1 ? '' : `, ${noiseSamples} draws of it`}`);
   if (views.length > 0)
     print(`features: norms, ${views.join(', ')}${metric ? `, metric ${metric.hash.slice(0, 12)}` : ''}`);
+  const { combined } = combinedSummary(detector);
+  if (combined) {
+    const draws = combined.noiseSamples === 1 ? '' : `, ${combined.noiseSamples} draws of the noise`;
+    print(
+      `combined: ${combined.views.join(', ')}; fitted on ${combined.n} inputs for B = ${combined.groups.join(', ')}${draws}`,
+    );
+  }
   for (const { group, n, detectors, notFinite = [], dropped = {} } of fitted) {
     print(`B = ${group}: ${detectors.join(', ')} fitted on ${n} groups`);
     if (notFinite.length > 0) print(`  without ${notFinite.length} groups that are not finite`);

@@ -1,7 +1,7 @@
 // fisher-ood score: a detector and data in; for every input its score, p-value and verdict out.
 
 import { filled } from '../defined.ts';
-import { detectorNamed } from '../detectors/index.ts';
+import { type DroppedLayer, detectorNamed, isCombined } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
 import { nodeRuntime } from '../node/runtime.ts';
@@ -17,7 +17,8 @@ import { endProgress, pace, print, printPart, progressLine, say, throttled } fro
 
 export const scoreCommand: Command = {
   async run([path], values, options) {
-    const name = detectorNamed(text(values, 'detector') ?? 'layer-norms');
+    const wanted = text(values, 'detector');
+    const choice = wanted === undefined || isCombined(wanted) ? wanted : detectorNamed(wanted);
     const group = whole(values, 'group', 1) ?? 1;
     const alpha = positive(values, 'fpr') ?? 0.05;
     const csv = values.csv === true;
@@ -29,12 +30,13 @@ export const scoreCommand: Command = {
       runtime: nodeRuntime(),
       model,
       detector,
-      by: name,
+      by: choice,
       group,
       falsePositiveRate: alpha,
       explain: !options.json && !csv,
       names: { detector: path },
     });
+    const { by: name } = scorer;
     const data = limited(await openFor(model, required(values, 'data'), options), whole(values, 'limit', 1));
     const top = whole(values, 'top', 0) ?? 10;
     const { parts, left, runs } = scorer.judge(data);
@@ -84,8 +86,8 @@ export const scoreCommand: Command = {
     }
     endProgress();
     sayLeftOver(data.name, group, left);
-    const asked = parts[0]!.fitted.detectors[name]!.params;
-    const dropped = 'dropped' in asked ? asked.dropped : [];
+    const asked = detector.groups.find((entry) => entry.group === group)?.detectors[name]?.params;
+    const dropped = asked && 'dropped' in asked ? (asked.dropped as readonly DroppedLayer[]) : [];
     for (const line of droppedLines({ [name]: dropped })) say(line);
     const notes = notesOf(data);
     if (options.json) {

@@ -3,6 +3,7 @@
 import type { Origin } from '../data/origin.ts';
 import type { PackedMetric } from '../features/packed-metric.ts';
 import type { FeatureMeta, View } from '../features/table-head.ts';
+import type { CombinedFile } from './combined/index.ts';
 import type { DetectorName, DetectorParams } from './detectors.ts';
 
 export const VERSION = 1;
@@ -53,6 +54,8 @@ export interface DetectorFile {
   readonly views?: readonly View[];
   /** Of the view `fisher`. */
   readonly metric?: PackedMetric;
+  /** The combined detector, fitted on features of single inputs for all group sizes. */
+  readonly combined?: CombinedFile;
   readonly names: readonly string[];
   /** One entry per group size, ascending. */
   readonly groups: readonly FittedGroup[];

@@ -5,6 +5,7 @@ import { DataError } from '../errors.ts';
 import { metricSchema, unpacked } from '../features/packed-metric.ts';
 import { noiseSchema, originSchema, viewsSchema } from '../features/table-head.ts';
 import { parseAs, parseJson } from '../json.ts';
+import { combinedFileSchema, combinedOf } from './combined/index.ts';
 import type { Detector } from './detector.ts';
 import { detectorNames, resolved } from './detectors.ts';
 import { type DetectorFile, VERSION } from './fitted.ts';
@@ -29,6 +30,7 @@ export function parseDetector(text: string, name: string, others: readonly Detec
   }
   const file = parseAs(fileSchema(known), value, name) as DetectorFile;
   if (file.metric) unpacked(file.metric, name);
+  if (file.combined) combinedOf(file, name);
   const layers = new Set(file.names);
   if (layers.size !== file.names.length) throw new DataError(`${name}: names a layer twice`);
   for (const [k, entry] of file.groups.entries()) {
@@ -85,6 +87,7 @@ const fileSchema = (known: readonly Detector<object>[]) =>
     noiseSamples: z.int().min(2).optional(),
     views: viewsSchema.optional(),
     metric: metricSchema.optional(),
+    combined: combinedFileSchema.optional(),
     names: z.array(z.string().min(1)).min(1),
     groups: z
       .array(

@@ -1,5 +1,22 @@
 export { calibrate, FOLDS as LEAST_GROUPS, pValues, threshold, verdicts } from './calibration.ts';
 export type { Chi2Layer, Chi2Params } from './chi2.ts';
+export {
+  type Combined,
+  type CombinedFile,
+  type CombinedKind,
+  type CombinedOptions,
+  combinedGroup,
+  combinedKinds,
+  combinedOf,
+  combinedPValues,
+  explainCombined,
+  fitCombined,
+  isCombined,
+  leastPValue,
+  type Shares,
+  scoreCombined,
+  storeCombined,
+} from './combined/index.ts';
 export { type Detector, defineDetector } from './detector.ts';
 export {
   type DetectorChoice,

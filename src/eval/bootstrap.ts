@@ -1,9 +1,9 @@
 // Ranked scores and a seed in; a confidence interval of the AUROC out.
 
+import { quantile } from '../densities/quantile.ts';
 import { UsageError } from '../errors.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { aurocOf, type Ranking } from './metrics.ts';
-import { quantile } from '../densities/quantile.ts';
 
 /** Of `aurocInterval`: the seed of the draws, how many there are (an integer from 1), the level of the interval (between 0 and 1). */
 export interface BootstrapOptions {

@@ -2,13 +2,13 @@ import logcdf from '@stdlib/stats-base-dists-normal-logcdf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { syntheticTable } from '../../test/detectors/tables.ts';
+import { quantile } from '../densities/quantile.ts';
 import { fitDetectors } from '../detectors/index.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { aurocInterval } from './bootstrap.ts';
 import { evaluate } from './evaluate.ts';
 import { formatResults } from './format.ts';
 import { aupr, auroc, fpr95, rank, rocCurve } from './metrics.ts';
-import { quantile } from '../densities/quantile.ts';
 
 /** n normals of mean `mean`, a different draw per index. */
 function normals(n: number, mean: number, index: number): Float64Array {

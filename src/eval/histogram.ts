@@ -1,7 +1,7 @@
 // Several samples in; histograms over shared bins out.
 
-import { DataError } from '../errors.ts';
 import { quantile } from '../densities/quantile.ts';
+import { DataError } from '../errors.ts';
 
 /** Shares of several samples in the same bins. */
 export interface Histogram {

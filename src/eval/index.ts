@@ -1,3 +1,4 @@
+export { quantile } from '../densities/quantile.ts';
 export { aurocInterval, type BootstrapOptions, type Interval } from './bootstrap.ts';
 export {
   type Autocorrelation,
@@ -25,5 +26,4 @@ export {
   quantileOf,
   type ScoredFit,
 } from './norm-distribution.ts';
-export { quantile } from '../densities/quantile.ts';
 export { type DetectorSummary, type ResultRow, type Summary, summarise } from './summary.ts';

@@ -1,8 +1,8 @@
 // Histograms with shared bins and summaries of results, by hand.
 
 import { describe, expect, it } from 'vitest';
-import { histogram } from './histogram.ts';
 import { quantile } from '../densities/quantile.ts';
+import { histogram } from './histogram.ts';
 import { type ResultRow, summarise } from './summary.ts';
 
 describe('histogram', () => {

@@ -1,7 +1,7 @@
 // Rows of many comparisons in; averages, quartiles and wins of every detector out, as in the paper's main tables.
 
-import { DataError } from '../errors.ts';
 import { quantile } from '../densities/quantile.ts';
+import { DataError } from '../errors.ts';
 
 /** One AUROC: a detector on one pair of data sets under one model. */
 export interface ResultRow {

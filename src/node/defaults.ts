@@ -1,7 +1,7 @@
 // What runs graphs, with Node's own runtime where none is given; loaded when it is called.
 
 import type { Dataset } from '../data/index.ts';
-import type { DetectorFile } from '../detectors/index.ts';
+import type { CombinedFile, DetectorFile } from '../detectors/index.ts';
 import type { Runtime } from '../engine/index.ts';
 import type * as evaluation from '../eval/index.ts';
 import type * as features from '../features/index.ts';
@@ -65,6 +65,16 @@ export const featuresToFit = async (
   options: FeatureOptions,
 ): Promise<scoring.FeaturesToFit> =>
   (await import('../scoring/index.ts')).featuresToFit(model, set, withRuntime(options));
+
+/**
+ * Fits the combined detector, to be kept in a detector file as `combined`: the metric on the first quarter of the data, 400 inputs at most,
+ * everything else on the rest and on recombined inputs made of it. Throws a DataError for fewer than thirty inputs.
+ */
+export const fitCombinedOn = async (
+  model: ScoringModel,
+  set: scoring.NamedData,
+  options: FeatureOptions,
+): Promise<CombinedFile> => (await import('../scoring/index.ts')).fitCombinedOn(model, set, withRuntime(options));
 
 /**
  * Figures of a fitted detector file for every group size it has (or those asked for). Noise is that of the detector's own features, unless

@@ -1,7 +1,7 @@
 // A model and data in; the combined detector of both, and the features of single inputs that it judges, out.
 
-import { recombinationsFor, recombined } from '../data/recombine.ts';
 import { type Dataset, take } from '../data/index.ts';
+import { recombinationsFor, recombined } from '../data/recombine.ts';
 import { defined } from '../defined.ts';
 import { type CombinedFile, combinedOf, type DetectorFile, fitCombined, storeCombined } from '../detectors/index.ts';
 import { DataError } from '../errors.ts';
@@ -21,7 +21,8 @@ import {
   unpacked,
 } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
-import { type FeatureOptions, metricExamples, type NamedData, timed } from './tables.ts';
+import { type FeatureOptions, type NamedData, timed } from './tables.ts';
+import { metricExamples } from './to-fit.ts';
 
 /** Draws of a model's noise that features are means over, where it has any. */
 const DRAWS = 4;

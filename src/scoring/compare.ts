@@ -1,16 +1,26 @@
 // A model, a fit set, an in-distribution set and out-of-distribution sets in; fitted detectors and their figures out.
 
 import { defined } from '../defined.ts';
-import { type DetectorFile, fitDetectors, viewsNeeded } from '../detectors/index.ts';
-import { checkSetNames, type EvalRow, evaluate } from '../eval/index.ts';
+import {
+  combinedKinds,
+  combinedOf,
+  type DetectorFile,
+  fitDetectors,
+  scoreCombined,
+  viewsNeeded,
+} from '../detectors/index.ts';
+import { checkSetNames, type EvalRow, evaluate, measure } from '../eval/index.ts';
 import { type FeatureTable, unpacked } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
-import { type FeatureOptions, featuresOf, type NamedData } from './tables.ts';
+import { combinedExtractor, combinedLacks, fitCombinedOn } from './combined.ts';
+import { type FeatureOptions, featuresOf, type NamedData, timed } from './tables.ts';
 import { featuresToFit, measuredAs } from './to-fit.ts';
 
 /** A set with its features, one table per group size. */
 export interface SetFeatures extends NamedData {
   readonly tables: readonly FeatureTable[];
+  /** Of single inputs, as the combined detector judges them; where the detector has one. */
+  readonly singles?: FeatureTable;
 }
 
 /** What an evaluation found: its detector, a row of figures for each set, detector and group size, and the features that they are of. */
@@ -36,11 +46,12 @@ export async function evaluateDetector(
   checkNames(inSet, oodSets);
   const { noise = 'place' as const, noiseSamples = 1 } = detector;
   const measured = measuredAs(detector, viewsNeeded(detector));
-  const tables = await featuresOf(model, sets, { noise, noiseSamples, ...measured, ...options });
-  return compared(detector, sets, tables, options.seed);
+  const how = { noise, noiseSamples, ...measured, ...options };
+  const tables = await featuresOf(model, sets, how);
+  return compared(detector, sets, tables, await singlesOf(model, detector, sets, options), options);
 }
 
-/** Fits on one set and evaluates, with one session per group size for all of it. */
+/** Fits on one set and evaluates, with one session per group size for all of it. Every detector is fitted, the combined one where there are inputs enough. */
 export async function fitAndEvaluate(
   model: ScoringModel,
   fitSet: NamedData,
@@ -50,14 +61,27 @@ export async function fitAndEvaluate(
 ): Promise<Comparison> {
   const sets = [inSet, ...oodSets];
   checkNames(inSet, oodSets);
+  const { fitted, tables } = await fitAndMeasure(model, fitSet, sets, options);
+  const detector = combinedLacks({ name: fitSet.name, length: fitSet.data.length })
+    ? fitted
+    : { ...fitted, combined: await fitCombinedOn(model, fitSet, options) };
+  return compared(detector, sets, tables, await singlesOf(model, detector, sets, options), options);
+}
+
+async function fitAndMeasure(
+  model: ScoringModel,
+  fitSet: NamedData,
+  sets: readonly NamedData[],
+  options: FeatureOptions,
+): Promise<{ readonly fitted: DetectorFile; readonly tables: readonly (readonly FeatureTable[])[] }> {
   if (!options.views?.includes('fisher')) {
     const [fit, ...tables] = await featuresOf(model, [fitSet, ...sets], options);
-    return compared(fitDetectors(fit!), sets, tables, options.seed);
+    return { fitted: fitDetectors(fit!), tables };
   }
   const { tables: fit, metric } = await featuresToFit(model, fitSet, options);
-  const detector = fitDetectors(fit, defined({ metric }));
   const measured = metric ? { metric: unpacked(metric, fitSet.name) } : {};
-  return compared(detector, sets, await featuresOf(model, sets, { ...options, ...measured }), options.seed);
+  const tables = await featuresOf(model, sets, { ...options, ...measured });
+  return { fitted: fitDetectors(fit, defined({ metric })), tables };
 }
 
 const checkNames = (inSet: NamedData, oodSets: readonly NamedData[]): void =>
@@ -66,13 +90,70 @@ const checkNames = (inSet: NamedData, oodSets: readonly NamedData[]): void =>
     inSet.name,
   );
 
+/** The features that the combined detector judges, of every set; none where there is no such detector. */
+async function singlesOf(
+  model: ScoringModel,
+  detector: DetectorFile,
+  sets: readonly NamedData[],
+  options: FeatureOptions,
+): Promise<readonly (FeatureTable | undefined)[]> {
+  if (!detector.combined) return sets.map(() => undefined);
+  const { runtime, batch, memory, threads, prepared } = options;
+  const extractor = await combinedExtractor(model, detector, {
+    runtime,
+    ...defined({ batch, memory, threads, prepared }),
+  });
+  try {
+    const tables: FeatureTable[] = [];
+    for (const set of sets) tables.push(await timed(extractor, set, options));
+    return tables;
+  } finally {
+    await extractor.dispose();
+  }
+}
+
 function compared(
   detector: DetectorFile,
   sets: readonly NamedData[],
   tables: readonly (readonly FeatureTable[])[],
-  seed: number,
+  singles: readonly (FeatureTable | undefined)[],
+  options: FeatureOptions,
 ): Comparison {
-  const [inSet, ...oodSets] = sets.map((set, k): SetFeatures => ({ ...set, tables: tables[k]! }));
+  const [inSet, ...oodSets] = sets.map(
+    (set, k): SetFeatures => ({
+      ...set,
+      tables: tables[k]!,
+      ...defined({ singles: singles[k] }),
+    }),
+  );
+  const { seed } = options;
   const rows = evaluate(detector, inSet!.tables, oodSets, { seed });
-  return { detector, rows, inSet: inSet!, oodSets };
+  if (!detector.combined) return { detector, rows, inSet: inSet!, oodSets };
+  const combined = combinedRows(detector, inSet!, oodSets, options);
+  const all = options.groups.flatMap((group) =>
+    oodSets.flatMap(({ name }) => [...combined, ...rows].filter((row) => row.group === group && row.ood === name)),
+  );
+  return { detector, rows: all, inSet: inSet!, oodSets };
+}
+
+/** Figures of the combined detector, as `evaluate` has those of the others. */
+function combinedRows(
+  detector: DetectorFile,
+  inSet: SetFeatures,
+  oodSets: readonly SetFeatures[],
+  { seed, groups }: FeatureOptions,
+): EvalRow[] {
+  const fit = combinedOf(detector);
+  return groups
+    .filter((B) => fit.groups.some(({ group }) => group === B))
+    .flatMap((group) =>
+      oodSets.flatMap(({ name, singles }) =>
+        combinedKinds.map((kind): EvalRow => {
+          const scores = [inSet.singles, singles].map((table) =>
+            scoreCombined(fit, table!, group, kind).filter((score) => !Number.isNaN(score)),
+          );
+          return { detector: kind, group, ood: name, ...measure(scores[0]!, scores[1]!, { seed }) };
+        }),
+      ),
+    );
 }

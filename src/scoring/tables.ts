@@ -83,7 +83,8 @@ export async function tablesOf(
   return tables;
 }
 
-async function timed(
+/** A set's features, with progress told under its name. */
+export async function timed(
   extractor: Extractor,
   set: NamedData,
   options: FeatureOptions,

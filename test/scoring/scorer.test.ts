@@ -12,7 +12,7 @@ import { openData, writeDetector } from '../../src/node/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
 import { openScorer } from '../../src/node/scorer.ts';
 import * as scoring from '../../src/scoring/index.ts';
-import type { Judgement } from '../../src/scoring/scorer.ts';
+import type { Judgement } from '../../src/scoring/judge.ts';
 import type { ScoringModel } from '../../src/store/index.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
 import { smallModel } from '../support/models.ts';

@@ -10,7 +10,12 @@ import { type Combined, type CombinedGroup, totals, viewScores } from './fit.ts'
 import { columnsOfView, type FittedView, isOfGradient, standardised } from './views.ts';
 
 /** Which views are added up: all, or those of the gradient alone. */
-export type CombinedKind = 'combined' | 'combined-gradient';
+export const combinedKinds = ['combined', 'combined-gradient'] as const;
+export type CombinedKind = (typeof combinedKinds)[number];
+
+/** Whether a choice is one of them, and not of the detectors that are fitted for each group size. */
+export const isCombined = (choice: unknown): choice is CombinedKind =>
+  (combinedKinds as readonly unknown[]).includes(choice);
 
 /** The fit for groups of B. Throws a ModelError where there is none. */
 export function combinedGroup({ groups }: Combined, B: number): CombinedGroup {
@@ -37,13 +42,17 @@ export function scoreCombined(fit: Combined, table: FeatureTable, B: number, kin
 
 /**
  * The share of in-distribution groups that score as high, by the smoothed distribution of the calibration scores: below one in a hundred by the
- * line that its tail is laid along, so that it says something of rates for which there are too few fit inputs to count. NaN as the scores.
+ * line that its tail is laid along. That goes on to a tenth of what n inputs can count (`leastPValue`), and no further. NaN as the scores.
  */
 export function combinedPValues(fit: Combined, scores: Float64Array, B: number, kind: CombinedKind): Float64Array {
   const { calibration } = combinedGroup(fit, B);
   const z = normalScores(kind === 'combined' ? calibration.combined : calibration.gradient, scores);
-  return z.map((value) => (Number.isNaN(value) ? value : Math.exp(-surprise(value))));
+  const least = leastPValue(fit);
+  return z.map((value) => (Number.isNaN(value) ? value : Math.max(least, Math.exp(-surprise(value)))));
 }
+
+/** No p-value is less, and no false-positive rate can be: 1 / (10 (n + 1)). */
+export const leastPValue = ({ n }: Pick<Combined, 'n'>): number => 1 / (10 * (n + 1));
 
 /** What adds up to the score of one group, in nats. */
 export interface Shares {
