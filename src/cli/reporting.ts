@@ -1,7 +1,8 @@
 // A comparison in, what the HTML report shows of it out.
 
-import { scoreTable } from '../detectors/index.ts';
+import { defined } from '../defined.ts';
 import { finiteRows } from '../features/index.ts';
+import { mainDetector, scoresOf } from '../report/content.ts';
 import type { ImageTile, ReportContent, ReportSet } from '../report/index.ts';
 import type { Comparison, SetFeatures } from '../scoring/index.ts';
 import type { ScoringModel } from '../store/index.ts';
@@ -39,13 +40,15 @@ export async function reportOf(
 
 async function reportSet(comparison: Comparison, set: SetFeatures): Promise<ReportSet> {
   const { name, data } = set;
+  const singles = defined({ singles: set.singles && finiteRows(set.singles) });
   const tables = set.tables.map(finiteRows);
   const table = set.tables.find((t) => t.group === 1);
-  const scored = table && scoreTable(comparison.detector, table, ['layer-norms'])[0];
+  const { detector } = comparison;
+  const scores = scoresOf(detector, { name, tables: set.tables, ...defined({ singles: set.singles }) }, 1, mainDetector(detector));
   const [c, , w] = data.shapes.x ?? [];
-  if (!table || !scored || !w || (c !== 1 && c !== 3)) return { name, tables };
-  const ranked = [...scored.scores.keys()].filter((row) => !Number.isNaN(scored.scores[row]));
-  const order = ranked.sort((a, b) => scored.scores[b]! - scored.scores[a]!);
+  if (!table || !scores || !w || (c !== 1 && c !== 3)) return { name, tables, ...singles };
+  const ranked = [...scores.keys()].filter((row) => !Number.isNaN(scores[row]));
+  const order = ranked.sort((a, b) => scores[b]! - scores[a]!);
   const tiles = async (rows: readonly number[]): Promise<ImageTile[]> => {
     const { arrays } = await data.gather(rows.map((row) => table.meta.start + row));
     const { data: pixels, shape } = arrays.x!;
@@ -53,11 +56,11 @@ async function reportSet(comparison: Comparison, set: SetFeatures): Promise<Repo
     return rows.map((row, i) => ({
       data: pixels.subarray(i * size, (i + 1) * size) as Float32Array,
       shape: shape.slice(1),
-      score: scored.scores[row]!,
+      score: scores[row]!,
       note: `example ${table.meta.start + row}`,
     }));
   };
   const most = await tiles(order.slice(0, TILES));
   const least = await tiles(order.slice(-TILES).reverse());
-  return { name, tables, images: { most, least } };
+  return { name, tables, ...singles, images: { most, least } };
 }

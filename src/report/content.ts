@@ -1,6 +1,14 @@
 // What a report is made from: fitted detectors, features of every set, the figures of the evaluation.
 
-import { type DetectorFile, type DetectorName, scoreTable } from '../detectors/index.ts';
+import {
+  type CombinedKind,
+  combinedOf,
+  type DetectorFile,
+  type DetectorName,
+  isCombined,
+  scoreCombined,
+  scoreTable,
+} from '../detectors/index.ts';
 import type { EvalRow } from '../eval/index.ts';
 import type { FeatureTable } from '../features/index.ts';
 
@@ -19,7 +27,9 @@ export interface ReportSet {
   readonly name: string;
   /** One table per group size. */
   readonly tables: readonly FeatureTable[];
-  /** The most and the least surprising images by layer-wise norms, B = 1. */
+  /** Of single inputs, as the combined detector judges them; where there is one. */
+  readonly singles?: FeatureTable;
+  /** The most and the least surprising images by the main detector, B = 1. */
   readonly images?: { readonly most: readonly ImageTile[]; readonly least: readonly ImageTile[] };
 }
 
@@ -40,11 +50,23 @@ export function scoresOf(
   detector: DetectorFile,
   set: ReportSet,
   group: number,
-  name: DetectorName,
+  name: DetectorName | CombinedKind,
 ): Float64Array | undefined {
+  if (isCombined(name)) {
+    const known = detector.combined?.detector.groups.some((entry) => entry.group === group);
+    return known && set.singles ? scoreCombined(combinedOf(detector), set.singles, group, name) : undefined;
+  }
   const table = tableOf(set, group);
   return table && scoreTable(detector, table, [name])[0]?.scores;
 }
+
+/** The detector that a report is about: the combined one, where it is fitted. */
+export const mainDetector = (detector: DetectorFile): 'combined' | 'layer-norms' =>
+  detector.combined ? 'combined' : 'layer-norms';
+
+/** What people call it. */
+export const mainTitle = (detector: DetectorFile): string =>
+  detector.combined ? 'Combined detector' : 'Layer-wise gradient norms';
 
 export function tableOf(set: ReportSet, group: number): FeatureTable | undefined {
   return set.tables.find((table) => table.group === group);
@@ -69,6 +91,8 @@ export const colours = [
   '#56B4E9',
   '#8C6D31',
   '#7F7F7F',
+  '#C9B80A',
+  '#6A3D9A',
 ] as const;
 
 export function colourOf(content: ReportContent, name: string): string {

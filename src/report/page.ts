@@ -1,7 +1,7 @@
 // A report's content in; one HTML page without scripts or anything from outside out.
 
 import type { ReportContent } from './content.ts';
-import { imagesSection, layersSection, paradoxSection, resultsSection, rocSection } from './sections.ts';
+import { imagesSection, layersSection, paradoxSection, resultsSection, rocSection, viewsSection } from './sections.ts';
 import { escapeHtml } from './text.ts';
 
 const style = `
@@ -22,9 +22,11 @@ figure { margin: 1rem 0; } figcaption { font-size: .85rem; opacity: .7; } svg { 
 .tile { text-align: center; font-size: .7rem; } .tile img { display: block; image-rendering: pixelated; border: 1px solid var(--line); }
 `;
 
-/** The page: results, the paradox, the layers, ROC curves, images. Sections that the content has nothing for are left out. */
+/** The page: results, the paradox, the views, the layers, ROC curves, images. Sections that the content has nothing for are left out. */
 export function reportHtml(content: ReportContent): string {
-  const sections = [resultsSection, paradoxSection, layersSection, rocSection, imagesSection].map((s) => s(content));
+  const sections = [resultsSection, paradoxSection, viewsSection, layersSection, rocSection, imagesSection].map((s) =>
+    s(content),
+  );
   return pageHtml(content.title, content.facts, sections);
 }
 

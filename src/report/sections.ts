@@ -1,11 +1,20 @@
 // The sections of the page: each a heading, a sentence or two computed from the numbers, and a figure or table.
 
-import { type DetectorName, detectorNames, explain } from '../detectors/index.ts';
+import {
+  type CombinedKind,
+  combinedKinds,
+  combinedOf,
+  type DetectorName,
+  detectorNames,
+  explain,
+  explainCombined,
+} from '../detectors/index.ts';
 import { type EvalRow, rocCurve } from '../eval/index.ts';
 import {
   bitsPerDimOf,
   colourOf,
   colours,
+  mainDetector,
   type ReportContent,
   type ReportSet,
   scoresOf,
@@ -16,9 +25,10 @@ import { histograms, layerLines, rocCurves, type Series } from './figures.ts';
 import { escapeHtml, figure, legend, percent, picture } from './text.ts';
 
 /** First what the page is about, then the other detectors. */
-const order: readonly DetectorName[] = [
+const order: readonly (DetectorName | CombinedKind)[] = [
   'likelihood',
   'typicality',
+  ...combinedKinds,
   'layer-norms',
   ...detectorNames.filter((name) => !['likelihood', 'typicality', 'layer-norms'].includes(name)),
 ];
@@ -26,10 +36,10 @@ const order: readonly DetectorName[] = [
 const groupsOf = (content: ReportContent): number[] => [...new Set(content.rows.map((row) => row.group))];
 
 export function resultsSection(content: ReportContent): string {
-  const best = content.rows.filter((row) => row.detector === 'layer-norms');
+  const best = content.rows.filter((row) => row.detector === mainDetector(content.detector));
   const worst = best.toSorted((a, b) => a.auroc - b.auroc)[0];
   const sentence = worst
-    ? `The layer-wise norms' lowest AUROC is ${worst.auroc.toFixed(3)} (${escapeHtml(worst.ood)}, B = ${worst.group}).`
+    ? `The lowest AUROC of ${mainDetector(content.detector)} is ${worst.auroc.toFixed(3)} (${escapeHtml(worst.ood)}, B = ${worst.group}).`
     : '';
   const tables = groupsOf(content).map((group) => aurocTable(content, group));
   return `<section><h2>Results</h2>
@@ -132,7 +142,7 @@ export function layersSection(content: ReportContent): string {
   const dropped = params.dropped.length;
   const away = meanZ.filter((z) => Math.abs(z) > 1).length;
   return `<section><h2>What the layers say</h2>
-<p>The score adds up how unusual the squared gradient norm of each of ${params.layers.length} parameter tensors is, on a logarithmic scale and against
+<p>The score of layer-norms adds up how unusual the squared gradient norm of each of ${params.layers.length} parameter tensors is, on a logarithmic scale and against
 a normal fitted on in-distribution inputs (dashed). In ${away} of them the mean of ${escapeHtml(main.name)} lies more than one standard deviation away.${
     dropped > 0 ? ` ${dropped} tensors without spread are left out.` : ''
   }</p>
@@ -156,6 +166,28 @@ function meanZScores(content: ReportContent, set: ReportSet): Float64Array | und
     for (let i = 0; i < n; i++) sum += zScores[i * names.length + j]!;
     return sum / n;
   });
+}
+
+/** What the views of the combined detector say of each set, where there is one. */
+export function viewsSection(content: ReportContent): string {
+  const { detector } = content;
+  if (!detector.combined) return '';
+  const fit = combinedOf(detector);
+  const names = fit.views.map(({ view }) => view.name);
+  const lines = [content.inSet, ...content.oodSets].flatMap(({ name, singles }) => {
+    if (!singles) return [];
+    const shares = explainCombined(fit, singles, 1, 'combined').filter(({ likelihood }) => !Number.isNaN(likelihood));
+    const mean = (of: (one: (typeof shares)[number]) => number) =>
+      shares.reduce((sum, one) => sum + of(one), 0) / shares.length;
+    const cells = names.map((_, k) => `<td>${mean(({ views }) => views[k]!.share).toFixed(2)}</td>`);
+    const whole = mean(({ views }) => views.reduce((sum, { share }) => sum + share, 0));
+    return [`<tr><th scope="row">${escapeHtml(name)}</th>${cells.join('')}<td><b>${whole.toFixed(2)}</b></td></tr>`];
+  });
+  const head = names.map((name) => `<th scope="col">${name}</th>`).join('');
+  return `<section><h2>What the views say</h2>
+<p>The combined detector adds up how surprising an input is in several views of the same gradients: their lengths in the Fisher metric, all layers together (metric);
+how empty its surroundings are (surroundings); how far it lies towards recombined inputs (contrast); and how likely it is (likelihood). In nats, the mean over single inputs.</p>
+<div class="scroll"><table><thead><tr><th scope="col">set</th>${head}<th scope="col">score</th></tr></thead><tbody>${lines.join('')}</tbody></table></div></section>`;
 }
 
 export function rocSection(content: ReportContent): string {
@@ -188,7 +220,7 @@ export function imagesSection(content: ReportContent): string {
   });
   if (blocks.length === 0) return '';
   return `<section><h2>The most and the least surprising images</h2>
-<p>By the layer-wise norms of single inputs; the number is the score, higher is more out of distribution.</p>${blocks.join('')}</section>`;
+<p>By ${mainDetector(content.detector)} on single inputs; the number is the score, higher is more out of distribution.</p>${blocks.join('')}</section>`;
 }
 
 function withSets(
