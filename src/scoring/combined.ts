@@ -25,7 +25,7 @@ import { type FeatureOptions, type NamedData, timed } from './tables.ts';
 import { metricExamples } from './to-fit.ts';
 
 /** Draws of a model's noise that features are means over, where it has any. */
-const DRAWS = 4;
+const DRAWS = 2;
 /** Recombined inputs of each kind. */
 const RECOMBINED = 120;
 /** Fewest inputs to fit on, those for the metric included. */
