@@ -1,9 +1,9 @@
 // Features of learned inputs and of the same inputs recombined in; how far an input lies in the directions that tell these apart out.
 
-import { Matrix } from 'ml-matrix';
+import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import { leaveOut, leverages } from './leave-out.ts';
 import { columnMeans, covariance, type Rows, rowOf, rowsOver } from './rows.ts';
-import { asMatrix, inverse } from './shrunk-normal.ts';
+import { asArray, asMatrix } from './shrunk-normal.ts';
 
 /** One direction for each way of recombining. */
 export interface Contrast {
@@ -15,8 +15,8 @@ export interface Contrast {
 
 /** A fit, and what leaving fit rows out of it takes. */
 export interface ContrastFit extends Contrast {
-  /** [p, p] S⁻¹ */
-  readonly precision: Float64Array;
+  /** [p, p] Cholesky's factor of S. */
+  readonly lower: Float64Array;
   /** The weight of the learned rows' covariance in S. */
   readonly weight: number;
   /** [K] what each discriminant was divided by. */
@@ -50,8 +50,8 @@ export function fitContrast(learned: Rows, recombined: readonly Rows[]): Contras
   for (const [k, rows] of recombined.entries()) {
     for (const [j, m] of columnMeans(rows).entries()) shifts.set(j, k, m - centre[j]!);
   }
-  const precision = inverse(S, p);
-  const solved = asMatrix(precision, p).mmul(shifts);
+  const factored = new CholeskyDecomposition(asMatrix(S, p));
+  const solved = factored.solve(shifts);
   const spreads: number[] = [];
   const directions = recombined.map((_, k) => {
     const w = Float64Array.from(solved.getColumn(k));
@@ -62,7 +62,7 @@ export function fitContrast(learned: Rows, recombined: readonly Rows[]): Contras
     return sd > 0 ? w.map((v) => v / sd) : w;
   });
   const weight = (1 - target) * (1 - share) + target * (1 - identity);
-  return { centre, directions, precision, weight, spreads };
+  return { centre, directions, lower: asArray(factored.lowerTriangularMatrix), weight, spreads };
 }
 
 /** [K] of [n]: the distances √B w_kᵀ (ū − m₀), given means [n, p] of B standardised rows each. */
@@ -76,24 +76,27 @@ export function contrasts({ centre, directions }: Contrast, means: Rows, B: numb
 export function leftOutContrasts(
   fit: ContrastFit,
   learned: Rows,
-  groups: ArrayLike<number>,
-  B: number,
-): readonly Float64Array[] {
+): (groups: ArrayLike<number>, B: number) => readonly Float64Array[] {
   const { n, p } = learned;
   const centred = rowsOver(
     learned.data.map((v, k) => v - fit.centre[k % p]!),
     p,
   );
-  const left = leaveOut(leverages(centred, fit.precision, fit.weight), groups, B);
-  return fit.directions.map((w, k) => {
-    const none = new Float64Array(p);
-    const products = Float64Array.from({ length: n }, (_, i) => fit.spreads[k]! * along(w, rowOf(centred, i), none));
-    // Without the group, what is recombined lies further from the mean of the others by B ū / (n − B), and so does the group.
-    return Float64Array.from(left, ({ square, along: of }) => {
-      const whole = (of(products) + (B / (n - B)) * square) * (n / (n - B));
-      return (Math.sqrt(B) * whole) / fit.spreads[k]!;
-    });
-  });
+  const none = new Float64Array(p);
+  const products = fit.directions.map((w, k) =>
+    Float64Array.from({ length: n }, (_, i) => fit.spreads[k]! * along(w, rowOf(centred, i), none)),
+  );
+  const known = leverages(centred, fit.lower, fit.weight);
+  return (groups, B) => {
+    const left = leaveOut(known, groups, B);
+    return fit.directions.map((_, k) =>
+      // Without the group, what is recombined lies further from the mean of the others by B ū / (n − B), and so does the group.
+      Float64Array.from(left, ({ square, along: of }) => {
+        const whole = (of(products[k]!) + (B / (n - B)) * square) * (n / (n - B));
+        return (Math.sqrt(B) * whole) / fit.spreads[k]!;
+      }),
+    );
+  };
 }
 
 function along(w: Float64Array, u: Float64Array, centre: Float64Array): number {

@@ -11,22 +11,28 @@ export interface Leverages {
   readonly share: number;
 }
 
-/** Of centred rows [n, p] and `inverse` [p, p] of a matrix in which the rows' covariance has the weight `weight`. n² p multiplications. */
-export function leverages(rows: Rows, inverse: Float64Array, weight: number): Leverages {
+/**
+ * Of centred rows [n, p] and the lower triangular factor [p, p] (Cholesky) of a matrix in which the rows' covariance has the weight `weight`.
+ * n p (n + p) / 2 multiplications.
+ */
+export function leverages(rows: Rows, lower: Float64Array, weight: number): Leverages {
   const { n, p } = rows;
-  const gram = new Float64Array(n * n);
-  const product = new Float64Array(p);
+  const solved = new Float64Array(n * p); // L⁻¹ u, row by row
   for (let i = 0; i < n; i++) {
-    const row = rowOf(rows, i);
-    product.fill(0);
-    for (let k = 0; k < p; k++) {
-      const x = row[k]!;
-      for (let j = 0; j < p; j++) product[j]! += x * inverse[k * p + j]!;
+    const [row, y] = [rowOf(rows, i), solved.subarray(i * p, (i + 1) * p)];
+    for (let j = 0; j < p; j++) {
+      let sum = row[j]!;
+      for (let k = 0; k < j; k++) sum -= lower[j * p + k]! * y[k]!;
+      y[j] = sum / lower[j * p + j]!;
     }
+  }
+  const gram = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    const y = solved.subarray(i * p, (i + 1) * p);
     for (let other = 0; other <= i; other++) {
-      const there = rowOf(rows, other);
+      const there = solved.subarray(other * p, (other + 1) * p);
       let sum = 0;
-      for (let j = 0; j < p; j++) sum += product[j]! * there[j]!;
+      for (let j = 0; j < p; j++) sum += y[j]! * there[j]!;
       gram[i * n + other] = sum;
       gram[other * n + i] = sum;
     }

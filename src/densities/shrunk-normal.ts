@@ -62,16 +62,13 @@ export function distances(normal: ShrunkNormal, means: Rows, B: number): Float64
  * As `distances` for groups of B of the fit rows themselves, each by a fit without it; `a` as it was fitted with. Left aside: that the rows would
  * be standardised anew.
  */
-export function leftOutDistances(
-  { precision }: ShrunkNormal,
-  rows: Rows,
-  a: number,
-  groups: ArrayLike<number>,
-  B: number,
-): Float64Array {
-  const left = leaveOut(leverages(rows, precision, 1 - a), groups, B);
-  const further = rows.n / (rows.n - B); // than from a mean that the group itself is part of
-  return Float64Array.from(left, ({ square }) => B * further ** 2 * square);
+export function leftOutDistances(rows: Rows, a: number): (groups: ArrayLike<number>, B: number) => Float64Array {
+  const factored = new CholeskyDecomposition(asMatrix(shrunk(covariance(rows), a, 1), rows.p));
+  const known = leverages(rows, asArray(factored.lowerTriangularMatrix), 1 - a);
+  return (groups, B) => {
+    const further = rows.n / (rows.n - B); // than from a mean that the group itself is part of
+    return Float64Array.from(leaveOut(known, groups, B), ({ square }) => B * further ** 2 * square);
+  };
 }
 
 /** [p] what each feature adds to the distance of one row: B ū_j (Σ⁻¹ ū)_j. May be negative; the sum is the distance. */

@@ -182,8 +182,8 @@ describe('leaving fit rows out', () => {
 
   it('is what fitting without them gives, up to what their number changes', () => {
     for (const B of [1, 3]) {
-      const normal = leftOutDistances(fitShrunkNormal(rows, 0.3), rows, 0.3, groups, B);
-      const contrast = leftOutContrasts(fitContrast(rows, [other]), rows, groups, B)[0]!;
+      const normal = leftOutDistances(rows, 0.3)(groups, B);
+      const contrast = leftOutContrasts(fitContrast(rows, [other]), rows)(groups, B)[0]!;
       for (let g = 0; g < groups.length / B; g++) {
         const members = groups.slice(g * B, (g + 1) * B);
         const rest = pick(

@@ -119,16 +119,18 @@ export function fitCombined(
     );
     return { views, heldOut: all.filter(isHeldOut) };
   });
+  const leftOut = chosen.map((view, k) =>
+    canLeaveOut(view) && !isShort ? leftOutColumns(fitted[k]!, standardised(fitted[k]!, data[k]!.own)) : undefined,
+  );
   const calibrated = sizes.map((B): CombinedGroup => {
     const drawn = folds.map(({ heldOut }) =>
       B === 1 ? heldOut : related ? runsOf(heldOut, B) : randomOf(heldOut, B, seed),
     );
     // [views][K]: the numbers of groups of inputs that the view was not fitted on, fold after fold.
-    const numbers = chosen.map((view, k) => {
+    const numbers = chosen.map((_, k) => {
       const { own } = data[k]!;
-      if (canLeaveOut(view) && !isShort) {
-        return leftOutColumns(fitted[k]!, standardised(fitted[k]!, own), drawn.flat(), B);
-      }
+      const without = leftOut[k];
+      if (without) return without(drawn.flat(), B);
       return joined(
         folds.map(({ views }, fold) => {
           const u = standardised(views[k]!, pick(own, drawn[fold]!));

@@ -114,14 +114,11 @@ export const canLeaveOut = ({ density }: View): boolean => density !== 'local-ou
 export function leftOutColumns(
   { model }: FittedView,
   rows: Rows,
-  groups: ArrayLike<number>,
-  B: number,
-): readonly Float64Array[] {
-  if (model.density === 'contrast') return leftOutContrasts(model.contrast as ContrastFit, rows, groups, B);
-  if (model.density === 'normal') {
-    return [leftOutDistances(model.normal, rows, SHRINKAGE, groups, B).map((d) => Math.log(d + LEAST))];
-  }
-  throw new Error('local outlier factors are not left out of');
+): (groups: ArrayLike<number>, B: number) => readonly Float64Array[] {
+  if (model.density === 'contrast') return leftOutContrasts(model.contrast as ContrastFit, rows);
+  if (model.density !== 'normal') throw new Error('local outlier factors are not left out of');
+  const distancesOf = leftOutDistances(rows, SHRINKAGE);
+  return (groups, B) => [distancesOf(groups, B).map((d) => Math.log(d + LEAST))];
 }
 
 /** A distance of zero has a logarithm, too. */
