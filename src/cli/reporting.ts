@@ -44,7 +44,12 @@ async function reportSet(comparison: Comparison, set: SetFeatures): Promise<Repo
   const tables = set.tables.map(finiteRows);
   const table = set.tables.find((t) => t.group === 1);
   const { detector } = comparison;
-  const scores = scoresOf(detector, { name, tables: set.tables, ...defined({ singles: set.singles }) }, 1, mainDetector(detector));
+  const scores = scoresOf(
+    detector,
+    { name, tables: set.tables, ...defined({ singles: set.singles }) },
+    1,
+    mainDetector(detector),
+  );
   const [c, , w] = data.shapes.x ?? [];
   if (!table || !scores || !w || (c !== 1 && c !== 3)) return { name, tables, ...singles };
   const ranked = [...scores.keys()].filter((row) => !Number.isNaN(scores[row]));

@@ -4,13 +4,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { detectorNames } from '../../src/detectors/index.ts';
+import { combinedKinds, detectorNames } from '../../src/detectors/index.ts';
 import type { EvalRow } from '../../src/eval/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
 
 const readme = readFileSync(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
 
-it('shows what the likelihood gets wrong and the layer-wise norms get right', { timeout: 600_000 }, async () => {
+const names = [...combinedKinds, ...detectorNames];
+
+it('shows what the likelihood gets wrong and the gradients get right', { timeout: 600_000 }, async () => {
   await inTemporaryFolder(async (dir) => {
     const { code, stdout, stderr } = await runCli('demo', '--json', '--out', join(dir, 'demo.html'));
     expect(code, stderr).toBe(0);
@@ -18,11 +20,16 @@ it('shows what the likelihood gets wrong and the layer-wise norms get right', { 
     const auroc = (detector: string, group: number, ood: string) =>
       results.find((r) => r.detector === detector && r.group === group && r.ood === ood)!.auroc;
     expect(auroc('likelihood', 1, 'mnist')).toBeLessThan(0.2);
+    for (const kind of combinedKinds) {
+      expect(auroc(kind, 1, 'mnist')).toBeGreaterThan(0.98);
+      expect(auroc(kind, 5, 'mnist')).toBeGreaterThan(0.999);
+      for (const ood of ['constant', 'noise']) expect(auroc(kind, 1, ood)).toBeGreaterThan(0.99);
+    }
     expect(auroc('layer-norms', 1, 'mnist')).toBeGreaterThan(0.85);
     expect(auroc('layer-norms', 5, 'mnist')).toBeGreaterThan(0.99);
     for (const ood of ['constant', 'noise']) expect(auroc('layer-norms', 1, ood)).toBeGreaterThan(0.98);
     expect(results.filter((r) => r.group === 1).map((r) => r.nIn)).toEqual(
-      new Array(3 * detectorNames.length).fill(1000),
+      new Array(3 * names.length).fill(1000),
     );
 
     const html = readFileSync(join(dir, 'demo.html'), 'utf8');
@@ -37,10 +44,10 @@ it('shows what the likelihood gets wrong and the layer-wise norms get right', { 
     ] as const) {
       const [head, ...lines] = block
         .split('\n')
-        .slice(1, 2 + detectorNames.length)
+        .slice(1, 2 + names.length)
         .map((line) => line.trim().split(/ {2,}/));
       const sets = head!.map((cell) => cell.split(' ')[0]!);
-      expect(lines.map(([detector]) => detector)).toEqual(detectorNames);
+      expect(lines.map(([detector]) => detector)).toEqual(names);
       for (const [detector, ...cells] of lines) {
         expect(cells).toHaveLength(sets.length);
         for (const [k, cell] of cells.entries()) {

@@ -7,7 +7,8 @@ export const fitUsage: Usage = {
   synopsis: 'MODEL --data DATA --out DETECTOR.json',
   about: 'Fits the detectors on in-distribution data that the model was not trained on.',
   details: [
-    'All detectors are fitted, for every group size asked for. DATA[i:j] takes examples i to j - 1 of a data set, so that one half\n' +
+    'All detectors are fitted, for every group size asked for. The combined one takes 30 inputs or more: a metric of gradients from the\n' +
+      'first quarter (400 at most), the rest of it from the others and from inputs that are recombined of them. DATA[i:j] takes examples i to j - 1 of a data set, so that one half\n' +
       'can be fitted on and the other evaluated. Layers that a detector cannot use, and inputs that fill no group at the end, are\n' +
       'named. Inputs whose norms are not finite are refused. A group size needs five groups; of the default ones, those for which there\n' +
       'are too few inputs are left out, and said.',
