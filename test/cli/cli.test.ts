@@ -9,7 +9,7 @@ import { decode } from 'fast-png';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commands, helpText } from '../../src/cli/usage/index.ts';
 import { writeNpy } from '../../src/data/npy.ts';
-import { detectorNames } from '../../src/detectors/index.ts';
+import { combinedKinds, detectorNames } from '../../src/detectors/index.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
 
 const folder = temporaryFolder();
@@ -209,7 +209,7 @@ describe('from a model to a decision', () => {
     // Other images of the set that was fitted on: 5 % are expected, 12 % would be five standard deviations away.
     expect(single.results.filter((r) => r.ood).length).toBeLessThan(24);
     const groups = await runCli(...score.slice(0, -1), '--group', '5', '--top', '2');
-    expect(groups.stdout).toMatch(/of 40 groups of 5 out of distribution by layer-norms/);
+    expect(groups.stdout).toMatch(/of 40 groups of 5 out of distribution by combined at/);
     const none = await runCli(...score, '--group', '7');
     expect(none.code).toBe(2);
     expect(none.stderr).toMatch(/not fitted for groups of 7; there are B = 1: .*B = 5:/);
@@ -234,7 +234,7 @@ describe('from a model to a decision', () => {
     );
     expect(code, stderr).toBe(0);
     const { results } = JSON.parse(stdout) as { results: Record<string, unknown>[] };
-    expect(results).toHaveLength(2 * 2 * detectorNames.length);
+    expect(results).toHaveLength(2 * 2 * (combinedKinds.length + detectorNames.length));
     expect(Object.keys(results[0]!)).toEqual([
       'detector',
       'group',

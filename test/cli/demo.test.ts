@@ -28,9 +28,7 @@ it('shows what the likelihood gets wrong and the gradients get right', { timeout
     expect(auroc('layer-norms', 1, 'mnist')).toBeGreaterThan(0.85);
     expect(auroc('layer-norms', 5, 'mnist')).toBeGreaterThan(0.99);
     for (const ood of ['constant', 'noise']) expect(auroc('layer-norms', 1, ood)).toBeGreaterThan(0.98);
-    expect(results.filter((r) => r.group === 1).map((r) => r.nIn)).toEqual(
-      new Array(3 * names.length).fill(1000),
-    );
+    expect(results.filter((r) => r.group === 1).map((r) => r.nIn)).toEqual(new Array(3 * names.length).fill(1000));
 
     const html = readFileSync(join(dir, 'demo.html'), 'utf8');
     expect(html.match(/<svg/g)!.length).toBeGreaterThanOrEqual(10);
