@@ -41,6 +41,7 @@ export {
   featuresOf,
   featuresToFit,
   fitAndEvaluate,
+  fitCombinedOn,
   openExtractor,
 } from './node/defaults.ts';
 export {

@@ -23,7 +23,7 @@ export function fitShrunkNormal(rows: Rows, a: number): ShrunkNormal {
 }
 
 /** (1 − a) S + a · scale · I. */
-export function shrunk(S: Float64Array, a: number, scale: number): Float64Array {
+function shrunk(S: Float64Array, a: number, scale: number): Float64Array {
   const p = Math.sqrt(S.length);
   return S.map((s, k) => (1 - a) * s + (k % (p + 1) === 0 ? a * scale : 0));
 }
@@ -81,7 +81,7 @@ export function contributions({ p, precision }: ShrunkNormal, mean: Float64Array
 }
 
 /** The inverse of a symmetric positive definite matrix [p, p]. Throws a DataError where it is not definite. */
-export function inverse(S: Float64Array, p: number): Float64Array {
+function inverse(S: Float64Array, p: number): Float64Array {
   const decomposition = new CholeskyDecomposition(asMatrix(S, p));
   if (!decomposition.isPositiveDefinite()) {
     throw new DataError(`a covariance of ${p} features has no inverse: expected rows that vary in all of them`);
@@ -95,7 +95,7 @@ export const asMatrix = (S: Float64Array, p: number): Matrix => Matrix.from1DArr
 /** Row-major. */
 export const asArray = (m: Matrix): Float64Array => Float64Array.from(m.to1DArray());
 
-export function trace(S: Float64Array): number {
+function trace(S: Float64Array): number {
   const p = Math.sqrt(S.length);
   let sum = 0;
   for (let j = 0; j < p; j++) sum += S[j * p + j]!;

@@ -29,7 +29,7 @@ const DRAWS = 2;
 /** Recombined inputs of each kind. */
 const RECOMBINED = 120;
 /** Fewest inputs to fit on, those for the metric included. */
-export const LEAST_COMBINED = 30;
+const LEAST_COMBINED = 30;
 
 /** How the combined detector's features are made: from single inputs, with the views it reads. */
 const extractorOf = (model: ScoringModel, options: Omit<ExtractorOptions, 'group' | 'views'>): Promise<Extractor> =>

@@ -8,8 +8,7 @@ import { type FeatureTable, rowsOf } from '../../features/table.ts';
  * What is known of an input: `norms` ln ‖∇_j ℓ‖², `fisher` the same in the Fisher metric's diagonal and `radial` ⟨θ_j, ∇_j ℓ⟩, each for every
  * layer; `likelihood` the loss itself, one number.
  */
-export const columnGroups = ['norms', 'radial', 'fisher', 'likelihood'] as const;
-export type ColumnGroup = (typeof columnGroups)[number];
+export type ColumnGroup = 'norms' | 'radial' | 'fisher' | 'likelihood';
 
 /** What squares count as at least, [L] each. */
 export interface Floors {

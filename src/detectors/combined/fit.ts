@@ -59,14 +59,14 @@ const COMBINED_FOLDS = 10;
 const MOST = 1000;
 
 export interface CombinedOptions {
-  /** Sizes of the groups that will be judged. Those of which one does not fit into a tenth of the inputs are left out, see `groupSizesFor`. */
+  /** Sizes of the groups that will be judged. Those of which one does not fit into a tenth of the inputs are left out. */
   readonly groups: readonly number[];
   /** Of the folds and the groups. Default: that of the table. */
   readonly seed?: number;
 }
 
 /** The group sizes among these that n fit inputs are enough for: every fold has to hold a group. */
-export const groupSizesFor = (n: number, groups: readonly number[]): number[] =>
+const groupSizesFor = (n: number, groups: readonly number[]): number[] =>
   groups.filter((B) => Math.floor(n / COMBINED_FOLDS) >= B);
 
 /**

@@ -1,8 +1,8 @@
 // Public surface of the combined detector.
 
 export { type CombinedFile, combinedFileSchema, combinedOf } from './file.ts';
-export { type Combined, type CombinedGroup, type CombinedOptions, fitCombined, groupSizesFor } from './fit.ts';
-export { asStored, combinedSchema, openCombined, type StoredCombined, storeCombined } from './format.ts';
+export { type Combined, type CombinedOptions, fitCombined } from './fit.ts';
+export { asStored, openCombined, storeCombined } from './format.ts';
 export {
   type CombinedKind,
   combinedGroup,
@@ -14,4 +14,3 @@ export {
   type Shares,
   scoreCombined,
 } from './score.ts';
-export { views } from './views.ts';
