@@ -58,6 +58,7 @@ const COMBINED_FOLDS = 10;
 /** Fit inputs that are remembered, at most: the file and the search for neighbours grow with them. */
 const MOST = 1000;
 
+/** Of `fitCombined`. */
 export interface CombinedOptions {
   /** Sizes of the groups that will be judged. Those of which one does not fit into a tenth of the inputs are left out. */
   readonly groups: readonly number[];

@@ -60,6 +60,7 @@ export const combinedSchema = z.strictObject({
 /** The combined detector as files have it. */
 export type StoredCombined = z.infer<typeof combinedSchema>;
 
+/** Plain JSON for a file; `combinedOf` opens it again. */
 export function storeCombined({ n, related, seed, floors, views: fitted, groups }: Combined): StoredCombined {
   return {
     n,

@@ -9,8 +9,9 @@ import { columnsOf, layersOf } from './columns.ts';
 import { type Combined, type CombinedGroup, totals, viewScores } from './fit.ts';
 import { columnsOfView, type FittedView, isOfGradient, standardised } from './views.ts';
 
-/** Which views are added up: all, or those of the gradient alone. */
+/** The names of the combined detector: of all views, and of those of the gradient alone. */
 export const combinedKinds = ['combined', 'combined-gradient'] as const;
+/** Which views are added up: all, or those of the gradient alone. */
 export type CombinedKind = (typeof combinedKinds)[number];
 
 /** Whether a choice is one of them, and not of the detectors that are fitted for each group size. */
