@@ -1,10 +1,11 @@
 // What a benchmark measures: a model, what is done with it, how many examples at once; and a session that is ready to do it.
 
 import type { Session, TensorData } from '../src/engine/runtime.ts';
-import { normGraph } from '../src/features/index.ts';
-import { Arena, type Graph, type Value } from '../src/graph/index.ts';
+import { normGraph, splitLoss } from '../src/features/index.ts';
+import { metricName } from '../src/features/metric-name.ts';
+import { Arena, type Graph } from '../src/graph/index.ts';
 import { countMultiplications, type LowerOptions, lower } from '../src/lower/index.ts';
-import { architecture, collectSpecs, initialWeights, paramScope } from '../src/models/index.ts';
+import { architecture, collectSpecs, initialWeights, type Loss, paramScope } from '../src/models/index.ts';
 import { loadOnnx, summariseOnnxFile } from '../src/node/index.ts';
 import { openSession } from '../src/node/runtime.ts';
 import { encode } from '../src/onnx/index.ts';
@@ -19,7 +20,8 @@ const dataOf = (model: string): Shape => (architecture(model).takes === 'bytes' 
 
 export interface Case {
   readonly model: string;
-  readonly what: 'forward' | 'norms' | 'train';
+  /** `views`: norms with radial derivatives, the Fisher metric and the parts of the loss, in the same pass. */
+  readonly what: 'forward' | 'norms' | 'train' | 'views';
   readonly batch: number;
   readonly group: number;
   /** Sizes that are not the architecture's own defaults. */
@@ -43,11 +45,12 @@ export interface Prepared extends Case, Omit<Compiled, 'bytes'> {
 }
 
 /** A model's loss and weights: the default sizes of an architecture at their random start (speed does not depend on the values), or a file. */
-async function subject({ model, config: sizes = {} }: Case): Promise<{ loss: () => Value; weights: Weights }> {
+async function subject({ model, config: sizes = {} }: Case): Promise<{ split: () => Loss; weights: Weights }> {
   if (model.endsWith('.onnx')) {
     const { inputs } = await summariseOnnxFile(model);
     const normal = inputs.map((v) => v.name).filter((name) => name === 'eps' || name === 'noise');
-    return loadOnnx(model, { normal });
+    const loaded = await loadOnnx(model, { normal });
+    return { split: () => splitLoss(loaded), weights: loaded.weights };
   }
   const arch = architecture(model);
   const data = dataOf(model);
@@ -55,16 +58,17 @@ async function subject({ model, config: sizes = {} }: Case): Promise<{ loss: () 
   const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
   const scorer = arch.scorer?.(config, {});
   return {
-    loss: () => {
+    split: () => {
       const scope = paramScope(new Arena());
-      return scorer ? scorer.loss(data, scope) : arch.loss(config, data, scope).nll;
+      return scorer ? scorer.split(data, scope) : arch.loss(config, data, scope);
     },
     weights: initialWeights(specs, 0),
   };
 }
 
 export async function compile(c: Case): Promise<Compiled> {
-  const { loss, weights } = await subject(c);
+  const { split, weights } = await subject(c);
+  const loss = () => split().nll;
   const began = performance.now();
   const fed: Record<string, TensorData> = {};
   let graph: Graph;
@@ -74,6 +78,13 @@ export async function compile(c: Case): Promise<Compiled> {
     graph = simplifyGraph({ arena: nll.arena, outputs: { nll } });
   } else if (c.what === 'norms') {
     graph = normGraph(loss()).graph;
+  } else if (c.what === 'views') {
+    const { nll, parts } = split();
+    const measured = normGraph(nll, { radial: true, fisher: true, parts: parts() });
+    graph = measured.graph;
+    // Roots of a metric; speed does not depend on the values.
+    const roots = measured.names.map((name) => [metricName(name), ones(weights[name]!.shape)] as const);
+    options = { ...options, weights: { ...weights, ...Object.fromEntries(roots) } };
   } else {
     const arch = architecture(c.model);
     const data = dataOf(c.model);
@@ -97,6 +108,8 @@ export async function compile(c: Case): Promise<Compiled> {
   }
   return { bytes, feeds: fed, flops: 2 * c.batch * countMultiplications(graph, options.group), compileSeconds };
 }
+
+const ones = (shape: Shape) => ({ shape, data: new Float32Array(sizeOf(shape)).fill(1) });
 
 /** Compiles the case, opens its session and runs it twice. */
 export async function prepare(c: Case, threads: number): Promise<Prepared> {

@@ -15,6 +15,8 @@ const { values } = parseArgs({
   },
 });
 
+/** The time of norms with every view over that of norms alone; of the fastest runs, as a busy machine makes others. */
+const views: { model: string; batch: number; ratio: number }[] = [];
 const results: (Case & {
   examplesPerSecond: number;
   gflops: number;
@@ -28,13 +30,17 @@ for (const model of values.models.split(',')) {
       { model, what: 'forward', batch: n, group: 1 },
       { model, what: 'norms', batch: n, group: 1 },
     ];
+    cases.push({ model, what: 'views', batch: n, group: 1 });
     if (!model.endsWith('.onnx')) cases.push({ model, what: 'train', batch: n, group: n });
     if (n >= 5) cases.push({ model, what: 'norms', batch: n - (n % 5), group: 5 });
     const prepared: Prepared[] = [];
     for (const c of cases) prepared.push(await prepare(c, Number(values.threads)));
     await measure(prepared, Number(values.rounds));
+    const fastest = (what: Case['what']) => Math.min(...prepared.find((p) => p.what === what)!.milliseconds);
+    views.push({ model, batch: n, ratio: fastest('views') / fastest('norms') });
     for (const { session, feeds: _feeds, milliseconds, ...rest } of prepared) {
       await session.dispose();
+      if (rest.what === 'views') continue; // a ratio
       const seconds = median(milliseconds) / 1000;
       results.push({ ...rest, examplesPerSecond: rest.batch / seconds, gflops: rest.flops / seconds / 1e9 });
     }
@@ -43,7 +49,7 @@ for (const model of values.models.split(',')) {
 }
 
 if (values.json) {
-  process.stdout.write(`${JSON.stringify({ cases: results })}\n`);
+  process.stdout.write(`${JSON.stringify({ cases: results, views })}\n`);
 } else {
   const forwardOf = (r: Case) =>
     results.find((f) => f.model === r.model && f.what === 'forward' && f.batch >= r.batch && f.batch - r.batch < 5)!;
@@ -60,5 +66,7 @@ if (values.json) {
     r.openSeconds.toFixed(2),
   ]);
   const head = ['model', 'what', 'batch', 'B', 'examples/s', '× forward', 'GFLOP/s', 'MiB more', 'compile s', 'open s'];
-  process.stdout.write(`${alignColumns([head, ...lines])}\n`);
+  process.stdout.write(`${alignColumns([head, ...lines])}\n\n`);
+  const ratios = views.map(({ model, batch, ratio }) => [basename(model), String(batch), ratio.toFixed(2)]);
+  process.stdout.write(`${alignColumns([['model', 'batch', 'all views × norms'], ...ratios])}\n`);
 }

@@ -126,13 +126,16 @@ export function describeNorms(graph: Graph, norms: readonly Value[], group = 1):
  */
 export function countMultiplications(graph: Graph, group = 1, choice: PlanChoice = 'auto'): number {
   const plan = makePlan(graph, group, choice);
+  const made = new Set<Value>(); // products of which several scalars are read
   let sum = 0;
   for (const v of plan.order) {
     const norm = plan.norms.get(v);
     const grouped = norm ?? plan.sums.get(v);
     if (grouped) {
       const c = grouped.contraction;
-      sum += (c.count * (norm?.gram ? gramCost(c, group) : directCost(c, group))) / group;
+      const isMade = norm !== undefined && !norm.gram && made.has(norm.sum);
+      if (norm && !norm.gram) made.add(norm.sum);
+      sum += (c.count * (norm?.gram ? gramCost(c, group) : isMade ? c.i * c.o : directCost(c, group))) / group;
     } else if (v.source.kind === 'node' && v.lead !== 'none') {
       const { op } = v.source;
       const c = op.contraction?.(v.source, v);
