@@ -3,7 +3,7 @@
 import { ModelError } from '../errors.ts';
 import { type Graph, reachable, type Value } from '../graph/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { makePlan, operandsOf, type Plan, type PlanChoice } from './norm-plan.ts';
+import { isSeparable, makePlan, operandsOf, type Plan, type PlanChoice } from './norm-plan.ts';
 
 export interface MemoryEstimate {
   /** Bytes for each example of a batch, at the moment when most values are alive. */
@@ -49,6 +49,7 @@ function scratch(plan: Plan, v: Value, group: number): number {
   const c = (norm ?? plan.sums.get(v))?.contraction;
   if (!c) return 0;
   const { count, p, i, o } = c;
+  if (norm && isSeparable(norm, group)) return 4 * 2 * (i + 2 * o); // squares of both, and what the matrix product makes
   if (!norm?.gram) return 4 * count * (p * (i + o) + (i * o) / group);
   const matrices = 3 * p * p * group; // both, and their product
   if (!c.gram?.from) return 4 * count * (p * (i + o) + matrices);

@@ -54,6 +54,10 @@ function gramCost({ p, i, o, gram }: Contraction, group: number): number {
   return gram ? gram.cost(group) : (p * group) ** 2 * (i + o + 1);
 }
 
+/** Whether a norm is (x²)ᵀ w (y²), of the single position that there is: then it needs no product, and costs a matrix product of the weights. */
+export const isSeparable = ({ kind, contraction: { p, count } }: PlannedNorm, group: number): boolean =>
+  kind === 'weighted' && p * group === 1 && count === 1;
+
 const withOther = new Map<OpRecord, 'inner' | 'weighted'>([
   [innerOps.Inner, 'inner'],
   [innerOps.WeightedSqNorm, 'weighted'],
@@ -76,8 +80,9 @@ export function makePlan(graph: Graph, group: number, choice: PlanChoice = 'auto
     const [sum, other] = kind === 'inner' && a.lead === 'none' ? [b, a] : [a, b];
     const grouped = sums.get(sum);
     if (!grouped || other.lead !== 'none') continue;
-    norms.set(v, { ...grouped, kind, sum, other, gram: false });
-    made.add(sum);
+    const norm: PlannedNorm = { ...grouped, kind, sum, other, gram: false };
+    norms.set(v, norm);
+    if (!isSeparable(norm, group)) made.add(sum);
   }
   for (const v of all) {
     if (v.source.kind !== 'node' || v.source.op !== groupOps.SqNorm) continue;
@@ -133,8 +138,8 @@ export function countMultiplications(graph: Graph, group = 1, choice: PlanChoice
     const grouped = norm ?? plan.sums.get(v);
     if (grouped) {
       const c = grouped.contraction;
-      const isMade = norm !== undefined && !norm.gram && made.has(norm.sum);
-      if (norm && !norm.gram) made.add(norm.sum);
+      const isMade = norm !== undefined && !norm.gram && (made.has(norm.sum) || isSeparable(norm, group));
+      if (norm && !norm.gram && !isSeparable(norm, group)) made.add(norm.sum);
       sum += (c.count * (norm?.gram ? gramCost(c, group) : isMade ? c.i * c.o : directCost(c, group))) / group;
     } else if (v.source.kind === 'node' && v.lead !== 'none') {
       const { op } = v.source;

@@ -22,10 +22,11 @@ import {
 import { metricName, normGraph } from '../../src/features/norms.ts';
 import { pickRows } from '../../src/features/table.ts';
 import { decodeTable, encodeTable } from '../../src/features/table-formats.ts';
-import { interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
+import { Arena, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
 import type { PlanChoice } from '../../src/lower/index.ts';
 import { readTable, runFeatures } from '../../src/node/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
+import { matmul, mul, reduceSum } from '../../src/ops/index.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
 import { inTemporaryFolder } from '../support/cli.ts';
 import { expectSqNorms } from '../support/compare.ts';
@@ -199,5 +200,32 @@ describe('tables with views', () => {
     expect(notFinite(marked)).toEqual([0]);
     expect(whatIsNotFinite(marked, 0)).toBe(`view radial of '${table.names[1]}'`);
     await expect(openExtractor(model, { runtime, views: ['fisher'] })).rejects.toThrow('needs a metric');
+  });
+});
+
+describe('the Fisher norm of a single position', () => {
+  it.each([1, 1e-20, 1e15])('is right for gradients of size %f, whose squares may leave float32', async (size) => {
+    const arena = new Arena();
+    const x = arena.input('x', [1, 5]);
+    const loss = reduceSum(
+      mul(matmul(x, arena.param('w', [5, 3])), arena.constant([size, -2 * size, 3 * size], [1, 3])),
+    );
+    const { graph } = normGraph(loss, { fisher: true });
+    const root = randomData('root', 15).map((v) => Math.abs(v) / size);
+    const weights = {
+      w: { shape: [5, 3], data: randomData('w', 15) },
+      [metricName('w')]: { shape: [5, 3], data: root },
+    };
+    const program = openProgram(graph, { runtime: nodeRuntime(), weights, batch: 4 });
+    const inputs = randomData('x', 20);
+    const found = await program.run({ x: { data: inputs, shape: [4, 5] } });
+    await program.dispose();
+    const expected = Array.from({ length: 4 }, (_, i) =>
+      Array.from(root).reduce((sum, r, k) => {
+        const g = inputs[i * 5 + Math.floor(k / 3)]! * [size, -2 * size, 3 * size][k % 3]!;
+        return sum + (r * g) ** 2;
+      }, 0),
+    );
+    expectSqNorms(found.fisher!.data, expected, ['w']);
   });
 });
