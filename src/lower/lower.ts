@@ -41,11 +41,19 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
   const plan = makePlan(graph, ctx.group, options.plan);
   const done = new Map<Value, Lowered>();
   const get = (v: Value) => done.get(v)!;
-  const products = new Products(ctx, plan);
+  const { weights } = options;
+  /** A value without lead may be wanted before its turn. */
+  const fixed = (v: Value): Lowered => {
+    const found = done.get(v) ?? lowerValue(ctx, v, fixed, weights);
+    done.set(v, found);
+    return found;
+  };
+  const products = new Products(ctx, plan, (v) => numbersOf(v, weights), fixed);
 
   for (const v of plan.order) {
     const norm = plan.norms.get(v);
     const sum = plan.sums.get(v);
+    if (done.has(v)) continue;
     if (norm) {
       const inputs = norm.from.map(get);
       done.set(v, norm.gram ? gramNorm(ctx, norm, inputs) : products.norm(norm, inputs, norm.other && get(norm.other)));
@@ -67,6 +75,12 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
     return { name: ctx.output(name, source), dims, dtype: onnxDTypes[v.dtype] };
   });
   return ctx.model(outputs);
+}
+
+/** Those of a parameter, in whatever order, where they are constants of the graph. */
+function numbersOf({ source }: Value, weights: Weights | 'inputs'): Float32Array | undefined {
+  if (source.kind === 'node') return source.op.isometric ? numbersOf(source.inputs[0]!, weights) : undefined;
+  return source.kind === 'param' && weights !== 'inputs' ? weights[source.name]?.data : undefined;
 }
 
 function lowerValue(ctx: OnnxBuilder, v: Value, get: (v: Value) => Lowered, weights: Weights | 'inputs'): Lowered {

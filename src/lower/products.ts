@@ -12,9 +12,24 @@ export class Products {
   /** Gradients of which more than one scalar is wanted. */
   readonly #shared: ReadonlySet<Value>;
   readonly #made = new Map<Value, string>();
+  /** Gradients whose squared norm and weighted one are the columns [m, 2] of one product of their squares, with the roots of the weights. */
+  readonly #pairs = new Map<Value, { readonly roots: Value; made?: string }>();
+  readonly #lowered: (v: Value) => Lowered;
 
-  constructor(ctx: OnnxBuilder, plan: Plan) {
+  /** `numbersOf`: those of a parameter, as it is or rearranged, where they are known. `lowered`: a value without lead. */
+  constructor(
+    ctx: OnnxBuilder,
+    plan: Plan,
+    numbersOf: (param: Value) => Float32Array | undefined,
+    lowered: (v: Value) => Lowered,
+  ) {
     this.#ctx = ctx;
+    this.#lowered = lowered;
+    for (const norm of plan.norms.values()) {
+      if (norm.kind !== 'weighted' || isSeparable(norm, ctx.group)) continue;
+      const roots = numbersOf(norm.other!);
+      if (roots?.every((root) => root <= MOST_ROOT)) this.#pairs.set(norm.sum, { roots: norm.other! });
+    }
     const counts = new Map<Value, number>();
     for (const norm of plan.norms.values()) {
       if (!norm.gram && !isSeparable(norm, ctx.group)) counts.set(norm.sum, (counts.get(norm.sum) ?? 0) + 1);
@@ -28,6 +43,11 @@ export class Products {
     const ctx = this.#ctx;
     if (isSeparable(planned, ctx.group)) return separatedNorm(ctx, c, inputs, other!);
     const product = this.#product(planned, inputs);
+    const pair = kind === 'inner' ? undefined : this.#pairs.get(planned.sum);
+    if (pair) {
+      pair.made ??= this.#squares(planned, product, this.#lowered(pair.roots));
+      return column(ctx, pair.made, kind === 'square' ? 0 : 1);
+    }
     const whole = { shape: [c.count, c.i, c.o], lead: 'group' } as const;
     if (kind === 'square') return sumOfSquares(ctx, product, whole);
     const flipped = isFlipped(planned);
@@ -43,6 +63,27 @@ export class Products {
     return { name: ctx.reshape(name, [m, 1], [m]), shape: [], dtype: 'float', lead: 'group' };
   }
 
+  /** [m, 2]: Σ g² and Σ (r g)², of the squares of the product with ones and weights: several times as fast as the runtime's sums of squares. */
+  #squares(planned: PlannedNorm, product: string, roots: Lowered): string {
+    const ctx = this.#ctx;
+    const { contraction: c } = planned;
+    const size = c.count * c.i * c.o;
+    const arranged = c.arrange(ctx, roots.name);
+    const like = isFlipped(planned) ? ctx.emit('Transpose', [arranged], { perm: [0, 2, 1] }) : arranged;
+    const order = [c.count, ...(isFlipped(planned) ? [c.o, c.i] : [c.i, c.o])];
+    const root = ctx.reshape(like, order, [size, 1]);
+    const weights = ctx.emit(
+      'Concat',
+      [ctx.emit('Expand', [ctx.float(1, [1, 1]), ctx.ints([size, 1])]), ctx.emit('Mul', [root, root])],
+      {
+        axis: 1,
+      },
+    );
+    const m = ctx.leadSize('group');
+    const squares = ctx.reshape(ctx.emit('Mul', [product, product]), [m, ...order], [m, size]);
+    return ctx.emit('MatMul', [squares, weights]);
+  }
+
   #product(planned: PlannedNorm, inputs: readonly Lowered[]): string {
     const { sum } = planned;
     const found = this.#made.get(sum);
@@ -51,6 +92,18 @@ export class Products {
     if (this.#shared.has(sum)) this.#made.set(sum, product);
     return product;
   }
+}
+
+/**
+ * Roots of weights up to this are squared, and so are the gradients that they weigh: what of their squares is lost below 2^-126 is at most 2^-62 of what
+ * is usual for an element, since weights are made to give that the size of 1.
+ */
+const MOST_ROOT = 2 ** 32;
+
+function column(ctx: OnnxBuilder, pairs: string, k: number): Lowered {
+  const m = ctx.leadSize('group');
+  const name = ctx.emit('Slice', [pairs, ctx.ints([k]), ctx.ints([k + 1]), ctx.ints([1])]);
+  return { name: ctx.reshape(name, [m, 1], [m]), shape: [], dtype: 'float', lead: 'group' };
 }
 
 /** Σ w (x ⊗ y)² of a single position as (x²)ᵀ w (y²), for all examples one matrix product: no product of each is made. */

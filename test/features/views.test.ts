@@ -203,29 +203,34 @@ describe('tables with views', () => {
   });
 });
 
-describe('the Fisher norm of a single position', () => {
-  it.each([1, 1e-20, 1e15])('is right for gradients of size %f, whose squares may leave float32', async (size) => {
-    const arena = new Arena();
-    const x = arena.input('x', [1, 5]);
-    const loss = reduceSum(
-      mul(matmul(x, arena.param('w', [5, 3])), arena.constant([size, -2 * size, 3 * size], [1, 3])),
-    );
-    const { graph } = normGraph(loss, { fisher: true });
-    const root = randomData('root', 15).map((v) => Math.abs(v) / size);
-    const weights = {
-      w: { shape: [5, 3], data: randomData('w', 15) },
-      [metricName('w')]: { shape: [5, 3], data: root },
-    };
-    const program = openProgram(graph, { runtime: nodeRuntime(), weights, batch: 4 });
-    const inputs = randomData('x', 20);
-    const found = await program.run({ x: { data: inputs, shape: [4, 5] } });
-    await program.dispose();
-    const expected = Array.from({ length: 4 }, (_, i) =>
-      Array.from(root).reduce((sum, r, k) => {
-        const g = inputs[i * 5 + Math.floor(k / 3)]! * [size, -2 * size, 3 * size][k % 3]!;
-        return sum + (r * g) ** 2;
-      }, 0),
-    );
-    expectSqNorms(found.fisher!.data, expected, ['w']);
-  });
+describe('the Fisher norm of a product', () => {
+  const cases = [1, 4].flatMap((p) => [1, 1e-20, 1e15].map((size) => [p, size] as const));
+  it.each(cases)(
+    'of %i positions is right for gradients of size %f, whose squares may leave float32',
+    async (p, size) => {
+      const arena = new Arena();
+      const signs = [size, -2 * size, 3 * size];
+      const loss = reduceSum(
+        mul(matmul(arena.input('x', [1, p, 5]), arena.param('w', [5, 3])), arena.constant(signs, [1, 1, 3])),
+      );
+      const { graph } = normGraph(loss, { fisher: true });
+      const root = randomData('root', 15).map((v) => Math.abs(v) / size);
+      const weights = {
+        w: { shape: [5, 3], data: randomData('w', 15) },
+        [metricName('w')]: { shape: [5, 3], data: root },
+      };
+      const program = openProgram(graph, { runtime: nodeRuntime(), weights, batch: 4 });
+      const inputs = randomData('x', 20 * p);
+      const found = await program.run({ x: { data: inputs, shape: [4, p, 5] } });
+      await program.dispose();
+      const expected = Array.from({ length: 4 }, (_, i) =>
+        Array.from(root).reduce((sum, r, k) => {
+          const sums = Array.from({ length: p }, (_, t) => inputs[(i * p + t) * 5 + Math.floor(k / 3)]!);
+          const g = sums.reduce((a, b) => a + b, 0) * signs[k % 3]!;
+          return sum + (r * g) ** 2;
+        }, 0),
+      );
+      expectSqNorms(found.fisher!.data, expected, ['w']);
+    },
+  );
 });
