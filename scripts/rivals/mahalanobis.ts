@@ -1,0 +1,129 @@
+// Deep features: the Mahalanobis distance of what flows into a model's linear layers, averaged over places; and with shuffled weights.
+//
+// Lee, Lee, Lee & Shin, "A simple unified framework for detecting out-of-distribution samples and adversarial attacks", NeurIPS 2018: feature
+// maps averaged over places, a normal of them, distances from its mean. They have a classifier, a mean for each class and weights for the layers;
+// a generative model has one class, and all layers stand in one normal, shrunk as the combined detector's are. The control has the entries of every
+// weight tensor permuted: what it tells apart it tells by statistics of images, not by anything that was learned.
+
+import type { Dataset } from '../../src/data/index.ts';
+import { type Rows, rowOf } from '../../src/densities/rows.ts';
+import { inverse } from '../../src/densities/shrunk-normal.ts';
+import { fitStandard, standardise } from '../../src/densities/standard.ts';
+import { ModelError } from '../../src/errors.ts';
+import { nameOf, paramsOf, reachable, type Value } from '../../src/graph/index.ts';
+import { ops, reduceMean, toFloat } from '../../src/ops/index.ts';
+import { RandomStream } from '../../src/tensor/random.ts';
+import type { Weights } from '../../src/tensor/weights.ts';
+import { openForward } from './forward.ts';
+import { bySingles, type Method } from './method.ts';
+
+/** The share of the identity in the covariance. */
+const SHRINKAGE = 0.3;
+
+export const deepFeatures = ofWeights('deep-mahalanobis', (weights) => weights);
+export const shuffledFeatures = ofWeights('deep-mahalanobis, shuffled', shuffled);
+
+function ofWeights(
+  name: string,
+  change: (weights: Weights, learned: readonly string[], seed: number) => Weights,
+): Method {
+  return {
+    names: [name],
+    source: 'Lee et al. 2018',
+    async fit(context) {
+      const loss = context.model.loss();
+      const learned = paramsOf({ arena: loss.arena, outputs: { loss } }).map(nameOf);
+      const weights = change(context.model.weights, learned, context.seed);
+      const forward = openForward(context, loss, meanActivations(loss), { weights });
+      const found = await forward.rows(context.fit);
+      const standard = fitStandard(found);
+      const distance = fitDistances(standardise(standard, found), SHRINKAGE);
+      const score = async (data: Dataset) => ({
+        [name]: distance(standardise(standard, await forward.rows(data))),
+      });
+      return bySingles(score, () => forward.dispose());
+    },
+  };
+}
+
+/** The mean over places of what each product with learned weights takes, [channels] each. Throws a ModelError where there is no such product. */
+export function meanActivations(loss: Value): readonly Value[] {
+  const learned = new Set<Value>();
+  const found = new Map<Value, Value>();
+  for (const v of reachable([loss])) {
+    const { source } = v;
+    if (source.kind === 'param' && source.trainable) learned.add(v);
+    if (source.kind !== 'node') continue;
+    const { op, inputs } = source;
+    if (v.lead === 'none' && inputs.some((x) => learned.has(x))) learned.add(v);
+    if (!op.bilinear) continue;
+    const [a, b] = inputs as [Value, Value];
+    for (const [x, w, side] of [
+      [a, b, 'left'],
+      [b, a, 'right'],
+    ] as const) {
+      if (x.lead !== 'example' || x.dtype !== 'float' || !learned.has(w)) continue;
+      const places = unflattened(x);
+      if (!found.has(places))
+        found.set(places, perChannel(places, op === ops.MatMul && places === x ? side : 'planes'));
+    }
+  }
+  if (found.size === 0) throw new ModelError('no learned weights that a value of the input is multiplied with');
+  return [...found.values()];
+}
+
+/** Planes that were laid end to end for a layer that takes everything: the channels are still those of the planes. */
+function unflattened(x: Value): Value {
+  if (x.source.kind !== 'node' || x.source.op !== ops.Reshape) return x;
+  const [from] = x.source.inputs as [Value];
+  const isFlat = x.shape.length === 2 && x.shape[0] === 1;
+  return isFlat && from.shape.length === 4 && from.shape[0] === 1 ? from : x;
+}
+
+/** Channels are axis 1 of planes, the last axis of what stands on the left of a matrix, the last but one of what stands on the right. */
+function perChannel(x: Value, side: 'planes' | 'left' | 'right'): Value {
+  const rank = x.shape.length;
+  const channel = side === 'planes' ? 1 : side === 'left' ? rank - 1 : rank - 2;
+  return reduceMean(
+    toFloat(x),
+    [...x.shape.keys()].filter((axis) => axis !== channel),
+  );
+}
+
+/**
+ * Squared distances under (1 − a) S + a I of standardised rows [n, p], by the n rows and not by p × p numbers, of which there are more: with
+ * X the rows and c = a (n − 1) / (1 − a), uᵀ Σ⁻¹ u = (‖u‖² − (X u)ᵀ (X Xᵀ + c I)⁻¹ X u) / a (Woodbury).
+ */
+export function fitDistances(rows: Rows, a: number): (points: Rows) => Float64Array {
+  const { n } = rows;
+  const gram = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) gram[i * n + j] = gram[j * n + i] = dot(rowOf(rows, i), rowOf(rows, j));
+    gram[i * n + i]! += (a * (n - 1)) / (1 - a);
+  }
+  const inverted = inverse(gram, n);
+  return (points) =>
+    Float64Array.from({ length: points.n }, (_, i) => {
+      const u = rowOf(points, i);
+      const along = Float64Array.from({ length: n }, (__, k) => dot(rowOf(rows, k), u));
+      let explained = 0;
+      for (let k = 0; k < n; k++) explained += along[k]! * dot(inverted.subarray(k * n, (k + 1) * n), along);
+      return (dot(u, u) - explained) / a;
+    });
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+/** The entries of every learned tensor in another order. */
+export function shuffled(weights: Weights, learned: readonly string[], seed: number): Weights {
+  const moved = learned.map((name) => {
+    const { data, shape } = weights[name]!;
+    const order = new RandomStream(seed, `shuffled ${name}`).permutation(0, data.length);
+    return [name, { shape, data: data.map((_, i) => data[order[i]!]!) }] as const;
+  });
+  return { ...weights, ...Object.fromEntries(moved) };
+}
