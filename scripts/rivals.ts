@@ -1,5 +1,6 @@
-// npm run rivals -- MODEL --fit DATA --in DATA --ood NAME=DATA … [--limit N]: a model and data sets in; a table of AUROC for groups of 1 and of
-// 5 inputs, and of examples a second, of our detectors and of those of others on the same model and data, out.
+// npm run rivals -- MODEL --fit DATA --in DATA --ood NAME=DATA … [--limit N]: a model and data sets in; a table of
+// AUROC for groups of 1 and of 5 inputs, and of examples a second, of our detectors and of those of others on the same
+// model and data, out.
 
 import { parseArgs } from 'node:util';
 import { openModel } from '../src/cli/models.ts';

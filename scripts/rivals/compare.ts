@@ -1,4 +1,5 @@
-// Methods, a model and data sets in; AUROC of every detector against every set, and what it costs, out; as a table in Markdown as well.
+// Methods, a model and data sets in; AUROC of every detector against every set, and what it costs, out; as a table in
+// Markdown as well.
 
 import { type Dataset, shared } from '../../src/data/index.ts';
 import { DataError, FisherError } from '../../src/errors.ts';
@@ -30,7 +31,7 @@ export interface NamedSet {
 }
 
 /** The figures of one detector. */
-export interface RivalRow {
+interface RivalRow {
   readonly detector: string;
   readonly source: string;
   /** By set, then by group size. */
@@ -40,7 +41,7 @@ export interface RivalRow {
 }
 
 /** A method that is not for the model, and why. */
-export interface Refusal {
+interface Refusal {
   readonly names: readonly string[];
   readonly reason: string;
 }
@@ -51,8 +52,8 @@ export interface Rivals {
 }
 
 /**
- * Fits every method and scores all sets. A method that refuses the model or the data is listed with its reason. Throws a DataError where
- * in-distribution inputs were fitted on, or a set holds no group of the largest size.
+ * Fits every method and scores all sets. A method that refuses the model or the data is listed with its reason. Throws
+ * a DataError where in-distribution inputs were fitted on, or a set holds no group of the largest size.
  */
 export async function compareRivals(
   context: Context,
@@ -117,7 +118,10 @@ async function rowsOf(
   }
 }
 
-/** One row for each detector, one column for each set (AUROC for each group size) with their mean, and examples a second. */
+/**
+ * One row for each detector, one column for each set (AUROC for each group size) with their mean, and examples a
+ * second.
+ */
 export function rivalsTable({ rows, refused }: Rivals, groups: readonly number[]): string {
   const sets = Object.keys(rows[0]?.auroc ?? {});
   const figures = (of: (B: number) => number) => groups.map((B) => of(B).toFixed(3).replace(/^0/, '')).join(' / ');

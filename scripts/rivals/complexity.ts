@@ -1,8 +1,9 @@
 // Input complexity: by how many bits the model's code for an input is longer than a general compressor's.
 //
-// Serrà, Álvarez, Gómez, Slizovskaia, Núñez & Luque, "Input complexity and out-of-distribution detection with likelihood-based generative
-// models", ICLR 2020: S(x) = −log₂ p(x) − L(x), L the length of the shortest of several compressors' files, in bits. Theirs are PNG, JPEG 2000
-// and FLIF; ours PNG and lossless WebP for images, as sharp writes them, and deflate for everything else.
+// Serrà, Álvarez, Gómez, Slizovskaia, Núñez & Luque, "Input complexity and out-of-distribution detection with
+// likelihood-based generative models", ICLR 2020: S(x) = −log₂ p(x) − L(x), L the length of the shortest of several
+// compressors' files, in bits. Theirs are PNG, JPEG 2000 and FLIF; ours PNG and lossless WebP for images, as sharp
+// writes them, and deflate for everything else.
 
 import { deflateRawSync } from 'node:zlib';
 import sharp from 'sharp';

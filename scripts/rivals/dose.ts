@@ -1,9 +1,9 @@
 // Density of states: how unusual several statistics of the model are, each by itself.
 //
-// Morningstar, Ham, Gallagher, Lakshminarayanan, Alemi & Dillon, "Density of states estimation for out-of-distribution detection", AISTATS
-// 2021: −Σ_k ln p̂_k(T_k(x)), p̂_k a kernel density of statistic k over in-distribution inputs (their DoSE-KDE). Their statistics are those a
-// family has: the likelihood and its terms. Ours are the loss, its parts, and the sums of parts that differ in place alone, such as a VAE's
-// reconstruction.
+// Morningstar, Ham, Gallagher, Lakshminarayanan, Alemi & Dillon, "Density of states estimation for out-of-distribution
+// detection", AISTATS 2021: −Σ_k ln p̂_k(T_k(x)), p̂_k a kernel density of statistic k over in-distribution inputs
+// (their DoSE-KDE). Their statistics are those a family has: the likelihood and its terms. Ours are the loss, its
+// parts, and the sums of parts that differ in place alone, such as a VAE's reconstruction.
 
 import type { Dataset } from '../../src/data/index.ts';
 import type { Rows } from '../../src/densities/rows.ts';

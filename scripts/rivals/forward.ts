@@ -10,8 +10,10 @@ import { concat, reshape } from '../../src/ops/index.ts';
 import type { Weights } from '../../src/tensor/weights.ts';
 import type { Context } from './method.ts';
 
-/** Draws of a model's noise that forward passes are means over, where it has any: as many as the combined detector's. */
-const DRAWS = 4;
+/**
+ * Draws of a model's noise that forward passes are means over, where it has any: as many as the combined detector's.
+ */
+const DRAWS = 2;
 
 export interface ForwardOptions {
   /** In place of the model's. */
@@ -22,7 +24,10 @@ export interface ForwardOptions {
 
 /** A graph that is ready to run. */
 export interface Forward {
-  /** [n, p] the values of each example side by side; means over draws of the noise. Throws a ModelError where one is not finite. */
+  /**
+   * [n, p] the values of each example side by side; means over draws of the noise. Throws a ModelError where one is not
+   * finite.
+   */
   rows(data: Dataset): Promise<Rows>;
   dispose(): Promise<void>;
 }

@@ -8,8 +8,8 @@ export interface Kde {
 }
 
 /**
- * Of width sd · n^(−1/5), Scott's rule ("Multivariate density estimation", 1992) as SciPy's `gaussian_kde` has it. Numbers that are all the same
- * get a width of rounding: any other number is then far from them.
+ * Of width sd · n^(−1/5), Scott's rule ("Multivariate density estimation", 1992) as SciPy's `gaussian_kde` has it.
+ * Numbers that are all the same get a width of rounding: any other number is then far from them.
  */
 export function fitKde(points: Float64Array): Kde {
   const n = points.length;

@@ -1,9 +1,11 @@
-// Deep features: the Mahalanobis distance of what flows into a model's linear layers, averaged over places; and with shuffled weights.
+// Deep features: the Mahalanobis distance of what flows into a model's linear layers, averaged over places; and with
+// shuffled weights.
 //
-// Lee, Lee, Lee & Shin, "A simple unified framework for detecting out-of-distribution samples and adversarial attacks", NeurIPS 2018: feature
-// maps averaged over places, a normal of them, distances from its mean. They have a classifier, a mean for each class and weights for the layers;
-// a generative model has one class, and all layers stand in one normal, shrunk as the combined detector's are. The control has the entries of every
-// weight tensor permuted: what it tells apart it tells by statistics of images, not by anything that was learned.
+// Lee, Lee, Lee & Shin, "A simple unified framework for detecting out-of-distribution samples and adversarial attacks",
+// NeurIPS 2018: feature maps averaged over places, a normal of them, distances from its mean. They have a classifier, a
+// mean for each class and weights for the layers; a generative model has one class, and all layers stand in one normal,
+// shrunk as the combined detector's are. The control has the entries of every weight tensor permuted: what it tells
+// apart it tells by statistics of images, not by anything that was learned.
 
 import type { Dataset } from '../../src/data/index.ts';
 import { type Rows, rowOf } from '../../src/densities/rows.ts';
@@ -46,7 +48,10 @@ function ofWeights(
   };
 }
 
-/** The mean over places of what each product with learned weights takes, [channels] each. Throws a ModelError where there is no such product. */
+/**
+ * The mean over places of what each product with learned weights takes, [channels] each. Throws a ModelError where
+ * there is no such product.
+ */
 export function meanActivations(loss: Value): readonly Value[] {
   const learned = new Set<Value>();
   const found = new Map<Value, Value>();
@@ -80,7 +85,10 @@ function unflattened(x: Value): Value {
   return isFlat && from.shape.length === 4 && from.shape[0] === 1 ? from : x;
 }
 
-/** Channels are axis 1 of planes, the last axis of what stands on the left of a matrix, the last but one of what stands on the right. */
+/**
+ * Channels are axis 1 of planes, the last axis of what stands on the left of a matrix, the last but one of what stands
+ * on the right.
+ */
 function perChannel(x: Value, side: 'planes' | 'left' | 'right'): Value {
   const rank = x.shape.length;
   const channel = side === 'planes' ? 1 : side === 'left' ? rank - 1 : rank - 2;
@@ -91,8 +99,9 @@ function perChannel(x: Value, side: 'planes' | 'left' | 'right'): Value {
 }
 
 /**
- * Squared distances under (1 − a) S + a I of standardised rows [n, p], by the n rows and not by p × p numbers, of which there are more: with
- * X the rows and c = a (n − 1) / (1 − a), uᵀ Σ⁻¹ u = (‖u‖² − (X u)ᵀ (X Xᵀ + c I)⁻¹ X u) / a (Woodbury).
+ * Squared distances under (1 − a) S + a I of standardised rows [n, p], by the n rows and not by p × p numbers, of which
+ * there are more: with X the rows and c = a (n − 1) / (1 − a), uᵀ Σ⁻¹ u = (‖u‖² − (X u)ᵀ (X Xᵀ + c I)⁻¹ X u) / a
+ * (Woodbury).
  */
 export function fitDistances(rows: Rows, a: number): (points: Rows) => Float64Array {
   const { n } = rows;

@@ -1,4 +1,5 @@
-// What a detector is to the comparison of rivals: fitted on in-distribution data, then asked for scores of whole sets, in groups of any size.
+// What a detector is to the comparison of rivals: fitted on in-distribution data, then asked for scores of whole sets,
+// in groups of any size.
 
 import type { Dataset } from '../../src/data/index.ts';
 import type { Runtime } from '../../src/engine/index.ts';
@@ -35,7 +36,10 @@ export interface Method {
   fit(context: Context): Promise<Fitted>;
 }
 
-/** The means of B consecutive scores of single inputs: for densities, the log-likelihood of a group of independent inputs, divided by B. */
+/**
+ * The means of B consecutive scores of single inputs: for densities, the log-likelihood of a group of independent
+ * inputs, divided by B.
+ */
 export function groupMeans(scores: Float64Array, B: number): Float64Array {
   return Float64Array.from({ length: Math.floor(scores.length / B) }, (_, g) => {
     let sum = 0;

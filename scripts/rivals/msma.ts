@@ -1,10 +1,12 @@
-// Multiscale score norms of a diffusion model: how long the gradient of the log-density is at an input, over noise levels.
+// Multiscale score norms of a diffusion model: how long the gradient of the log-density is at an input, over noise
+// levels.
 //
-// Mahmood, Oliva & Styner, "Multiscale score matching for out-of-distribution detection", ICLR 2021: the norms ‖s(x, σ)‖ at the input itself, no
-// noise added, with a density of these over in-distribution inputs: the distance to the fifth-nearest of them (their k-d tree), or a normal in
-// place of their Gaussian mixture. A network that predicts noise has s(x, σ) = −ε̂ / σ at √ᾱ x (Ho et al. 2020), and the factor is lost when norms
-// are standardised. Noise levels are those of Song & Ermon ("Generative modeling by estimating gradients of the data distribution", NeurIPS
-// 2019), which theirs are: ten from 0.01 to 1 for images in [0, 1], twice that for images in [−1, 1].
+// Mahmood, Oliva & Styner, "Multiscale score matching for out-of-distribution detection", ICLR 2021: the norms ‖s(x,
+// σ)‖ at the input itself, no noise added, with a density of these over in-distribution inputs: the distance to the
+// fifth-nearest of them (their k-d tree), or a normal in place of their Gaussian mixture. A network that predicts noise
+// has s(x, σ) = −ε̂ / σ at √ᾱ x (Ho et al. 2020), and the factor is lost when norms are standardised. Noise levels are
+// those of Song & Ermon ("Generative modeling by estimating gradients of the data distribution", NeurIPS 2019), which
+// theirs are: ten from 0.01 to 1 for images in [0, 1], twice that for images in [−1, 1].
 
 import type { Dataset } from '../../src/data/index.ts';
 import { type Rows, rowOf } from '../../src/densities/rows.ts';
@@ -46,7 +48,10 @@ export const msma: Method = {
   },
 };
 
-/** ‖ε̂(√ᾱ_t x, t)‖ at the chosen steps, where the noise is fed with zeros: the root of the squared loss, which is of ε̂ alone then. */
+/**
+ * ‖ε̂(√ᾱ_t x, t)‖ at the chosen steps, where the noise is fed with zeros: the root of the squared loss, which is of ε̂
+ * alone then.
+ */
 export function scoreNorms(model: ScoringModel): { readonly loss: Value; readonly norms: readonly Value[] } {
   if (!isDiffusion(model)) throw new ModelError('no diffusion model of this package');
   const { config, data } = model.info;

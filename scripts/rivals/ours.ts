@@ -1,4 +1,5 @@
-// The detectors of this package, as the comparison of rivals asks for them: the combined ones, the paper's, and typicality.
+// The detectors of this package, as the comparison of rivals asks for them: the combined ones, the paper's, and
+// typicality.
 
 import { defined } from '../../src/defined.ts';
 import { columnMeans } from '../../src/densities/rows.ts';
@@ -94,7 +95,9 @@ export function openNll(context: Context) {
   return { forward, nll: async (data: Context['fit']) => (await forward.rows(data)).data };
 }
 
-/** Throws a ModelError where an input's features are not numbers: figures of the others alone would be of another set. */
+/**
+ * Throws a ModelError where an input's features are not numbers: figures of the others alone would be of another set.
+ */
 function finite(table: FeatureTable): FeatureTable {
   const [odd] = notFinite(table);
   if (odd === undefined) return table;

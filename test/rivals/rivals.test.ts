@@ -1,4 +1,5 @@
-// The rivals: what each computes against a closed form, the float64 interpreter or the library's own densities; and the table of all of them.
+// The rivals: what each computes against a closed form, the float64 interpreter or the library's own densities; and the
+// table of all of them.
 
 import { describe, expect, it } from 'vitest';
 import { compareRivals, methods, rivalsTable } from '../../scripts/rivals/compare.ts';
