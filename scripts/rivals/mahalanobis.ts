@@ -7,9 +7,10 @@
 // shrunk as the combined detector's are. The control has the entries of every weight tensor permuted: what it tells
 // apart it tells by statistics of images, not by anything that was learned.
 
+import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import type { Dataset } from '../../src/data/index.ts';
 import { type Rows, rowOf } from '../../src/densities/rows.ts';
-import { inverse } from '../../src/densities/shrunk-normal.ts';
+import { asMatrix } from '../../src/densities/shrunk-normal.ts';
 import { fitStandard, standardise } from '../../src/densities/standard.ts';
 import { ModelError } from '../../src/errors.ts';
 import { nameOf, paramsOf, reachable, type Value } from '../../src/graph/index.ts';
@@ -110,15 +111,18 @@ export function fitDistances(rows: Rows, a: number): (points: Rows) => Float64Ar
     for (let j = 0; j <= i; j++) gram[i * n + j] = gram[j * n + i] = dot(rowOf(rows, i), rowOf(rows, j));
     gram[i * n + i]! += (a * (n - 1)) / (1 - a);
   }
-  const inverted = inverse(gram, n);
-  return (points) =>
-    Float64Array.from({ length: points.n }, (_, i) => {
+  const factored = new CholeskyDecomposition(asMatrix(gram, n));
+  return (points) => {
+    const along = new Matrix(n, points.n);
+    for (let k = 0; k < n; k++) {
+      for (let i = 0; i < points.n; i++) along.set(k, i, dot(rowOf(rows, k), rowOf(points, i)));
+    }
+    const explained = Matrix.mul(along, factored.solve(along)).sum('column');
+    return Float64Array.from({ length: points.n }, (_, i) => {
       const u = rowOf(points, i);
-      const along = Float64Array.from({ length: n }, (__, k) => dot(rowOf(rows, k), u));
-      let explained = 0;
-      for (let k = 0; k < n; k++) explained += along[k]! * dot(inverted.subarray(k * n, (k + 1) * n), along);
-      return (dot(u, u) - explained) / a;
+      return (dot(u, u) - explained[i]!) / a;
     });
+  };
 }
 
 function dot(a: Float64Array, b: Float64Array): number {
