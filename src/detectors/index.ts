@@ -13,6 +13,7 @@ export {
   fitCombined,
   isCombined,
   leastPValue,
+  namesOf,
   type Shares,
   scoreCombined,
   storeCombined,

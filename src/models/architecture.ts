@@ -65,6 +65,11 @@ export interface Scorer {
   readonly scoring: Readonly<Record<string, unknown>>;
   /** Whether the loss is a bound on the negative log-likelihood of discrete data, in nats. */
   readonly isBound: boolean;
+  /**
+   * Where nothing was asked for: other losses of the same model that see something else in an input, this one among
+   * them, by short names. A detector that can judges by all.
+   */
+  readonly aspects?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   loss(data: Shape, scope: Scope): Value;
   /** The same with its parts. */
   split(data: Shape, scope: Scope): Loss;

@@ -133,9 +133,16 @@ export const ddpm: Architecture<DdpmConfig> = {
     if (beyond !== undefined) {
       throw new ModelError(`ddpm scoring: timestep ${beyond}, expected one of 0 to ${config.steps - 1}`);
     }
+    const first = Math.min(1, config.steps - 1);
+    const steps = [first, ...ASPECTS.map((share) => Math.floor(share * config.steps))];
+    const others = Object.fromEntries(
+      [...new Set(steps)].map((t) => [`t${t}`, { timesteps: [t], noiseSamples }] as const),
+    );
+    const isAsked = asked.timesteps !== undefined || Object.keys(others).length === 1;
     return {
       scoring: { timesteps, noiseSamples },
       isBound: false,
+      ...(isAsked ? {} : { aspects: others }),
       ...withLoss((data, scope) => lossAt(config, data, scope, timesteps, noiseSamples)),
     };
   },
@@ -214,6 +221,9 @@ const withLoss = (split: Scorer['split']): Pick<Scorer, 'loss' | 'split'> => ({
 
 /** Pixels 0..255 to [-1, 1]. */
 const scaled = (x: Value): Value => scaledPixels(x, [-1, 1]);
+
+/** Beside the first step, shares of all steps: of little noise, of which textures show, and of much, of which shapes do. */
+const ASPECTS = [0.064, 0.256];
 
 /** Σ over timesteps of the mean over noise samples; all steps see the same ones, as steps of one diffusion. */
 function lossAt(config: DdpmConfig, data: Shape, scope: Scope, timesteps: readonly number[], samples: number): Loss {

@@ -8,19 +8,19 @@ import { DataError } from '../errors.ts';
 import {
   asModelTakes,
   concatTables,
-  type Extractor,
   type ExtractorOptions,
   type FeatureTable,
   fisherDiagonal,
   type Metric,
   metricOf,
-  openExtractor,
+  type PackedMetric,
   packed,
   rowsOf,
   sliceTable,
   unpacked,
 } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
+import { type AspectsExtractor, openAspects } from './aspects.ts';
 import { type FeatureOptions, type NamedData, timed } from './tables.ts';
 import { metricExamples } from './to-fit.ts';
 
@@ -30,10 +30,6 @@ const DRAWS = 2;
 const RECOMBINED = 120;
 /** Fewest inputs to fit on, those for the metric included. */
 const LEAST_COMBINED = 30;
-
-/** How the combined detector's features are made: from single inputs, with the views it reads. */
-const extractorOf = (model: ScoringModel, options: Omit<ExtractorOptions, 'group' | 'views'>): Promise<Extractor> =>
-  openExtractor(model, { ...options, group: 1, views: ['radial', 'fisher'] });
 
 /** Whether there are inputs enough; else the reason, as a message has it. */
 export const combinedLacks = ({ name, length }: Pick<Dataset, 'name' | 'length'>): string | undefined =>
@@ -46,7 +42,7 @@ export const combinedLacks = ({ name, length }: Pick<Dataset, 'name' | 'length'>
 export async function fitCombinedOn(
   model: ScoringModel,
   set: NamedData,
-  options: FeatureOptions & { readonly leaveOut?: boolean },
+  options: FeatureOptions,
 ): Promise<CombinedFile> {
   const { runtime, seed, memory, threads, batch, noise, prepared } = options;
   const data = asModelTakes(model, set.data, options);
@@ -62,15 +58,18 @@ export async function fitCombinedOn(
       options.onProgress?.({ name, group: 1, done, of, examplesPerSecond });
     };
   };
-  const diagonal = await fisherDiagonal(model, first, { ...how, onProgress: show(`${set.name}, metric`, count) });
-  const metric = packed(metricOf(diagonal), first.origin);
+  const aspects = Object.entries(model.aspects?.() ?? { '': model });
+  const metrics: PackedMetric[] = [];
+  for (const [name, aspect] of aspects) {
+    const onProgress = show(`${set.name}, metric${name === '' ? '' : ` of ${name}`}`, count);
+    metrics.push(packed(metricOf(await fisherDiagonal(aspect, first, { ...how, onProgress })), first.origin));
+  }
   const noiseSamples = options.noiseSamples ?? DRAWS;
-  const extractor = await extractorOf(model, {
-    ...how,
-    ...defined({ batch, noise }),
-    noiseSamples,
-    metric: unpacked(metric, set.name),
-  });
+  const extractor = await openAspects(
+    model,
+    { ...how, ...defined({ batch, noise }), noiseSamples },
+    metrics.map((metric) => unpacked(metric, set.name)),
+  );
   try {
     const rest = take(data, count, data.length);
     const table = await timed(extractor, { name: set.name, data: rest }, options);
@@ -80,8 +79,9 @@ export async function fitCombinedOn(
       const made = recombined(rest, name, { count: Math.min(RECOMBINED, rest.length), seed });
       others.push(await timed(extractor, { name: `${set.name}, ${name}`, data: made }, options));
     }
-    const detector = storeCombined(fitCombined(table, others, { groups: options.groups, seed }));
-    return { metric, ...(extractor.noiseSamples > 1 ? { noiseSamples: extractor.noiseSamples } : {}), detector };
+    const names = aspects.length === 1 ? [] : aspects.map(([name]) => name);
+    const detector = storeCombined(fitCombined(table, others, { groups: options.groups, seed, aspects: names }));
+    return { metrics, ...(extractor.noiseSamples > 1 ? { noiseSamples: extractor.noiseSamples } : {}), detector };
   } finally {
     await extractor.dispose();
   }
@@ -92,18 +92,18 @@ export function combinedExtractor(
   model: ScoringModel,
   file: DetectorFile,
   options: Omit<ExtractorOptions, 'group' | 'views' | 'metric' | 'noiseSamples' | 'seed' | 'noise'>,
-): Promise<Extractor> {
+): Promise<AspectsExtractor> {
   const { combined, seed, noise = 'place' as const } = file;
   combinedOf(file); // refuses a file without
   const { noiseSamples = 1 } = combined!;
-  return extractorOf(model, { ...options, seed, noise, noiseSamples, metric: metricIn(combined!) });
+  return openAspects(model, { ...options, seed, noise, noiseSamples }, metricsIn(combined!));
 }
 
-const metrics = new WeakMap<CombinedFile, Metric>();
+const known = new WeakMap<CombinedFile, readonly Metric[]>();
 
-function metricIn(combined: CombinedFile): Metric {
-  const found = metrics.get(combined) ?? unpacked(combined.metric, 'the combined detector');
-  metrics.set(combined, found);
+function metricsIn(combined: CombinedFile): readonly Metric[] {
+  const found = known.get(combined) ?? combined.metrics.map((metric) => unpacked(metric, 'the combined detector'));
+  known.set(combined, found);
   return found;
 }
 

@@ -30,6 +30,7 @@ import {
   whatIsNotFinite,
 } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
+import type { AspectsExtractor } from './aspects.ts';
 import { combinedExtractor, inWholeGroups } from './combined.ts';
 import { measuredAs } from './to-fit.ts';
 
@@ -146,8 +147,8 @@ export function openCombinedJudge(
 ): Judge {
   const { runtime, batch, memory, threads, rate } = options;
   const fit = combinedOf(detector);
-  let opened: Promise<Extractor> | undefined;
-  const extractor = (): Promise<Extractor> => {
+  let opened: Promise<AspectsExtractor> | undefined;
+  const extractor = (): Promise<AspectsExtractor> => {
     opened ??= combinedExtractor(model, detector, { runtime, ...defined({ batch, memory, threads }) });
     return opened;
   };

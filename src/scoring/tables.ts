@@ -85,7 +85,7 @@ export async function tablesOf(
 
 /** A set's features, with progress told under its name. */
 export async function timed(
-  extractor: Extractor,
+  extractor: Pick<Extractor, 'group' | 'table'>,
   set: NamedData,
   options: FeatureOptions,
   rows: Rows = {},

@@ -102,6 +102,8 @@ export interface ScoringModel {
   loss(): Value;
   /** The same with its parts, where the family says what they are; else they are what the graph of the loss shows. */
   split?(): Loss;
+  /** Of a model that can be scored in several ways of which none was asked for: each, under a short name. */
+  aspects?(): Readonly<Record<string, ScoringModel>>;
 }
 
 /** A built-in model with its weights, as `train` writes them. */
@@ -230,7 +232,25 @@ export function builtInModel(
     },
     loss: () => split().nll,
     split,
+    ...(scorer?.aspects ? { aspects: () => aspectsOf(info, weights, hash, scorer.aspects!) } : {}),
   };
+}
+
+function aspectsOf(
+  info: ModelInfo,
+  weights: Weights,
+  hash: string,
+  aspects: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+): Readonly<Record<string, Model>> {
+  return Object.fromEntries(
+    Object.entries(aspects).map(([name, scoring]) => {
+      const own = host()
+        .sha256()
+        .update(`${hash} ${JSON.stringify(scoring)}`)
+        .digest();
+      return [name, builtInModel(info, weights, own, scoring)];
+    }),
+  );
 }
 
 function scorerOf(arch: Architecture<unknown>, config: unknown, scoring: Readonly<Record<string, unknown>>) {

@@ -30,18 +30,37 @@ export function fitFloors(table: FeatureTable): Floors {
   return { norms: of(table.sqNorms), fisher: of(viewOf(table, 'fisher')) };
 }
 
-/** The columns of these groups side by side, [n, p]. Throws a ModelError for a table of groups, or without a view that is needed. */
-export function columnsOf(table: FeatureTable, floors: Floors, groups: readonly ColumnGroup[]): Rows {
+/**
+ * A table's columns are those of one aspect of the model after the other, L each; the loss of each aspect is a part.
+ * Of a model with a single aspect, `table.nll` is that.
+ */
+export interface Aspect {
+  readonly index: number;
+  /** How many there are. */
+  readonly of: number;
+}
+
+/**
+ * The columns of these groups side by side, [n, p], as one aspect has them. Throws a ModelError for a table of groups,
+ * or without a view that is needed.
+ */
+export function columnsOf(
+  table: FeatureTable,
+  floors: Floors,
+  groups: readonly ColumnGroup[],
+  aspect: Aspect = { index: 0, of: 1 },
+): Rows {
   if (table.group !== 1)
     throw new ModelError(`${table.meta.data}: features of groups, expected those of single inputs`);
+  const n = rowsOf(table);
   const parts = groups.map((group): Float64Array => {
-    if (group === 'likelihood') return table.nll;
-    if (group === 'radial') return viewOf(table, 'radial');
+    if (group === 'likelihood') return aspect.of === 1 ? table.nll : part(viewOf(table, 'parts'), aspect, n);
+    if (group === 'radial') return part(viewOf(table, 'radial'), aspect, n);
     const values = group === 'norms' ? table.sqNorms : viewOf(table, 'fisher');
     const least = floors[group];
-    return values.map((v, k) => Math.log(v < least[k % least.length]! ? least[k % least.length]! : v));
+    const logs = values.map((v, k) => Math.log(v < least[k % least.length]! ? least[k % least.length]! : v));
+    return part(logs, aspect, n);
   });
-  const n = rowsOf(table);
   const widths = parts.map((part) => part.length / n);
   const p = widths.reduce((sum, w) => sum + w, 0);
   const data = new Float64Array(n * p);
@@ -55,11 +74,25 @@ export function columnsOf(table: FeatureTable, floors: Floors, groups: readonly 
   return rowsOver(data, p);
 }
 
-/** The layer that each column of the groups belongs to; `the likelihood` for that. */
-export const layersOf = (names: readonly string[], groups: readonly ColumnGroup[]): string[] =>
-  groups.flatMap((group) => (group === 'likelihood' ? ['the likelihood'] : names));
+/** An aspect's share of every row. */
+function part(values: Float64Array, { index, of }: Aspect, rows: number): Float64Array {
+  const width = values.length / rows / of;
+  const out = new Float64Array(rows * width);
+  for (let i = 0; i < rows; i++) {
+    const from = (i * of + index) * width;
+    out.set(values.subarray(from, from + width), i * width);
+  }
+  return out;
+}
 
-function viewOf(table: FeatureTable, view: 'radial' | 'fisher'): Float64Array {
+/** The layer that each column of the groups belongs to; `the likelihood` for that. */
+export function layersOf(names: readonly string[], groups: readonly ColumnGroup[], { index, of }: Aspect): string[] {
+  const width = names.length / of;
+  const own = names.slice(index * width, (index + 1) * width);
+  return groups.flatMap((group) => (group === 'likelihood' ? ['the likelihood'] : own));
+}
+
+function viewOf(table: FeatureTable, view: 'radial' | 'fisher' | 'parts'): Float64Array {
   const found = table.views?.[view];
   if (!found)
     throw new ModelError(`${table.meta.data}: the features have no view '${view}', which this detector needs`);

@@ -33,8 +33,10 @@ export interface CombinedGroup {
 
 /** The combined detector of a model. */
 export interface Combined {
-  /** The layers, in the order of the tables. */
+  /** The layers, in the order of the tables; of several aspects those of one after the other. */
   readonly names: readonly string[];
+  /** Names of the aspects of the model, of which the tables have the columns; empty where it has one. */
+  readonly aspects: readonly string[];
   /** Inputs it was fitted on. */
   readonly n: number;
   /** Whether neighbours among them resemble each other, so that groups are those of neighbours. */
@@ -64,6 +66,8 @@ export interface CombinedOptions {
   readonly groups: readonly number[];
   /** Of the folds and the groups. Default: that of the table. */
   readonly seed?: number;
+  /** See `Combined`. Default: none. */
+  readonly aspects?: readonly string[];
 }
 
 /** The group sizes among these that n fit inputs are enough for: every fold has to hold a group. */
@@ -79,7 +83,7 @@ const groupSizesFor = (n: number, groups: readonly number[]): number[] =>
 export function fitCombined(
   given: FeatureTable,
   recombined: readonly FeatureTable[],
-  { groups, seed = given.meta.seed }: CombinedOptions,
+  { groups, seed = given.meta.seed, aspects = [] }: CombinedOptions,
 ): Combined {
   checkTable(given, given.meta.data);
   const finite = finiteRows(given);
@@ -96,17 +100,20 @@ export function fitCombined(
   }
   const floors = fitFloors(finite);
   const sizes = groupSizesFor(n, groups);
-  const chosen = views.filter(({ density }) => density !== 'contrast' || recombined.length > 0);
+  const of = Math.max(1, aspects.length);
+  const possible = views.filter(({ density }) => density !== 'contrast' || recombined.length > 0);
+  const all = Array.from({ length: of }, (_, index) => possible.map((view) => ({ view, index }))).flat();
+  const chosen = all.map(({ view }) => view);
   const others = recombined.map(finiteRows).filter((table) => rowsOf(table) >= 2);
-  const data = chosen.map(({ of }) => ({
-    own: pick(columnsOf(finite, floors, of), kept),
-    others: of.includes('norms') ? others.map((table) => columnsOf(table, floors, of)) : [],
+  const data = all.map(({ view, index }) => ({
+    own: pick(columnsOf(finite, floors, view.of, { index, of }), kept),
+    others: view.density === 'contrast' ? others.map((table) => columnsOf(table, floors, view.of, { index, of })) : [],
   }));
-  const fitAll = (indices: ArrayLike<number>) =>
-    chosen.map((view, k) => fitView(view, pick(data[k]!.own, indices), data[k]!.others, seed));
+  const fitOne = (k: number, indices: ArrayLike<number>) =>
+    fitView(all[k]!.view, all[k]!.index, pick(data[k]!.own, indices), data[k]!.others, seed);
 
-  const all = Array.from({ length: n }, (_, i) => i);
-  const fitted = fitAll(all);
+  const inputs = Array.from({ length: n }, (_, i) => i);
+  const fitted = all.map((_, k) => fitOne(k, inputs));
   const related = isRelated(data.map(({ own }) => own));
   const run = related ? largest : 1;
   const dealt = new RandomStream(seed, 'folds').permutation(run, Math.ceil(n / run));
@@ -114,11 +121,9 @@ export function fitCombined(
   const isShort = n < FEW;
   const folds = Array.from({ length: COMBINED_FOLDS }, (_, fold): Fold => {
     const isHeldOut = (i: number) => dealt[Math.floor(i / run)]! % COMBINED_FOLDS === fold;
-    const others = all.filter((i) => !isHeldOut(i));
-    const views = chosen.map((view, k) =>
-      canLeaveOut(view) && !isShort ? undefined : fitView(view, pick(data[k]!.own, others), data[k]!.others, seed),
-    );
-    return { views, heldOut: all.filter(isHeldOut) };
+    const others = inputs.filter((i) => !isHeldOut(i));
+    const views = chosen.map((view, k) => (canLeaveOut(view) && !isShort ? undefined : fitOne(k, others)));
+    return { views, heldOut: inputs.filter(isHeldOut) };
   });
   const leftOut = chosen.map((view, k) =>
     canLeaveOut(view) && !isShort ? leftOutColumns(fitted[k]!, standardised(fitted[k]!, data[k]!.own)) : undefined,
@@ -158,7 +163,7 @@ export function fitCombined(
       calibration: { combined: sum(chosen.map(() => true)), gradient: sum(chosen.map(isOfGradient)) },
     };
   });
-  return { names: given.names, n, related, seed, floors, views: fitted, groups: calibrated };
+  return { names: given.names, aspects, n, related, seed, floors, views: fitted, groups: calibrated };
 }
 
 interface Fold {

@@ -27,6 +27,7 @@ const modelSchema = z.discriminatedUnion('density', [
 
 /** As in files: matrices are base64 of float32. */
 export const combinedSchema = z.strictObject({
+  aspects: z.array(z.string().min(1)),
   n: z.int().min(1),
   related: z.boolean(),
   seed: whole,
@@ -35,6 +36,7 @@ export const combinedSchema = z.strictObject({
     .array(
       z.strictObject({
         name: z.string(),
+        aspect: whole,
         standard: z.strictObject({
           p: z.int().min(1),
           columns: z.array(whole).min(1),
@@ -61,14 +63,16 @@ export const combinedSchema = z.strictObject({
 export type StoredCombined = z.infer<typeof combinedSchema>;
 
 /** Plain JSON for a file; `combinedOf` opens it again. */
-export function storeCombined({ n, related, seed, floors, views: fitted, groups }: Combined): StoredCombined {
+export function storeCombined({ aspects, n, related, seed, floors, views: fitted, groups }: Combined): StoredCombined {
   return {
+    aspects: [...aspects],
     n,
     related,
     seed,
     floors: { norms: [...floors.norms], fisher: [...floors.fisher] },
-    views: fitted.map(({ view, standard, model }) => ({
+    views: fitted.map(({ view, aspect, standard, model }) => ({
       name: view.name,
+      aspect,
       standard: { p: standard.p, columns: [...standard.columns], mean: [...standard.mean], sd: [...standard.sd] },
       model: storeModel(model),
     })),
@@ -96,10 +100,11 @@ function storeModel(model: FittedView['model']): StoredCombined['views'][number]
   return { density: 'local-outlier-factor', n: model.rows.n, rows: packed(model.rows.data) };
 }
 
-/** Throws a DataError that begins with `where` for anything malformed. `names`: the layers of the detector file. */
-export function openCombined(value: unknown, names: readonly string[], where: string): Combined {
+/** Throws a DataError that begins with `where` for anything malformed. `layers`: those of the detector file, which every aspect has. */
+export function openCombined(value: unknown, layers: readonly string[], where: string): Combined {
   const stored = parseAs(combinedSchema, value, where);
-  const { n, related, seed, floors, groups } = stored;
+  const { aspects, n, related, seed, floors, groups } = stored;
+  const names = namesOf(aspects, layers);
   const L = names.length;
   const check = (holds: boolean, what: string) => {
     if (!holds) throw new DataError(`${where}: ${what}`);
@@ -110,14 +115,15 @@ export function openCombined(value: unknown, names: readonly string[], where: st
     sizes.every((B, k) => k === 0 || B > sizes[k - 1]!),
     'group sizes do not ascend',
   );
-  const fitted = stored.views.map(({ name, standard, model }): FittedView => {
+  const fitted = stored.views.map(({ name, aspect, standard, model }): FittedView => {
     const view = views.find((one) => one.name === name);
     if (!view) throw new DataError(`${where}: has the unknown view '${name.slice(0, 80)}'`);
     const at = `${where}: view ${name}`;
-    const p = view.of.reduce((sum, group) => sum + (group === 'likelihood' ? 1 : L), 0);
+    const p = view.of.reduce((sum, group) => sum + (group === 'likelihood' ? 1 : layers.length), 0);
+    if (aspect >= Math.max(1, aspects.length)) throw new DataError(`${at}: is of aspect ${aspect}, there is none`);
     checkStandard(standard, p, at);
     if (model.density !== view.density) throw new DataError(`${at}: is a ${model.density}, expected ${view.density}`);
-    return { view, standard, model: openModel(model, standard.columns.length, seed, at) };
+    return { view, aspect, standard, model: openModel(model, standard.columns.length, seed, at) };
   });
   for (const { group, inner, outer } of groups) {
     const at = `${where}: groups of ${group}`;
@@ -127,7 +133,7 @@ export function openCombined(value: unknown, names: readonly string[], where: st
       throw new DataError(`${at}: has other maps than its views need`);
     }
   }
-  return { names, n, related, seed, floors, views: fitted, groups };
+  return { names, aspects, n, related, seed, floors, views: fitted, groups };
 }
 
 function checkStandard({ p, columns, mean, sd }: Standard, expected: number, where: string): void {
@@ -150,4 +156,13 @@ function openModel(model: z.infer<typeof modelSchema>, q: number, seed: number, 
 
 /** As it is read again from a file: matrices to float32. Scores of a fit and of its file are then the same. */
 export const asStored = (combined: Combined): Combined =>
-  openCombined(storeCombined(combined), combined.names, 'the combined detector');
+  openCombined(storeCombined(combined), layersIn(combined), 'the combined detector');
+
+/** The layers of each aspect as their columns are called. */
+export const namesOf = (aspects: readonly string[], layers: readonly string[]): readonly string[] =>
+  aspects.length === 0 ? layers : aspects.flatMap((aspect) => layers.map((layer) => `${aspect} ${layer}`));
+
+function layersIn({ aspects, names }: Combined): readonly string[] {
+  if (aspects.length === 0) return names;
+  return names.slice(0, names.length / aspects.length).map((name) => name.slice(aspects[0]!.length + 1));
+}

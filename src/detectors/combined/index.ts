@@ -2,7 +2,7 @@
 
 export { type CombinedFile, combinedFileSchema, combinedOf } from './file.ts';
 export { type Combined, type CombinedOptions, fitCombined } from './fit.ts';
-export { asStored, openCombined, storeCombined } from './format.ts';
+export { asStored, namesOf, openCombined, storeCombined } from './format.ts';
 export {
   type CombinedKind,
   combinedGroup,

@@ -5,7 +5,7 @@ import { meansOf, type Rows, rowOf } from '../../densities/rows.ts';
 import { contributions } from '../../densities/shrunk-normal.ts';
 import { ModelError } from '../../errors.ts';
 import { type FeatureTable, notFinite, rowsOf } from '../../features/table.ts';
-import { columnsOf, layersOf } from './columns.ts';
+import { type Aspect, columnsOf, layersOf } from './columns.ts';
 import { type Combined, type CombinedGroup, totals, viewScores } from './fit.ts';
 import { columnsOfView, type FittedView, isOfGradient, standardised } from './views.ts';
 
@@ -87,7 +87,7 @@ export function explainCombined(fit: Combined, table: FeatureTable, B: number, k
       if (kind !== 'combined' && !isOfGradient(view)) return [];
       const share = odd.has(g) ? Number.NaN : view.weight * surprise(z[k]![g]!);
       const row = rowOf(means[k]!, g);
-      const names = layersOf(fit.names, view.of);
+      const names = layersOf(fit.names, view.of, aspectOf(fit, fitted));
       const parts = partsOf(fitted, group, k, row, B).map((part) => Math.max(0, part));
       const sum = parts.reduce((total, part) => total + part, 0);
       for (const [q, part] of parts.entries()) {
@@ -97,11 +97,14 @@ export function explainCombined(fit: Combined, table: FeatureTable, B: number, k
         else layers[j]! += mine;
       }
       if (view.of[0] === 'norms') {
+        const width = fit.names.length / aspectOf(fit, fitted).of;
         for (const [q, column] of standard.columns.entries()) {
-          if (column < fit.names.length) zs[column] = odd.has(g) ? Number.NaN : Math.sqrt(B) * row[q]!;
+          if (column >= width) continue;
+          zs[fitted.aspect * width + column] = odd.has(g) ? Number.NaN : Math.sqrt(B) * row[q]!;
         }
       }
-      return [{ name: view.name, share }];
+      const { [fitted.aspect]: aspect } = fit.aspects;
+      return [{ name: aspect === undefined ? view.name : `${aspect} ${view.name}`, share }];
     });
     return {
       views,
@@ -110,6 +113,11 @@ export function explainCombined(fit: Combined, table: FeatureTable, B: number, k
     };
   });
 }
+
+const aspectOf = ({ aspects }: Combined, { aspect }: FittedView): Aspect => ({
+  index: aspect,
+  of: Math.max(1, aspects.length),
+});
 
 /** What each standardised column adds to a view's number for one group, [q]. */
 function partsOf({ model }: FittedView, group: CombinedGroup, k: number, mean: Float64Array, B: number): Float64Array {
@@ -149,7 +157,7 @@ function viewsOf(fit: Combined, table: FeatureTable, B: number) {
   const odd = new Set(notFinite(table).map((i) => Math.floor(i / B)));
   const means: Rows[] = [];
   const z = fit.views.map((fitted, k) => {
-    const u = standardised(fitted, columnsOf(withNumbers(table), fit.floors, fitted.view.of));
+    const u = standardised(fitted, columnsOf(withNumbers(table), fit.floors, fitted.view.of, aspectOf(fit, fitted)));
     means.push(meansOf(u, B));
     const scores = viewScores(columnsOfView(fitted, means[k]!, B), group.inner[k]!);
     return normalScores(group.outer[k]!, scores);

@@ -43,6 +43,8 @@ const FURTHEST = { normal: 1000, 'local-outlier-factor': 1000, contrast: 10 } as
 /** Fitted on the rows of single inputs. */
 export interface FittedView {
   readonly view: View;
+  /** Which aspect of the model it looks at; 0 where there is one. */
+  readonly aspect: number;
   readonly standard: Standard;
   readonly model:
     | { readonly density: 'normal'; readonly normal: ShrunkNormal }
@@ -57,18 +59,18 @@ export interface FittedView {
 }
 
 /** Fits on rows of single inputs [n, p] and, for a contrast, of recombined ones in K ways. */
-export function fitView(view: View, rows: Rows, recombined: readonly Rows[], seed: number): FittedView {
+export function fitView(view: View, aspect: number, rows: Rows, recombined: readonly Rows[], seed: number): FittedView {
   const standard = fitStandard(rows);
   const furthest = FURTHEST[view.density];
   const u = standardise(standard, rows, furthest);
   if (view.density === 'normal') {
-    return { view, standard, model: { density: 'normal', normal: fitShrunkNormal(u, SHRINKAGE) } };
+    return { view, aspect, standard, model: { density: 'normal', normal: fitShrunkNormal(u, SHRINKAGE) } };
   }
   if (view.density === 'contrast') {
     const others = recombined.map((other) => standardise(standard, other, furthest));
-    return { view, standard, model: { density: 'contrast', contrast: fitContrast(u, others) } };
+    return { view, aspect, standard, model: { density: 'contrast', contrast: fitContrast(u, others) } };
   }
-  return { view, standard, model: surroundings(u, seed) };
+  return { view, aspect, standard, model: surroundings(u, seed) };
 }
 
 /** Local outlier factors among standardised rows, for groups of any size: of as many random groups as there are rows. */

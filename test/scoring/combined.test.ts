@@ -1,0 +1,165 @@
+// The combined detector from a model to judgements: for models with noise, with several aspects, of any ONNX file; whatever the runs are.
+
+import { mkdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { syntheticDataset, take } from '../../src/data/index.ts';
+import { type DetectorFile, fitDetectors, formatDetector, parseDetector } from '../../src/detectors/index.ts';
+import { fisherDiagonal, metricOf } from '../../src/features/index.ts';
+import { openExtractor } from '../../src/node/defaults.ts';
+import { nodeRuntime } from '../../src/node/runtime.ts';
+import { openAspects } from '../../src/scoring/aspects.ts';
+import {
+  evaluateDetector,
+  featuresOf,
+  fitAndEvaluate,
+  fitCombinedOn,
+  type Judgement,
+  openScorer,
+} from '../../src/scoring/index.ts';
+import type { ScoringModel } from '../../src/store/index.ts';
+import { inTemporaryFolder, runCli } from '../support/cli.ts';
+import { smallModel } from '../support/models.ts';
+
+const runtime = nodeRuntime();
+const dataOf = (model: { readonly info: { readonly data: readonly number[] } }, length: number, seed = 1) =>
+  syntheticDataset('noise', { length, shape: model.info.data, seed });
+
+async function fitted(model: ScoringModel, data: ReturnType<typeof dataOf>): Promise<DetectorFile> {
+  const options = { runtime, groups: [1, 3], seed: 0, threads: 1 };
+  const [tables] = await featuresOf(model, [{ name: 'fit', data }], options);
+  const combined = await fitCombinedOn(model, { name: 'fit', data }, options);
+  const file = { ...fitDetectors(tables!), combined };
+  return parseDetector(formatDetector(file), 'detector');
+}
+
+describe('the combined detector of a model', () => {
+  it('judges alike whatever the runs are, alone, in groups and from a file', async () => {
+    const model = smallModel('vae');
+    const detector = await fitted(model, dataOf(model, 60));
+    const data = dataOf(model, 31, 2);
+    const judged = async (batch: number | undefined, group: number) => {
+      const scorer = openScorer({ model, detector, runtime, threads: 1, group, ...(batch ? { batch } : {}) });
+      const all: Judgement[] = [];
+      for await (const { judgements } of scorer.judge(data).runs()) all.push(...judgements);
+      await scorer.dispose();
+      expect(scorer.by).toBe('combined');
+      return all;
+    };
+    for (const group of [1, 3]) {
+      const [one, other] = [await judged(4, group), await judged(undefined, group)];
+      expect(one.map(({ index, group: B }) => [index, B])).toEqual(other.map(({ index, group: B }) => [index, B]));
+      expect(one.length).toBe(group === 1 ? 31 : 11); // ten groups of three, and one input left over
+      for (const [k, { score, pValue, views, layers }] of one.entries()) {
+        expect(score! / other[k]!.score!).toBeCloseTo(1, 3);
+        expect(pValue).toBeGreaterThan(0);
+        const sum = views!.reduce((total, { share }) => total + share, 0);
+        expect(sum).toBeCloseTo(score!, 8);
+        expect(layers[0]!.share).toBeGreaterThanOrEqual(layers.at(-1)!.share!);
+      }
+    }
+    expect(() => openScorer({ model, detector, runtime, falsePositiveRate: 1e-6 })).toThrow(/needs at least/);
+    expect(() => openScorer({ model, detector, runtime, group: 2 })).toThrow(/combined is not fitted for groups of 2/);
+  });
+
+  it('looks at every aspect of a model that has several', async () => {
+    const model = smallModel('ddpm');
+    const aspects = model.aspects!();
+    const names = Object.keys(aspects);
+    expect(names.length).toBeGreaterThan(1);
+    const data = dataOf(model, 40);
+    const metrics = [];
+    for (const aspect of Object.values(aspects)) {
+      metrics.push(metricOf(await fisherDiagonal(aspect, take(data, 0, 10), { runtime, threads: 1 })));
+    }
+    const all = await openAspects(model, { runtime, threads: 1 }, metrics);
+    const table = await all.table(data);
+    await all.dispose();
+    for (const [k, name] of names.entries()) {
+      const extractor = await openExtractor(aspects[name]!, {
+        threads: 1,
+        views: ['radial', 'fisher'],
+        metric: metrics[k]!,
+      });
+      const own = await extractor.table(data);
+      await extractor.dispose();
+      const L = own.names.length;
+      expect(table.names.slice(k * L, (k + 1) * L)).toEqual(own.names.map((layer) => `${name} ${layer}`));
+      for (const i of [0, 17, 39]) {
+        for (const [mine, whole] of [
+          [own.sqNorms, table.sqNorms],
+          [own.views!.radial!, table.views!.radial!],
+          [own.views!.fisher!, table.views!.fisher!],
+        ] as const) {
+          const from = (i * names.length + k) * L;
+          expect(whole.subarray(from, from + L)).toEqual(mine.subarray(i * L, (i + 1) * L));
+        }
+        expect(table.views!.parts![i * names.length + k]).toBe(own.nll[i]);
+      }
+    }
+    const detector = await fitted(model, data);
+    expect(detector.combined!.detector.aspects).toEqual(names);
+    const scorer = openScorer({ model, detector, runtime, threads: 1 });
+    const [found] = (
+      await scorer
+        .judge(dataOf(model, 4, 9))
+        .runs()
+        [Symbol.asyncIterator]()
+        .next()
+    ).value!.judgements;
+    expect(found!.views!.map(({ name }: { name: string }) => name)).toContain(`${names[1]} contrast`);
+    await scorer.dispose();
+  });
+
+  it('stands first in evaluations, and is left out where there is too little to fit it on', async () => {
+    const model = smallModel('glow');
+    const set = (name: string, length: number, seed: number) => ({ name, data: dataOf(model, length, seed) });
+    const options = { runtime, groups: [1, 2], seed: 0, threads: 1 };
+    const [fit, inSet, odd] = [
+      set('fit', 40, 1),
+      set('in', 20, 2),
+      { name: 'odd', data: syntheticDataset('constant', { length: 20, shape: model.info.data, seed: 1 }) },
+    ];
+    const { detector, rows } = await fitAndEvaluate(model, fit, inSet, [odd], options);
+    expect(
+      rows
+        .filter(({ group }) => group === 1)
+        .slice(0, 3)
+        .map((row) => row.detector),
+    ).toEqual(['combined', 'combined-gradient', 'layer-norms']);
+    expect(rows[0]!.auroc).toBeGreaterThan(0.9);
+    const again = await evaluateDetector(model, detector, inSet, [odd], options);
+    expect(again.rows).toEqual(rows);
+    const few = await fitAndEvaluate(model, set('few', 20, 1), inSet, [odd], options);
+    expect(few.detector.combined).toBeUndefined();
+    expect(few.rows[0]!.detector).toBe('layer-norms');
+  });
+
+  it('is fitted and shown by the command line, and asked for by name', async () => {
+    await inTemporaryFolder(async (dir) => {
+      mkdirSync(`${dir}/m`);
+      const shipped = new URL('../../models/glow-fashion-mnist', import.meta.url).pathname;
+      const out = `${dir}/m/d.json`;
+      const fit = await runCli(
+        'fit',
+        shipped,
+        '--data',
+        'sample/fashion-mnist[0:40]',
+        '--group',
+        '1',
+        '--out',
+        out,
+        '--json',
+      );
+      expect(JSON.parse(fit.stdout).combined).toMatchObject({ n: 30, noiseSamples: 2, groups: [1] });
+      expect((await runCli('inspect', out)).stdout).toMatch(
+        /combined: metric, surroundings, contrast, likelihood; fitted on 30 inputs/,
+      );
+      const score = ['score', out, '--data', 'sample/mnist[0:4]', '--json', '--detector'];
+      const [all, gradient] = [await runCli(...score, 'combined'), await runCli(...score, 'combined-gradient')];
+      const scores = [all, gradient].map(({ stdout }) => JSON.parse(stdout).results[0].score as number);
+      expect(scores[0]).toBeGreaterThan(scores[1]!);
+      const damaged = readFileSync(out, 'utf8').replace('"aspects":[]', '"aspects":["x","y"]');
+      expect(() => parseDetector(damaged, 'd.json')).toThrow(/d\.json/);
+    });
+  });
+});
