@@ -8,11 +8,13 @@ import { ModelError } from '../../src/errors.ts';
 import {
   type Extractor,
   type FeatureTable,
+  normGraph,
   notFinite,
   openExtractor,
   splitLoss,
   unpacked,
 } from '../../src/features/index.ts';
+import { openAspects } from '../../src/scoring/aspects.ts';
 import { combinedLacks, fitCombinedOn } from '../../src/scoring/combined.ts';
 import { openForward } from './forward.ts';
 import { type Context, groupMeans, type Method } from './method.ts';
@@ -26,14 +28,13 @@ export const combined: Method = {
     if (lacks !== undefined) throw new ModelError(lacks);
     const how = { runtime, seed, ...defined({ threads }) };
     const file = await fitCombinedOn(model, { name: fit.name, data: fit }, { ...how, groups });
-    const { metric, noiseSamples } = file;
-    const extractor = await openExtractor(model, {
-      ...how,
-      ...defined({ noiseSamples }),
-      views: ['radial', 'fisher'],
-      metric: unpacked(metric, fit.name),
-    });
-    const open = combinedOf({ combined: file, names: extractor.names });
+    const { metrics, noiseSamples } = file;
+    const extractor = await openAspects(
+      model,
+      { ...how, ...defined({ noiseSamples }) },
+      metrics.map((metric) => unpacked(metric, fit.name)),
+    );
+    const open = combinedOf({ combined: file, names: normGraph(model.loss()).names });
     return {
       measure: async (data) => {
         const table = finite(await extractor.table(data));

@@ -1,6 +1,5 @@
 // A denoising diffusion model: a U-Net that predicts the noise in an image at step t, trained on all steps at random.
-// Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020. Images are scaled to [-1, 1] as theirs
-// are.
+// Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020. Images are scaled to [-1, 1] as there.
 
 import * as z from 'zod';
 import { ModelError } from '../errors.ts';
@@ -46,6 +45,7 @@ import {
 } from '../ops/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Architecture, Loss, Scorer } from './architecture.ts';
+import { aspectsOf } from './aspects.ts';
 import { parseConfig, positive, requireDivisible } from './configure.ts';
 import { conv2d, groupNorm, linear } from './layers.ts';
 import type { Scope } from './scope.ts';
@@ -62,9 +62,8 @@ const schema = z.strictObject({
 });
 
 /**
- * Channels of the outermost level and how many times as many there are at each level, of half the size of the one
- * before; groups of each group norm; steps T and their noise; what is made of the error in the noise; what the steps
- * that training draws are uniform over. The paper's model has multipliers [1, 2, 4, 8].
+ * Channels of the outermost level, how many times as many each level has, of half the size each; groups of each norm;
+ * steps T and their noise; what is made of the error in it; what the steps that training draws are uniform over.
  */
 export type DdpmConfig = z.output<typeof schema>;
 
@@ -133,16 +132,10 @@ export const ddpm: Architecture<DdpmConfig> = {
     if (beyond !== undefined) {
       throw new ModelError(`ddpm scoring: timestep ${beyond}, expected one of 0 to ${config.steps - 1}`);
     }
-    const first = Math.min(1, config.steps - 1);
-    const steps = [first, ...ASPECTS.map((share) => Math.floor(share * config.steps))];
-    const others = Object.fromEntries(
-      [...new Set(steps)].map((t) => [`t${t}`, { timesteps: [t], noiseSamples }] as const),
-    );
-    const isAsked = asked.timesteps !== undefined || Object.keys(others).length === 1;
     return {
       scoring: { timesteps, noiseSamples },
       isBound: false,
-      ...(isAsked ? {} : { aspects: others }),
+      ...(asked.timesteps ? {} : aspectsOf(config.steps, noiseSamples)),
       ...withLoss((data, scope) => lossAt(config, data, scope, timesteps, noiseSamples)),
     };
   },
@@ -221,9 +214,6 @@ const withLoss = (split: Scorer['split']): Pick<Scorer, 'loss' | 'split'> => ({
 
 /** Pixels 0..255 to [-1, 1]. */
 const scaled = (x: Value): Value => scaledPixels(x, [-1, 1]);
-
-/** Beside the first step, shares of all steps: of little noise, of which textures show, and of much, of which shapes do. */
-const ASPECTS = [0.064, 0.256];
 
 /** Σ over timesteps of the mean over noise samples; all steps see the same ones, as steps of one diffusion. */
 function lossAt(config: DdpmConfig, data: Shape, scope: Scope, timesteps: readonly number[], samples: number): Loss {
