@@ -1,4 +1,5 @@
-// What a benchmark measures: a model, what is done with it, how many examples at once; and a session that is ready to do it.
+// What a benchmark measures: a model, what is done with it, how many examples at once; and a session that is ready to
+// do it.
 
 import type { Session, TensorData } from '../src/engine/runtime.ts';
 import { normGraph, splitLoss } from '../src/features/index.ts';
@@ -44,7 +45,10 @@ export interface Prepared extends Case, Omit<Compiled, 'bytes'> {
   readonly milliseconds: number[];
 }
 
-/** A model's loss and weights: the default sizes of an architecture at their random start (speed does not depend on the values), or a file. */
+/**
+ * A model's loss and weights: the default sizes of an architecture at their random start (speed does not depend on the
+ * values), or a file.
+ */
 async function subject({ model, config: sizes = {} }: Case): Promise<{ split: () => Loss; weights: Weights }> {
   if (model.endsWith('.onnx')) {
     const { inputs } = await summariseOnnxFile(model);

@@ -46,7 +46,10 @@ const transition = new Set<string>();
 const importsOf = (text: string) =>
   [...text.matchAll(/from '([^']+)'|import\('([^']+)'\)|^import '([^']+)'/gm)].map((m) => m[1] ?? m[2] ?? m[3]!);
 
-/** What these files import, and what that imports, and so on; packages with the file that wants them. Types do not count. */
+/**
+ * What these files import, and what that imports, and so on; packages with the file that wants them. Types do not
+ * count.
+ */
 function reachedFrom(paths: readonly string[]): Map<string, string> {
   const packages = new Map<string, string>();
   const seen = new Set<string>();

@@ -1,4 +1,5 @@
-// The detectors of one group size in; what they were fitted on, which layers each of them does not look at, and why, out.
+// The detectors of one group size in; what they were fitted on, which layers each of them does not look at, and why,
+// out.
 
 import { type DetectorFile, type DroppedLayer, detectorNames, type FittedGroup } from '../detectors/index.ts';
 

@@ -88,7 +88,10 @@ export const inspectCommand: Command = {
   },
 };
 
-/** What the parts of the loss are called, and what each view takes beside the norms, in multiplications for each example. */
+/**
+ * What the parts of the loss are called, and what each view takes beside the norms, in multiplications for each
+ * example.
+ */
 function viewCosts(model: ScoringModel, group: number) {
   const count = (make: (split: ReturnType<typeof splitLoss>) => Parameters<typeof normGraph>[1]) => {
     const split = splitLoss(model);

@@ -1,4 +1,5 @@
-// Features of learned inputs and of the same inputs recombined in; how far an input lies in the directions that tell these apart out.
+// Features of learned inputs and of the same inputs recombined in; how far an input lies in the directions that tell
+// these apart out.
 
 import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import { leaveOut, leverages } from './leave-out.ts';
@@ -27,10 +28,11 @@ export interface ContrastFit extends Contrast {
 const SHRINKAGE = { identity: 0.3, target: 0.3 };
 
 /**
- * Fisher's linear discriminants (R. A. Fisher 1936) between standardised features of learned inputs [n, p] and those of inputs that were made
- * of learned ones in K ways: w_k = S⁻¹ (m_k − m₀), with S = 0.7 S̄ + 0.3 (0.7 S₀ + 0.3 I), S₀ the covariance of the learned rows and S̄ that
- * within the learned and the recombined ones. Nothing is known of what will come; but what breaks the learned whole while it keeps its parts
- * shows in which directions features leave it. Throws a DataError for fewer than two rows of either.
+ * Fisher's linear discriminants (R. A. Fisher 1936) between standardised features of learned inputs [n, p] and those of
+ * inputs that were made of learned ones in K ways: w_k = S⁻¹ (m_k − m₀), with S = 0.7 S̄ + 0.3 (0.7 S₀ + 0.3 I), S₀ the
+ * covariance of the learned rows and S̄ that within the learned and the recombined ones. Nothing is known of what will
+ * come; but what breaks the learned whole while it keeps its parts shows in which directions features leave it. Throws
+ * a DataError for fewer than two rows of either.
  */
 export function fitContrast(learned: Rows, recombined: readonly Rows[]): ContrastFit {
   const { p } = learned;
@@ -90,7 +92,8 @@ export function leftOutContrasts(
   return (groups, B) => {
     const left = leaveOut(known, groups, B);
     return fit.directions.map((_, k) =>
-      // Without the group, what is recombined lies further from the mean of the others by B ū / (n − B), and so does the group.
+      // Without the group, what is recombined lies further from the mean of the others by B ū / (n − B), and so does
+      // the group.
       Float64Array.from(left, ({ square, along: of }) => {
         const whole = (of(products[k]!) + (B / (n - B)) * square) * (n / (n - B));
         return (Math.sqrt(B) * whole) / fit.spreads[k]!;

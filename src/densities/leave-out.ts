@@ -1,4 +1,5 @@
-// Fit rows and groups of them in; what densities that had been fitted without a group would say of it out, without fitting them again.
+// Fit rows and groups of them in; what densities that had been fitted without a group would say of it out, without
+// fitting them again.
 
 import { LuDecomposition, Matrix } from 'ml-matrix';
 import { type Rows, rowOf } from './rows.ts';
@@ -12,8 +13,8 @@ export interface Leverages {
 }
 
 /**
- * Of centred rows [n, p] and the lower triangular factor [p, p] (Cholesky) of a matrix in which the rows' covariance has the weight `weight`.
- * n p (n + p) / 2 multiplications.
+ * Of centred rows [n, p] and the lower triangular factor [p, p] (Cholesky) of a matrix in which the rows' covariance
+ * has the weight `weight`. n p (n + p) / 2 multiplications.
  */
 export function leverages(rows: Rows, lower: Float64Array, weight: number): Leverages {
   const { n, p } = rows;
@@ -40,7 +41,10 @@ export function leverages(rows: Rows, lower: Float64Array, weight: number): Leve
   return { n, gram, share: weight / (n - 1) };
 }
 
-/** For one group of B of the rows, left out of the fit, with mean ū and A the inverse of what is left of the matrix (Woodbury's identity). */
+/**
+ * For one group of B of the rows, left out of the fit, with mean ū and A the inverse of what is left of the matrix
+ * (Woodbury's identity).
+ */
 export interface LeftOut {
   /** ūᵀ A ū */
   readonly square: number;

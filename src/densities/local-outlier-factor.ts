@@ -18,8 +18,8 @@ export interface LocalOutlierFactor {
 const LEAST = 1e-10;
 
 /**
- * Local outlier factors of new points (Breunig, Kriegel, Ng & Sander, "LOF: identifying density-based local outliers", 2000), by Euclidean
- * distance. n² p additions and multiplications. Throws a DataError unless 1 <= k < n.
+ * Local outlier factors of new points (Breunig, Kriegel, Ng & Sander, "LOF: identifying density-based local outliers",
+ * 2000), by Euclidean distance. n² p additions and multiplications. Throws a DataError unless 1 <= k < n.
  */
 export function fitLocalOutlierFactor(rows: Rows, neighbours: number): LocalOutlierFactor {
   const { n } = rows;

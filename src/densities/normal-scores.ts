@@ -1,4 +1,5 @@
-// Scores of inputs that a view was not fitted on in; a scale on which any view's scores are standard normal for such inputs out.
+// Scores of inputs that a view was not fitted on in; a scale on which any view's scores are standard normal for such
+// inputs out.
 
 import logcdf from '@stdlib/stats-base-dists-normal-logcdf';
 import quantileOf from '@stdlib/stats-base-dists-normal-quantile';
@@ -20,11 +21,11 @@ const TAIL = { end: 0.01, start: 0.2 };
 const KNOTS = 129;
 
 /**
- * z(s) = Φ⁻¹(mean_i Φ((s − s_i) / h)), the normal quantile of a distribution function smoothed by Gaussian kernels of width
- * h = 0.9 min(sd, IQR / 1.34) m^(−1/5) (Silverman, "Density estimation for statistics and data analysis", 1986, eq. 3.31), at 129 quantiles of
- * the scores. Ranks would tie beyond the largest score, and what is far could not be told from what is farther; a Gaussian kernel alone would
- * make them explode. So the map goes on as a line from where one in a hundred scores is left. Throws a DataError for fewer than two scores or
- * one that is not finite.
+ * z(s) = Φ⁻¹(mean_i Φ((s − s_i) / h)), the normal quantile of a distribution function smoothed by Gaussian kernels of
+ * width h = 0.9 min(sd, IQR / 1.34) m^(−1/5) (Silverman, "Density estimation for statistics and data analysis", 1986,
+ * eq. 3.31), at 129 quantiles of the scores. Ranks would tie beyond the largest score, and what is far could not be
+ * told from what is farther; a Gaussian kernel alone would make them explode. So the map goes on as a line from where
+ * one in a hundred scores is left. Throws a DataError for fewer than two scores or one that is not finite.
  */
 export function fitNormalScores(found: ArrayLike<number>): NormalScores {
   const given = Float64Array.from(found).sort();

@@ -9,7 +9,10 @@ export interface Rows {
   readonly data: Float64Array;
 }
 
-/** Rows over `data` [n, p]. Throws a DataError where its length is no multiple of p, or where there is no row or no column. */
+/**
+ * Rows over `data` [n, p]. Throws a DataError where its length is no multiple of p, or where there is no row or no
+ * column.
+ */
 export function rowsOver(data: Float64Array, p: number): Rows {
   const n = data.length / p;
   if (p < 1 || n < 1 || !Number.isInteger(n)) {
@@ -28,7 +31,10 @@ export function pick(rows: Rows, indices: ArrayLike<number>): Rows {
   return rowsOver(data, rows.p);
 }
 
-/** Rows side by side: the columns of the first, then those of the second, and so on. Throws a DataError where their numbers differ. */
+/**
+ * Rows side by side: the columns of the first, then those of the second, and so on. Throws a DataError where their
+ * numbers differ.
+ */
 export function beside(parts: readonly Rows[]): Rows {
   const { n } = parts[0]!;
   const p = parts.reduce((sum, part) => sum + part.p, 0);

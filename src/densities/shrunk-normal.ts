@@ -1,4 +1,5 @@
-// Standardised features in; their squared Mahalanobis distance under a normal whose covariance is shrunk towards the identity out.
+// Standardised features in; their squared Mahalanobis distance under a normal whose covariance is shrunk towards the
+// identity out.
 
 import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import { DataError } from '../errors.ts';
@@ -13,9 +14,9 @@ export interface ShrunkNormal {
 }
 
 /**
- * (1 − a) S + a I of standardised rows [n, p], S their covariance, inverted. The shrinkage a keeps directions in which few rows do not
- * vary from deciding everything, and makes collinear features harmless. Throws a DataError for fewer than two rows, and for a = 0 where S
- * has no inverse.
+ * (1 − a) S + a I of standardised rows [n, p], S their covariance, inverted. The shrinkage a keeps directions in which
+ * few rows do not vary from deciding everything, and makes collinear features harmless. Throws a DataError for fewer
+ * than two rows, and for a = 0 where S has no inverse.
  */
 export function fitShrunkNormal(rows: Rows, a: number): ShrunkNormal {
   const { p } = rows;
@@ -29,8 +30,9 @@ function shrunk(S: Float64Array, a: number, scale: number): Float64Array {
 }
 
 /**
- * The share a of Ledoit & Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004, for a target of the mean
- * variance times the identity: the one that costs least in expectation, estimated from centred rows [n, p].
+ * The share a of Ledoit & Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004, for a
+ * target of the mean variance times the identity: the one that costs least in expectation, estimated from centred rows
+ * [n, p].
  */
 export function ledoitWolf(rows: Rows): number {
   const { n, p } = rows;
@@ -52,15 +54,16 @@ export function ledoitWolf(rows: Rows): number {
 }
 
 /**
- * Hotelling's T² of the mean of B rows, given those means: [n] B ūᵀ Σ⁻¹ ū. For B = 1 it is the squared Mahalanobis distance. (Hotelling 1931.)
+ * Hotelling's T² of the mean of B rows, given those means: [n] B ūᵀ Σ⁻¹ ū. For B = 1 it is the squared Mahalanobis
+ * distance. (Hotelling 1931.)
  */
 export function distances(normal: ShrunkNormal, means: Rows, B: number): Float64Array {
   return Float64Array.from({ length: means.n }, (_, i) => contributions(normal, rowOf(means, i), B).reduce(add, 0));
 }
 
 /**
- * As `distances` for groups of B of the fit rows themselves, each by a fit without it; `a` as it was fitted with. Left aside: that the rows would
- * be standardised anew.
+ * As `distances` for groups of B of the fit rows themselves, each by a fit without it; `a` as it was fitted with. Left
+ * aside: that the rows would be standardised anew.
  */
 export function leftOutDistances(rows: Rows, a: number): (groups: ArrayLike<number>, B: number) => Float64Array {
   const factored = new CholeskyDecomposition(asMatrix(shrunk(covariance(rows), a, 1), rows.p));

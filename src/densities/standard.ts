@@ -36,7 +36,10 @@ export function fitStandard(rows: Rows): Standard {
   return { p, columns, mean: columns.map((j) => mean[j]!), sd: columns.map((j) => sd[j]!) };
 }
 
-/** [n, q] (x − mean) / sd of the columns that vary, kept within ± `furthest`. Throws a DataError for rows of another width. */
+/**
+ * [n, q] (x − mean) / sd of the columns that vary, kept within ± `furthest`. Throws a DataError for rows of another
+ * width.
+ */
 export function standardise({ p, columns, mean, sd }: Standard, rows: Rows, furthest = FURTHEST): Rows {
   if (rows.p !== p) throw new DataError(`rows of ${rows.p} features, expected ${p}`);
   const q = columns.length;

@@ -1,4 +1,5 @@
-// What fitting leaves, and a detector file holds: parameters and calibration scores of every detector, for every group size.
+// What fitting leaves, and a detector file holds: parameters and calibration scores of every detector, for every group
+// size.
 
 import type { Origin } from '../data/origin.ts';
 import type { PackedMetric } from '../features/packed-metric.ts';
@@ -24,7 +25,10 @@ export interface FittedDetectors extends Readonly<{ [K in DetectorName]?: Fitted
 export interface FittedGroup {
   /** B */
   readonly group: number;
-  /** Number of fit groups, and index in the fit data of the first example; the groups follow without gaps but for those left out. */
+  /**
+   * Number of fit groups, and index in the fit data of the first example; the groups follow without gaps but for those
+   * left out.
+   */
   readonly n: number;
   readonly start: number;
   /** First example of every group that was left out, since its features are not finite. */
@@ -46,7 +50,10 @@ export interface DetectorFile {
   };
   /** Seed the features were computed with, and of the calibration folds. */
   readonly seed: number;
-  /** What keyed the noise of the features, see `FeatureMeta`: an extractor for scoring takes the same `seed` and `noise`. */
+  /**
+   * What keyed the noise of the features, see `FeatureMeta`: an extractor for scoring takes the same `seed` and
+   * `noise`.
+   */
   readonly noise?: FeatureMeta['noise'];
   /** Draws of the noise that the features are means over; left out: one. An extractor for scoring takes as many. */
   readonly noiseSamples?: number;
@@ -59,6 +66,8 @@ export interface DetectorFile {
   readonly names: readonly string[];
   /** One entry per group size, ascending. */
   readonly groups: readonly FittedGroup[];
-  /** How to compute such features again (where the model is, its inputs, options). For the caller; not interpreted here. */
+  /**
+   * How to compute such features again (where the model is, its inputs, options). For the caller; not interpreted here.
+   */
   readonly recipe?: Readonly<Record<string, unknown>>;
 }

@@ -1,4 +1,5 @@
-// A detector file's content to its text, and back with everything checked. No file access: this runs in the browser too.
+// A detector file's content to its text, and back with everything checked. No file access: this runs in the browser
+// too.
 
 import * as z from 'zod';
 import { DataError } from '../errors.ts';
@@ -16,9 +17,9 @@ export function formatDetector(file: DetectorFile): string {
 }
 
 /**
- * The detector in the text of a file; `name` is the file's. Throws a DataError for text that is no JSON, another version, or
- * anything malformed: unknown keys and detectors, numbers out of range, layers the file does not list. `others`: detectors of
- * your own that it may hold.
+ * The detector in the text of a file; `name` is the file's. Throws a DataError for text that is no JSON, another
+ * version, or anything malformed: unknown keys and detectors, numbers out of range, layers the file does not list.
+ * `others`: detectors of your own that it may hold.
  */
 export function parseDetector(text: string, name: string, others: readonly Detector<object>[] = []): DetectorFile {
   const known = resolved([...detectorNames, ...others]);

@@ -5,7 +5,10 @@ import { UsageError } from '../errors.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { aurocOf, type Ranking } from './metrics.ts';
 
-/** Of `aurocInterval`: the seed of the draws, how many there are (an integer from 1), the level of the interval (between 0 and 1). */
+/**
+ * Of `aurocInterval`: the seed of the draws, how many there are (an integer from 1), the level of the interval (between
+ * 0 and 1).
+ */
 export interface BootstrapOptions {
   readonly seed: number;
   /** Default 1000. */
@@ -21,12 +24,13 @@ export interface Interval {
 }
 
 /**
- * Percentile interval of the AUROC by the stratified bootstrap (Efron and Tibshirani, "An introduction to the bootstrap",
- * 1993, ch. 13): in-distribution and out-of-distribution scores are each resampled with replacement, to their own number.
+ * Percentile interval of the AUROC by the stratified bootstrap (Efron and Tibshirani, "An introduction to the
+ * bootstrap", 1993, ch. 13): in-distribution and out-of-distribution scores are each resampled with replacement, to
+ * their own number.
  *
- * A resample never changes the order of the values, only how often each occurs; so it is drawn as counts on the ranking,
- * without sorting, in O(nIn + nOod). The randomness of resample r depends on (seed, r) alone.
- * Throws a UsageError for a number of resamples that is no integer from 1, or a level outside (0, 1).
+ * A resample never changes the order of the values, only how often each occurs; so it is drawn as counts on the
+ * ranking, without sorting, in O(nIn + nOod). The randomness of resample r depends on (seed, r) alone. Throws a
+ * UsageError for a number of resamples that is no integer from 1, or a level outside (0, 1).
  */
 export function aurocInterval(ranking: Ranking, { seed, resamples = 1000, level = 0.95 }: BootstrapOptions): Interval {
   if (!Number.isInteger(resamples) || resamples < 1) {

@@ -14,11 +14,11 @@ export interface Histogram {
 }
 
 /**
- * Histograms of all samples over the same `bins` bins, which span all finite values but the share `trim` of them at either end
- * (default 0.001); what lies outside, infinities included, counts to the outer bins. With `reach`, the bins go no further than so many times
- * the first sample's 90 % range beyond that range, so that a sample far away does not squeeze it into one bin. A single value gets bins of
- * total width 1 around it. Bin k holds edges[k] ≤ v < edges[k + 1], the last one its right edge too.
- * Throws a DataError for an empty sample, a NaN, or no finite value at all.
+ * Histograms of all samples over the same `bins` bins, which span all finite values but the share `trim` of them at
+ * either end (default 0.001); what lies outside, infinities included, counts to the outer bins. With `reach`, the bins
+ * go no further than so many times the first sample's 90 % range beyond that range, so that a sample far away does not
+ * squeeze it into one bin. A single value gets bins of total width 1 around it. Bin k holds edges[k] ≤ v < edges[k +
+ * 1], the last one its right edge too. Throws a DataError for an empty sample, a NaN, or no finite value at all.
  */
 export function histogram(
   samples: readonly ArrayLike<number>[],

@@ -39,9 +39,9 @@ export interface Summary {
 }
 
 /**
- * Summarises the rows in blocks that share the columns `by` (default: model and B; none: all rows in one block), blocks and
- * detectors in order of appearance. Throws a DataError where a pair has a detector twice or lacks one that others have: averages
- * over different pairs would not compare.
+ * Summarises the rows in blocks that share the columns `by` (default: model and B; none: all rows in one block), blocks
+ * and detectors in order of appearance. Throws a DataError where a pair has a detector twice or lacks one that others
+ * have: averages over different pairs would not compare.
  */
 export function summarise(
   rows: readonly ResultRow[],

@@ -13,8 +13,8 @@ export interface MemoryEstimate {
 }
 
 /**
- * What the runtime takes beyond the values themselves, measured over eight models: gaps in its arena, copies in its blocked layout
- * (`test/features/memory.test.ts` holds the estimate to a factor of 1.5).
+ * What the runtime takes beyond the values themselves, measured over eight models: gaps in its arena, copies in its
+ * blocked layout (`test/features/memory.test.ts` holds the estimate to a factor of 1.5).
  */
 const overhead = 1.5;
 
@@ -43,7 +43,10 @@ export function estimateMemory(graph: Graph, group = 1, choice: PlanChoice = 'au
   return { perExample: overhead * peak, fixed: constant.reduce((sum, v) => sum + 4 * sizeOf(v.shape), 0) };
 }
 
-/** Bytes that exist besides the operands for each example, while v is made: the factors of a contraction, and their product or Gram matrices. */
+/**
+ * Bytes that exist besides the operands for each example, while v is made: the factors of a contraction, and their
+ * product or Gram matrices.
+ */
 function scratch(plan: Plan, v: Value, group: number): number {
   const norm = plan.norms.get(v);
   const c = (norm ?? plan.sums.get(v))?.contraction;
@@ -76,8 +79,8 @@ function executionOrder(outputs: readonly Value[], readsOf: (v: Value) => readon
 const defaultMemory = 2 ** 30;
 
 /**
- * The largest multiple of `group` up to `most` that fits into `limit` bytes. Throws a ModelError where not a single group does and
- * the limit was asked for; without one, a group is what is taken.
+ * The largest multiple of `group` up to `most` that fits into `limit` bytes. Throws a ModelError where not a single
+ * group does and the limit was asked for; without one, a group is what is taken.
  */
 export function chooseBatch(estimate: MemoryEstimate, group: number, limit?: number, most = 64): number {
   if (limit !== undefined && !(limit > 0))

@@ -54,7 +54,10 @@ function gramCost({ p, i, o, gram }: Contraction, group: number): number {
   return gram ? gram.cost(group) : (p * group) ** 2 * (i + o + 1);
 }
 
-/** Whether a norm is (x²)ᵀ w (y²), of the single position that there is: then it needs no product, and costs a matrix product of the weights. */
+/**
+ * Whether a norm is (x²)ᵀ w (y²), of the single position that there is: then it needs no product, and costs a matrix
+ * product of the weights.
+ */
 export const isSeparable = ({ kind, contraction: { p, count } }: PlannedNorm, group: number): boolean =>
   kind === 'weighted' && p * group === 1 && count === 1;
 

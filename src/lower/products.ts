@@ -12,11 +12,16 @@ export class Products {
   /** Gradients of which more than one scalar is wanted. */
   readonly #shared: ReadonlySet<Value>;
   readonly #made = new Map<Value, string>();
-  /** Gradients whose squared norm and weighted one are the columns [m, 2] of one product of their squares, with the roots of the weights. */
+  /**
+   * Gradients whose squared norm and weighted one are the columns [m, 2] of one product of their squares, with the
+   * roots of the weights.
+   */
   readonly #pairs = new Map<Value, { readonly roots: Value; made?: string }>();
   readonly #lowered: (v: Value) => Lowered;
 
-  /** `numbersOf`: those of a parameter, as it is or rearranged, where they are known. `lowered`: a value without lead. */
+  /**
+   * `numbersOf`: those of a parameter, as it is or rearranged, where they are known. `lowered`: a value without lead.
+   */
   constructor(
     ctx: OnnxBuilder,
     plan: Plan,
@@ -63,7 +68,10 @@ export class Products {
     return { name: ctx.reshape(name, [m, 1], [m]), shape: [], dtype: 'float', lead: 'group' };
   }
 
-  /** [m, 2]: Σ g² and Σ (r g)², of the squares of the product with ones and weights: several times as fast as the runtime's sums of squares. */
+  /**
+   * [m, 2]: Σ g² and Σ (r g)², of the squares of the product with ones and weights: several times as fast as the
+   * runtime's sums of squares.
+   */
   #squares(planned: PlannedNorm, product: string, roots: Lowered): string {
     const ctx = this.#ctx;
     const { contraction: c } = planned;
@@ -95,8 +103,8 @@ export class Products {
 }
 
 /**
- * Roots of weights up to this are squared, and so are the gradients that they weigh: what of their squares is lost below 2^-126 is at most 2^-62 of what
- * is usual for an element, since weights are made to give that the size of 1.
+ * Roots of weights up to this are squared, and so are the gradients that they weigh: what of their squares is lost
+ * below 2^-126 is at most 2^-62 of what is usual for an element, since weights are made to give that the size of 1.
  */
 const MOST_ROOT = 2 ** 32;
 
@@ -106,14 +114,17 @@ function column(ctx: OnnxBuilder, pairs: string, k: number): Lowered {
   return { name: ctx.reshape(name, [m, 1], [m]), shape: [], dtype: 'float', lead: 'group' };
 }
 
-/** Σ w (x ⊗ y)² of a single position as (x²)ᵀ w (y²), for all examples one matrix product: no product of each is made. */
+/**
+ * Σ w (x ⊗ y)² of a single position as (x²)ᵀ w (y²), for all examples one matrix product: no product of each is made.
+ */
 function separatedNorm(ctx: OnnxBuilder, c: Contraction, inputs: readonly Lowered[], roots: Lowered): Lowered {
   const { x, y } = c.factors(ctx, inputs);
   const n = ctx.leadSize('group');
   const flat = (f: Factor, width: number) =>
     ctx.reshape(f.name, [n, 1, ...(f.positionsLast ? [width, 1] : [1, width])], [n, width]);
   const squared = (name: string) => ctx.emit('Mul', [name, name]);
-  // In units of the largest root, which y takes: squares of weights and of small gradients may leave float32, those of their products do not.
+  // In units of the largest root, which y takes: squares of weights and of small gradients may leave float32, those of
+  // their products do not.
   const all = ctx.reshape(c.arrange(ctx, roots.name), [1, c.i, c.o], [c.i, c.o]);
   const largest = ctx.emit('Max', [
     ctx.emit('ReduceMax', [all, ctx.ints([0, 1])], { keepdims: 1 }),
@@ -126,10 +137,16 @@ function separatedNorm(ctx: OnnxBuilder, c: Contraction, inputs: readonly Lowere
   return { name: ctx.reshape(name, [n, 1], [n]), shape: [], dtype: 'float', lead: 'group' };
 }
 
-/** Whether a product whose order does not matter is made as YᵀX [o, i]: ONNX Runtime's are up to 1.5 times as fast with few rows as with few columns. */
+/**
+ * Whether a product whose order does not matter is made as YᵀX [o, i]: ONNX Runtime's are up to 1.5 times as fast with
+ * few rows as with few columns.
+ */
 const isFlipped = ({ contraction: c }: GroupedProduct): boolean => c.i > c.o;
 
-/** XᵀY [m, count, i, o], summed over each group's examples. With `anyOrder` [m, count, o, i] will do where that is faster. */
+/**
+ * XᵀY [m, count, i, o], summed over each group's examples. With `anyOrder` [m, count, o, i] will do where that is
+ * faster.
+ */
 export function groupedProduct(
   ctx: OnnxBuilder,
   grouped: GroupedProduct,

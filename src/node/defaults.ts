@@ -27,8 +27,8 @@ export type ExtractorOptions = OnNode<features.ExtractorOptions> & Pick<NodeRunt
 export type FeatureOptions = OnNode<scoring.FeatureOptions>;
 
 /**
- * The model's norms, compiled: what gives its features. Throws a ModelError for a model without norms, or one of whose examples not one
- * fits into the machine.
+ * The model's norms, compiled: what gives its features. Throws a ModelError for a model without norms, or one of whose
+ * examples not one fits into the machine.
  */
 export const openExtractor = async (
   model: ScoringModel,
@@ -37,8 +37,8 @@ export const openExtractor = async (
   (await import('../features/index.ts')).openExtractor(model, { runtime: nodeRuntime({ cache }), ...options });
 
 /**
- * How far a model, whose inputs must all come from data, is from the right answers: relative errors of losses and squared norms. Throws a
- * DataError where the inputs are not what the model takes.
+ * How far a model, whose inputs must all come from data, is from the right answers: relative errors of losses and
+ * squared norms. Throws a DataError where the inputs are not what the model takes.
  */
 export const compareAnswers = async (
   model: ScoringModel,
@@ -56,8 +56,8 @@ export const featuresOf = async (
   (await import('../scoring/index.ts')).featuresOf(model, sets, withRuntime(options));
 
 /**
- * Features of a set to fit on, and the metric of their view `fisher` that `fitDetectors` keeps with the detector. The examples that it is taken
- * from, the first quarter of the set or the first 400, are not in the tables.
+ * Features of a set to fit on, and the metric of their view `fisher` that `fitDetectors` keeps with the detector. The
+ * examples that it is taken from, the first quarter of the set or the first 400, are not in the tables.
  */
 export const featuresToFit = async (
   model: ScoringModel,
@@ -67,8 +67,9 @@ export const featuresToFit = async (
   (await import('../scoring/index.ts')).featuresToFit(model, set, withRuntime(options));
 
 /**
- * Fits the combined detector, to be kept in a detector file as `combined`: the metric on the first quarter of the data, 400 inputs at most,
- * everything else on the rest and on recombined inputs made of it. Throws a DataError for fewer than thirty inputs.
+ * Fits the combined detector, to be kept in a detector file as `combined`: the metric on the first quarter of the data,
+ * 400 inputs at most, everything else on the rest and on recombined inputs made of it. Throws a DataError for fewer
+ * than thirty inputs.
  */
 export const fitCombinedOn = async (
   model: ScoringModel,
@@ -77,8 +78,8 @@ export const fitCombinedOn = async (
 ): Promise<CombinedFile> => (await import('../scoring/index.ts')).fitCombinedOn(model, set, withRuntime(options));
 
 /**
- * Figures of a fitted detector file for every group size it has (or those asked for). Noise is that of the detector's own features, unless
- * `options` has another.
+ * Figures of a fitted detector file for every group size it has (or those asked for). Noise is that of the detector's
+ * own features, unless `options` has another.
  */
 export const evaluateDetector = async (
   model: ScoringModel,
@@ -89,7 +90,10 @@ export const evaluateDetector = async (
 ): Promise<scoring.Comparison> =>
   (await import('../scoring/index.ts')).evaluateDetector(model, detector, inSet, oodSets, withRuntime(options));
 
-/** Fits all detectors on `fitSet` and evaluates them on the other sets, with one session per group size for all of it. Throws as `fitDetectors`. */
+/**
+ * Fits all detectors on `fitSet` and evaluates them on the other sets, with one session per group size for all of it.
+ * Throws as `fitDetectors`.
+ */
 export const fitAndEvaluate = async (
   model: ScoringModel,
   fitSet: scoring.NamedData,
@@ -100,8 +104,8 @@ export const fitAndEvaluate = async (
   (await import('../scoring/index.ts')).fitAndEvaluate(model, fitSet, inSet, oodSets, withRuntime(options));
 
 /**
- * The first n samples whose values are numbers, of pixels 0..255; the k-th draw depends on the seed and k alone. Throws a ModelError where
- * most draws fail.
+ * The first n samples whose values are numbers, of pixels 0..255; the k-th draw depends on the seed and k alone. Throws
+ * a ModelError where most draws fail.
  */
 export const drawSamples = async (
   model: samples.Sampled,
@@ -109,8 +113,8 @@ export const drawSamples = async (
 ): Promise<readonly samples.Image[]> => (await import('../models/sample.ts')).drawSamples(model, withRuntime(options));
 
 /**
- * A bound on −log P(x) in nats for each of n examples, [n]: one run of the network per term and batch. Throws a ModelError where the
- * architecture has none.
+ * A bound on −log P(x) in nats for each of n examples, [n]: one run of the network per term and batch. Throws a
+ * ModelError where the architecture has none.
  */
 export const fullBound = async (
   model: Model,
@@ -119,8 +123,8 @@ export const fullBound = async (
 ): Promise<Float64Array> => (await import('../features/index.ts')).fullBound(model, data, withRuntime(options));
 
 /**
- * Gradients of the loss, in nats, of n examples in d weights that the seed chooses: [n, d]. Throws a ModelError where the loss has no
- * gradient in any parameter.
+ * Gradients of the loss, in nats, of n examples in d weights that the seed chooses: [n, d]. Throws a ModelError where
+ * the loss has no gradient in any parameter.
  */
 export const weightGradients = async (
   model: ScoringModel,
@@ -130,8 +134,8 @@ export const weightGradients = async (
   (await import('../features/index.ts')).weightGradients(model, data, withRuntime(options));
 
 /**
- * The averages of `fisherMatrix` for the same arguments, to float32 precision. Costs n d² multiplications and 8 n d bytes. Throws a
- * DataError as that does.
+ * The averages of `fisherMatrix` for the same arguments, to float32 precision. Costs n d² multiplications and 8 n d
+ * bytes. Throws a DataError as that does.
  */
 export const fisherAverages = async (
   gradients: ArrayLike<number>,

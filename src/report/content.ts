@@ -45,7 +45,9 @@ export interface ReportContent {
   readonly oodSets: readonly ReportSet[];
 }
 
-/** The scores of one detector for one set and group size; undefined where the set or the detector has none of that size. */
+/**
+ * The scores of one detector for one set and group size; undefined where the set or the detector has none of that size.
+ */
 export function scoresOf(
   detector: DetectorFile,
   set: ReportSet,

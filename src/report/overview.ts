@@ -16,7 +16,10 @@ import { escapeHtml } from './text.ts';
 
 const [width, height] = [960, 340];
 
-/** Left what the likelihood says, right what the main detector says, of the in-distribution and the main other set. Throws an Error without another set, or features for B = 1. */
+/**
+ * Left what the likelihood says, right what the main detector says, of the in-distribution and the main other set.
+ * Throws an Error without another set, or features for B = 1.
+ */
 export function overviewSvg(content: ReportContent): string {
   const main = content.oodSets[0];
   const inTable = tableOf(content.inSet, 1);

@@ -22,7 +22,10 @@ figure { margin: 1rem 0; } figcaption { font-size: .85rem; opacity: .7; } svg { 
 .tile { text-align: center; font-size: .7rem; } .tile img { display: block; image-rendering: pixelated; border: 1px solid var(--line); }
 `;
 
-/** The page: results, the paradox, the views, the layers, ROC curves, images. Sections that the content has nothing for are left out. */
+/**
+ * The page: results, the paradox, the views, the layers, ROC curves, images. Sections that the content has nothing for
+ * are left out.
+ */
 export function reportHtml(content: ReportContent): string {
   const sections = [resultsSection, paradoxSection, viewsSection, layersSection, rocSection, imagesSection].map((s) =>
     s(content),

@@ -36,8 +36,8 @@ export const combinedLacks = ({ name, length }: Pick<Dataset, 'name' | 'length'>
   length < LEAST_COMBINED ? `${name} has ${length} inputs, and at least ${LEAST_COMBINED} are needed` : undefined;
 
 /**
- * Fits the combined detector: the metric on the first quarter of the data, 400 inputs at most, everything else on the rest and on recombined inputs
- * made of it. Throws a DataError for fewer than thirty inputs.
+ * Fits the combined detector: the metric on the first quarter of the data, 400 inputs at most, everything else on the
+ * rest and on recombined inputs made of it. Throws a DataError for fewer than thirty inputs.
  */
 export async function fitCombinedOn(
   model: ScoringModel,

@@ -23,7 +23,10 @@ export interface SetFeatures extends NamedData {
   readonly singles?: FeatureTable;
 }
 
-/** What an evaluation found: its detector, a row of figures for each set, detector and group size, and the features that they are of. */
+/**
+ * What an evaluation found: its detector, a row of figures for each set, detector and group size, and the features that
+ * they are of.
+ */
 export interface Comparison {
   readonly detector: DetectorFile;
   readonly rows: readonly EvalRow[];
@@ -32,8 +35,8 @@ export interface Comparison {
 }
 
 /**
- * Figures of a fitted detector file for every group size it has (or those asked for). Noise and its draws are those of the detector's own
- * features, unless `options` has others.
+ * Figures of a fitted detector file for every group size it has (or those asked for). Noise and its draws are those of
+ * the detector's own features, unless `options` has others.
  */
 export async function evaluateDetector(
   model: ScoringModel,
@@ -51,7 +54,10 @@ export async function evaluateDetector(
   return compared(detector, sets, tables, await singlesOf(model, detector, sets, options), options);
 }
 
-/** Fits on one set and evaluates, with one session per group size for all of it. Every detector is fitted, the combined one where there are inputs enough. */
+/**
+ * Fits on one set and evaluates, with one session per group size for all of it. Every detector is fitted, the combined
+ * one where there are inputs enough.
+ */
 export async function fitAndEvaluate(
   model: ScoringModel,
   fitSet: NamedData,

@@ -49,8 +49,8 @@ export interface Judgement {
   /** 'out' of distribution where the p-value is at most the false-positive rate. */
   readonly verdict: 'in' | 'out' | null;
   /**
-   * How many standard deviations each layer's log norm is from those of ordinary inputs, the furthest first. By the combined detector those
-   * layers come first that add most to the score, each with what it adds.
+   * How many standard deviations each layer's log norm is from those of ordinary inputs, the furthest first. By the
+   * combined detector those layers come first that add most to the score, each with what it adds.
    */
   readonly layers: readonly { readonly name: string; readonly z: number; readonly share?: number }[];
   /** By the combined detector: what each of its views adds to the score. */

@@ -1,4 +1,5 @@
-// A model and a detector in; for raw inputs of any kind their scores, p-values and verdicts out, and the layers that speak for them.
+// A model and a detector in; for raw inputs of any kind their scores, p-values and verdicts out, and the layers that
+// speak for them.
 
 import type { Dataset } from '../data/index.ts';
 import { type CombinedKind, type DetectorChoice, type DetectorFile, isCombined } from '../detectors/index.ts';
@@ -10,14 +11,19 @@ import { type Input, inputsFor, type Opening } from './inputs.ts';
 import { type Judgement, NOTHING, openCombinedJudge, openJudge } from './judge.ts';
 import { detectorOf, type Names, preparedAs } from './recipe.ts';
 
-/** What judges, and how: the model, the detector fitted with it, the group size, the false-positive rate (a share, 0 to 1) of the verdicts. */
+/**
+ * What judges, and how: the model, the detector fitted with it, the group size, the false-positive rate (a share, 0 to
+ * 1) of the verdicts.
+ */
 export interface ScorerOptions extends Opening, Pick<ExtractorOptions, 'runtime' | 'batch' | 'memory' | 'threads'> {
   readonly model: ScoringModel;
   /** Fitted with this very model. */
   readonly detector: DetectorFile;
   /** Which of the detectors in it judges. Default: the combined one, in a file that has it, else the layer-norms. */
   readonly by?: DetectorChoice | CombinedKind | undefined;
-  /** Inputs that are judged together, B, as they come from one source; the detector must be fitted for it. Default 1. */
+  /**
+   * Inputs that are judged together, B, as they come from one source; the detector must be fitted for it. Default 1.
+   */
   readonly group?: number | undefined;
   /** Of the verdicts; default 0.05. */
   readonly falsePositiveRate?: number | undefined;
@@ -50,8 +56,8 @@ export interface Judging {
 }
 
 /**
- * A model and a detector fitted with it, ready to judge inputs: a score for each group of B (higher: more out of distribution), its p-value
- * and verdict.
+ * A model and a detector fitted with it, ready to judge inputs: a score for each group of B (higher: more out of
+ * distribution), its p-value and verdict.
  */
 export interface Scorer {
   readonly model: ScoringModel;
@@ -59,9 +65,9 @@ export interface Scorer {
   /** Name of the detector that judges. */
   readonly by: string;
   /**
-   * One judgement for every input, or for every group of inputs in their order; what fills no group at the end is judged in smaller groups that the
-   * detector is fitted for, or has no verdict. Inputs are prepared as the model wants them. Throws a DataError for one that cannot be
-   * read or is not what the model takes, by its place in the list.
+   * One judgement for every input, or for every group of inputs in their order; what fills no group at the end is
+   * judged in smaller groups that the detector is fitted for, or has no verdict. Inputs are prepared as the model wants
+   * them. Throws a DataError for one that cannot be read or is not what the model takes, by its place in the list.
    */
   score(inputs: Input | readonly Input[]): Promise<readonly Judgement[]>;
   /** The same of a data set, run by run. */
@@ -71,8 +77,8 @@ export interface Scorer {
 }
 
 /**
- * Throws a ModelError where the detector was fitted with another model, a UsageError where it was not fitted so, or for so few inputs that there
- * can be no verdicts at this rate.
+ * Throws a ModelError where the detector was fitted with another model, a UsageError where it was not fitted so, or for
+ * so few inputs that there can be no verdicts at this rate.
  */
 export function openScorer(options: ScorerOptions): Scorer {
   const { names = {}, falsePositiveRate: rate = 0.05 } = options;
@@ -91,7 +97,10 @@ export function openScorer(options: ScorerOptions): Scorer {
   }
   judge.checkRate(group);
 
-  /** Whole groups of the size asked for, and what they leave over at the end in groups of the largest sizes that are fitted too. */
+  /**
+   * Whole groups of the size asked for, and what they leave over at the end in groups of the largest sizes that are
+   * fitted too.
+   */
   const partsOf = (data: Dataset) => {
     const parts: Part[] = [];
     let { start, end } = wholeGroups(data, group, {});

@@ -1,5 +1,5 @@
-// What is read of one gradient beside its norm, from the batched pass against gradients in float64, element by element; and its way into
-// tables and files.
+// What is read of one gradient beside its norm, from the batched pass against gradients in float64, element by element;
+// and its way into tables and files.
 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,5 @@
-// The combined detector from a model to judgements: for models with noise, with several aspects, of any ONNX file; whatever the runs are.
+// The combined detector from a model to judgements: for models with noise, with several aspects, of any ONNX file;
+// whatever the runs are.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,5 @@
-// The front door: raw inputs of every kind through a scorer, against the tables and detectors behind it; and the lines of the README.
+// The front door: raw inputs of every kind through a scorer, against the tables and detectors behind it; and the lines
+// of the README.
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';

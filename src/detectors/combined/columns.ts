@@ -1,12 +1,13 @@
-// A feature table of single inputs in; the numbers that densities are fitted on out: logarithms of what is a square, all else as it is.
+// A feature table of single inputs in; the numbers that densities are fitted on out: logarithms of what is a square,
+// all else as it is.
 
 import { type Rows, rowsOver } from '../../densities/rows.ts';
 import { ModelError } from '../../errors.ts';
 import { type FeatureTable, rowsOf } from '../../features/table.ts';
 
 /**
- * What is known of an input: `norms` ln ‖∇_j ℓ‖², `fisher` the same in the Fisher metric's diagonal and `radial` ⟨θ_j, ∇_j ℓ⟩, each for every
- * layer; `likelihood` the loss itself, one number.
+ * What is known of an input: `norms` ln ‖∇_j ℓ‖², `fisher` the same in the Fisher metric's diagonal and `radial` ⟨θ_j,
+ * ∇_j ℓ⟩, each for every layer; `likelihood` the loss itself, one number.
  */
 export type ColumnGroup = 'norms' | 'radial' | 'fisher' | 'likelihood';
 
@@ -16,7 +17,10 @@ export interface Floors {
   readonly fisher: readonly number[];
 }
 
-/** Share of the smallest positive square of the fit inputs: a zero lies clearly below all of them, but not at minus infinity. */
+/**
+ * Share of the smallest positive square of the fit inputs: a zero lies clearly below all of them, but not at minus
+ * infinity.
+ */
 const FLOOR = 1e-3;
 
 /** The floors of a table's squares; 1 for a layer without a positive one, which then does not vary. */

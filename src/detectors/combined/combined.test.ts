@@ -1,4 +1,5 @@
-// The combined detector on features of which the truth is known: what it tells apart, how often it is wrong, that its shares add up, and its file.
+// The combined detector on features of which the truth is known: what it tells apart, how often it is wrong, that its
+// shares add up, and its file.
 
 import { describe, expect, it } from 'vitest';
 import { contrasts, fitContrast, leftOutContrasts } from '../../densities/contrast.ts';
@@ -20,7 +21,9 @@ import {
 const L = 6;
 const names = Array.from({ length: L }, (_, j) => `layer${j}`);
 
-/** n inputs whose log norms have a common cause; `shift` moves the signed view of the first layer, `spread` widens it. */
+/**
+ * n inputs whose log norms have a common cause; `shift` moves the signed view of the first layer, `spread` widens it.
+ */
 function table(name: string, n: number, { shift = 0, spread = 1, carry = 0 } = {}): FeatureTable {
   const noise = new RandomStream(5, name);
   const [sqNorms, radial, fisher] = [0, 1, 2].map(() => new Float64Array(n * L)) as [

@@ -1,4 +1,5 @@
-// What a detector file keeps of the combined detector: itself, the metric of its features, how many draws of the noise they are means over.
+// What a detector file keeps of the combined detector: itself, the metric of its features, how many draws of the noise
+// they are means over.
 
 import * as z from 'zod';
 import { DataError, ModelError } from '../../errors.ts';
@@ -25,8 +26,8 @@ export const combinedFileSchema = z.strictObject({
 const opened = new WeakMap<CombinedFile, Combined>();
 
 /**
- * The combined detector of a file, ready to score; opened once. Throws a ModelError for a file without one, and a DataError that begins with
- * `where` for one that is damaged.
+ * The combined detector of a file, ready to score; opened once. Throws a ModelError for a file without one, and a
+ * DataError that begins with `where` for one that is damaged.
  */
 export function combinedOf(
   file: { readonly combined?: CombinedFile; readonly names: readonly string[] },

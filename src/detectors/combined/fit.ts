@@ -1,4 +1,5 @@
-// Features of single in-distribution inputs and of recombined ones in; the combined detector, calibrated for every group size, out.
+// Features of single in-distribution inputs and of recombined ones in; the combined detector, calibrated for every
+// group size, out.
 
 import { fitNormalScores, type NormalScores, normalScores, surprise } from '../../densities/normal-scores.ts';
 import { meansOf, pick, type Rows, rowOf } from '../../densities/rows.ts';
@@ -19,7 +20,10 @@ import {
   views,
 } from './views.ts';
 
-/** For groups of one size: how each view's numbers become standard normal, and what the scores of in-distribution groups are. */
+/**
+ * For groups of one size: how each view's numbers become standard normal, and what the scores of in-distribution groups
+ * are.
+ */
 export interface CombinedGroup {
   /** B */
   readonly group: number;
@@ -53,7 +57,10 @@ const FEW = 200;
 const LEAST = 20;
 /** Calibration groups of more than one input: as many as a false-positive rate of 0.001 takes. */
 const GROUPS = 1000;
-/** Mean correlation of neighbours from which on they are not independent: with 1,000 inputs, five standard deviations of one feature's and more. */
+/**
+ * Mean correlation of neighbours from which on they are not independent: with 1,000 inputs, five standard deviations of
+ * one feature's and more.
+ */
 const RELATED = 0.05;
 /** Parts of the inputs that are held out in turn. */
 const COMBINED_FOLDS = 10;
@@ -62,7 +69,9 @@ const MOST = 1000;
 
 /** Of `fitCombined`. */
 export interface CombinedOptions {
-  /** Sizes of the groups that will be judged. Those of which one does not fit into a tenth of the inputs are left out. */
+  /**
+   * Sizes of the groups that will be judged. Those of which one does not fit into a tenth of the inputs are left out.
+   */
   readonly groups: readonly number[];
   /** Of the folds and the groups. Default: that of the table. */
   readonly seed?: number;
@@ -75,10 +84,11 @@ const groupSizesFor = (n: number, groups: readonly number[]): number[] =>
   groups.filter((B) => Math.floor(n / COMBINED_FOLDS) >= B);
 
 /**
- * Fits every view on the features of single inputs (with the views `radial` and `fisher`), the contrast against those of recombined inputs, one
- * table for each way; then brings each view's numbers to the scale of a standard normal by what it says of inputs that it was not fitted on
- * (ten folds), and remembers how the scores of these are distributed. Of a set of more than 1,000 inputs it takes 1,000. Throws a DataError for fewer than
- * twenty inputs, and a ModelError for tables that differ in model or layers.
+ * Fits every view on the features of single inputs (with the views `radial` and `fisher`), the contrast against those
+ * of recombined inputs, one table for each way; then brings each view's numbers to the scale of a standard normal by
+ * what it says of inputs that it was not fitted on (ten folds), and remembers how the scores of these are distributed.
+ * Of a set of more than 1,000 inputs it takes 1,000. Throws a DataError for fewer than twenty inputs, and a ModelError
+ * for tables that differ in model or layers.
  */
 export function fitCombined(
   given: FeatureTable,
@@ -174,8 +184,9 @@ interface Fold {
 }
 
 /**
- * Whether neighbours in the data resemble each other, as frames of a film or crops of one photograph do: then what is said of groups has to be
- * measured on groups of neighbours. By the mean over all columns of the correlation of each with that of the next input.
+ * Whether neighbours in the data resemble each other, as frames of a film or crops of one photograph do: then what is
+ * said of groups has to be measured on groups of neighbours. By the mean over all columns of the correlation of each
+ * with that of the next input.
  */
 function isRelated(all: readonly Rows[]): boolean {
   const correlations = all.flatMap((rows) =>
@@ -207,7 +218,10 @@ function randomOf(indices: readonly number[], B: number, seed: number): number[]
   return Array.from(groups, (i) => indices[i]!);
 }
 
-/** Consecutive runs of `length`, drawn at random and put in order, until there are `most` inputs of n; all of them where there are not more. */
+/**
+ * Consecutive runs of `length`, drawn at random and put in order, until there are `most` inputs of n; all of them where
+ * there are not more.
+ */
 function keptOf(n: number, most: number, length: number, seed: number): number[] {
   if (n <= most) return Array.from({ length: n }, (_, i) => i);
   const runs = Array.from(new RandomStream(seed, 'fit inputs').permutation(length, Math.floor(n / length)));

@@ -100,7 +100,10 @@ function storeModel(model: FittedView['model']): StoredCombined['views'][number]
   return { density: 'local-outlier-factor', n: model.rows.n, rows: packed(model.rows.data) };
 }
 
-/** Throws a DataError that begins with `where` for anything malformed. `layers`: those of the detector file, which every aspect has. */
+/**
+ * Throws a DataError that begins with `where` for anything malformed. `layers`: those of the detector file, which every
+ * aspect has.
+ */
 export function openCombined(value: unknown, layers: readonly string[], where: string): Combined {
   const stored = parseAs(combinedSchema, value, where);
   const { aspects, n, related, seed, floors, groups } = stored;

@@ -1,4 +1,5 @@
-// The combined detector and features of single inputs in; scores of groups of them, and what each view and layer adds to these, out.
+// The combined detector and features of single inputs in; scores of groups of them, and what each view and layer adds
+// to these, out.
 
 import { normalScores, surprise } from '../../densities/normal-scores.ts';
 import { meansOf, type Rows, rowOf } from '../../densities/rows.ts';
@@ -27,8 +28,9 @@ export function combinedGroup({ groups }: Combined, B: number): CombinedGroup {
 }
 
 /**
- * [⌊n / B⌋] scores of groups of B consecutive inputs, from the features of single inputs; NaN for a group with an input whose features are not
- * finite. Throws a ModelError for a table of other layers, of groups, or without the views it needs.
+ * [⌊n / B⌋] scores of groups of B consecutive inputs, from the features of single inputs; NaN for a group with an input
+ * whose features are not finite. Throws a ModelError for a table of other layers, of groups, or without the views it
+ * needs.
  */
 export function scoreCombined(fit: Combined, table: FeatureTable, B: number, kind: CombinedKind): Float64Array {
   const { z, odd } = viewsOf(fit, table, B);
@@ -42,8 +44,9 @@ export function scoreCombined(fit: Combined, table: FeatureTable, B: number, kin
 }
 
 /**
- * The share of in-distribution groups that score as high, by the smoothed distribution of the calibration scores: below one in a hundred by the
- * line that its tail is laid along. That goes on to a tenth of what n inputs can count (`leastPValue`), and no further. NaN as the scores.
+ * The share of in-distribution groups that score as high, by the smoothed distribution of the calibration scores: below
+ * one in a hundred by the line that its tail is laid along. That goes on to a tenth of what n inputs can count
+ * (`leastPValue`), and no further. NaN as the scores.
  */
 export function combinedPValues(fit: Combined, scores: Float64Array, B: number, kind: CombinedKind): Float64Array {
   const { calibration } = combinedGroup(fit, B);
@@ -70,9 +73,9 @@ export interface Shares {
 }
 
 /**
- * The shares of every group's score: a view's is its weighted surprise, which its layers divide by what they add to the density's number: to the
- * squared distance, to the squared distance from the neighbours, to the projections on the directions that surprise. Parts that speak for an
- * ordinary input count as nothing. NaN as the scores.
+ * The shares of every group's score: a view's is its weighted surprise, which its layers divide by what they add to the
+ * density's number: to the squared distance, to the squared distance from the neighbours, to the projections on the
+ * directions that surprise. Parts that speak for an ordinary input count as nothing. NaN as the scores.
  */
 export function explainCombined(fit: Combined, table: FeatureTable, B: number, kind: CombinedKind): Shares[] {
   const { z, odd, means, n } = viewsOf(fit, table, B);
@@ -165,7 +168,9 @@ function viewsOf(fit: Combined, table: FeatureTable, B: number) {
   return { z, odd, means, n };
 }
 
-/** With numbers in place of what is not finite, since a search for neighbours takes no others; the groups are marked. */
+/**
+ * With numbers in place of what is not finite, since a search for neighbours takes no others; the groups are marked.
+ */
 function withNumbers(table: FeatureTable): FeatureTable {
   if (notFinite(table).length === 0) return table;
   const numbers = (values: Float64Array) => values.map((v) => (Number.isFinite(v) ? v : 1));

@@ -22,8 +22,9 @@ export interface View {
 }
 
 /**
- * The design, fixed once on the published pairs (docs/detection.md has what was tried): the whole shape of the gradients' lengths in the Fisher
- * metric; how empty an input's surroundings are; how far it lies towards recombined inputs; and, since it costs nothing, the likelihood.
+ * The design, fixed once on the published pairs (docs/detection.md has what was tried): the whole shape of the
+ * gradients' lengths in the Fisher metric; how empty an input's surroundings are; how far it lies towards recombined
+ * inputs; and, since it costs nothing, the likelihood.
  */
 export const views: readonly View[] = [
   { name: 'metric', density: 'normal', of: ['fisher'], weight: 1 },
@@ -73,7 +74,9 @@ export function fitView(view: View, aspect: number, rows: Rows, recombined: read
   return { view, aspect, standard, model: surroundings(u, seed) };
 }
 
-/** Local outlier factors among standardised rows, for groups of any size: of as many random groups as there are rows. */
+/**
+ * Local outlier factors among standardised rows, for groups of any size: of as many random groups as there are rows.
+ */
 export function surroundings(rows: Rows, seed: number): Extract<FittedView['model'], { at: unknown }> {
   const found = new Map<number, LocalOutlierFactor>();
   const at = (B: number): LocalOutlierFactor => {
@@ -89,7 +92,10 @@ function surroundingsOf(u: Rows, B: number, seed: number): LocalOutlierFactor {
   return fitLocalOutlierFactor(means, Math.max(1, Math.min(NEIGHBOURS, Math.floor(u.n / 2))));
 }
 
-/** The indices of `count` groups of B of n rows, no row twice in a group, one group after the other; for B = 1 every row once, in order. */
+/**
+ * The indices of `count` groups of B of n rows, no row twice in a group, one group after the other; for B = 1 every row
+ * once, in order.
+ */
 export function randomGroups(n: number, B: number, count: number, seed: number): Int32Array {
   if (B === 1 && count === n) return Int32Array.from({ length: n }, (_, i) => i);
   const stream = new RandomStream(seed, `groups of ${B} of ${n}`);
@@ -102,7 +108,10 @@ export function randomGroups(n: number, B: number, count: number, seed: number):
 export const standardised = ({ view, standard }: FittedView, rows: Rows): Rows =>
   standardise(standard, rows, FURTHEST[view.density]);
 
-/** [K] of [n]: what the density says of means [n, q] of B standardised rows each; K is 1 but for a contrast. Higher is further out. */
+/**
+ * [K] of [n]: what the density says of means [n, q] of B standardised rows each; K is 1 but for a contrast. Higher is
+ * further out.
+ */
 export function columnsOfView({ model }: FittedView, means: Rows, B: number): readonly Float64Array[] {
   if (model.density === 'contrast') return contrasts(model.contrast, means, B);
   if (model.density === 'normal') return [distances(model.normal, means, B).map((d) => Math.log(d + LEAST))];
