@@ -50,7 +50,7 @@ describe('examples/node', () => {
       const fit = ['fit', model, '--data', 'sample/fashion-mnist[0:30]', '--out', detector, '--threads', '1'];
       expect((await runCli(...fit)).code).toBe(0);
       const { stdout, stderr } = run('own-runtime.ts', model, detector, 'sample/mnist[0:3]');
-      expect(stdout, stderr).toMatch(/^4 examples in \d+ ms\n0: (in|out)\n1: (in|out)\n2: (in|out)\n$/);
+      expect(stdout, stderr).toMatch(/^8 examples in \d+ ms\n0: (in|out)\n1: (in|out)\n2: (in|out)\n$/);
     }),
   );
 });

@@ -54,7 +54,7 @@ export const scoreCommand: Command = {
     let surprising: readonly Judgement[] = [];
     try {
       for await (const { part, table, judgements } of runs()) {
-        const found = oddOf(table);
+        const found = ofGroups(oddOf(table), part);
         sayOdd(found, odd.length);
         odd.push(...found);
         if (options.json) {
@@ -112,6 +112,18 @@ export const scoreCommand: Command = {
     failOnOdd(odd);
   },
 };
+
+/**
+ * Each of a group once, under the index of its first input, as judgements have it: the table may be of single inputs.
+ */
+function ofGroups(odd: readonly Odd[], { start, group }: Part): Odd[] {
+  const seen = new Map<number, Odd>();
+  for (const one of odd) {
+    const index = start + Math.floor((one.index - start) / group) * group;
+    if (!seen.has(index)) seen.set(index, { ...one, index });
+  }
+  return [...seen.values()];
+}
 
 interface Count {
   readonly part: Part;

@@ -59,13 +59,20 @@ export function fitNormalScores(found: ArrayLike<number>): NormalScores {
   };
 }
 
-/** [n] z; NaN stays NaN. */
+/**
+ * No z is further out than this: where all calibration scores are the same, a line through them is as steep as rounding
+ * makes it, and one input would outshout all others.
+ */
+const FURTHEST = 1000;
+
+/** [n] z, within ±1000; NaN stays NaN. */
 export function normalScores({ scores, z, slopes }: NormalScores, given: ArrayLike<number>): Float64Array {
   const last = scores.length - 1;
+  const bounded = (v: number) => Math.min(FURTHEST, Math.max(-FURTHEST, v));
   return Float64Array.from(given, (s) => {
     if (Number.isNaN(s)) return s;
-    if (s <= scores[0]!) return z[0]! + slopes[0] * (s - scores[0]!);
-    if (s >= scores[last]!) return z[last]! + slopes[1] * (s - scores[last]!);
+    if (s <= scores[0]!) return bounded(z[0]! + slopes[0] * (s - scores[0]!));
+    if (s >= scores[last]!) return bounded(z[last]! + slopes[1] * (s - scores[last]!));
     let [low, high] = [0, last];
     while (high - low > 1) {
       const middle = (low + high) >>> 1;

@@ -93,8 +93,6 @@ export const colours = [
   '#56B4E9',
   '#8C6D31',
   '#7F7F7F',
-  '#C9B80A',
-  '#6A3D9A',
 ] as const;
 
 export function colourOf(content: ReportContent, name: string): string {

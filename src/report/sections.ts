@@ -33,6 +33,9 @@ const order: readonly (DetectorName | CombinedKind)[] = [
   ...detectorNames.filter((name) => !['likelihood', 'typicality', 'layer-norms'].includes(name)),
 ];
 
+/** There are more detectors than sets. */
+const lines = [...colours, '#C9B80A', '#6A3D9A'];
+
 const groupsOf = (content: ReportContent): number[] => [...new Set(content.rows.map((row) => row.group))];
 
 export function resultsSection(content: ReportContent): string {
@@ -194,7 +197,7 @@ export function rocSection(content: ReportContent): string {
   const main = content.oodSets[0];
   if (!main) return '';
   const names = order.filter((name) => content.rows.some((row) => row.detector === name));
-  const coloured = names.map((name, k) => ({ name, colour: colours[k % colours.length]! }));
+  const coloured = names.map((name, k) => ({ name, colour: lines[k % lines.length]! }));
   const panels = groupsOf(content).map((group) => {
     const curves = coloured.flatMap(({ name, colour }) => {
       const inScores = scoresOf(content.detector, content.inSet, group, name);

@@ -107,8 +107,8 @@ describe('inputs that fill no group', () => {
     const single = await score('d.json', at('rows.npy'));
     expect(own.map(({ pValue }) => pValue)).toEqual(single.scores.results.slice(92).map(({ pValue }) => pValue));
     const { stdout } = await runCli('score', at('d.json'), '--data', at('rows.npy'), '--group', '4', '--fpr', '0.1');
-    expect(stdout).toMatch(/of 23 groups of 4 out of distribution by layer-norms/);
-    expect(stdout).toMatch(/of 3 inputs left over \(from example 92 on\) out of distribution by layer-norms/);
+    expect(stdout).toMatch(/of 23 groups of 4 out of distribution by combined at/);
+    expect(stdout).toMatch(/of 3 inputs left over \(from example 92 on\) out of distribution by combined at/);
   });
 
   it('are named by score where it has none, and by eval', async () => {
@@ -279,7 +279,7 @@ describe('a layer that no detector can use', () => {
     expect(JSON.parse(json.stdout).groups[0].dropped['layer-norms']).toEqual([
       { name: 'w', reason: 'squared norm is 0 in 60 of 95 fit groups' },
     ]);
-    const scored = await score('dark.json', at('rows.npy'));
+    const scored = await score('dark.json', at('rows.npy'), '--detector', 'layer-norms');
     expect(scored.scores.dropped).toEqual([{ name: 'w', reason: 'squared norm is 0 in 60 of 95 fit groups' }]);
     expect(scored.stderr).toContain("without layer 'w'");
     expect((await runCli('inspect', at('dark.json'))).stdout).toMatch(line);
