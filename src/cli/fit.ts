@@ -2,6 +2,7 @@
 
 import { defined, filled } from '../defined.ts';
 import { fitDetectors } from '../detectors/index.ts';
+import { FisherError } from '../errors.ts';
 import { leftOver } from '../features/index.ts';
 import { featuresToFit, fitCombinedOn } from '../node/defaults.ts';
 import { writeDetector } from '../node/index.ts';
@@ -48,18 +49,20 @@ export const fitCommand: Command = {
       ...defined({ metric }),
       leaveOut: values['skip-not-finite'] === true,
     });
-    const lacking = combinedLacks(data);
-    if (lacking !== undefined) say(`The combined detector is missing: ${lacking}`);
-    const more =
+    let lacking = combinedLacks(data);
+    const how = { ...featureOptions(options, groups, { noise: noiseOf(values) }), ...defined({ noiseSamples }) };
+    const combined =
       lacking === undefined
-        ? await fitCombinedOn(
-            model,
-            { name: data.name, data },
-            { ...featureOptions(options, groups, { noise: noiseOf(values) }), ...defined({ noiseSamples }) },
-          )
+        ? await fitCombinedOn(model, { name: data.name, data }, how).catch((error: unknown) => {
+            // The others do not need what it needs: whole gradients that are finite, inputs that can be recombined.
+            if (!(error instanceof FisherError)) throw error;
+            lacking = error.message;
+            return undefined;
+          })
         : undefined;
     endProgress();
-    const detector = { ...fitted, ...defined({ combined: more }) };
+    if (lacking !== undefined) say(`The combined detector is missing: ${lacking}`);
+    const detector = { ...fitted, ...defined({ combined }) };
     await writeDetector(out, detector);
     sayDraws(values, detector.noiseSamples ?? 1);
     const summaries = detector.groups.map((entry) => {
