@@ -13,6 +13,7 @@ export {
   fitCombined,
   isCombined,
   leastPValue,
+  metricsOf,
   namesOf,
   type Shares,
   scoreCombined,

@@ -1,6 +1,7 @@
 // A metric in, the same as a detector file keeps it out, a byte for each weight; and back.
 
 import * as z from 'zod';
+import { fromBase64, toBase64 } from '../base64.ts';
 import type { Origin } from '../data/origin.ts';
 import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
@@ -100,14 +101,3 @@ function hashOf({ origin, tensors }: Omit<PackedMetric, 'hash'>): string {
   }
   return hash.digest();
 }
-
-/** Characters of a call at most: arguments are on the stack. */
-const CHUNK = 8192;
-
-function toBase64(bytes: Uint8Array): string {
-  const text: string[] = [];
-  for (let at = 0; at < bytes.length; at += CHUNK) text.push(String.fromCharCode(...bytes.subarray(at, at + CHUNK)));
-  return btoa(text.join(''));
-}
-
-const fromBase64 = (text: string): Uint8Array => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));

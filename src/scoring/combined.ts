@@ -3,18 +3,14 @@
 import { type Dataset, take } from '../data/index.ts';
 import { recombinationsFor, recombined } from '../data/recombine.ts';
 import { defined } from '../defined.ts';
-import { type CombinedFile, combinedOf, type DetectorFile, fitCombined, storeCombined } from '../detectors/index.ts';
+import { type CombinedFile, type DetectorFile, fitCombined, metricsOf, storeCombined } from '../detectors/index.ts';
 import { DataError } from '../errors.ts';
 import {
   asModelTakes,
   concatTables,
   type ExtractorOptions,
   type FeatureTable,
-  fisherDiagonal,
-  type Metric,
-  metricOf,
   type PackedMetric,
-  packed,
   rowsOf,
   sliceTable,
   unpacked,
@@ -22,7 +18,7 @@ import {
 import type { ScoringModel } from '../store/index.ts';
 import { type AspectsExtractor, openAspects } from './aspects.ts';
 import { type FeatureOptions, type NamedData, timed } from './tables.ts';
-import { metricExamples } from './to-fit.ts';
+import { metricExamples, metricFrom } from './to-fit.ts';
 
 /** Draws of a model's noise that features are means over, where it has any. */
 const DRAWS = 2;
@@ -62,7 +58,7 @@ export async function fitCombinedOn(
   const metrics: PackedMetric[] = [];
   for (const [name, aspect] of aspects) {
     const onProgress = show(`${set.name}, metric${name === '' ? '' : ` of ${name}`}`, count);
-    metrics.push(packed(metricOf(await fisherDiagonal(aspect, first, { ...how, onProgress })), first.origin));
+    metrics.push(await metricFrom(aspect, first, { ...how, onProgress }));
   }
   const noiseSamples = options.noiseSamples ?? DRAWS;
   const extractor = await openAspects(
@@ -94,17 +90,9 @@ export function combinedExtractor(
   options: Omit<ExtractorOptions, 'group' | 'views' | 'metric' | 'noiseSamples' | 'seed' | 'noise'>,
 ): Promise<AspectsExtractor> {
   const { combined, seed, noise = 'place' as const } = file;
-  combinedOf(file); // refuses a file without
+  const metrics = metricsOf(file); // refuses a file without
   const { noiseSamples = 1 } = combined!;
-  return openAspects(model, { ...options, seed, noise, noiseSamples }, metricsIn(combined!));
-}
-
-const known = new WeakMap<CombinedFile, readonly Metric[]>();
-
-function metricsIn(combined: CombinedFile): readonly Metric[] {
-  const found = known.get(combined) ?? combined.metrics.map((metric) => unpacked(metric, 'the combined detector'));
-  known.set(combined, found);
-  return found;
+  return openAspects(model, { ...options, seed, noise, noiseSamples }, metrics);
 }
 
 /** The same rows in tables that each hold whole groups of B; what fills none at the end is left out. */

@@ -46,36 +46,21 @@ export interface FeatureOptions {
   readonly onProgress?: (progress: CompareProgress) => void;
 }
 
-/** Features of every set for every group size: [set][group]. Opens one session per group size, one after the other. */
+/**
+ * Features of every set for every group size, of whole groups of `rows`: [set][group]. Opens one session per group
+ * size, one after the other.
+ */
 export async function featuresOf(
   model: ScoringModel,
   sets: readonly NamedData[],
   options: FeatureOptions,
+  rows: Rows = {},
 ): Promise<readonly (readonly FeatureTable[])[]> {
   const tables = sets.map((): FeatureTable[] => []);
   for (const group of options.groups) {
     const extractor = await openExtractor(model, { ...options, group });
     try {
-      for (const [k, set] of sets.entries()) tables[k]!.push(await timed(extractor, set, options));
-    } finally {
-      await extractor.dispose();
-    }
-  }
-  return tables;
-}
-
-/** The features of a set for every group size, of whole groups of `rows`. */
-export async function tablesOf(
-  model: ScoringModel,
-  set: NamedData,
-  options: FeatureOptions,
-  rows: Rows,
-): Promise<readonly FeatureTable[]> {
-  const tables: FeatureTable[] = [];
-  for (const group of options.groups) {
-    const extractor = await openExtractor(model, { ...options, group });
-    try {
-      tables.push(await timed(extractor, set, options, rows));
+      for (const [k, set] of sets.entries()) tables[k]!.push(await timed(extractor, set, options, rows));
     } finally {
       await extractor.dispose();
     }

@@ -1,11 +1,12 @@
 // A model and a data set in; what detectors are fitted on out: features, and the metric that they are measured by.
 
-import { take } from '../data/index.ts';
+import { type Dataset, take } from '../data/index.ts';
 import { defined } from '../defined.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { DataError } from '../errors.ts';
 import {
   asModelTakes,
+  type DiagonalOptions,
   type FeatureTable,
   fisherDiagonal,
   metricOf,
@@ -15,7 +16,7 @@ import {
   type View,
 } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
-import { type FeatureOptions, type NamedData, tablesOf } from './tables.ts';
+import { type FeatureOptions, featuresOf, type NamedData } from './tables.ts';
 
 /**
  * What `fitDetectors` takes: features of a set for every group size, and the metric of their view `fisher` to be kept
@@ -39,7 +40,10 @@ export async function featuresToFit(
   set: NamedData,
   options: FeatureOptions,
 ): Promise<FeaturesToFit> {
-  if (!options.views?.includes('fisher') || options.metric) return { tables: await tablesOf(model, set, options, {}) };
+  if (!options.views?.includes('fisher') || options.metric) {
+    const [tables] = await featuresOf(model, [set], options);
+    return { tables: tables! };
+  }
   const { runtime, seed, memory, threads, prepared } = options;
   const data = asModelTakes(model, set.data, options);
   const count = metricExamples(data.length);
@@ -47,11 +51,20 @@ export async function featuresToFit(
     const needed = 4 * LEAST_FOR_METRIC;
     throw new DataError(`${set.name}: has ${data.length} examples, the view fisher needs at least ${needed} to fit on`);
   }
-  const examples = take(data, 0, count);
   const how = { runtime, seed, ...defined({ memory, threads, prepared }) };
-  const metric = packed(metricOf(await fisherDiagonal(model, examples, how)), examples.origin);
+  const metric = await metricFrom(model, take(data, 0, count), how);
   const measured = { ...options, metric: unpacked(metric, set.name) };
-  return { tables: await tablesOf(model, { ...set, data }, measured, { start: count }), metric };
+  const [tables] = await featuresOf(model, [{ ...set, data }], measured, { start: count });
+  return { tables: tables!, metric };
+}
+
+/** The metric that these examples tell, as a detector keeps it. */
+export async function metricFrom(
+  model: ScoringModel,
+  examples: Dataset,
+  options: DiagonalOptions,
+): Promise<PackedMetric> {
+  return packed(metricOf(await fisherDiagonal(model, examples, options)), examples.origin);
 }
 
 const LEAST_FOR_METRIC = 5;

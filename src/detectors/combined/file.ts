@@ -3,6 +3,7 @@
 
 import * as z from 'zod';
 import { DataError, ModelError } from '../../errors.ts';
+import type { Metric } from '../../features/metric.ts';
 import { metricSchema, type PackedMetric, unpacked } from '../../features/packed-metric.ts';
 import type { Combined } from './fit.ts';
 import { combinedSchema, openCombined, type StoredCombined } from './format.ts';
@@ -23,25 +24,37 @@ export const combinedFileSchema = z.strictObject({
   detector: combinedSchema,
 });
 
-const opened = new WeakMap<CombinedFile, Combined>();
+interface Opened {
+  readonly detector: Combined;
+  readonly metrics: readonly Metric[];
+}
+
+const opened = new WeakMap<CombinedFile, Opened>();
+
+interface WithCombined {
+  readonly combined?: CombinedFile;
+  readonly names: readonly string[];
+}
 
 /**
  * The combined detector of a file, ready to score; opened once. Throws a ModelError for a file without one, and a
  * DataError that begins with `where` for one that is damaged.
  */
-export function combinedOf(
-  file: { readonly combined?: CombinedFile; readonly names: readonly string[] },
-  where = 'the detector',
-): Combined {
-  const { combined, names } = file;
+export const combinedOf = (file: WithCombined, where = 'the detector'): Combined => open(file, where).detector;
+
+/** What its features are measured by: the metric of each aspect. Opened once, and throws, as `combinedOf`. */
+export const metricsOf = (file: WithCombined, where = 'the detector'): readonly Metric[] => open(file, where).metrics;
+
+function open({ combined, names }: WithCombined, where: string): Opened {
   if (!combined) throw new ModelError(`${where}: holds no combined detector`);
   const found = opened.get(combined);
   if (found) return found;
-  for (const metric of combined.metrics) unpacked(metric, where);
-  const open = openCombined(combined.detector, names, `${where}: the combined detector`);
-  if (combined.metrics.length !== Math.max(1, open.aspects.length)) {
-    throw new DataError(`${where}: has ${combined.metrics.length} metrics for ${open.aspects.length} aspects`);
+  const metrics = combined.metrics.map((metric) => unpacked(metric, where));
+  const detector = openCombined(combined.detector, names, `${where}: the combined detector`);
+  if (metrics.length !== Math.max(1, detector.aspects.length)) {
+    throw new DataError(`${where}: has ${metrics.length} metrics for ${detector.aspects.length} aspects`);
   }
-  opened.set(combined, open);
-  return open;
+  const both = { detector, metrics };
+  opened.set(combined, both);
+  return both;
 }

@@ -129,15 +129,15 @@ export function fitCombined(
   const dealt = new RandomStream(seed, 'folds').permutation(run, Math.ceil(n / run));
   // With few inputs all depends on each, and leaving one out is more than a correction.
   const isShort = n < FEW;
-  const folds = Array.from({ length: COMBINED_FOLDS }, (_, fold): Fold => {
-    const isHeldOut = (i: number) => dealt[Math.floor(i / run)]! % COMBINED_FOLDS === fold;
-    const others = inputs.filter((i) => !isHeldOut(i));
-    const views = chosen.map((view, k) => (canLeaveOut(view) && !isShort ? undefined : fitOne(k, others)));
-    return { views, heldOut: inputs.filter(isHeldOut) };
-  });
   const leftOut = chosen.map((view, k) =>
     canLeaveOut(view) && !isShort ? leftOutColumns(fitted[k]!, standardised(fitted[k]!, data[k]!.own)) : undefined,
   );
+  const folds = Array.from({ length: COMBINED_FOLDS }, (_, fold): Fold => {
+    const isHeldOut = (i: number) => dealt[Math.floor(i / run)]! % COMBINED_FOLDS === fold;
+    const others = inputs.filter((i) => !isHeldOut(i));
+    const views = chosen.map((_, k) => (leftOut[k] ? undefined : fitOne(k, others)));
+    return { views, heldOut: inputs.filter(isHeldOut) };
+  });
   const calibrated = sizes.map((B): CombinedGroup => {
     const drawn = folds.map(({ heldOut }) =>
       B === 1 ? heldOut : related ? runsOf(heldOut, B) : randomOf(heldOut, B, seed),
