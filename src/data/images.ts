@@ -57,6 +57,15 @@ export interface DecodeImage {
 /** What transparent pixels are put on: red, green, blue, 0..255. */
 export type Background = readonly [red: number, green: number, blue: number];
 
+/** A decoder that puts transparent pictures on `background`; its `done` tells the colour. */
+export function decodingOn(
+  background: Background,
+  decode: (image: EncodedFile, expected: DecodedImage['shape'] | undefined, on: Background) => Promise<DecodedImage>,
+): DecodeImage {
+  const own = (image: EncodedFile, expected?: DecodedImage['shape']) => decode(image, expected, background);
+  return Object.assign(own, { done: `on ${background}` });
+}
+
 /**
  * Whether a picture [c, h, w] is to be put on the background: where its opacity [h, w] is not 255 throughout. Throws a
  * DataError where there is no background, or one in colour for a picture in grey.

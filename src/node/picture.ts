@@ -6,6 +6,7 @@ import {
   composed,
   type DecodedImage,
   type DecodeImage,
+  decodingOn,
   isTransparent,
   MAX_PIXELS,
   type Unlike,
@@ -20,10 +21,7 @@ import { DataError } from '../errors.ts';
 export const decodeImage: DecodeImage = (image, expected) => decode(image, expected, undefined);
 
 /** The same, with transparent pictures put on `background`. */
-export function decodeOn(background: Background): DecodeImage {
-  const own = (image: EncodedFile, expected?: DecodedImage['shape']) => decode(image, expected, background);
-  return Object.assign(own, { done: `on ${background}` });
-}
+export const decodeOn = (background: Background): DecodeImage => decodingOn(background, decode);
 
 async function decode(
   { bytes, where }: EncodedFile,

@@ -5,6 +5,7 @@ import {
   composed,
   type DecodedImage,
   type DecodeImage,
+  decodingOn,
   isTransparent,
   MAX_PIXELS,
 } from '../data/images.ts';
@@ -30,10 +31,7 @@ export const decodeImage: DecodeImage = (image, expected) => decode(image, expec
  * The same, with transparent pictures put on `background`: canvases keep colours times their opacity, so these may be
  * one off.
  */
-export function decodeOn(background: Background): DecodeImage {
-  const own = (image: EncodedFile, expected?: DecodedImage['shape']) => decode(image, expected, background);
-  return Object.assign(own, { done: `on ${background}` });
-}
+export const decodeOn = (background: Background): DecodeImage => decodingOn(background, decode);
 
 async function decode(
   { bytes, where }: EncodedFile,

@@ -14,7 +14,7 @@ import { type ExtractorOptions, openExtractor } from '../../src/node/defaults.ts
 import { readTable } from '../../src/node/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
 import { openScorer } from '../../src/node/scorer.ts';
-import { inTemporaryFolder, runCli } from '../support/cli.ts';
+import { inTemporaryFolder, runCli, runOk } from '../support/cli.ts';
 import { expectClose, expectSqNorms } from '../support/compare.ts';
 import { type SmallName, smallModel } from '../support/models.ts';
 
@@ -136,38 +136,33 @@ describe('--noise-samples', () => {
   it('is kept by the detector; what had the name before is read from its old files', async () => {
     await inTemporaryFolder(async (folder) => {
       const at = (name: string) => join(folder, name);
-      const ok = async (...args: string[]) => {
-        const done = await runCli(...args);
-        expect(done.code, done.stderr).toBe(0);
-        return done;
-      };
       const pixels = Uint8Array.from({ length: 20 * 16 }, (_, i) => (i * 37 + (i >> 5)) % 256);
       writeFileSync(at('x.npy'), writeNpy({ dtype: 'uint8', shape: [20, 1, 4, 4], data: pixels }));
       const config = '{"channels": 4, "multipliers": [1], "groups": 2, "steps": 5}';
       const small = ['--config', config, '--steps', '2', '--batch', '4'];
-      await ok('train', 'ddpm', '--data', at('x.npy'), ...small, '--out', at('m'));
+      await runOk('train', 'ddpm', '--data', at('x.npy'), ...small, '--out', at('m'));
       const data = ['--data', at('x.npy')];
 
-      await ok('fit', at('m'), ...data, '--group', '1', '--noise-samples', '3', '--out', at('d.json'));
+      await runOk('fit', at('m'), ...data, '--group', '1', '--noise-samples', '3', '--out', at('d.json'));
       expect(JSON.parse(readFileSync(at('d.json'), 'utf8'))).toMatchObject({ noiseSamples: 3 });
-      const plain = await ok('score', at('d.json'), ...data, '--json');
-      expect((await ok('score', at('d.json'), ...data, '--json', '--noise-samples', '3')).stdout).toBe(plain.stdout);
+      const plain = await runOk('score', at('d.json'), ...data, '--json');
+      expect((await runOk('score', at('d.json'), ...data, '--json', '--noise-samples', '3')).stdout).toBe(plain.stdout);
       const other = await runCli('score', at('d.json'), ...data, '--noise-samples', '4');
       expect([other.code, other.stderr]).toEqual([2, expect.stringContaining('d.json was fitted with 3')]);
       const evaluated = ['eval', at('d.json'), '--in', at('x.npy'), '--ood', 'noise=noise:12'];
-      await ok(...evaluated, '--noise-samples', '3');
+      await runOk(...evaluated, '--noise-samples', '3');
       expect((await runCli(...evaluated, '--noise-samples', '1')).code).toBe(2);
 
-      await ok('features', at('m'), ...data, '--noise-samples', '2', '--out', at('t.npz'));
+      await runOk('features', at('m'), ...data, '--noise-samples', '2', '--out', at('t.npz'));
       expect((await readTable(at('t.npz'))).meta.noiseSamples).toBe(2);
 
-      await ok('fit', at('m'), ...data, '--group', '1', '--loss-draws', '2', '--out', at('e.json'));
+      await runOk('fit', at('m'), ...data, '--group', '1', '--loss-draws', '2', '--out', at('e.json'));
       const file = JSON.parse(readFileSync(at('e.json'), 'utf8'));
       const { 'loss-draws': draws, ...recipe } = file.recipe;
       expect(draws).toBe('2');
       writeFileSync(at('old.json'), JSON.stringify({ ...file, recipe: { ...recipe, 'noise-samples': draws } }));
-      const scored = await ok('score', at('e.json'), ...data, '--json');
-      expect((await ok('score', at('old.json'), ...data, '--json')).stdout).toBe(scored.stdout);
+      const scored = await runOk('score', at('e.json'), ...data, '--json');
+      expect((await runOk('score', at('old.json'), ...data, '--json')).stdout).toBe(scored.stdout);
     });
   });
 });

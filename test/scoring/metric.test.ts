@@ -23,7 +23,7 @@ import { readTable } from '../../src/node/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
 import { openScorer } from '../../src/node/scorer.ts';
 import { measuredAs, metricExamples } from '../../src/scoring/index.ts';
-import { inTemporaryFolder, runCli } from '../support/cli.ts';
+import { inTemporaryFolder, runCli, runOk } from '../support/cli.ts';
 import { expectClose } from '../support/compare.ts';
 import { smallModel } from '../support/models.ts';
 import { randomData } from '../support/run.ts';
@@ -149,42 +149,37 @@ describe('--features fisher', () => {
   it('is fitted, kept, scored, evaluated and written', async () => {
     await inTemporaryFolder(async (folder) => {
       const at = (name: string) => join(folder, name);
-      const ok = async (...args: string[]) => {
-        const done = await runCli(...args);
-        expect(done.code, done.stderr).toBe(0);
-        return done;
-      };
       const pixels = Uint8Array.from({ length: 40 * 64 }, (_, i) => (i * 37 + (i >> 5)) % 256);
       writeFileSync(at('x.npy'), writeNpy({ dtype: 'uint8', shape: [40, 1, 8, 8], data: pixels }));
       const data = ['--data', at('x.npy')];
       const small = ['--config', '{"latent": 2, "hidden": 2}', '--steps', '2', '--batch', '4'];
-      await ok('train', 'vae', ...data, ...small, '--out', at('m'));
+      await runOk('train', 'vae', ...data, ...small, '--out', at('m'));
 
-      const fitted = await ok('fit', at('m'), ...data, '--features', 'norms,fisher,parts', '--out', at('d.json'));
+      const fitted = await runOk('fit', at('m'), ...data, '--features', 'norms,fisher,parts', '--out', at('d.json'));
       expect(fitted.stderr).toContain('the first 10 inputs are for the metric');
       const file = JSON.parse(readFileSync(at('d.json'), 'utf8'));
       expect(file).toMatchObject({
         views: ['fisher', 'parts'],
         groups: [{ group: 1, n: 30, start: 10 }, { group: 5 }],
       });
-      await ok('score', at('d.json'), ...data, '--json');
-      const evaluated = await ok('eval', at('d.json'), '--in', at('x.npy'), '--ood', 'noise=noise:12');
+      await runOk('score', at('d.json'), ...data, '--json');
+      const evaluated = await runOk('eval', at('d.json'), '--in', at('x.npy'), '--ood', 'noise=noise:12');
       expect(evaluated.stderr).toContain('are among those the detector was fitted on: 40');
 
       const by = ['--features', 'norms,fisher', '--metric', at('d.json')];
-      await ok('features', at('m'), ...data, ...by, '--out', at('t.npz'));
+      await runOk('features', at('m'), ...data, ...by, '--out', at('t.npz'));
       const table = await readTable(at('t.npz'));
       expect([table.meta.metric, table.meta.views]).toEqual([file.metric.hash, ['fisher']]);
       const without = await runCli('features', at('m'), ...data, '--features', 'fisher', '--out', at('u.npz'));
       expect([without.code, without.stderr]).toEqual([2, expect.stringContaining('go together')]);
 
-      await ok('fit', at('m'), ...data, '--out', at('plain.json'));
+      await runOk('fit', at('m'), ...data, '--out', at('plain.json'));
       expect(Object.keys(JSON.parse(readFileSync(at('plain.json'), 'utf8')))).not.toContain('views');
       const none = await runCli(
         ...['features', at('m'), ...data, '--features', 'fisher', '--metric', at('plain.json'), '--out', at('u.npz')],
       );
       expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('plain.json: keeps no metric')]);
-      const seen = JSON.parse((await ok('inspect', at('d.json'), '--json')).stdout);
+      const seen = JSON.parse((await runOk('inspect', at('d.json'), '--json')).stdout);
       expect(seen).toMatchObject({ views: ['fisher', 'parts'], metric: { hash: file.metric.hash } });
     });
   });

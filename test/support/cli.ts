@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { run } from '../../src/cli/main.ts';
 
 const entry = fileURLToPath(new URL('entry.ts', import.meta.url));
@@ -27,6 +27,13 @@ export function startCli(args: readonly string[]): { readonly child: ChildProces
   child.stderr!.on('data', (chunk) => (stderr += chunk));
   const done = new Promise<Finished>((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr })));
   return { child, done };
+}
+
+/** As `runCli`, of what has to end well. */
+export async function runOk(...args: readonly string[]): Promise<Finished> {
+  const done = await runCli(...args);
+  expect(done.code, done.stderr).toBe(0);
+  return done;
 }
 
 /** Runs a command within this process: the same code, without the second it takes to load. */
