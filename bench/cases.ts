@@ -107,7 +107,8 @@ export async function compile(c: Case): Promise<Compiled> {
   const compileSeconds = (performance.now() - began) / 1000;
   for (const { name, dims, dtype } of model.inputs) {
     const numbers = uniform(name, sizeOf(dims));
-    const data = dtype === 'int64' ? BigInt64Array.from(numbers, (u) => BigInt(Math.floor(u * 256))) : numbers; // tokens
+    // tokens
+    const data = dtype === 'int64' ? BigInt64Array.from(numbers, (u) => BigInt(Math.floor(u * 256))) : numbers;
     fed[name] ??= { data, shape: dims };
   }
   return { bytes, feeds: fed, flops: 2 * c.batch * countMultiplications(graph, options.group), compileSeconds };

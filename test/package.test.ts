@@ -45,7 +45,8 @@ describe('the package', () => {
       for (const file of files) expect(existsSync(join(root, file)), `${entry}: ${file}`).toBe(true);
       expect(entry).not.toContain('*');
     }
-    const private_ = 'fisher-ood/dist/lower/index.js'; // a variable: what is not there cannot be resolved when this is compiled
+    // a variable: what is not there cannot be resolved when this is compiled
+    const private_ = 'fisher-ood/dist/lower/index.js';
     await expect(import(private_)).rejects.toThrow();
   });
 

@@ -29,6 +29,7 @@ async function read({ bytes, beside, path }: Damaged): Promise<undefined> {
   try {
     encode(lower(normGraph(loss).graph, { examples: 2, weights: model.weights }));
   } catch (error) {
-    if (!(error instanceof FisherError)) throw error; // what has no gradient; it is the node that is named, not the file
+    // what has no gradient; it is the node that is named, not the file
+    if (!(error instanceof FisherError)) throw error;
   }
 }

@@ -70,7 +70,8 @@ function limitOf(error: unknown): string | undefined {
   }
   if (!isOutOfMemory(error)) return undefined;
   const lines = String(error instanceof Error ? error.message : error).split('\n');
-  const reason = lines.find((line) => isOutOfMemory(new Error(line))); // a library's advice on installing it is of no use here
+  // a library's advice on installing it is of no use here
+  const reason = lines.find((line) => isOutOfMemory(new Error(line)));
   return `the memory does not suffice: ${reason}; a smaller --batch takes less, and DATA[i:j] is a part of the data`;
 }
 

@@ -62,7 +62,8 @@ export function recombined(
     throw new UsageError(`there is no recombination '${kind}', expected one of ${Object.keys(kinds).join(', ')}`);
   }
   if (!Number.isInteger(count) || count < 1 || count > 2 ** 31) {
-    throw new UsageError(`${data.name}: ${count} recombined examples asked for, expected 1 to 2^31`); // an index has 32 bits
+    // an index has 32 bits
+    throw new UsageError(`${data.name}: ${count} recombined examples asked for, expected 1 to 2^31`);
   }
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new UsageError(`${data.name}: seed is ${seed}, expected an integer >= 0`);

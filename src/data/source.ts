@@ -23,7 +23,8 @@ export interface EncodedFile {
 /** Bytes in memory. What is read of them shares memory with them. */
 export function bytesSource(bytes: Uint8Array, name: string): ByteSource {
   const { buffer, byteOffset, length: size } = bytes;
-  const plain = new Uint8Array(buffer, byteOffset, size); // a Node Buffer's slice is a view where everybody else's is a copy
+  // a Node Buffer's slice is a view where everybody else's is a copy
+  const plain = new Uint8Array(buffer, byteOffset, size);
   return { name, size, read: async (offset, length) => plain.subarray(offset, offset + length) };
 }
 

@@ -25,7 +25,8 @@ export function syntheticDataset(kind: SyntheticKind, options: SyntheticOptions)
   const name = options.name ?? `${kind}:${length}`;
   if (!Number.isInteger(length) || length < 1)
     throw new DataError(`${name}: ${length} examples asked for, expected >= 1`);
-  if (length > 2 ** 31) throw new DataError(`${name}: ${length} examples asked for, expected at most 2^31`); // index is 32 bits
+  // index is 32 bits
+  if (length > 2 ** 31) throw new DataError(`${name}: ${length} examples asked for, expected at most 2^31`);
   if (shape.length === 0 || shape.some((d) => !Number.isInteger(d) || d < 1)) {
     throw new DataError(`${name}: shape is [${shape.join(', ')}], expected positive sizes such as [1, 28, 28]`);
   }

@@ -57,7 +57,8 @@ export function pValues(calibration: readonly number[], scores: ArrayLike<number
 export function threshold(calibration: readonly number[], alpha: number): number {
   const n = calibration.length;
   checkRate(n, alpha);
-  let above = Math.min(n, Math.floor(alpha * (n + 1))); // then down to the largest count whose p is <= alpha, rounding aside
+  // then down to the largest count whose p is <= alpha, rounding aside
+  let above = Math.min(n, Math.floor(alpha * (n + 1)));
   while ((1 + above) / (n + 1) > alpha) above--;
   return calibration[n - 1 - above]!; // above < n, because alpha < 1
 }

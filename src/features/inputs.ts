@@ -121,7 +121,8 @@ function inShape(model: Takes, data: Dataset): Dataset {
     const wanted = found && shapeFor(model, name, found);
     if (!wanted || sameShape(wanted, found)) continue;
     shaped = reshaped(shaped, name, wanted);
-    if (sameShape(wide(wanted), wide(found))) continue; // only axes of 1, such as the channel that readers give to pictures
+    // only axes of 1, such as the channel that readers give to pictures
+    if (sameShape(wide(wanted), wide(found))) continue;
     shaped = noted(
       shaped,
       `${data.name}: '${name}' is ${shapeText(found)} an example, and ${shapeText(wanted)} for the model`,

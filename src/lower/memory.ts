@@ -52,7 +52,8 @@ function scratch(plan: Plan, v: Value, group: number): number {
   const c = (norm ?? plan.sums.get(v))?.contraction;
   if (!c) return 0;
   const { count, p, i, o } = c;
-  if (norm && isSeparable(norm, group)) return 4 * 2 * (i + 2 * o); // squares of both, and what the matrix product makes
+  // squares of both, and what the matrix product makes
+  if (norm && isSeparable(norm, group)) return 4 * 2 * (i + 2 * o);
   if (!norm?.gram) return 4 * count * (p * (i + o) + (i * o) / group);
   const matrices = 3 * p * p * group; // both, and their product
   if (!c.gram?.from) return 4 * count * (p * (i + o) + matrices);

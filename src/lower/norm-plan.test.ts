@@ -24,7 +24,8 @@ describe('countMultiplications', () => {
   it('counts the backward pass and the norms by their plans', () => {
     const { graph } = normGraph(loss());
     const backward = product; // to the convolution's result; nothing asks for the gradient of x
-    const [w, v] = [(20 + 1) * 18 * 3, 60 + 7 + 1]; // the product of patches and cotangents; one position: two norms and their product
+    // the product of patches and cotangents; one position: two norms and their product
+    const [w, v] = [(20 + 1) * 18 * 3, 60 + 7 + 1];
     expect(countMultiplications(graph)).toBe(convolution + product + backward + w + v);
     const forced = countMultiplications(graph, 1, 'direct');
     expect(forced).toBe(convolution + product + backward + w + (1 + 1) * 60 * 7);

@@ -176,7 +176,7 @@ export const ddpm: Architecture<DdpmConfig> = {
   iterativeSampler(config, data, steps = config.steps) {
     if (steps > config.steps) throw new ModelError(`ddpm: ${steps} sampling steps, expected at most ${config.steps}`);
     const alphas = alphaBars(config.schedule, config.steps);
-    const stepOf = (k: number) => Math.round(((steps - k) * config.steps) / steps) - 1; // from T − 1 down; −1 is the image
+    const stepOf = (k: number) => Math.round(((steps - k) * config.steps) / steps) - 1; // from T − 1 down to −1
     return {
       steps,
       start: 'normal',

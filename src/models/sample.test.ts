@@ -89,7 +89,8 @@ describe('samples that diverge', () => {
     const means = all.map(({ data }) => mean(data)).sort((a, b) => a - b);
     const middle = (means[31]! + means[32]!) / 2;
     const good = all.filter(({ data }) => mean(data) > middle);
-    const spoilt = withSample((x) => add(x, mul(sqrt(sub(reduceMean(minimum(relu(x), 255)), middle)), 1e-20))); // below it, the root is not a number
+    // below it, the root is not a number
+    const spoilt = withSample((x) => add(x, mul(sqrt(sub(reduceMean(minimum(relu(x), 255)), middle)), 1e-20)));
     let diverged = 0;
     const onDiverged = (count: number) => {
       diverged = count;

@@ -68,7 +68,8 @@ describe('the bound', () => {
   it('is the information that the first state has of gaussian data, for the best predictor and many steps', () => {
     const std = 0.6; // of the data; the best prediction of the noise is linear
     const steps = 4000;
-    const alphas = Float64Array.from({ length: steps }, (_, t) => 1 / (1 + Math.exp(-8 + (16 * t) / (steps - 1)))); // log SNR 8 to −8
+    // log SNR 8 to −8
+    const alphas = Float64Array.from({ length: steps }, (_, t) => 1 / (1 + Math.exp(-8 + (16 * t) / (steps - 1))));
     // Means of what is quadratic in x0 and the noise: over x0 = ±std and noise = ±1.
     const mean = (f: (bindings: { x: number[]; noise: number[] }) => number) =>
       [-1, 1].flatMap((a) => [-1, 1].map((b) => f({ x: [a * std], noise: [b] }))).reduce((s, v) => s + v / 4, 0);

@@ -42,7 +42,8 @@ export function elboNll(
     );
   }
   const r = reshape(reconstruction, x.shape);
-  const fit = likelihood === 'gaussian' ? neg(gaussianLogDensity(x, r, 0)) : reduceSum(sub(softplus(r), mul(x, r))); // log(1 + e^r) − x r
+  // log(1 + e^r) − x r
+  const fit = likelihood === 'gaussian' ? neg(gaussianLogDensity(x, r, 0)) : reduceSum(sub(softplus(r), mul(x, r)));
   const kl = mul(0.5, reduceSum(sub(sub(add(square(mean), exp(logVariance)), 1), logVariance)));
   return add(fit, kl);
 }

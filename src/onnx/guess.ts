@@ -86,8 +86,17 @@ function guessedRole({ name, tensor, places, made }: Candidate, file: FileModel)
 }
 
 /** PyTorch's names for what its modules keep and do not learn; a normalisation of the data. */
-const NOT_LEARNED =
-  /(^|[._/])(\w*mask|position_ids|positions|pos_ids|pe|running_(mean|var)|num_batches_tracked|(\w+_)?inv_freq|eps|epsilon|((pixel|input|data|image|x)_)?(mean|std)|base(_dist\w*)?[._](loc|scale|mean|std)|parametrizations\.\w+\.\d+\._[uv])$/i;
+const NOT_LEARNED = named(
+  String.raw`\w*mask|position_ids|positions|pos_ids|pe`,
+  String.raw`running_(mean|var)|num_batches_tracked|(\w+_)?inv_freq|eps|epsilon`,
+  String.raw`((pixel|input|data|image|x)_)?(mean|std)|base(_dist\w*)?[._](loc|scale|mean|std)`,
+  String.raw`parametrizations\.\w+\.\d+\._[uv]`,
+);
+
+/** Whether a name, or its last part, is one of these, in capitals or not. */
+function named(...patterns: string[]): RegExp {
+  return new RegExp(`(^|[._/])(${patterns.join('|')})$`, 'i');
+}
 
 /** PyTorch's first spectral_norm keeps two vectors beside the weight it starts from. */
 function ofSpectralNorm(name: string, file: FileModel): boolean {

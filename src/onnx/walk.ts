@@ -365,7 +365,8 @@ export class Walk implements Importer {
     const own = [...graph.initializers].map(([key, t]) => [key, this.tensors.initializer(key, t)] as const);
     const given = graph.inputs.map((v, k) => [v.name, inputs[k]!] as const);
     this.#depth++;
-    this.arena.spend(8 * (this.#around?.size ?? 0)); // a loop's body has its own copy of the names around it in every round
+    // a loop's body has its own copy of the names around it in every round
+    this.arena.spend(8 * (this.#around?.size ?? 0));
     const values = this.graph(graph, new Map([...(this.#around ?? []), ...own, ...given]));
     this.#depth--;
     return graph.outputs.map((key) => values.get(key) ?? this.#missing(key));

@@ -86,7 +86,8 @@ export function sumOverGroups(ctx: Lowering, name: string, size: number): string
 export function sumOfSquares(ctx: Lowering, name: string, x: Pick<Lowered, 'shape' | 'lead'>): Lowered {
   const n = ctx.leadSize(x.lead);
   const flat = ctx.reshape(name, ctx.storage(x.shape, x.lead), [n, sizeOf(x.shape)]);
-  const sum = ctx.emit('ReduceSumSquare', [flat, ctx.ints([1])], { keepdims: 1 }); // [n, 1], as a list of norms wants it
+  // [n, 1], as a list of norms wants it
+  const sum = ctx.emit('ReduceSumSquare', [flat, ctx.ints([1])], { keepdims: 1 });
   const stored = ctx.reshape(sum, [n, 1], x.lead === 'none' ? [] : [n]);
   return { name: stored, shape: [], dtype: 'float', lead: x.lead };
 }

@@ -11,9 +11,9 @@ import { elementwise, exp, mul, neg, square, sub } from './elementwise.ts';
  * 40-digit numbers.
  */
 const TAIL = [
-  -1.265512124, 0.9999999273, 0.375020199, 0.08259243326, -0.07473419455, -0.2337078897, 0.3355402253, -1.225425168, 2.398733727,
-  -2.205107498, 0.9913575965, -0.1787572437,
-]; // biome-ignore format: one list
+  -1.265512124, 0.9999999273, 0.375020199, 0.08259243326, -0.07473419455, -0.2337078897, 0.3355402253, -1.225425168,
+  2.398733727, -2.205107498, 0.9913575965, -0.1787572437,
+];
 
 /** Of x₊ by that polynomial, which is 0 at 0, and of −x₋ by the error function: one of both is 0. */
 function emit(ctx: Lowering, x: string): string {

@@ -91,7 +91,8 @@ export function softmaxOf(above: Value, below: Value): { readonly z: Value; read
 export function distributionOf(x: Value) {
   const { base, scale, shift } = affine(x) ?? { base: x, scale: 1, shift: 0 };
   const angle = operandsOf(base, elementwiseOps.Tanh)?.[0];
-  if (angle) return { kind: 'logistic', z: mul(2, angle), scale: 2 * scale, shift: shift - scale }; // tanh(a) = 2 σ(2 a) − 1
+  // tanh(a) = 2 σ(2 a) − 1
+  if (angle) return { kind: 'logistic', z: mul(2, angle), scale: 2 * scale, shift: shift - scale };
   const [z, u] = [logitOf(base), operandsOf(base, elementwiseOps.Erf)?.[0]];
   if (z) return { kind: 'logistic', z, scale, shift };
   return u && { kind: 'normal', z: u, scale, shift };

@@ -261,7 +261,8 @@ function bounded(whole: Value, x: Value, least: Value): Value | undefined {
 function cut(whole: Value, x: Value, low: number, high: number): Value | undefined {
   if (!(high > 0)) return undefined;
   const l = low > 0 ? logOfPositive(x) : from(whole, [x], logOf(x));
-  const never = high >= 1 && (isNode(l, softmaxOps.LogSoftmax) || isNode(l, logSigmoidOps.LogSigmoid)); // of a probability
+  // of a probability
+  const never = high >= 1 && (isNode(l, softmaxOps.LogSoftmax) || isNode(l, logSigmoidOps.LogSigmoid));
   return l && clamp(l, low > 0 ? Math.log(low) : -Infinity, never ? Infinity : Math.log(high));
 }
 

@@ -46,7 +46,8 @@ export function resultsSection(content: ReportContent): string {
     : '';
   const tables = groupsOf(content).map((group) => aurocTable(content, group));
   return `<section><h2>Results</h2>
-<p>AUROC with its 95 % bootstrap interval: the chance that an out-of-distribution input gets a higher score than an in-distribution one.
+<p>AUROC with its 95 % bootstrap interval: the chance that an out-of-distribution input gets a higher score than an
+in-distribution one.
 0.5 is guessing, 1 is perfect, and near 0 a detector is confidently wrong. ${sentence}</p>
 ${tables.join('')}
 <details><summary>Average precision and false-positive rates</summary>${otherMetrics(content)}</details></section>`;
@@ -69,7 +70,8 @@ function aurocTable(content: ReportContent, group: number): string {
   });
   const what = group === 1 ? 'single inputs (B = 1)' : `groups of ${group} (B = ${group})`;
   const head = detectors.map((d) => `<th scope="col">${d}</th>`).join('');
-  return `<div class="scroll"><table><caption>${what}, ${rows[0]?.nIn ?? 0} of ${escapeHtml(content.inSet.name)}</caption>
+  return `<div class="scroll"><table><caption>${what}, ${rows[0]?.nIn ?? 0} of
+${escapeHtml(content.inSet.name)}</caption>
 <thead><tr><th scope="col">against</th>${head}</tr></thead><tbody>${lines.join('')}</tbody></table></div>`;
 }
 
@@ -102,7 +104,8 @@ export function paradoxSection(content: ReportContent): string {
     xLabel: `negative log-likelihood, ${unitOf(inTable)} (further left is more likely)`,
   });
   return `<section><h2>What the likelihood says</h2>
-<p>The share of images that the model finds more likely than the median image of ${escapeHtml(content.inSet.name)}, which it was trained on:
+<p>The share of images that the model finds more likely than the median image of ${escapeHtml(content.inSet.name)},
+which it was trained on:
 ${sentences.join(', ')}. Above 50 % the likelihood prefers the foreign images.</p>
 ${figure('Each set is normalised to its own size; the outer bins take what lies outside.', legend(series) + svg)}</section>`;
 }
@@ -145,10 +148,9 @@ export function layersSection(content: ReportContent): string {
   const dropped = params.dropped.length;
   const away = meanZ.filter((z) => Math.abs(z) > 1).length;
   return `<section><h2>What the layers say</h2>
-<p>The score of layer-norms adds up how unusual the squared gradient norm of each of ${params.layers.length} parameter tensors is, on a logarithmic scale and against
-a normal fitted on in-distribution inputs (dashed). In ${away} of them the mean of ${escapeHtml(main.name)} lies more than one standard deviation away.${
-    dropped > 0 ? ` ${dropped} tensors without spread are left out.` : ''
-  }</p>
+<p>The score of layer-norms adds up how unusual the squared gradient norm of each of ${params.layers.length} parameter
+tensors is, on a logarithmic scale and against a normal fitted on in-distribution inputs (dashed).
+In ${away} of them the mean of ${escapeHtml(main.name)} lies more than one standard deviation away.${dropped > 0 ? ` ${dropped} tensors without spread are left out.` : ''}</p>
 ${legend([
   { name: content.inSet.name, colour: colours[0] },
   { name: main.name, colour: colours[1] },
@@ -188,8 +190,9 @@ export function viewsSection(content: ReportContent): string {
   });
   const head = names.map((name) => `<th scope="col">${name}</th>`).join('');
   return `<section><h2>What the views say</h2>
-<p>The combined detector adds up how surprising an input is in several views of the same gradients: their lengths in the Fisher metric, all layers together (metric);
-how empty its surroundings are (surroundings); how far it lies towards recombined inputs (contrast); and how likely it is (likelihood). In nats, the mean over single inputs.</p>
+<p>The combined detector adds up how surprising an input is in several views of the same gradients: their lengths in the
+Fisher metric, all layers together (metric); how empty its surroundings are (surroundings); how far it lies towards
+recombined inputs (contrast); and how likely it is (likelihood). In nats, the mean over single inputs.</p>
 <div class="scroll"><table><thead><tr><th scope="col">set</th>${head}<th scope="col">score</th></tr></thead><tbody>${lines.join('')}</tbody></table></div></section>`;
 }
 
@@ -208,7 +211,8 @@ export function rocSection(content: ReportContent): string {
     return `<div><h3>B = ${group}</h3>${rocCurves(curves, { width: 400, height: 380, label })}</div>`;
   });
   return `<section><h2>ROC curves</h2>
-<p>${escapeHtml(content.inSet.name)} against ${escapeHtml(main.name)}: what share of each is accepted as the threshold moves. The further up and left, the better; on the
+<p>${escapeHtml(content.inSet.name)} against ${escapeHtml(main.name)}: what share of each is accepted as the threshold
+moves. The further up and left, the better; on the
 diagonal a detector knows nothing, below it it is wrong.</p>
 ${legend(coloured)}<div class="panels wide">${panels.join('')}</div></section>`;
 }
@@ -223,7 +227,8 @@ export function imagesSection(content: ReportContent): string {
   });
   if (blocks.length === 0) return '';
   return `<section><h2>The most and the least surprising images</h2>
-<p>By ${mainDetector(content.detector)} on single inputs; the number is the score, higher is more out of distribution.</p>${blocks.join('')}</section>`;
+<p>By ${mainDetector(content.detector)} on single inputs; the number is the score, higher is more out of
+distribution.</p>${blocks.join('')}</section>`;
 }
 
 function withSets(

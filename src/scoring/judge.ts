@@ -98,7 +98,8 @@ export function openJudge(
   const measured = measuredAs(detector, viewsNeeded(detector, [by!]));
   const extractors = new Map<number, Promise<Extractor>>();
   const extractorFor = (group: number): Promise<Extractor> => {
-    const { seed, noise = 'place' as const, noiseSamples = 1 } = detector; // as the features that it was fitted on were made
+    // as the features that it was fitted on were made
+    const { seed, noise = 'place' as const, noiseSamples = 1 } = detector;
     const found =
       extractors.get(group) ??
       openExtractor(model, { runtime, batch, memory, threads, group, seed, noise, noiseSamples, ...measured });

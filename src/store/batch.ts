@@ -192,7 +192,8 @@ function kindOf(path: string, name: string, runs: Runs): Kind {
     );
   if ([b, ab, cd].every((t) => differ(a.data, t.data, SAME_SIZE) < 0)) return 'same';
   const firstAlone = differ(a.data, ab.data, OTHER_SIZE) < 0 && differ(ab.data, ad.data, SAME_SIZE) < 0;
-  if (firstAlone && differ(cb.data, cd.data, SAME_SIZE) < 0) return 'first'; // shapes of one example are constants in the file
+  // shapes of one example are constants in the file
+  if (firstAlone && differ(cb.data, cd.data, SAME_SIZE) < 0) return 'first';
   const [la, lb, lab, lad, lcb, lcd] = [a, b, ab, ad, cb, cd].map((t) => t.data[0]!) as [
     number,
     number,

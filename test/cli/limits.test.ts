@@ -15,7 +15,8 @@ import { train } from '../../src/node/training.ts';
 import { runCli, temporaryFolder } from '../support/cli.ts';
 import { smallModel } from '../support/models.ts';
 
-const bin = fileURLToPath(new URL('../../bin/fisher-ood.js', import.meta.url)); // as it was built: a limit is on every file that is opened
+// as it was built: a limit is on every file that is opened
+const bin = fileURLToPath(new URL('../../bin/fisher-ood.js', import.meta.url));
 const folder = temporaryFolder();
 const at = (...parts: string[]) => join(folder.path, ...parts);
 const model = at('model');

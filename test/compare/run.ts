@@ -148,7 +148,8 @@ async function loweredResults(c: Configuration, { values, weights }: Imported): 
     const feeds = Object.fromEntries(
       model.inputs.map((x) => {
         const operand = c.operands[Number(x.name.slice(1))];
-        if (!operand) return [x.name, fed(new Array(sizeOf(x.dims)).fill(0), x.dims, 'float')]; // drawn, and not compared
+        // drawn, and not compared
+        if (!operand) return [x.name, fed(new Array(sizeOf(x.dims)).fill(0), x.dims, 'float')];
         return [x.name, fed(given[x.name]!, x.dims, operand.element)];
       }),
     );

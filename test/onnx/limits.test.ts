@@ -129,6 +129,7 @@ describe('a file that', () => {
     }
     expect(error).toBeInstanceOf(ModelError);
     expect(String(error)).toMatch(message);
-    expect((performance.now() - began) / 1000).toBeLessThan(120); // a second or two where the machine is free; without limits for hours
+    // a second or two where the machine is free; without limits for hours
+    expect((performance.now() - began) / 1000).toBeLessThan(120);
   });
 });

@@ -150,7 +150,8 @@ function nonZero(ctx: NodeContext): Value {
   ctx.sized(data.length, 'a number of elements', 2 ** 22);
   ctx.arena.spend(4 * data.length);
   const places: number[] = [];
-  for (let i = 0; i < data.length; i++) if (data[i] !== 0) places.push(i); // a list of all keys would take ten times as long
+  // a list of all keys would take ten times as long
+  for (let i = 0; i < data.length; i++) if (data[i] !== 0) places.push(i);
   ctx.declare(0, TensorProto_DataType.INT64);
   // A single number counts as a list of one.
   const dims = shape.length === 0 ? [1] : shape;

@@ -17,7 +17,8 @@ export const chi2Experiment: Experiment<readonly Fits[], readonly DrawnLayer[]> 
       const layers = layersOf((await tablesOf(lab, plan)).test[0]!);
       const of = { model: plan.family, in: plan.set };
       numbers.push({ ...of, layers: layers.map(({ values: _, fits: __, ...rest }) => rest) });
-      if (seen.has(plan.family)) continue; // figures of one model of every family: its smallest, middle and largest layer
+      // figures of one model of every family: its smallest, middle and largest layer
+      if (seen.has(plan.family)) continue;
       seen.add(plan.family);
       const bySize = layers.toSorted((a, b) => a.dim - b.dim);
       for (const layer of [bySize[0], bySize[bySize.length >> 1], bySize.at(-1)]) {

@@ -35,8 +35,9 @@ export const mainTables: Drawing<TableNumbers> = {
 ${headToHeadTable(headToHead)}
 ${summaryTables(summaries)}
 ${pairTables(rows)}
-<p>The paper's own averages for diffusion at B = 5 and its smallest t, over the 20 ordered pairs of SVHN, CelebA, GTSRB, CIFAR-10 and
-ImageNet32 with models many times as large: layer-wise norms ${paperDiffusion['layer-norms']}, typicality ${paperDiffusion.typicality}.</p>`,
+<p>The paper's own averages for diffusion at B = 5 and its smallest t, over the 20 ordered pairs of SVHN, CelebA, GTSRB,
+CIFAR-10 and ImageNet32 with models many times as large: layer-wise norms ${paperDiffusion['layer-norms']},
+typicality ${paperDiffusion.typicality}.</p>`,
 };
 
 export const beyondImages: Drawing<TableNumbers> = {
