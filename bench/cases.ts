@@ -1,11 +1,11 @@
 // What a benchmark measures: a model, what is done with it, how many examples at once; and a session that is ready to
 // do it.
 
-import type { Session, TensorData } from '../src/engine/runtime.ts';
+import type { Session, TensorData, Work } from '../src/engine/runtime.ts';
 import { normGraph, splitLoss } from '../src/features/index.ts';
 import { metricName } from '../src/features/metric-name.ts';
 import { Arena, type Graph } from '../src/graph/index.ts';
-import { countMultiplications, type LowerOptions, lower } from '../src/lower/index.ts';
+import { countMultiplications, estimateMemory, type LowerOptions, lower } from '../src/lower/index.ts';
 import { architecture, collectSpecs, initialWeights, type Loss, paramScope } from '../src/models/index.ts';
 import { loadOnnx, summariseOnnxFile } from '../src/node/index.ts';
 import { openSession } from '../src/node/runtime.ts';
@@ -35,6 +35,7 @@ export interface Compiled {
   readonly feeds: Readonly<Record<string, TensorData>>;
   /** Floating-point operations of a run: those of convolutions and matrix products, from static shapes. */
   readonly flops: number;
+  readonly work: Work;
   readonly compileSeconds: number;
 }
 
@@ -111,17 +112,23 @@ export async function compile(c: Case): Promise<Compiled> {
     const data = dtype === 'int64' ? BigInt64Array.from(numbers, (u) => BigInt(Math.floor(u * 256))) : numbers;
     fed[name] ??= { data, shape: dims };
   }
-  return { bytes, feeds: fed, flops: 2 * c.batch * countMultiplications(graph, options.group), compileSeconds };
+  const multiplications = c.batch * countMultiplications(graph, options.group);
+  const work = {
+    steps: model.nodes.length,
+    multiplications,
+    bytes: c.batch * estimateMemory(graph, options.group).perExample,
+  };
+  return { bytes, feeds: fed, flops: 2 * multiplications, work, compileSeconds };
 }
 
 const ones = (shape: Shape) => ({ shape, data: new Float32Array(sizeOf(shape)).fill(1) });
 
-/** Compiles the case, opens its session and runs it twice. */
-export async function prepare(c: Case, threads: number): Promise<Prepared> {
+/** Compiles the case, opens its session and runs it twice. Without `threads` as many as the runtime takes by itself. */
+export async function prepare(c: Case, threads?: number): Promise<Prepared> {
   const before = process.memoryUsage().rss;
   const { bytes, ...rest } = await compile(c);
   const began = performance.now();
-  const session = await openSession(bytes, { threads });
+  const session = await openSession(bytes, { threads, work: rest.work });
   const openSeconds = (performance.now() - began) / 1000;
   for (let i = 0; i < 2; i++) await session.run(rest.feeds);
   const peakBytes = Math.max(0, process.memoryUsage().rss - before);

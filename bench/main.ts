@@ -11,7 +11,7 @@ const { values } = parseArgs({
     models: { type: 'string', default: 'glow,vae,ddpm' },
     batches: { type: 'string', default: '1,8,64' },
     rounds: { type: 'string', default: '15' },
-    threads: { type: 'string', default: '2' },
+    threads: { type: 'string' }, // left out: as many as the runtime takes by itself
   },
 });
 
@@ -34,7 +34,8 @@ for (const model of values.models.split(',')) {
     if (!model.endsWith('.onnx')) cases.push({ model, what: 'train', batch: n, group: n });
     if (n >= 5) cases.push({ model, what: 'norms', batch: n - (n % 5), group: 5 });
     const prepared: Prepared[] = [];
-    for (const c of cases) prepared.push(await prepare(c, Number(values.threads)));
+    for (const c of cases)
+      prepared.push(await prepare(c, values.threads === undefined ? undefined : Number(values.threads)));
     await measure(prepared, Number(values.rounds));
     const fastest = (what: Case['what']) => Math.min(...prepared.find((p) => p.what === what)!.milliseconds);
     views.push({ model, batch: n, ratio: fastest('views') / fastest('norms') });

@@ -20,4 +20,5 @@ export type {
   Session,
   SessionOptions,
   TensorData,
+  Work,
 } from './runtime.ts';

@@ -4,7 +4,14 @@
 import type { Batch } from '../data/dataset.ts';
 import { defined } from '../defined.ts';
 import { type Graph, inputsOf, type Value } from '../graph/index.ts';
-import { chooseBatch, estimateMemory, lower, outputNamed, type PlanChoice } from '../lower/index.ts';
+import {
+  chooseBatch,
+  countMultiplications,
+  estimateMemory,
+  lower,
+  outputNamed,
+  type PlanChoice,
+} from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
 import { simplifyGraph } from '../ops/index.ts';
 import { type Shape, shapeText } from '../tensor/shape.ts';
@@ -149,11 +156,15 @@ function programOf<C extends Compiled>(
   if (threads !== undefined) checkWhole(threads, 'the number of threads', 1, runtime.mostThreads);
   const inputs = inputsOf(graph);
 
-  const open = (examples: number) => async () =>
-    runtime.open(encode(lower(graph, { examples, group, weights, ...defined({ plan }) })), {
-      threads,
-      keep,
-    });
+  const open = (examples: number) => async () => {
+    const model = lower(graph, { examples, group, weights, ...defined({ plan }) });
+    const work = {
+      steps: model.nodes.length,
+      multiplications: examples * countMultiplications(graph, group, plan),
+      bytes: examples * estimate.perExample,
+    };
+    return runtime.open(encode(model), { threads, keep, work });
+  };
   const use = <T>(examples: number, work: Parameters<typeof pool.use<T>>[2]) =>
     pool.use(`${key} × ${examples}`, open(examples), work);
   return {

@@ -29,14 +29,26 @@ export interface FileSession {
   dispose(): Promise<void>;
 }
 
+/** What one run of a graph does. */
+export interface Work {
+  /** Steps of the graph. */
+  readonly steps: number;
+  /** Multiplications, in convolutions and matrix products. */
+  readonly multiplications: number;
+  /** Bytes that it takes. */
+  readonly bytes: number;
+}
+
 export interface SessionOptions {
-  /** Threads inside one op; default: as many as the machine has cores. */
+  /** Threads inside one op; default: as many as the machine has cores, one where a run is small. */
   readonly threads?: number | undefined;
   /**
    * Whether the same graph will be opened again by other runs of the program, so that its optimised form is worth
    * keeping. Default: no.
    */
   readonly keep?: boolean | undefined;
+  /** Left out: runs are taken to be large. */
+  readonly work?: Work | undefined;
 }
 
 /** An ONNX model that was opened by a runtime and can be run, as often as one likes. */

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env } from 'onnxruntime-node';
@@ -7,7 +7,7 @@ import { Arena, type Value } from '../graph/index.ts';
 import { lower } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
 import { add, mul } from '../ops/index.ts';
-import { openSession } from './runtime.ts';
+import { nodeRuntime, openSession, threadsFor } from './runtime.ts';
 import { cacheEntry } from './session-cache.ts';
 
 let dir: string;
@@ -57,5 +57,42 @@ describe('a session', () => {
 
   it('is that of a kept graph with the same inputs and outputs', async () => {
     expect(await ranBeside(graph(mul))).toEqual([3, 10]);
+  });
+});
+
+describe('threads', () => {
+  it('leave the cores to others once a run has ended', async () => {
+    const size = 2 ** 20;
+    const session = await openSession(graph(add, ['a', 'b', 'y'], size), { threads: 2 });
+    const feeds = {
+      a: { data: new Float32Array(size), shape: [1, size] },
+      b: { data: new Float32Array(size), shape: [1, size] },
+    };
+    const idle: number[] = [];
+    for (let k = 0; k < 5; k++) {
+      await session.run(feeds);
+      const before = process.cpuUsage();
+      await new Promise((done) => setTimeout(done, 100));
+      const { user, system } = process.cpuUsage(before);
+      idle.push((user + system) / 1000);
+    }
+    await session.dispose();
+    expect(Math.min(...idle)).toBeLessThan(10); // ms; the runtime's own threads spin for some 30
+  });
+
+  it('are one where steps are small, all that there are where they are not or nobody knows', () => {
+    const of = (steps: number, multiplications: number) => threadsFor({ steps, multiplications, bytes: 0 }, 8);
+    expect([of(1000, 1e7), of(1000, 1e8), threadsFor(undefined, 8)]).toEqual([1, 8, 8]);
+  });
+
+  it.skipIf(process.platform !== 'linux')('are as many as was asked for, however small the steps', async () => {
+    const count = async () => Number(/^Threads:\s*(\d+)/mu.exec(await readFile('/proc/self/status', 'utf8'))![1]);
+    const runtime = nodeRuntime({ cache: '' });
+    const work = { steps: 1, multiplications: 0, bytes: 0 };
+    await (await runtime.open(wanted, { work })).dispose(); // what is loaded first starts threads of its own
+    const before = await count();
+    const [one, two] = [await runtime.open(wanted, { work }), await runtime.open(wanted, { work, threads: 2 })];
+    expect((await count()) - before).toBe(1);
+    await Promise.all([one.dispose(), two.dispose()]);
   });
 });

@@ -4,7 +4,7 @@
 import './host.ts';
 import { cpus } from 'node:os';
 import type * as Ort from 'onnxruntime-node';
-import type { FileSession, Findings, Runtime, Session, SessionOptions } from '../engine/index.ts';
+import type { FileSession, Findings, Runtime, Session, SessionOptions, Work } from '../engine/index.ts';
 import { fileSessionOver, inMemory, type MakeTensor, said, sessionOver } from '../engine/ort.ts';
 import { ModelError } from '../errors.ts';
 import { checkWhole } from '../tensor/whole.ts';
@@ -48,7 +48,7 @@ export function nodeRuntime(given: NodeRuntimeOptions = {}): Runtime {
     memory: machineMemory(),
     mostThreads: mostThreads(),
     open: (model, { keep = false, ...options } = {}) =>
-      openSession(model, { threads: options.threads ?? threads, cache: keep ? cache : undefined }),
+      openSession(model, { ...options, threads: options.threads ?? threads, cache: keep ? cache : undefined }),
     openFile: (model, options) => openFile(model, { threads: options?.threads ?? threads }),
     findings: cache === undefined ? undefined : findingsIn(cache),
   };
@@ -72,6 +72,8 @@ interface OpenOptions {
    * A folder in which optimised graphs are kept, so that the same one opens faster the next time; see `sessionCache`.
    */
   readonly cache?: string | undefined;
+  /** Left out: runs are taken to be large. */
+  readonly work?: Work | undefined;
 }
 
 /**
@@ -141,6 +143,22 @@ const UNUSED_PASSES = [
   'BiasSoftmaxFusion',
 ];
 
+/**
+ * Multiplications for each step of a graph from which a second thread pays, measured: with fewer, waking it for a step
+ * takes longer than what it does there.
+ */
+const WORTH_THREADS = 2 ** 16;
+
+/** Runs that take more bytes are not planned: the runtime would reserve the whole peak a second time. */
+const WORTH_PLANNING = 32 * 2 ** 20;
+
+/** How long a thread that has nothing to do looks for more before it sleeps. The runtime's own is some 30 ms. */
+const SPIN_MICROSECONDS = 1000;
+
+/** Threads for runs that nobody has said the number for. */
+export const threadsFor = (work: Work | undefined, cores: number): number =>
+  work && work.multiplications < WORTH_THREADS * work.steps ? 1 : cores;
+
 async function create(
   model: Uint8Array | string,
   options: OpenOptions,
@@ -150,13 +168,18 @@ async function create(
   const ort = await load();
   return ort.InferenceSession.create(model as string, {
     executionProviders: ['cpu'],
-    intraOpNumThreads: options.threads ?? cpus().length,
+    intraOpNumThreads: options.threads ?? threadsFor(options.work, cpus().length),
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
-    enableMemPattern: false, // it would reserve the whole peak a second time, for no measurable gain in speed
-    extra: { optimization: { disable_specified_optimizers: UNUSED_PASSES.join(';') } },
+    // Places for all values beforehand: a tenth of a run of thousands of small steps, nothing of a large one.
+    enableMemPattern: options.work !== undefined && options.work.bytes < WORTH_PLANNING,
+    extra: {
+      optimization: { disable_specified_optimizers: UNUSED_PASSES.join(';') },
+      // Threads of one session that spin while another runs take its cores.
+      session: { intra_op: { spin_duration_us: String(SPIN_MICROSECONDS) } },
+    },
     ...more,
   });
 }
