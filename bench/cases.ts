@@ -1,14 +1,14 @@
 // What a benchmark measures: a model, what is done with it, how many examples at once; and a session that is ready to
 // do it.
 
-import type { Session, TensorData, Work } from '../src/engine/runtime.ts';
+import { openProgram, type Program, type TensorData } from '../src/engine/index.ts';
 import { normGraph, splitLoss } from '../src/features/index.ts';
 import { metricName } from '../src/features/metric-name.ts';
 import { Arena, type Graph } from '../src/graph/index.ts';
-import { countMultiplications, estimateMemory, type LowerOptions, lower } from '../src/lower/index.ts';
+import { countMultiplications, type LowerOptions, lower } from '../src/lower/index.ts';
 import { architecture, collectSpecs, initialWeights, type Loss, paramScope } from '../src/models/index.ts';
 import { loadOnnx, summariseOnnxFile } from '../src/node/index.ts';
-import { openSession } from '../src/node/runtime.ts';
+import { nodeRuntime } from '../src/node/runtime.ts';
 import { encode } from '../src/onnx/index.ts';
 import { simplifyGraph } from '../src/ops/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
@@ -30,17 +30,18 @@ export interface Case {
 }
 
 export interface Compiled {
-  /** The ONNX model. */
+  /** The ONNX model, of the whole batch. */
   readonly bytes: Uint8Array;
+  readonly graph: Graph;
+  readonly options: LowerOptions;
   readonly feeds: Readonly<Record<string, TensorData>>;
   /** Floating-point operations of a run: those of convolutions and matrix products, from static shapes. */
   readonly flops: number;
-  readonly work: Work;
   readonly compileSeconds: number;
 }
 
-export interface Prepared extends Case, Omit<Compiled, 'bytes'> {
-  readonly session: Session;
+export interface Prepared extends Case, Omit<Compiled, 'bytes' | 'graph' | 'options'> {
+  readonly program: Program;
   readonly openSeconds: number;
   readonly peakBytes: number;
   readonly milliseconds: number[];
@@ -112,27 +113,29 @@ export async function compile(c: Case): Promise<Compiled> {
     const data = dtype === 'int64' ? BigInt64Array.from(numbers, (u) => BigInt(Math.floor(u * 256))) : numbers;
     fed[name] ??= { data, shape: dims };
   }
-  const multiplications = c.batch * countMultiplications(graph, options.group);
-  const work = {
-    steps: model.nodes.length,
-    multiplications,
-    bytes: c.batch * estimateMemory(graph, options.group).perExample,
-  };
-  return { bytes, feeds: fed, flops: 2 * multiplications, work, compileSeconds };
+  const flops = 2 * c.batch * countMultiplications(graph, options.group);
+  return { bytes, graph, options, feeds: fed, flops, compileSeconds };
 }
 
 const ones = (shape: Shape) => ({ shape, data: new Float32Array(sizeOf(shape)).fill(1) });
 
-/** Compiles the case, opens its session and runs it twice. Without `threads` as many as the runtime takes by itself. */
-export async function prepare(c: Case, threads?: number): Promise<Prepared> {
+/**
+ * Compiles the case and opens it as the product does; runs it until its sessions have been chosen, but at most so many
+ * seconds. Without `threads` as many as the runtime takes by itself.
+ */
+export async function prepare(c: Case, threads?: number, seconds = 12): Promise<Prepared> {
   const before = process.memoryUsage().rss;
-  const { bytes, ...rest } = await compile(c);
+  const { bytes: _bytes, graph, options, ...rest } = await compile(c);
   const began = performance.now();
-  const session = await openSession(bytes, { threads, work: rest.work });
+  const runtime = nodeRuntime({ cache: '' });
+  const { group, weights } = options;
+  const program = openProgram(graph, { runtime, threads, weights, batch: c.batch, group });
+  await program.open();
   const openSeconds = (performance.now() - began) / 1000;
-  for (let i = 0; i < 2; i++) await session.run(rest.feeds);
+  const until = performance.now() + 1000 * seconds;
+  for (let i = 0; i < 2 || (!program.settled() && performance.now() < until); i++) await program.run(rest.feeds);
   const peakBytes = Math.max(0, process.memoryUsage().rss - before);
-  return { ...c, ...rest, session, openSeconds, peakBytes, milliseconds: [] };
+  return { ...c, ...rest, program, openSeconds, peakBytes, milliseconds: [] };
 }
 
 function uniform(name: string, size: number): Float32Array {
@@ -145,9 +148,9 @@ function uniform(name: string, size: number): Float32Array {
 export async function measure(cases: readonly Prepared[], rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     for (const p of cases) {
-      await p.session.run(p.feeds); // untimed: the threads of the session before spin for a while, and caches are cold
+      await p.program.run(p.feeds); // untimed: the threads of the session before spin for a while, and caches are cold
       const began = performance.now();
-      await p.session.run(p.feeds);
+      await p.program.run(p.feeds);
       p.milliseconds.push(performance.now() - began);
     }
   }

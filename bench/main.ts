@@ -39,8 +39,8 @@ for (const model of values.models.split(',')) {
     await measure(prepared, Number(values.rounds));
     const fastest = (what: Case['what']) => Math.min(...prepared.find((p) => p.what === what)!.milliseconds);
     views.push({ model, batch: n, ratio: fastest('views') / fastest('norms') });
-    for (const { session, feeds: _feeds, milliseconds, ...rest } of prepared) {
-      await session.dispose();
+    for (const { program, feeds: _feeds, milliseconds, ...rest } of prepared) {
+      await program.dispose();
       if (rest.what === 'views') continue; // a ratio
       const seconds = median(milliseconds) / 1000;
       results.push({ ...rest, examplesPerSecond: rest.batch / seconds, gflops: rest.flops / seconds / 1e9 });

@@ -44,7 +44,7 @@ async function runOurs(model: string): Promise<Turn['ours']> {
       2,
     );
     await measure([prepared], 9);
-    await prepared.session.dispose();
+    await prepared.program.dispose();
     speed[what] = (64 / median(prepared.milliseconds)) * 1000;
   }
   return speed as Record<'forward' | 'norms' | 'train', number>;

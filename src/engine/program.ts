@@ -1,11 +1,13 @@
 // A graph over one example in; runs of it for batches of examples out: lowered, encoded and opened for each size of
-// batch that is asked for.
+// batch that is asked for, or of the parts that it is run in.
 
 import type { Batch } from '../data/dataset.ts';
 import { defined } from '../defined.ts';
 import { type Graph, inputsOf, type Value } from '../graph/index.ts';
+import { host } from '../host.ts';
 import {
   chooseBatch,
+  choosePart,
   countMultiplications,
   estimateMemory,
   lower,
@@ -18,7 +20,9 @@ import { type Shape, shapeText } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { type ByContent, feedsFor } from './feeds.ts';
+import { type Lanes, openLanes } from './lanes.ts';
 import { checkFits } from './limits.ts';
+import { cut, joined, partsOf } from './parts.ts';
 import type { Feeds, Outputs, Runtime } from './runtime.ts';
 import { type SessionPool, sessionPool } from './sessions.ts';
 
@@ -66,6 +70,8 @@ export interface Program<C extends Compiled = Compiled> {
   run(feeds: Feeds, examples?: number): Promise<Outputs>;
   /** Opens the session for so many examples if it is not open. */
   open(examples?: number): Promise<void>;
+  /** Whether the fastest way to run it, at the size that was run last, has been found. */
+  settled(): boolean;
   dispose(): Promise<void>;
 }
 
@@ -95,7 +101,7 @@ const MOST_SHAPES = 16;
  * in use for long.
  */
 export function openPrograms<C extends Compiled>(compile: (shapes: Shapes) => C, options: ProgramOptions): Programs<C> {
-  const pool = sessionPool(options.sessions ?? 8);
+  const pool = sessionPool<Lanes>(options.sessions ?? 8);
   const known = new Map<string, Omit<Program<C>, 'dispose'>>();
   return {
     at(shapes) {
@@ -137,7 +143,7 @@ const keyOf = (shapes: Shapes): string =>
 function programOf<C extends Compiled>(
   compiled: C,
   key: string,
-  pool: SessionPool,
+  pool: SessionPool<Lanes>,
   { runtime, weights, plan, threads, keep, memory, ...options }: ProgramOptions,
 ): Omit<Program<C>, 'dispose'> {
   const graph = simplifyGraph(compiled.graph);
@@ -156,24 +162,53 @@ function programOf<C extends Compiled>(
   if (threads !== undefined) checkWhole(threads, 'the number of threads', 1, runtime.mostThreads);
   const inputs = inputsOf(graph);
 
-  const open = (examples: number) => async () => {
-    const model = lower(graph, { examples, group, weights, ...defined({ plan }) });
+  const part = choosePart(estimate, group);
+  const most = Math.min(threads ?? Number.POSITIVE_INFINITY, runtime.lanes ?? 1);
+  /** Sessions side by side for runs of so many examples: no more memory than these take in one. */
+  const lanesFor = (examples: number, size: number) => {
+    const room = estimate.fixed + examples * estimate.perExample;
+    const fit = Math.floor(room / (estimate.fixed + size * estimate.perExample));
+    return Math.min(most, Math.ceil(examples / size), Math.max(1, fit));
+  };
+
+  const open = (examples: number, size: number) => async () => {
+    const model = lower(graph, { examples: size, group, weights, ...defined({ plan }) });
+    const bytes = encode(model);
     const work = {
       steps: model.nodes.length,
-      multiplications: examples * countMultiplications(graph, group, plan),
-      bytes: examples * estimate.perExample,
+      multiplications: size * countMultiplications(graph, group, plan),
+      bytes: size * estimate.perExample,
     };
-    return runtime.open(encode(model), { threads, keep, work });
+    const lanes = lanesFor(examples, size);
+    return openLanes({
+      open: (apart) => runtime.open(bytes, { threads: apart ? 1 : threads, keep, work, ...(apart ? { apart } : {}) }),
+      lanes,
+      key: () => `lanes, version 1, ${threads} threads, ${lanes} of ${host().sha256().update(bytes).digest()}`,
+      findings: keep ? runtime.findings : undefined,
+    });
   };
-  const use = <T>(examples: number, work: Parameters<typeof pool.use<T>>[2]) =>
-    pool.use(`${key} × ${examples}`, open(examples), work);
+  let last: Lanes | undefined;
+  const use = <T>(examples: number, work: Parameters<typeof pool.use<T>>[2]) => {
+    const { size } = partsOf(examples, part, group);
+    return pool.use(`${key} × ${size}`, open(examples, size), work);
+  };
   return {
     compiled,
     inputs,
     batch,
     sizeFor: (n) => Math.min(batch, group * 2 ** Math.ceil(Math.log2(Math.max(1, Math.floor(n / group))))),
     feeds: (found, draws, seed, samples) => feedsFor(inputs, found, draws, seed, samples),
-    run: (feeds, examples = batch) => use(examples, async (session) => byOutput(await session.run(feeds))),
+    run: (feeds, examples = batch) => {
+      const { size, starts } = partsOf(examples, part, group);
+      return use(examples, async (lanes) => {
+        last = lanes;
+        const whole = joined(graph, { examples, group });
+        const parts = starts.map((start) => () => cut(feeds, inputs, { start, size, examples }));
+        await lanes.run(parts, (k, found) => whole.put(starts[k]!, byOutput(found)));
+        return whole.outputs;
+      });
+    },
     open: (examples = batch) => use(examples, async () => undefined),
+    settled: () => last?.settled() ?? false,
   };
 }

@@ -49,6 +49,8 @@ export interface SessionOptions {
   readonly keep?: boolean | undefined;
   /** Left out: runs are taken to be large. */
   readonly work?: Work | undefined;
+  /** In a thread of its own, where the runtime has such (`lanes`): its runs do not hold the thread that calls. */
+  readonly apart?: boolean | undefined;
 }
 
 /** An ONNX model that was opened by a runtime and can be run, as often as one likes. */
@@ -79,6 +81,8 @@ export interface Runtime {
   readonly memory: number;
   /** Threads that a session can be opened with at most. */
   readonly mostThreads: number;
+  /** Sessions, opened `apart`, that should run at the same time at most. Left out: none is opened so. */
+  readonly lanes?: number | undefined;
   /** Opens a session for a graph of our own making. Throws a ModelError where the memory does not suffice. */
   open(model: Uint8Array, options?: SessionOptions): Promise<Session>;
   /**

@@ -2,30 +2,34 @@
 // longest is closed.
 
 import { UsageError } from '../errors.ts';
-import type { Session } from './runtime.ts';
 
-export interface SessionPool {
+/** What can be closed. */
+interface Closable {
+  dispose(): Promise<void>;
+}
+
+export interface SessionPool<S extends Closable> {
   /**
    * Has `work` done with the session of this key, which `open` makes where there is none. It stays open while `work`
    * goes on.
    */
-  use<T>(key: string, open: () => Promise<Session>, work: (session: Session) => Promise<T>): Promise<T>;
+  use<T>(key: string, open: () => Promise<S>, work: (session: S) => Promise<T>): Promise<T>;
   /** Closes all, when what runs has ended. `use` throws a UsageError from now on. */
   dispose(): Promise<void>;
 }
 
-interface Entry {
-  readonly session: Promise<Session>;
+interface Entry<S> {
+  readonly session: Promise<S>;
   users: number;
 }
 
 const GONE = 'the session was disposed of, open another one';
 
-export function sessionPool(most: number): SessionPool {
-  const entries = new Map<string, Entry>(); // the one used last at the end
+export function sessionPool<S extends Closable>(most: number): SessionPool<S> {
+  const entries = new Map<string, Entry<S>>(); // the one used last at the end
   let disposed = false;
 
-  const close = async (entry: Entry) => (await entry.session.catch(() => undefined))?.dispose();
+  const close = async (entry: Entry<S>) => (await entry.session.catch(() => undefined))?.dispose();
 
   /** Makes room for one more; what is in use stays. */
   async function makeRoom(): Promise<void> {
@@ -38,7 +42,7 @@ export function sessionPool(most: number): SessionPool {
   }
 
   /** Of the key, in use from now on. */
-  async function take(key: string, open: () => Promise<Session>): Promise<Entry> {
+  async function take(key: string, open: () => Promise<S>): Promise<Entry<S>> {
     if (!entries.has(key)) await makeRoom();
     if (disposed) throw new UsageError(GONE);
     const found = entries.get(key) ?? { session: open(), users: 0 };

@@ -96,3 +96,18 @@ export function chooseBatch(estimate: MemoryEstimate, group: number, limit?: num
   }
   return Math.max(1, groups) * group;
 }
+
+/** Bytes that stay near the cores: some times the cache of one, since values are used soon after they are made. */
+const NEAR = 20e6;
+
+/**
+ * Examples of a batch that are run together: as many as stay near the cores, a power of two of groups; but so many that
+ * reading the weights, which every run does anew, is not most of the work. By the graph alone, since the last bits of a
+ * product may follow from how many rows it has.
+ */
+export function choosePart({ perExample, fixed }: MemoryEstimate, group: number): number {
+  const groups = (bytes: number) => bytes / (Math.max(1, perExample) * group);
+  const near = 2 ** Math.floor(Math.log2(groups(NEAR)));
+  const worth = 2 ** Math.ceil(Math.log2(groups(fixed)));
+  return group * Math.max(1, near, worth);
+}

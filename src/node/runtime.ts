@@ -1,13 +1,14 @@
-// The runtime of Node: sessions on onnxruntime-node, graphs that it has optimised kept on disk. The only file that
-// imports it.
+// The runtime of Node: sessions on onnxruntime-node, graphs that it has optimised kept on disk. No other file imports
+// it but `lane.js`.
 
 import './host.ts';
-import { cpus } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import type * as Ort from 'onnxruntime-node';
 import type { FileSession, Findings, Runtime, Session, SessionOptions, Work } from '../engine/index.ts';
-import { fileSessionOver, inMemory, type MakeTensor, said, sessionOver } from '../engine/ort.ts';
+import { fileSessionOver, inMemory, type MakeTensor, type OrtSession, said, sessionOver } from '../engine/ort.ts';
 import { ModelError } from '../errors.ts';
 import { checkWhole } from '../tensor/whole.ts';
+import { hasLanes, openLane } from './lanes.ts';
 import { machineMemory, mostThreads } from './machine.ts';
 import { cacheEntry, sessionCache } from './session-cache.ts';
 
@@ -47,6 +48,7 @@ export function nodeRuntime(given: NodeRuntimeOptions = {}): Runtime {
   return {
     memory: machineMemory(),
     mostThreads: mostThreads(),
+    lanes: hasLanes ? Math.min(threads ?? availableParallelism(), availableParallelism()) : undefined,
     open: (model, { keep = false, ...options } = {}) =>
       openSession(model, { ...options, threads: options.threads ?? threads, cache: keep ? cache : undefined }),
     openFile: (model, options) => openFile(model, { threads: options?.threads ?? threads }),
@@ -74,6 +76,8 @@ interface OpenOptions {
   readonly cache?: string | undefined;
   /** Left out: runs are taken to be large. */
   readonly work?: Work | undefined;
+  /** In a thread of its own. Default: in the one that calls. */
+  readonly apart?: boolean | undefined;
 }
 
 /**
@@ -81,16 +85,19 @@ interface OpenOptions {
  * memory does not suffice.
  *
  * The runtime aborts the whole process when a worker thread ends (`terminate`, or `process.exit` in it) while one of
- * its sessions runs: we open sessions in the thread that calls us, and start none; a caller's worker should `dispose`,
- * which waits for what runs, before it ends.
+ * its sessions runs: threads of our own (`lanes.ts`) are waited for when the process ends; a caller's worker, in which
+ * we start none, should `dispose`, which waits for what runs, before it ends.
  */
 export async function openSession(model: Uint8Array, options: OpenOptions = {}): Promise<Session> {
   const ort = await load();
   const session = await inMemory(() =>
     options.cache === undefined ? create(model, options) : cached(model, options.cache, options),
   );
-  return sessionOver(session, tensorsOf(ort));
+  return sessionOver(session, options.apart ? plain : tensorsOf(ort));
 }
+
+/** What is sent to another thread. */
+const plain: MakeTensor = (type, data, dims) => ({ type, data, dims });
 
 /** Tensors of this build. */
 const tensorsOf =
@@ -158,15 +165,18 @@ const SPIN_MICROSECONDS = 1000;
 /** Threads for runs that nobody has said the number for. */
 export const threadsFor = (work: Work | undefined, cores: number): number =>
   work && work.multiplications < WORTH_THREADS * work.steps ? 1 : cores;
+/** A session of the runtime, here or in a thread of its own. */
+type Told = Pick<Ort.InferenceSession, 'inputMetadata' | 'outputMetadata'>;
+type Opened = OrtSession & Told;
 
 async function create(
   model: Uint8Array | string,
   options: OpenOptions,
   more: Ort.InferenceSession.SessionOptions = {},
-) {
+): Promise<Opened> {
   if (options.threads !== undefined) checkWhole(options.threads, 'the number of threads', 1, mostThreads());
   const ort = await load();
-  return ort.InferenceSession.create(model as string, {
+  const all: Ort.InferenceSession.SessionOptions = {
     executionProviders: ['cpu'],
     intraOpNumThreads: options.threads ?? threadsFor(options.work, cpus().length),
     interOpNumThreads: 1,
@@ -181,10 +191,11 @@ async function create(
       session: { intra_op: { spin_duration_us: String(SPIN_MICROSECONDS) } },
     },
     ...more,
-  });
+  };
+  return options.apart ? openLane<Told>(model, all) : ort.InferenceSession.create(model as string, all);
 }
 
-async function cached(model: Uint8Array, dir: string, options: OpenOptions): Promise<Ort.InferenceSession> {
+async function cached(model: Uint8Array, dir: string, options: OpenOptions): Promise<Opened> {
   const entry = cacheEntry(dir, model, versionOf(await load()));
   const optimised = await entry.read();
   if (optimised) {
@@ -194,7 +205,7 @@ async function cached(model: Uint8Array, dir: string, options: OpenOptions): Pro
     await kept?.release();
     await entry.drop();
   }
-  let session: Ort.InferenceSession | undefined;
+  let session: Opened | undefined;
   await entry.fill(async (path) => {
     const began = performance.now();
     let saved = path !== undefined;
@@ -211,7 +222,7 @@ async function cached(model: Uint8Array, dir: string, options: OpenOptions): Pro
 }
 
 /** What a session takes and gives, in the words of `signature`. */
-function interfaceOf(session: Ort.InferenceSession): string[] {
+function interfaceOf(session: Opened): string[] {
   const describe = (v: Ort.InferenceSession.ValueMetadata) =>
     v.isTensor ? `${v.name} ${v.type} ${v.shape.join()}` : `${v.name}, which is no tensor`;
   return [...session.inputMetadata.map(describe), '→', ...session.outputMetadata.map(describe)];
