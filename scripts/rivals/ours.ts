@@ -15,7 +15,7 @@ import {
   unpacked,
 } from '../../src/features/index.ts';
 import { openAspects } from '../../src/scoring/aspects.ts';
-import { combinedLacks, fitCombinedOn } from '../../src/scoring/combined.ts';
+import { fitCombinedWherePossible } from '../../src/scoring/combined.ts';
 import { openForward } from './forward.ts';
 import { type Context, groupMeans, type Method } from './method.ts';
 
@@ -24,10 +24,10 @@ export const combined: Method = {
   names: combinedKinds,
   source: 'ours',
   async fit({ model, runtime, fit, groups, seed, threads }) {
-    const lacks = combinedLacks(fit);
-    if (lacks !== undefined) throw new ModelError(lacks);
     const how = { runtime, seed, ...defined({ threads }) };
-    const file = await fitCombinedOn(model, { name: fit.name, data: fit }, { ...how, groups });
+    const found = await fitCombinedWherePossible(model, { name: fit.name, data: fit }, { ...how, groups });
+    if (!found.combined) throw new ModelError(found.lacking);
+    const file = found.combined;
     const { metrics, noiseSamples } = file;
     const extractor = await openAspects(
       model,

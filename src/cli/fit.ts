@@ -2,13 +2,12 @@
 
 import { defined, filled } from '../defined.ts';
 import { fitDetectors } from '../detectors/index.ts';
-import { FisherError } from '../errors.ts';
 import { leftOver } from '../features/index.ts';
-import { featuresToFit, fitCombinedOn } from '../node/defaults.ts';
+import { featuresToFit, fitCombinedWherePossible } from '../node/defaults.ts';
 import { writeDetector } from '../node/index.ts';
 import { placeFrom } from '../node/recipe.ts';
 import { nodeRuntime } from '../node/runtime.ts';
-import { combinedLacks, metricExamples } from '../scoring/index.ts';
+import { metricExamples } from '../scoring/index.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
 import { combinedSummary, droppedLines, summaryOf } from './dropped.ts';
@@ -49,17 +48,8 @@ export const fitCommand: Command = {
       ...defined({ metric }),
       leaveOut: values['skip-not-finite'] === true,
     });
-    let lacking = combinedLacks(data);
     const how = { ...featureOptions(options, groups, { noise: noiseOf(values) }), ...defined({ noiseSamples }) };
-    const combined =
-      lacking === undefined
-        ? await fitCombinedOn(model, { name: data.name, data }, how).catch((error: unknown) => {
-            // The others do not need what it needs: whole gradients that are finite, inputs that can be recombined.
-            if (!(error instanceof FisherError)) throw error;
-            lacking = error.message;
-            return undefined;
-          })
-        : undefined;
+    const { combined, lacking } = await fitCombinedWherePossible(model, { name: data.name, data }, how);
     endProgress();
     if (lacking !== undefined) say(`The combined detector is missing: ${lacking}`);
     const detector = { ...fitted, ...defined({ combined }) };

@@ -105,7 +105,7 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   const weights = metric ? { ...model.weights, ...metric.roots } : model.weights;
   const how = { runtime, weights, memory, threads, group, keep: true };
   const lossAt = (shapes: Shapes) => modelAt(model, shapes).loss();
-  const programs = openPrograms(compiler(model, views), { ...how, plan, batch: options.batch });
+  const programs = openPrograms(compiler(model, views, metric), { ...how, plan, batch: options.batch });
   const { batch, compiled, inputs } = programs.at(model.inputs);
   const isRandom = inputs.some(({ source }) => source.kind === 'input' && source.from !== 'data');
   const noiseSamples = isRandom ? wanted : 1;
@@ -212,14 +212,15 @@ interface Compiled extends RangedGraph, Pick<NormGraph, 'names' | 'sizes' | 'par
 
 /** Of a model with free sizes each shape has its own graph. */
 const compiler =
-  (model: ScoringModel, views: readonly View[]) =>
+  (model: ScoringModel, views: readonly View[], metric: Metric | undefined) =>
   (shapes: Shapes): Compiled => {
     const { nll, parts: split } = splitLoss(modelAt(model, shapes));
     const asked = { radial: views.includes('radial'), fisher: views.includes('fisher') };
     const terms = views.includes('parts') ? split() : undefined;
     if (terms?.length === 0)
       throw new UsageError(`${model.about}: the loss is no sum of terms: there is no view parts`);
-    const { graph, names, sizes, parts } = normGraph(nll, { ...asked, ...defined({ parts: terms }) });
+    const factored = metric?.factored;
+    const { graph, names, sizes, parts } = normGraph(nll, { ...asked, ...defined({ factored, parts: terms }) });
     return { ...withRanges(graph, nll), names, sizes, parts };
   };
 

@@ -5,16 +5,31 @@ import { inRuns, openProgram, type Runtime } from '../engine/index.ts';
 import { DataError } from '../errors.ts';
 import { nameOf, type Value } from '../graph/index.ts';
 import { host } from '../host.ts';
+import { groupSum, squaresAlong } from '../ops/index.ts';
 import type { ScoringModel } from '../store/index.ts';
-import { sizeOf } from '../tensor/shape.ts';
+import { type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
+import { type Axes, factoredAxes, LARGE } from './factored.ts';
 import { learnedGradients } from './gradients.ts';
 import { asModelTakes, type InputOptions, modelAt } from './inputs.ts';
-import { metricName } from './metric-name.ts';
+import { factorName, metricName } from './metric-name.ts';
 import { withRanges } from './ranges.ts';
 
-/** By parameter name, of the parameter's shape. */
-export type Diagonal = Weights;
+/** Of one parameter: the mean square of each element of the gradient, of the parameter's shape. */
+interface Squares {
+  readonly shape: Shape;
+  readonly data: Float32Array;
+}
+
+/** Of one parameter whose metric is factored: mean squares of the gradient for each place along two axes. */
+interface FactoredSquares {
+  readonly shape: Shape;
+  readonly axes: Axes;
+  readonly means: readonly [Float64Array, Float64Array];
+}
+
+/** By parameter name. */
+export type Diagonal = Readonly<Record<string, Squares | FactoredSquares>>;
 
 export interface DiagonalOptions extends InputOptions {
   readonly runtime: Runtime;
@@ -28,49 +43,94 @@ export interface DiagonalOptions extends InputOptions {
 
 /**
  * F_k = mean over the examples of g_k², g the gradient of one example's loss in nats: the diagonal of the Fisher matrix
- * as data of the learned kind have it. Draws are keyed by content. Whole gradients of a batch are in memory. Throws a
- * ModelError where the loss depends on no parameter, and a DataError where a gradient is not finite.
+ * as data of the learned kind have it; of parameters whose metric is factored (`factoredAxes`) its means along two axes.
+ * Draws are keyed by content. Whole gradients of a batch are in memory, but for tensors of more than a million elements.
+ * Throws a ModelError where the loss depends on no parameter, and a DataError where a gradient is not finite.
  */
 export async function fisherDiagonal(model: ScoringModel, given: Dataset, options: DiagonalOptions): Promise<Diagonal> {
   const data = asModelTakes(model, given, options);
   const { runtime, memory, threads, seed = 0 } = options;
   await model.batchLoss?.({ runtime, threads });
   const loss = modelAt(model, data.shapes).loss();
-  const learned = learnedGradients(loss);
-  const outputs = Object.fromEntries(learned.map(({ gradient }, j): [string, Value] => [`g${j}`, gradient]));
+  const learned = learnedGradients(loss).map(accumulated);
+  const outputs = Object.fromEntries(
+    learned.flatMap(({ parts }, j) => parts.map(({ value }, k): [string, Value] => [`g${j}.${k}`, value])),
+  );
   const { graph, check } = withRanges({ arena: loss.arena, outputs }, loss);
   const program = openProgram(graph, { runtime, weights: model.weights, memory, threads });
-  const sums = learned.map(({ param }) => new Float64Array(sizeOf(param.shape)));
   const size = program.sizeFor(data.length);
   try {
     for await (const { batch, count } of inRuns(data, size)) {
       const results = await program.run(program.feeds(batch, { group: 1 }, seed), size);
       check(results, count, data.name, batch.start);
-      for (const [j, sum] of sums.entries()) addSquares(sum, results[`g${j}`]!.data as Float32Array, count);
+      for (const [j, { parts }] of learned.entries()) {
+        for (const [k, { add }] of parts.entries()) add(results[`g${j}.${k}`]!.data as Float32Array, count);
+      }
       options.onProgress?.(batch.start + count, data.length);
     }
   } finally {
     await program.dispose();
   }
   return Object.fromEntries(
-    learned.map(({ param }, j) => {
-      const name = nameOf(param);
-      const mean = Float32Array.from(sums[j]!, (sum) => sum / data.length);
-      if (mean.some((v) => !Number.isFinite(v))) {
+    learned.map(({ name, squares }) => {
+      const found = squares(data.length);
+      const numbers = 'axes' in found ? found.means : [found.data];
+      if (numbers.some((all) => all.some((v) => !Number.isFinite(v)))) {
         throw new DataError(`${data.name}: the gradient of '${name}' is not finite for some example`);
       }
-      return [name, { shape: param.shape, data: mean }];
+      return [name, found];
     }),
   );
 }
 
-/** Adds the squares of `count` rows. */
-function addSquares(sum: Float64Array, rows: Float32Array, count: number): void {
+/** What is read of one parameter's gradient, and what becomes of it. */
+interface Accumulated {
+  readonly name: string;
+  readonly parts: readonly { readonly value: Value; readonly add: (rows: Float32Array, count: number) => void }[];
+  readonly squares: (examples: number) => Squares | FactoredSquares;
+}
+
+function accumulated({ param, gradient }: { readonly param: Value; readonly gradient: Value }): Accumulated {
+  const name = nameOf(param);
+  const { shape } = param;
+  const axes = factoredAxes(gradient);
+  const size = sizeOf(shape);
+  if (!axes || size <= LARGE) {
+    const sum = new Float64Array(size);
+    const add = (rows: Float32Array, count: number) => addRows(sum, rows, count, (v) => v ** 2);
+    const meanSquares = (n: number) => Float32Array.from(sum, (v) => v / n);
+    const squares = (n: number): Squares | FactoredSquares => {
+      if (!axes) return { shape, data: meanSquares(n) };
+      const each = sum.map((v) => v / n);
+      return { shape, axes, means: [meansAlong(each, shape, axes[0]), meansAlong(each, shape, axes[1])] };
+    };
+    return { name, parts: [{ value: gradient, add }], squares };
+  }
+  const sums = axes.map((axis) => new Float64Array(shape[axis]!)) as [Float64Array, Float64Array];
+  const parts = axes.map((axis, k) => ({
+    value: groupSum(squaresAlong(gradient, axis)),
+    add: (rows: Float32Array, count: number) => addRows(sums[k]!, rows, count, (v) => v),
+  }));
+  const mean = (sum: Float64Array, n: number) => sum.map((v) => v / n / (size / sum.length));
+  return { name, parts, squares: (n) => ({ shape, axes, means: [mean(sums[0], n), mean(sums[1], n)] }) };
+}
+
+/** Adds up `count` rows, number by number. */
+function addRows(sum: Float64Array, rows: Float32Array, count: number, of: (v: number) => number): void {
   const size = sum.length;
   const each = rows.length === size ? 0 : size; // a gradient that no example changes comes once
   for (let i = 0; i < count; i++) {
-    for (let k = 0; k < size; k++) sum[k]! += rows[i * each + k]! ** 2;
+    for (let k = 0; k < size; k++) sum[k]! += of(rows[i * each + k]!);
   }
+}
+
+/** Means over all axes but one. */
+function meansAlong(values: Float64Array, shape: Shape, axis: number): Float64Array {
+  const d = shape[axis]!;
+  const inner = sizeOf(shape.slice(axis + 1));
+  const means = new Float64Array(d);
+  for (const [k, v] of values.entries()) means[Math.floor(k / inner) % d]! += v;
+  return means.map((sum) => (sum * d) / values.length);
 }
 
 /** What the view `fisher` measures by. */
@@ -78,7 +138,15 @@ export interface Metric {
   /** SHA-256 of the weights. */
   readonly hash: string;
   /** Roots of the weights, by the names that the graph of the norms takes them by. */
-  readonly roots: Diagonal;
+  readonly roots: Weights;
+  /** The parameters whose metric is factored, by name: their shape, and the two axes that have a vector of roots each. */
+  readonly factored: Readonly<Record<string, Factored>>;
+}
+
+/** The metric of a parameter as a vector along each of two axes: a weight is the product of two squares of theirs. */
+export interface Factored {
+  readonly shape: Shape;
+  readonly axes: Axes;
 }
 
 /** Where the diagonal is far below its mean in the tensor, the few examples it was taken from do not tell how far. */
@@ -86,18 +154,37 @@ const DAMPING = 1e-3;
 
 /**
  * w_k = 1 / (F_k + 10⁻³ · mean F), the mean over the tensor: a gradient's squared length in units of what is usual for
- * each of its elements. With one number for all of a tensor's elements it would be the paper's metric. A tensor whose
- * diagonal is 0 throughout has w = 0.
+ * each of its elements. With one number for all of a tensor's elements it would be the paper's metric. Where it is
+ * factored w[a, b] = mean F / ((u[a] + 10⁻³ · mean F) (v[b] + 10⁻³ · mean F)). A tensor whose diagonal is 0 throughout
+ * has w = 0.
  */
 export function metricOf(diagonal: Diagonal): Metric {
   const hash = host().sha256();
-  const roots = Object.entries(diagonal).map(([name, { shape, data }]) => {
-    const damping = (DAMPING * data.reduce((sum, v) => sum + v, 0)) / data.length;
-    const weigh = damping > 0 ? (v: number) => 1 / Math.sqrt(v + damping) : () => 0;
-    const root = data.map(weigh);
+  const roots: Record<string, { shape: Shape; data: Float32Array }> = {};
+  const factored: Record<string, Factored> = {};
+  const keep = (name: string, shape: Shape, data: Float32Array) => {
     hash.update(`${name} ${shape.join()}\n`);
-    hash.update(new Uint8Array(root.buffer, root.byteOffset, root.byteLength));
-    return [metricName(name), { shape, data: root }] as const;
-  });
-  return { hash: hash.digest(), roots: Object.fromEntries(roots) };
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    roots[name] = { shape, data };
+  };
+  for (const [name, squares] of Object.entries(diagonal)) {
+    const { shape } = squares;
+    if ('axes' in squares) {
+      const { axes, means } = squares;
+      factored[name] = { shape, axes };
+      // Either vector has the fourth root of 1 / mean F, so that neither leaves float32 before their product does.
+      for (const [k, axis] of axes.entries()) {
+        keep(factorName(name, axis), [shape[axis]!], rootsOf(means[k]!, 1 / 4));
+      }
+    } else keep(metricName(name), shape, rootsOf(squares.data, 0));
+  }
+  return { hash: hash.digest(), roots, factored };
+}
+
+/** mean^`power` / √(v + 10⁻³ · mean); 0 for zeros. */
+function rootsOf(values: ArrayLike<number>, power: number): Float32Array {
+  let sum = 0;
+  for (let k = 0; k < values.length; k++) sum += values[k]!;
+  const mean = sum / values.length;
+  return Float32Array.from(values, (v) => (mean > 0 ? mean ** power / Math.sqrt(v + DAMPING * mean) : 0));
 }

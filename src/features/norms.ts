@@ -18,8 +18,9 @@ import {
   sqNorm,
   weightedSqNorm,
 } from '../ops/index.ts';
-import { sizeOf } from '../tensor/shape.ts';
-import { metricName } from './metric-name.ts';
+import { type Shape, sizeOf } from '../tensor/shape.ts';
+import { type Axes, factoredAxes, factoredSqNorm } from './factored.ts';
+import { factorName, metricName } from './metric-name.ts';
 
 /**
  * What is computed beside the squared norm of the gradient of each parameter tensor θ_j; each an output of the graph,
@@ -30,9 +31,11 @@ export interface Views {
   readonly radial?: boolean;
   /**
    * `fisher`: Σ_k w_k (∇_j ℓ)_k², the squared norm in a diagonal metric. The roots of its weights are a parameter named
-   * by `metricName`.
+   * by `metricName`; where it is factored, a vector along each of two axes, named by `factorName`.
    */
   readonly fisher?: boolean;
+  /** The parameters whose metric is factored, and the axes; or, where that is to be chosen, 'auto'. Default: none. */
+  readonly factored?: Readonly<Record<string, { readonly axes: Axes }>> | 'auto';
   /** `parts`: terms of the loss, an output of as many numbers as these have names. */
   readonly parts?: readonly Parts[];
 }
@@ -81,11 +84,7 @@ export function normGraph(
   };
   const norms = of((_, gradient) => sqNorm(gradient));
   const outputs: Record<string, Value> = { nll: groupSum(loss), sqnorm: norms.output };
-  if (views.fisher) {
-    outputs.fisher = of((param, gradient) =>
-      weighted(gradient, arena.param(metricName(nameOf(param)), param.shape, { trainable: false })),
-    ).output;
-  }
+  if (views.fisher) outputs.fisher = of((param, gradient) => fisherNorm(param, gradient, views.factored)).output;
   if (views.radial) {
     outputs.radial = of((param, gradient) => radial(param, gradient, uses.get(param) ?? [], cotangents)).output;
   }
@@ -168,6 +167,16 @@ function radial(param: Value, gradient: Value, uses: readonly Use[], cotangents:
 function gradientOfAdded(result: Value, cotangent: Value): Value {
   if (result.source.kind !== 'node') throw new Error('a bilinear result that is no op');
   return result.source.op.gradient!(cotangent, result.source, result, [false, false, true])[2]!;
+}
+
+/** The squared norm in the metric, whose roots become parameters. */
+function fisherNorm(param: Value, gradient: Value, factored: Views['factored'] = {}): Value {
+  const name = nameOf(param);
+  const rootsIn = (given: string, shape: Shape) => param.arena.param(given, shape, { trainable: false });
+  const axes = factored === 'auto' ? factoredAxes(gradient) : factored[name]?.axes;
+  if (!axes) return weighted(gradient, rootsIn(metricName(name), param.shape));
+  const [u, v] = axes.map((axis) => rootsIn(factorName(name, axis), [param.shape[axis]!])) as [Value, Value];
+  return factoredSqNorm(gradient, axes, u, v);
 }
 
 /** Σ w g², summed over the elements. */

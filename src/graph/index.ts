@@ -1,6 +1,6 @@
 export { type Bindings, interpret } from './interpret.ts';
 export { print } from './print.ts';
-export type { Contraction, Factor, Lowered, Lowering, OnnxAttr, OpRecord } from './record.ts';
+export type { Contraction, Factor, Lowered, Lowering, OnnxAttr, OpRecord, Scaler } from './record.ts';
 export {
   Arena,
   type ArenaLimits,

@@ -56,9 +56,30 @@ export interface OpRecord {
    */
   readonly places?: (node: NodeSource) => Value;
 
+  /** The rows of a table [count, d] that these ones pick, [p, d]: of ops that have `places`. */
+  readonly pick?: (node: NodeSource, table: Value) => Value;
+
+  /**
+   * Of an op that is linear in its only operand: the axis of that whose slices are multiplied as those of the result
+   * along this axis are. Undefined where there is none.
+   */
+  readonly axisBefore?: (node: NodeSource, y: Value, axis: number) => number | undefined;
+
+  /**
+   * Makes of a vector the result with every slice along an axis multiplied by that element of it, by multiplying the
+   * operands: so a product that is never made can be scaled. Undefined where that does not go along this axis.
+   */
+  readonly scaled?: (node: NodeSource, y: Value, axis: number) => Scaler | undefined;
+
+  /** Σ of the result's squares over all axes but one, [d], without the result. */
+  readonly squaresAlong?: (node: NodeSource, axis: number) => Value;
+
   /** Present for the bilinear ops whose results are weight gradients: sums of outer products over positions. */
   readonly contraction?: (node: NodeSource, y: Value) => Contraction;
 }
+
+/** See `OpRecord.scaled`. */
+export type Scaler = (by: Value) => Value;
 
 /**
  * y = Xᵀ·Y with X [p, i] and Y [p, o] built from the op's two operands; `p` positions of one example.

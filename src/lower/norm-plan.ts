@@ -100,6 +100,21 @@ export function makePlan(graph: Graph, group: number, choice: PlanChoice = 'auto
   return { sums, norms, order: needed(graph, sums, norms) };
 }
 
+/** What the squared norm of a product costs, in multiplications: from the product itself, from its Gram matrices. */
+export interface ProductCosts {
+  readonly direct: number;
+  readonly gram: number;
+  /** Of a single position: then even the weighted norm needs no product. */
+  readonly single: boolean;
+}
+
+/** Of a gradient that is a sum of outer products over the positions of one example; undefined for any other. */
+export function productCosts(gradient: Value): ProductCosts | undefined {
+  const c = groupedProduct(throughIsometries(gradient))?.contraction;
+  if (!c) return undefined;
+  return { direct: c.count * directCost(c, 1), gram: c.count * gramCost(c, 1), single: c.p === 1 && c.count === 1 };
+}
+
 /** How one squared norm is computed, and its cost in multiplications per example beyond the backward pass. */
 export interface NormCost {
   /** From the product of the two factors, from their Gram matrices, or from a gradient that other ops make. */

@@ -78,6 +78,17 @@ export const fitCombinedOn = async (
 ): Promise<CombinedFile> => (await import('../scoring/index.ts')).fitCombinedOn(model, set, withRuntime(options));
 
 /**
+ * As `fitCombinedOn`; where the combined detector cannot be fitted, the reason, since the other detectors do not need
+ * what it needs.
+ */
+export const fitCombinedWherePossible = async (
+  model: ScoringModel,
+  set: scoring.NamedData,
+  options: FeatureOptions,
+): Promise<scoring.CombinedOrReason> =>
+  (await import('../scoring/index.ts')).fitCombinedWherePossible(model, set, withRuntime(options));
+
+/**
  * Figures of a fitted detector file for every group size it has (or those asked for). Noise is that of the detector's
  * own features, unless `options` has another.
  */

@@ -10,7 +10,9 @@ import { outerProduct } from './contraction.ts';
 import { attrsOf, type ConvAttrs, onnxAttrs } from './conv-attrs.ts';
 import { flipWeight, lowerWithWeight } from './conv-lowering.ts';
 import { pixelGram, weightGradient } from './conv-weight.ts';
+import { mul } from './elementwise.ts';
 import { reduceSum } from './reduce.ts';
+import { reshape } from './shape.ts';
 
 /** x [b, cIn, ...in], w [cOut, cIn / groups, ...kernel], y [b, cOut, ...out]; 1, 2 or 3 spatial axes. */
 export interface ConvOptions {
@@ -212,6 +214,16 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
         : (inputs.find((x) => x.lead !== 'none')?.lead ?? 'none');
       const { x, y } = parts.factors(ctx, inputs, lead);
       return parts.finish(ctx, outerProduct(ctx, x, y), lead);
+    },
+    scaled: ({ inputs, attrs }, _dW, axis) => {
+      const [x, dY] = inputs as [Value, Value];
+      const operand = axis === 0 ? dY : x;
+      if (axis > 1 || (axis === 1 && attrsOf(attrs).groups > 1)) return undefined;
+      const ofChannels = operand.shape.map((d, k) => (k === 1 ? d : 1));
+      return (by) => {
+        const scaled = mul(operand, reshape(by, ofChannels));
+        return apply(convOps.ConvWeightGrad, axis === 0 ? [x, scaled] : [scaled, dY], attrs);
+      };
     },
     contraction: (node, dW): Contraction => {
       const parts = weightGradient(attrsOf(node.attrs), node.inputs[0]!.shape, node.inputs[1]!.shape, dW);

@@ -19,6 +19,7 @@ export const groupOps = {
     },
     evaluate: ([x], _attrs, out) => ({ shape: out.shape, data: x!.data }),
     gradient: (dY) => [groupRepeat(dY)],
+    axisBefore: (_node, _y, axis) => axis,
     lower: (ctx, [x], _node, y) => {
       const B = ctx.group;
       // What does not vary with the example adds up to B times itself.

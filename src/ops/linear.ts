@@ -6,9 +6,11 @@ import { broadcastStrides, ndarray, walk } from '../tensor/ndarray.ts';
 import { broadcastTwo, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
 import { rowsFactor } from './contraction.ts';
+import { mul } from './elementwise.ts';
+import { expand } from './expand.ts';
 import { hotGram } from './hot-gram.ts';
-import { sumTo } from './reduce.ts';
-import { reshape, transpose } from './shape.ts';
+import { reduceSum, sumTo } from './reduce.ts';
+import { concat, reshape, shapeOps, transpose } from './shape.ts';
 
 export const linearOps = {
   // [..., p, k] × [..., k, o] -> [..., p, o]; the axes before broadcast.
@@ -106,6 +108,19 @@ export const linearOps = {
       const name = ctx.emit('MatMul', [xT, ctx.full(y!)]);
       return ctx.stored(name, [ctx.leadSize(lead), ...z.shape], z, lead);
     },
+    scaled: (node, _z, axis) => {
+      const [x, y] = node.inputs as [Value, Value];
+      return (by) => {
+        const [own, other] = axis === 0 ? scaledColumns(x, y, by) : scaledColumns(y, x, by);
+        return axis === 0 ? outerSum(own, other) : outerSum(other, own);
+      };
+    },
+    squaresAlong: (node, axis) => {
+      const [x, y] = node.inputs as [Value, Value];
+      const [own, other] = axis === 0 ? [x, y] : [y, x];
+      // Σ_b (Σ_p x[p, a] y[p, b])² = Σ_p x[p, a] ((Y Yᵀ) X)[p, a]
+      return reduceSum(mul(own, matmul(matmul(other, transpose(other)), own)), [0]);
+    },
     contraction: (node, z): Contraction => {
       const [p, i, o] = [node.inputs[0]!.shape[0]!, z.shape[0]!, z.shape[1]!];
       return {
@@ -121,6 +136,24 @@ export const linearOps = {
     },
   },
 } satisfies Record<string, OpRecord>;
+
+/**
+ * Factors of the same sum of outer products with the columns of `own` multiplied: one-hot rows stay as they are, and the
+ * rows of `other` that they stand beside are multiplied by the number at their place.
+ */
+function scaledColumns(own: Value, other: Value, by: Value): [Value, Value] {
+  const { source } = own;
+  const joined = source.kind === 'node' && source.op === shapeOps.Concat && source.attrs.axis === 0;
+  const parts = joined ? source.inputs : [own];
+  const pick = (part: Value) =>
+    part.source.kind === 'node' ? part.source.op.pick?.(part.source, reshape(by, [-1, 1])) : undefined;
+  const picked = parts.map(pick); // [p, 1] each
+  if (picked.every((rows) => rows === undefined)) return [mul(own, by), other];
+  const ones = (part: Value) => expand(own.arena.constant(1), [part.shape[0]!, 1]);
+  const beside = parts.map((part, k) => picked[k] ?? ones(part));
+  const scaled = parts.map((part, k) => (picked[k] ? part : mul(part, by)));
+  return [concat(scaled, 0), mul(other, concat(beside, 0))];
+}
 
 /** dA of A·B. With a plain matrix A under a batch of B, the batch joins the positions of one sum of outer products. */
 function leftGradient(dY: Value, a: Value, b: Value): Value {

@@ -87,6 +87,7 @@ export const rowOps = {
       return ctx.stored(name, [ctx.leadSize(lead), ...y.shape], y, lead);
     },
     places: (node) => node.inputs[0]!,
+    pick: (node, table) => rows(table, node.inputs[0]!),
   },
 } satisfies Record<string, OpRecord>;
 

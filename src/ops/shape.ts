@@ -39,6 +39,12 @@ export const shapeOps = {
     },
     evaluate: ([x], _attrs, out) => ({ shape: out.shape, data: x!.data }),
     gradient: (dY, node) => [reshape(dY, node.inputs[0]!.shape)],
+    axisBefore: (node, { shape }, axis) => {
+      const [{ shape: from }] = node.inputs as [Value];
+      const before = sizeOf(shape.slice(0, axis));
+      const found = from.findIndex((d, k) => d === shape[axis] && sizeOf(from.slice(0, k)) === before);
+      return found < 0 ? undefined : found;
+    },
     lower: (ctx, [x], _node, y) => ctx.stored(x!.name, ctx.storage(x!.shape, x!.lead), y, x!.lead),
   },
 
@@ -71,6 +77,7 @@ export const shapeOps = {
         ),
       ];
     },
+    axisBefore: (node, _y, axis) => list(node.attrs, 'perm')[axis],
     lower: (ctx, [x], node, y) => {
       const perm = list(node.attrs, 'perm');
       if (x!.lead === 'none') return { name: ctx.emit('Transpose', [x!.name], { perm }), ...typeOf(y), lead: 'none' };

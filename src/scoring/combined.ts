@@ -4,7 +4,7 @@ import { type Dataset, take } from '../data/index.ts';
 import { recombinationsFor, recombined } from '../data/recombine.ts';
 import { defined } from '../defined.ts';
 import { type CombinedFile, type DetectorFile, fitCombined, metricsOf, storeCombined } from '../detectors/index.ts';
-import { DataError } from '../errors.ts';
+import { DataError, FisherError } from '../errors.ts';
 import {
   asModelTakes,
   concatTables,
@@ -28,7 +28,7 @@ const RECOMBINED = 120;
 const LEAST_COMBINED = 30;
 
 /** Whether there are inputs enough; else the reason, as a message has it. */
-export const combinedLacks = ({ name, length }: Pick<Dataset, 'name' | 'length'>): string | undefined =>
+const combinedLacks = ({ name, length }: Pick<Dataset, 'name' | 'length'>): string | undefined =>
   length < LEAST_COMBINED ? `${name} has ${length} inputs, and at least ${LEAST_COMBINED} are needed` : undefined;
 
 /**
@@ -80,6 +80,30 @@ export async function fitCombinedOn(
     return { metrics, ...(extractor.noiseSamples > 1 ? { noiseSamples: extractor.noiseSamples } : {}), detector };
   } finally {
     await extractor.dispose();
+  }
+}
+
+/** The combined detector of a model and data, or why there is none. */
+export type CombinedOrReason =
+  | { readonly combined: CombinedFile; readonly lacking?: undefined }
+  | { readonly combined?: undefined; readonly lacking: string };
+
+/**
+ * As `fitCombinedOn`; where that cannot be, the reason, as a message has it: other detectors do not need what it needs,
+ * which is inputs enough, whole gradients that are finite, features that vary.
+ */
+export async function fitCombinedWherePossible(
+  model: ScoringModel,
+  set: NamedData,
+  options: FeatureOptions,
+): Promise<CombinedOrReason> {
+  const lacking = combinedLacks({ name: set.name, length: set.data.length });
+  if (lacking !== undefined) return { lacking };
+  try {
+    return { combined: await fitCombinedOn(model, set, options) };
+  } catch (error) {
+    if (!(error instanceof FisherError)) throw error;
+    return { lacking: error.message };
   }
 }
 

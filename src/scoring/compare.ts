@@ -12,7 +12,7 @@ import {
 import { checkSetNames, type EvalRow, evaluate, measure } from '../eval/index.ts';
 import { type FeatureTable, unpacked } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
-import { combinedExtractor, combinedLacks, fitCombinedOn } from './combined.ts';
+import { combinedExtractor, fitCombinedWherePossible } from './combined.ts';
 import { type FeatureOptions, featuresOf, type NamedData, timed } from './tables.ts';
 import { featuresToFit, measuredAs } from './to-fit.ts';
 
@@ -29,6 +29,8 @@ export interface SetFeatures extends NamedData {
  */
 export interface Comparison {
   readonly detector: DetectorFile;
+  /** Why the combined detector is not among those that were fitted, where it is not. */
+  readonly lacking?: string;
   readonly rows: readonly EvalRow[];
   readonly inSet: SetFeatures;
   readonly oodSets: readonly SetFeatures[];
@@ -56,7 +58,7 @@ export async function evaluateDetector(
 
 /**
  * Fits on one set and evaluates, with one session per group size for all of it. Every detector is fitted, the combined
- * one where there are inputs enough.
+ * one where it can be: else `lacking` says why.
  */
 export async function fitAndEvaluate(
   model: ScoringModel,
@@ -68,10 +70,10 @@ export async function fitAndEvaluate(
   const sets = [inSet, ...oodSets];
   checkNames(inSet, oodSets);
   const { fitted, tables } = await fitAndMeasure(model, fitSet, sets, options);
-  const detector = combinedLacks({ name: fitSet.name, length: fitSet.data.length })
-    ? fitted
-    : { ...fitted, combined: await fitCombinedOn(model, fitSet, options) };
-  return compared(detector, sets, tables, await singlesOf(model, detector, sets, options), options);
+  const { combined, lacking } = await fitCombinedWherePossible(model, fitSet, options);
+  const detector = { ...fitted, ...defined({ combined }) };
+  const comparison = compared(detector, sets, tables, await singlesOf(model, detector, sets, options), options);
+  return { ...comparison, ...defined({ lacking }) };
 }
 
 async function fitAndMeasure(

@@ -1,4 +1,4 @@
-export { combinedLacks, fitCombinedOn } from './combined.ts';
+export { type CombinedOrReason, fitCombinedOn, fitCombinedWherePossible } from './combined.ts';
 export {
   type Comparison,
   evaluateDetector,

@@ -124,7 +124,9 @@ describe('tables with views', () => {
     const table = await tableOf({});
     const l = table.names.length;
     for (const [j, name] of table.names.entries()) {
-      const F = Array.from(diagonal[name]!.data);
+      const squares = diagonal[name]!;
+      if ('axes' in squares) continue; // `factored.test.ts`
+      const F = Array.from(squares.data);
       const total = F.reduce((a, b) => a + b, 0);
       const norms = Array.from({ length: 10 }, (_, i) => table.sqNorms[i * l + j]!);
       expect(norms.reduce((a, b) => a + b, 0) / 10 / total).toBeCloseTo(1, 4);

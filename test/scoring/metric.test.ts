@@ -17,7 +17,7 @@ import {
   viewsNeeded,
 } from '../../src/detectors/index.ts';
 import { fisherDiagonal, type Metric, metricOf, packed, unpacked } from '../../src/features/index.ts';
-import { metricName } from '../../src/features/norms.ts';
+import { factorName, metricName } from '../../src/features/metric-name.ts';
 import { featuresToFit, openExtractor } from '../../src/node/defaults.ts';
 import { readTable } from '../../src/node/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
@@ -48,8 +48,11 @@ const dataOf = (length: number) => syntheticDataset('noise', { length, shape: mo
 describe('a metric that is kept', () => {
   const roots = (data: readonly number[]): Metric => ({
     hash: 'x',
+    factored: {},
     roots: { [metricName('w')]: { shape: [data.length], data: Float32Array.from(data) } },
   });
+
+  const stepOf = ({ tensors: { w } }: ReturnType<typeof packed>) => ('step' in w! ? w.step : Number.NaN);
 
   it('is itself to half a step of the logarithm, zeros and single values exactly', () => {
     const values = Array.from(randomData('roots', 500), (v) => 2 ** (5 * v));
@@ -58,11 +61,43 @@ describe('a metric that is kept', () => {
       const back = unpacked(JSON.parse(JSON.stringify(kept)), 'x');
       expect(back.hash).toBe(kept.hash);
       for (const [k, root] of back.roots[metricName('w')]!.data.entries()) {
-        const half = kept.tensors.w!.step / 2 + 1e-6;
+        const half = stepOf(kept) / 2 + 1e-6;
         if (data[k] === 0 || data.length < 10) expect(root).toBeCloseTo(data[k]!, 6);
         else expect(Math.abs(Math.log2(root / data[k]!))).toBeLessThan(half);
       }
     }
+  });
+
+  it('is two vectors of a tensor whose metric is factored', () => {
+    const shape = [3, 1, 4];
+    const [u, v] = [3, 4].map((d, k) => Array.from(randomData(`u${k}`, d), (r) => 2 ** r)) as [number[], number[]];
+    const metric: Metric = {
+      hash: 'x',
+      factored: { w: { shape, axes: [0, 2] } },
+      roots: {
+        [factorName('w', 0)]: { shape: [3], data: Float32Array.from(u) },
+        [factorName('w', 2)]: { shape: [4], data: Float32Array.from(v) },
+      },
+    };
+    const kept = packed(metric);
+    const back = unpacked(JSON.parse(JSON.stringify(kept)), 'x');
+    expect([back.hash, back.factored]).toEqual([kept.hash, metric.factored]);
+    for (const [name, { data }] of Object.entries(metric.roots)) {
+      for (const [k, root] of data.entries()) expect(back.roots[name]!.data[k]! / root).toBeCloseTo(1, 1);
+    }
+    const { w } = kept.tensors;
+    if (!('axes' in w!)) throw new Error('no factors');
+    const [first, second] = w.factors;
+    const damaged = { ...kept, tensors: { w: { ...w, factors: [{ ...first, most: 9 }, second] as const } } };
+    expect(() => unpacked(damaged, 'd.json')).toThrow('d.json: the metric is damaged');
+    const longer = packed({ ...metric, factored: { w: { shape: [3, 1, 5], axes: [0, 2] } } });
+    expect(() => unpacked(longer, 'd.json')).toThrow("d.json: the metric of 'w' has 4 weights, expected 5");
+    const askew = packed({ ...metric, factored: { w: { shape: [3], axes: [0, 2] } } });
+    expect(() => unpacked(askew, 'd.json')).toThrow("the metric of 'w' is along the axes 0 and 2 of [3]");
+  });
+
+  it('has the hash that files of before factors have', () => {
+    expect(packed(roots([1, 2, 3])).hash).toBe('1a46502395c58f81355931f0a9e13df89a72045248f42aaf05d202db222ce8cc');
   });
 
   it('is as near to that of a model as 400 examples tell it', async () => {
@@ -76,8 +111,7 @@ describe('a metric that is kept', () => {
 
   it('is refused where it is damaged', () => {
     const kept = packed(roots([1, 2, 3]));
-    const tensor = kept.tensors.w!;
-    const other = { ...kept, tensors: { w: { ...tensor, step: tensor.step * 2 } } };
+    const other = { ...kept, tensors: { w: { ...kept.tensors.w!, step: stepOf(kept) * 2 } } };
     expect(() => unpacked(other, 'd.json')).toThrow('d.json: the metric is damaged');
     const { hash: _, ...short } = packed(roots([1, 2]));
     const wrong = { ...short.tensors.w!, shape: [3] };

@@ -148,9 +148,11 @@ export function fitCombined(
       const without = leftOut[k];
       if (without) return without(drawn.flat(), B);
       return joined(
-        folds.map(({ views }, fold) => {
+        // Of neighbours, a fold at the end of the data need not hold a whole group.
+        folds.flatMap(({ views }, fold) => {
+          if (drawn[fold]!.length === 0) return [];
           const u = standardised(views[k]!, pick(own, drawn[fold]!));
-          return columnsOfView(views[k]!, meansOf(u, B), B);
+          return [columnsOfView(views[k]!, meansOf(u, B), B)];
         }),
       );
     });

@@ -1,0 +1,169 @@
+// Fisher metrics that are kept as a vector along each of two axes: norms and mean squares against float64, whatever the
+// plan, of gradients that are made and of gradients that are not.
+
+import { describe, expect, it } from 'vitest';
+import { differentiate } from '../../src/autodiff/index.ts';
+import { openProgram } from '../../src/engine/index.ts';
+import { type Axes, factoredAxes, LARGE } from '../../src/features/factored.ts';
+import { factorName } from '../../src/features/metric-name.ts';
+import { normGraph } from '../../src/features/norms.ts';
+import { Arena, inputsOf, interpret, nameOf, paramsOf, type Value } from '../../src/graph/index.ts';
+import type { PlanChoice } from '../../src/lower/index.ts';
+import { nodeRuntime } from '../../src/node/runtime.ts';
+import {
+  add,
+  concat,
+  conv,
+  convTranspose,
+  matmul,
+  mul,
+  reduceSum,
+  reshape,
+  rows,
+  squaresAlong,
+  transpose,
+} from '../../src/ops/index.ts';
+import { type Shape, sizeOf } from '../../src/tensor/shape.ts';
+import type { Weights } from '../../src/tensor/weights.ts';
+import { expectSqNorms } from '../support/compare.ts';
+import { randomData, randomWeights } from '../support/run.ts';
+
+/** Ways to use a weight w of an input x and rows `ids`: gradients that are products of any kind, and one that is none. */
+const uses: Readonly<Record<string, (arena: Arena) => Value>> = {
+  'a matrix': (arena) => matmul(arena.input('x', [1, 2, 30]), arena.param('w', [30, 20])),
+  'a matrix of one position': (arena) => matmul(arena.input('x', [1, 30]), arena.param('w', [30, 20])),
+  'a matrix that is transposed and reshaped': (arena) =>
+    matmul(arena.input('x', [1, 2, 30]), transpose(reshape(arena.param('w', [1, 20, 30]), [20, 30]))),
+  'a matrix that is used twice': (arena) => {
+    const w = arena.param('w', [20, 20]);
+    return matmul(matmul(arena.input('x', [1, 2, 20]), w), w);
+  },
+  'a table whose rows are looked up': (arena) =>
+    rows(arena.param('w', [30, 20]), arena.input('ids', [3], 'data', 'int')),
+  'a table that is the head as well': (arena) => {
+    const w = arena.param('w', [30, 20]);
+    return matmul(rows(w, arena.input('ids', [3], 'data', 'int')), transpose(w));
+  },
+  'a table and a matrix in one': (arena) => {
+    const w = arena.param('w', [30, 20]);
+    return concat([rows(w, arena.input('ids', [3], 'data', 'int')), matmul(arena.input('x', [2, 30]), w)], 0);
+  },
+  'a convolution': (arena) =>
+    conv(arena.input('x', [1, 12, 3, 3]), arena.param('w', [16, 12, 3, 3]), { pads: [1, 1, 1, 1] }),
+  'a strided convolution': (arena) =>
+    conv(arena.input('x', [1, 12, 5, 5]), arena.param('w', [16, 12, 3, 3]), { strides: [2, 2] }),
+  'a transposed convolution': (arena) =>
+    convTranspose(arena.input('x', [1, 16, 2, 2]), arena.param('w', [16, 12, 3, 3]), { strides: [2, 2] }),
+  'a convolution in groups': (arena) =>
+    conv(arena.input('x', [1, 12, 2, 2]), arena.param('w', [16, 6, 2, 2]), { groups: 2 }),
+  'a tensor that is no factor of a product': (arena) => {
+    const w = arena.param('w', [6, 5]);
+    return add(mul(arena.input('x', [6, 5]), mul(w, w)), w);
+  },
+};
+
+const n = 6;
+
+/** Of a loss that is not linear and weighs places differently. */
+function lossOf(use: string): { readonly arena: Arena; readonly loss: Value; readonly param: Value } {
+  const arena = new Arena();
+  const y = uses[use]!(arena);
+  const loss = reduceSum(mul(mul(y, y), arena.constant(Array.from(randomData('weigh', sizeOf(y.shape))), y.shape)));
+  return { arena, loss, param: paramsOf({ arena, outputs: { loss } })[0]! };
+}
+
+/** n examples of the inputs. */
+function inputsFor(arena: Arena, loss: Value) {
+  const inputs = inputsOf({ arena, outputs: { loss } }).map((v) => {
+    const floats = randomData(nameOf(v), n * sizeOf(v.shape));
+    const isWhole = v.dtype === 'int';
+    return {
+      name: nameOf(v),
+      shape: v.shape,
+      isWhole,
+      data: isWhole ? floats.map((f) => Math.floor(30 * (f % 1) ** 2)) : floats,
+    };
+  });
+  const feeds = inputs.map(({ name, shape, isWhole, data }) => {
+    const typed = isWhole ? BigInt64Array.from(Array.from(data, BigInt)) : data;
+    return [name, { data: typed, shape: [n, ...(shape[0] === 1 ? shape.slice(1) : shape)] }] as const;
+  });
+  const each = Array.from({ length: n }, (_, i) =>
+    Object.fromEntries(
+      inputs.map(({ name, data }) => [name, data.subarray((i * data.length) / n, ((i + 1) * data.length) / n)]),
+    ),
+  );
+  return { feeds: Object.fromEntries(feeds), each };
+}
+
+const numbersOf = (weights: Weights) =>
+  Object.fromEntries(Object.entries(weights).map(([name, { data }]) => [name, data]));
+const axesOf = (shape: Shape): Axes =>
+  [...shape.keys()].filter((axis) => shape[axis]! > 1).slice(0, 2) as unknown as Axes;
+const placeOf = (shape: Shape, axis: number, k: number) => Math.floor(k / sizeOf(shape.slice(axis + 1))) % shape[axis]!;
+
+describe.each(Object.keys(uses))('a factored metric of %s', (use) => {
+  const cases: [number, PlanChoice][] = [
+    [1, 'auto'],
+    [1, 'direct'],
+    [1, 'gram'],
+    [3, 'auto'],
+  ];
+  it.each(cases)('for groups of %i by the plan %s gives the norm of float64', async (group, plan) => {
+    const { arena, loss, param } = lossOf(use);
+    const { shape } = param;
+    const axes = axesOf(shape);
+    const { graph } = normGraph(loss, { fisher: true, factored: { w: { axes } } });
+    const weights = randomWeights(graph);
+    const program = openProgram(graph, { runtime: nodeRuntime(), weights, group, plan, batch: n });
+    const { feeds, each } = inputsFor(arena, loss);
+    const found = await program.run(feeds);
+    await program.dispose();
+    const [gradient] = differentiate(loss, [param]) as [Value];
+    const gradients = each.map(
+      (own) => interpret({ arena, outputs: { gradient } }, { ...numbersOf(weights), ...own }).gradient!.data,
+    );
+    const [u, v] = axes.map((axis) => weights[factorName('w', axis)]!.data) as [Float32Array, Float32Array];
+    const expected = Array.from({ length: n / group }, (_, g) => {
+      const own = gradients.slice(g * group, (g + 1) * group);
+      return Array.from({ length: sizeOf(shape) }, (_, k) => {
+        const sum = own.reduce((all, one) => all + one[k]!, 0);
+        return (sum * u[placeOf(shape, axes[0], k)]! * v[placeOf(shape, axes[1], k)]!) ** 2;
+      }).reduce((a, b) => a + b, 0);
+    });
+    expectSqNorms(found.fisher!.data as Float32Array, expected, ['w']);
+  });
+
+  it('is made of sums of squares along the axes', () => {
+    const { arena, loss, param } = lossOf(use);
+    const [gradient] = differentiate(loss, [param]) as [Value];
+    const given = { ...numbersOf(randomWeights({ arena, outputs: { loss } })), ...inputsFor(arena, loss).each[0]! };
+    for (const axis of axesOf(param.shape)) {
+      const { g, sums } = interpret({ arena, outputs: { g: gradient, sums: squaresAlong(gradient, axis) } }, given);
+      const expected = new Float64Array(param.shape[axis]!);
+      for (const [k, value] of g!.data.entries()) expected[placeOf(param.shape, axis, k)]! += value ** 2;
+      for (const [k, value] of sums!.data.entries())
+        expect(value / (expected[k]! + 1e-12)).toBeCloseTo(expected[k] === 0 ? 0 : 1, 8);
+    }
+  });
+});
+
+describe('where a metric is factored', () => {
+  const axesFor = (use: string) => {
+    const { loss, param } = lossOf(use);
+    return factoredAxes(differentiate(loss, [param])[0]!);
+  };
+
+  it('is where no gradient has to be made then, or the tensor is large', () => {
+    expect(axesFor('a matrix')).toEqual([0, 1]);
+    expect(axesFor('a matrix that is transposed and reshaped')).toEqual([1, 2]);
+    expect(axesFor('a table that is the head as well')).toEqual([0, 1]);
+    // One position needs no gradient with a number for each element either.
+    expect(axesFor('a matrix of one position')).toBeUndefined();
+    expect(axesFor('a convolution in groups')).toBeUndefined();
+    expect(axesFor('a tensor that is no factor of a product')).toBeUndefined();
+    const arena = new Arena();
+    const w = arena.param('w', [3, LARGE / 4, 2]);
+    expect(factoredAxes(differentiate(reduceSum(mul(w, mul(w, w))), [w])[0]!)).toEqual([0, 1]);
+  });
+});
