@@ -3,8 +3,7 @@
 
 import { openProgram, type Program, type TensorData } from '../src/engine/index.ts';
 import { normGraph, splitLoss } from '../src/features/index.ts';
-import { metricName } from '../src/features/metric-name.ts';
-import { Arena, type Graph } from '../src/graph/index.ts';
+import { Arena, type Graph, nameOf, paramsOf } from '../src/graph/index.ts';
 import { countMultiplications, type LowerOptions, lower } from '../src/lower/index.ts';
 import { architecture, collectSpecs, initialWeights, type Loss, paramScope } from '../src/models/index.ts';
 import { loadOnnx, summariseOnnxFile } from '../src/node/index.ts';
@@ -86,10 +85,10 @@ export async function compile(c: Case): Promise<Compiled> {
     graph = normGraph(loss()).graph;
   } else if (c.what === 'views') {
     const { nll, parts } = split();
-    const measured = normGraph(nll, { radial: true, fisher: true, parts: parts() });
-    graph = measured.graph;
+    graph = normGraph(nll, { radial: true, fisher: true, factored: 'auto', parts: parts() }).graph;
     // Roots of a metric; speed does not depend on the values.
-    const roots = measured.names.map((name) => [metricName(name), ones(weights[name]!.shape)] as const);
+    const all = paramsOf(graph, { all: true }).map((param) => [nameOf(param), ones(param.shape)] as const);
+    const roots = all.filter(([name]) => !Object.hasOwn(weights, name));
     options = { ...options, weights: { ...weights, ...Object.fromEntries(roots) } };
   } else {
     const arch = architecture(c.model);

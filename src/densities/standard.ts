@@ -20,10 +20,20 @@ const NO_SPREAD = 1e-9;
 /** Standardised features count as no further than this: one that was nearly constant must not outshout all others. */
 const FURTHEST = 1000;
 
+/** Whether any column varies; of fewer than two rows none does. */
+export const varies = (rows: Rows): boolean => rows.n > 1 && spreadOf(rows).columns.length > 0;
+
 /** Throws a DataError for fewer than two rows, and where no column varies. */
 export function fitStandard(rows: Rows): Standard {
   const { n, p } = rows;
   if (n < 2) throw new DataError(`a standard deviation of ${n} row, expected at least 2`);
+  const standard = spreadOf(rows);
+  if (standard.columns.length === 0) throw new DataError(`none of ${p} features varies over ${n} rows`);
+  return standard;
+}
+
+function spreadOf(rows: Rows): Standard {
+  const { n, p } = rows;
   const mean = columnMeans(rows);
   const square = new Float64Array(p);
   for (let i = 0; i < n; i++) {
@@ -32,7 +42,6 @@ export function fitStandard(rows: Rows): Standard {
   }
   const sd = square.map(Math.sqrt);
   const columns = [...sd.keys()].filter((j) => sd[j]! > NO_SPREAD * Math.abs(mean[j]!) && sd[j]! > Number.MIN_VALUE);
-  if (columns.length === 0) throw new DataError(`none of ${p} features varies over ${n} rows`);
   return { p, columns, mean: columns.map((j) => mean[j]!), sd: columns.map((j) => sd[j]!) };
 }
 

@@ -12,6 +12,9 @@ export type Axes = readonly [number, number];
 /** The metric of a tensor of more elements is factored whatever it costs: a file has no room for a number for each. */
 export const LARGE = 2 ** 20;
 
+/** Of tensors of fewer elements a gradient is made as fast as a few small matrix products are. */
+const SMALL = 2 ** 15;
+
 /**
  * The axes along which the metric of a parameter with this gradient is factored, F[a, b] ≈ u[a] · v[b] / mean, u and v
  * the means over everything else (Shazeer & Stern 2018 keep squares of gradients so): where the norms then come from
@@ -20,9 +23,11 @@ export const LARGE = 2 ** 20;
  */
 export function factoredAxes(gradient: Value): Axes | undefined {
   const { shape } = gradient;
+  const size = sizeOf(shape);
+  if (size < SMALL) return undefined;
+  const isLarge = size > LARGE;
   const long = [...shape.keys()].filter((axis) => shape[axis]! > 1);
   const [a, b, ...more] = long.filter((axis) => scalerAlong(gradient, axis));
-  const isLarge = sizeOf(shape) > LARGE;
   if (a !== undefined && b !== undefined && more.length === 0 && (isLarge || isCheaper(gradient, false))) return [a, b];
   if (!isLarge || long.length < 2) return undefined;
   const [first, second] = long.toSorted((one, other) => shape[other]! - shape[one]!);
@@ -30,8 +35,8 @@ export function factoredAxes(gradient: Value): Axes | undefined {
 }
 
 /**
- * Whether two norms from Gram matrices, the plain one and the scaled, are cheaper than both from the gradient. That of a
- * single position is made for neither: `single` says what it counts as.
+ * Whether two norms from Gram matrices, the plain one and the scaled, are cheaper than both from the gradient. That of
+ * a single position is made for neither: `single` says what it counts as.
  */
 function isCheaper(gradient: Value, single: boolean): boolean {
   const costs = productCosts(gradient);

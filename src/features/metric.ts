@@ -18,7 +18,7 @@ import { withRanges } from './ranges.ts';
 /** Of one parameter: the mean square of each element of the gradient, of the parameter's shape. */
 interface Squares {
   readonly shape: Shape;
-  readonly data: Float32Array;
+  readonly data: Float64Array;
 }
 
 /** Of one parameter whose metric is factored: mean squares of the gradient for each place along two axes. */
@@ -43,9 +43,9 @@ export interface DiagonalOptions extends InputOptions {
 
 /**
  * F_k = mean over the examples of g_k², g the gradient of one example's loss in nats: the diagonal of the Fisher matrix
- * as data of the learned kind have it; of parameters whose metric is factored (`factoredAxes`) its means along two axes.
- * Draws are keyed by content. Whole gradients of a batch are in memory, but for tensors of more than a million elements.
- * Throws a ModelError where the loss depends on no parameter, and a DataError where a gradient is not finite.
+ * as data of the learned kind have it; of parameters whose metric is factored (`factoredAxes`) its means along two
+ * axes. Draws are keyed by content. Whole gradients of a batch are in memory, but for tensors of more than a million
+ * elements. Throws a ModelError where the loss depends on no parameter, and a DataError where a gradient is not finite.
  */
 export async function fisherDiagonal(model: ScoringModel, given: Dataset, options: DiagonalOptions): Promise<Diagonal> {
   const data = asModelTakes(model, given, options);
@@ -98,11 +98,11 @@ function accumulated({ param, gradient }: { readonly param: Value; readonly grad
   if (!axes || size <= LARGE) {
     const sum = new Float64Array(size);
     const add = (rows: Float32Array, count: number) => addRows(sum, rows, count, (v) => v ** 2);
-    const meanSquares = (n: number) => Float32Array.from(sum, (v) => v / n);
     const squares = (n: number): Squares | FactoredSquares => {
-      if (!axes) return { shape, data: meanSquares(n) };
-      const each = sum.map((v) => v / n);
-      return { shape, axes, means: [meansAlong(each, shape, axes[0]), meansAlong(each, shape, axes[1])] };
+      const data = sum.map((v) => v / n);
+      return axes
+        ? { shape, axes, means: [meansAlong(data, shape, axes[0]), meansAlong(data, shape, axes[1])] }
+        : { shape, data };
     };
     return { name, parts: [{ value: gradient, add }], squares };
   }
@@ -139,7 +139,9 @@ export interface Metric {
   readonly hash: string;
   /** Roots of the weights, by the names that the graph of the norms takes them by. */
   readonly roots: Weights;
-  /** The parameters whose metric is factored, by name: their shape, and the two axes that have a vector of roots each. */
+  /**
+   * The parameters whose metric is factored, by name: their shape, and the two axes that have a vector of roots each.
+   */
   readonly factored: Readonly<Record<string, Factored>>;
 }
 
@@ -182,9 +184,7 @@ export function metricOf(diagonal: Diagonal): Metric {
 }
 
 /** mean^`power` / √(v + 10⁻³ · mean); 0 for zeros. */
-function rootsOf(values: ArrayLike<number>, power: number): Float32Array {
-  let sum = 0;
-  for (let k = 0; k < values.length; k++) sum += values[k]!;
-  const mean = sum / values.length;
+function rootsOf(values: Float64Array, power: number): Float32Array {
+  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
   return Float32Array.from(values, (v) => (mean > 0 ? mean ** power / Math.sqrt(v + DAMPING * mean) : 0));
 }

@@ -138,8 +138,8 @@ export const linearOps = {
 } satisfies Record<string, OpRecord>;
 
 /**
- * Factors of the same sum of outer products with the columns of `own` multiplied: one-hot rows stay as they are, and the
- * rows of `other` that they stand beside are multiplied by the number at their place.
+ * Factors of the same sum of outer products with the columns of `own` multiplied: one-hot rows stay as they are, and
+ * the rows of `other` that they stand beside are multiplied by the number at their place.
  */
 function scaledColumns(own: Value, other: Value, by: Value): [Value, Value] {
   const { source } = own;

@@ -3,7 +3,7 @@
 import { GraphError } from '../errors.ts';
 import type { Attrs, Lowered, OpRecord, Value } from '../graph/index.ts';
 import { ndarray, walk } from '../tensor/ndarray.ts';
-import { normaliseAxis, type Shape, sameShape, shapeText, sizeOf, stridesOf } from '../tensor/shape.ts';
+import { axisLike, normaliseAxis, type Shape, sameShape, shapeText, sizeOf, stridesOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
 
 /**
@@ -39,12 +39,7 @@ export const shapeOps = {
     },
     evaluate: ([x], _attrs, out) => ({ shape: out.shape, data: x!.data }),
     gradient: (dY, node) => [reshape(dY, node.inputs[0]!.shape)],
-    axisBefore: (node, { shape }, axis) => {
-      const [{ shape: from }] = node.inputs as [Value];
-      const before = sizeOf(shape.slice(0, axis));
-      const found = from.findIndex((d, k) => d === shape[axis] && sizeOf(from.slice(0, k)) === before);
-      return found < 0 ? undefined : found;
-    },
+    axisBefore: (node, y, axis) => axisLike(y.shape, axis, node.inputs[0]!.shape),
     lower: (ctx, [x], _node, y) => ctx.stored(x!.name, ctx.storage(x!.shape, x!.lead), y, x!.lead),
   },
 

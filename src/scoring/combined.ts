@@ -69,7 +69,7 @@ export async function fitCombinedOn(
   try {
     const rest = take(data, count, data.length);
     const table = await timed(extractor, { name: set.name, data: rest }, options);
-    const kinds = await recombinationsFor(rest).catch(() => []);
+    const kinds = await recombinationsFor(rest);
     const others: FeatureTable[] = [];
     for (const { name } of kinds) {
       const made = recombined(rest, name, { count: Math.min(RECOMBINED, rest.length), seed });

@@ -53,3 +53,12 @@ export function normaliseAxis(axis: number, rank: number): number | undefined {
   const a = axis < 0 ? axis + rank : axis;
   return Number.isInteger(a) && a >= 0 && a < rank ? a : undefined;
 }
+
+/**
+ * The axis of a shape with the same elements in order that cuts them as this axis of another does; undefined if none.
+ */
+export function axisLike(shape: Shape, axis: number, other: Shape): number | undefined {
+  const before = sizeOf(shape.slice(0, axis));
+  const found = other.findIndex((d, k) => d === shape[axis] && sizeOf(other.slice(0, k)) === before);
+  return found < 0 ? undefined : found;
+}

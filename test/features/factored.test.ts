@@ -28,7 +28,9 @@ import type { Weights } from '../../src/tensor/weights.ts';
 import { expectSqNorms } from '../support/compare.ts';
 import { randomData, randomWeights } from '../support/run.ts';
 
-/** Ways to use a weight w of an input x and rows `ids`: gradients that are products of any kind, and one that is none. */
+/**
+ * Ways to use a weight w of an input x and rows `ids`: gradients that are products of any kind, and one that is none.
+ */
 const uses: Readonly<Record<string, (arena: Arena) => Value>> = {
   'a matrix': (arena) => matmul(arena.input('x', [1, 2, 30]), arena.param('w', [30, 20])),
   'a matrix of one position': (arena) => matmul(arena.input('x', [1, 30]), arena.param('w', [30, 20])),

@@ -3,7 +3,7 @@
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { syntheticDataset, take } from '../../src/data/index.ts';
+import { makeDataset, syntheticDataset, take } from '../../src/data/index.ts';
 import { type DetectorFile, fitDetectors, formatDetector, parseDetector } from '../../src/detectors/index.ts';
 import { fisherDiagonal, metricOf } from '../../src/features/index.ts';
 import { openExtractor } from '../../src/node/defaults.ts';
@@ -60,6 +60,26 @@ describe('the combined detector of a model', () => {
     }
     expect(() => openScorer({ model, detector, runtime, falsePositiveRate: 1e-6 })).toThrow(/needs at least/);
     expect(() => openScorer({ model, detector, runtime, group: 2 })).toThrow(/combined is not fitted for groups of 2/);
+  });
+
+  it('is left out of an evaluation with the reason where it cannot be fitted', async () => {
+    const model = smallModel('vae');
+    const all = dataOf(model, 40);
+    // The metric's examples vary, those to be fitted on are one.
+    const places = (indices: ArrayLike<number>) => Array.from(indices, (i) => Math.min(i, 10));
+    const pick = async (indices: ArrayLike<number>) => (await all.gather(places(indices))).arrays;
+    const read = (start: number, end: number) => pick(Array.from({ length: end - start }, (_, k) => start + k));
+    const same = makeDataset({ ...all, read, pick });
+    const sets = [{ name: 'in', data: dataOf(model, 12, 2) }, [{ name: 'out', data: dataOf(model, 12, 3) }]] as const;
+    const options = { runtime, groups: [1], seed: 0, threads: 1 };
+    for (const [data, reason] of [
+      [dataOf(model, 25), 'fit has 25 inputs, and at least 30 are needed'],
+      [same, 'noise:1: no feature of the gradient varies over the 30 inputs to fit on'],
+    ] as const) {
+      const found = await fitAndEvaluate(model, { name: 'fit', data }, sets[0], sets[1], options);
+      expect([found.detector.combined, found.lacking]).toEqual([undefined, reason]);
+      expect(found.rows.map((row) => row.detector)).toContain('layer-norms');
+    }
   });
 
   it('looks at every aspect of a model that has several', async () => {

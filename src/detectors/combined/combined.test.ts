@@ -65,6 +65,24 @@ const fit = asStored(
 const fresh = table('fresh', 2000);
 const kinds: readonly CombinedKind[] = ['combined', 'combined-gradient'];
 
+describe('few fit inputs', () => {
+  it('are calibrated in groups of neighbours where these resemble each other, whichever folds hold a whole group', () => {
+    for (let seed = 0; seed < 5; seed++) {
+      const film = table(`film ${seed}`, 68, { carry: 0.9 });
+      const { related, groups } = fitCombined(film, [], { groups: [1, 5], seed });
+      expect([related, groups.map(({ group }) => group)]).toEqual([true, [1, 5]]);
+    }
+  });
+
+  it('are seldom taken for neighbours that resemble each other when they do not', () => {
+    const found = Array.from(
+      { length: 20 },
+      (_, k) => fitCombined(table(`apart ${k}`, 60), [], { groups: [1] }).related,
+    );
+    expect(found.filter(Boolean).length).toBeLessThan(4);
+  });
+});
+
 const auroc = (ours: Float64Array, theirs: Float64Array) =>
   theirs.reduce((sum, t) => sum + ours.reduce((n, o) => n + (o < t ? 1 : o === t ? 0.5 : 0), 0), 0) /
   (ours.length * theirs.length);

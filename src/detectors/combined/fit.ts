@@ -3,7 +3,7 @@
 
 import { fitNormalScores, type NormalScores, normalScores, surprise } from '../../densities/normal-scores.ts';
 import { meansOf, pick, type Rows, rowOf } from '../../densities/rows.ts';
-import { fitStandard } from '../../densities/standard.ts';
+import { fitStandard, varies } from '../../densities/standard.ts';
 import { DataError } from '../../errors.ts';
 import { checkTable, differenceOf, type FeatureTable, finiteRows, rowsOf } from '../../features/table.ts';
 import { RandomStream } from '../../tensor/random.ts';
@@ -58,10 +58,10 @@ const LEAST = 20;
 /** Calibration groups of more than one input: as many as a false-positive rate of 0.001 takes. */
 const GROUPS = 1000;
 /**
- * Mean correlation of neighbours from which on they are not independent: with 1,000 inputs, five standard deviations of
- * one feature's and more.
+ * Mean correlation of neighbours from which on they are not independent, for n inputs: half as much again as one
+ * feature's standard deviation, since a common cause of all of them leaves the mean no better known than one.
  */
-const RELATED = 0.05;
+const relatedFrom = (n: number): number => 1.6 / Math.sqrt(n);
 /** Parts of the inputs that are held out in turn. */
 const COMBINED_FOLDS = 10;
 /** Fit inputs that are remembered, at most: the file and the search for neighbours grow with them. */
@@ -112,18 +112,24 @@ export function fitCombined(
   const sizes = groupSizesFor(n, groups);
   const of = Math.max(1, aspects.length);
   const possible = views.filter(({ density }) => density !== 'contrast' || recombined.length > 0);
-  const all = Array.from({ length: of }, (_, index) => possible.map((view) => ({ view, index }))).flat();
-  const chosen = all.map(({ view }) => view);
   const others = recombined.map(finiteRows).filter((table) => rowsOf(table) >= 2);
-  const data = all.map(({ view, index }) => ({
-    own: pick(columnsOf(finite, floors, view.of, { index, of }), kept),
-    others: view.density === 'contrast' ? others.map((table) => columnsOf(table, floors, view.of, { index, of })) : [],
-  }));
+  const data = Array.from({ length: of }, (_, index) => possible.map((view) => ({ view, index })))
+    .flat()
+    .map(({ view, index }) => {
+      const columns = (table: FeatureTable) => columnsOf(table, floors, view.of, { index, of });
+      const isContrast = view.density === 'contrast';
+      return { view, index, own: pick(columns(finite), kept), others: isContrast ? others.map(columns) : [] };
+    })
+    .filter(({ own }) => varies(own)); // a view of what is the same for every input has nothing to say
+  const chosen = data.map(({ view }) => view);
+  if (!chosen.some(isOfGradient)) {
+    throw new DataError(`${given.meta.data}: no feature of the gradient varies over the ${n} inputs to fit on`);
+  }
   const fitOne = (k: number, indices: ArrayLike<number>) =>
-    fitView(all[k]!.view, all[k]!.index, pick(data[k]!.own, indices), data[k]!.others, seed);
+    fitView(data[k]!.view, data[k]!.index, pick(data[k]!.own, indices), data[k]!.others, seed);
 
   const inputs = Array.from({ length: n }, (_, i) => i);
-  const fitted = all.map((_, k) => fitOne(k, inputs));
+  const fitted = data.map((_, k) => fitOne(k, inputs));
   const related = isRelated(data.map(({ own }) => own));
   const run = related ? largest : 1;
   const dealt = new RandomStream(seed, 'folds').permutation(run, Math.ceil(n / run));
@@ -203,7 +209,7 @@ function isRelated(all: readonly Rows[]): boolean {
       return products / squares;
     }),
   );
-  return correlations.reduce((total, r) => total + r, 0) / correlations.length > RELATED;
+  return correlations.reduce((total, r) => total + r, 0) / correlations.length > relatedFrom(all[0]!.n);
 }
 
 /** Groups of B that stand together among these indices, overlapping ones too, one after the other. */
