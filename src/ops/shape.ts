@@ -65,12 +65,8 @@ export const shapeOps = {
     },
     gradient: (dY, node) => {
       const perm = list(node.attrs, 'perm');
-      return [
-        transpose(
-          dY,
-          perm.map((_, i) => perm.indexOf(i)),
-        ),
-      ];
+      const back = perm.map((_, i) => perm.indexOf(i));
+      return [transpose(dY, back)];
     },
     axisBefore: (node, _y, axis) => list(node.attrs, 'perm')[axis],
     lower: (ctx, [x], node, y) => {

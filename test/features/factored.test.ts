@@ -3,8 +3,10 @@
 
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
+import { memoryDataset } from '../../src/data/index.ts';
 import { openProgram } from '../../src/engine/index.ts';
 import { type Axes, factoredAxes, LARGE } from '../../src/features/factored.ts';
+import { fisherDiagonal, metricOf, openExtractor, packed, unpacked } from '../../src/features/index.ts';
 import { factorName } from '../../src/features/metric-name.ts';
 import { normGraph } from '../../src/features/norms.ts';
 import { Arena, inputsOf, interpret, nameOf, paramsOf, type Value } from '../../src/graph/index.ts';
@@ -23,6 +25,7 @@ import {
   squaresAlong,
   transpose,
 } from '../../src/ops/index.ts';
+import type { ScoringModel } from '../../src/store/index.ts';
 import { type Shape, sizeOf } from '../../src/tensor/shape.ts';
 import type { Weights } from '../../src/tensor/weights.ts';
 import { expectSqNorms } from '../support/compare.ts';
@@ -151,21 +154,78 @@ describe.each(Object.keys(uses))('a factored metric of %s', (use) => {
 });
 
 describe('where a metric is factored', () => {
-  const axesFor = (use: string) => {
-    const { loss, param } = lossOf(use);
-    return factoredAxes(differentiate(loss, [param])[0]!);
+  const axesFor = (shape: Shape, use: (arena: Arena, w: Value) => Value) => {
+    const arena = new Arena();
+    const w = arena.param('w', shape);
+    const y = use(arena, w);
+    return factoredAxes(differentiate(reduceSum(mul(y, y)), [w])[0]!);
   };
 
   it('is where no gradient has to be made then, or the tensor is large', () => {
-    expect(axesFor('a matrix')).toEqual([0, 1]);
-    expect(axesFor('a matrix that is transposed and reshaped')).toEqual([1, 2]);
-    expect(axesFor('a table that is the head as well')).toEqual([0, 1]);
-    // One position needs no gradient with a number for each element either.
-    expect(axesFor('a matrix of one position')).toBeUndefined();
-    expect(axesFor('a convolution in groups')).toBeUndefined();
-    expect(axesFor('a tensor that is no factor of a product')).toBeUndefined();
+    expect(axesFor([256, 128], (arena, w) => matmul(arena.input('x', [1, 2, 256]), w))).toEqual([0, 1]);
+    const turned = axesFor([1, 128, 256], (arena, w) =>
+      matmul(arena.input('x', [1, 2, 256]), transpose(reshape(w, [128, 256]))),
+    );
+    expect(turned).toEqual([1, 2]);
+    const tied = axesFor([512, 64], (arena, w) => {
+      const embedded = rows(w, arena.input('ids', [3], 'data', 'int'));
+      return matmul(embedded, transpose(w));
+    });
+    expect(tied).toEqual([0, 1]);
+    // Small, of one position, or no product of two factors with its channels: a number for each element costs no more.
+    expect(axesFor([30, 20], (arena, w) => matmul(arena.input('x', [1, 2, 30]), w))).toBeUndefined();
+    expect(axesFor([256, 128], (arena, w) => matmul(arena.input('x', [1, 256]), w))).toBeUndefined();
+    const inGroups = { groups: 2 };
+    const grouped = axesFor([128, 64, 2, 2], (arena, w) => conv(arena.input('x', [1, 128, 2, 2]), w, inGroups));
+    expect(grouped).toBeUndefined();
+    expect(axesFor([256, 128], (arena, w) => mul(arena.input('x', [256, 128]), w))).toBeUndefined();
+    expect(axesFor([3, LARGE / 4, 2], (_, w) => mul(w, w))).toEqual([0, 1]);
+  });
+
+  it('is what a large table has from end to end, in a file of a few kilobytes', async () => {
+    const vocabulary = 40_000;
     const arena = new Arena();
-    const w = arena.param('w', [3, LARGE / 4, 2]);
-    expect(factoredAxes(differentiate(reduceSum(mul(w, mul(w, w))), [w])[0]!)).toEqual([0, 1]);
+    const w = arena.param('w', [vocabulary, 32]);
+    const embedded = rows(w, arena.input('x', [4], 'data', 'int'));
+    const loss = reduceSum(mul(embedded, embedded));
+    const weights = { w: { shape: [vocabulary, 32], data: randomData('w', vocabulary * 32) } };
+    const model: ScoringModel = {
+      about: 'a table',
+      hash: 'table',
+      inputs: { x: [4] },
+      weights,
+      loss: () => loss,
+    } as unknown as ScoringModel;
+    const ids = [0, 1, 2, 3, 1, 1, 7, 39_999];
+    const data = memoryDataset('ids', 2, 'ids', { x: { data: BigInt64Array.from(ids, BigInt), shape: [4] } });
+    const runtime = nodeRuntime();
+    const diagonal = await fisherDiagonal(model, data, { runtime, threads: 1 });
+    const { w: found } = diagonal;
+    if (!found || !('axes' in found)) throw new Error('no factors');
+    const expected = [new Float64Array(vocabulary), new Float64Array(32)] as const;
+    for (const example of [ids.slice(0, 4), ids.slice(4)]) {
+      for (const id of new Set(example)) {
+        const count = example.filter((other) => other === id).length;
+        for (let k = 0; k < 32; k++) {
+          const square = (2 * count * weights.w.data[id * 32 + k]!) ** 2 / 2;
+          expected[0][id]! += square / 32;
+          expected[1][k]! += square / vocabulary;
+        }
+      }
+    }
+    for (const [k, means] of found.means.entries()) {
+      for (const [i, mean] of means.entries()) expect(mean).toBeCloseTo(expected[k]![i]!, 5);
+    }
+    const kept = packed(metricOf(diagonal));
+    expect(JSON.stringify(kept).length).toBeLessThan(60_000);
+    const extractor = await openExtractor(model, {
+      runtime,
+      threads: 1,
+      views: ['fisher'],
+      metric: unpacked(kept, 'x'),
+    });
+    const table = await extractor.table(data);
+    await extractor.dispose();
+    for (const value of table.views!.fisher!) expect(value).toBeGreaterThan(0);
   });
 });
