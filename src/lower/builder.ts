@@ -4,6 +4,7 @@ import { GraphError } from '../errors.ts';
 import type { DType, Lead, Lowered, Lowering, OnnxAttr, ValueType } from '../graph/index.ts';
 import type { OnnxDType, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from '../onnx/index.ts';
 import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
+import { type Constant, movedConstant } from './moved.ts';
 
 export const onnxDTypes = { float: 'float', int: 'int64', bool: 'bool' } satisfies Record<DType, OnnxDType>;
 
@@ -16,6 +17,9 @@ const OWN = '~';
 /** The output that a name in a lowered graph stands for: another one where an input has its name. */
 export const outputNamed = (name: string): string => name.replace(/^~+/u, '');
 
+/** Constants of more numbers are given another shape by the runtime rather than kept twice. */
+const MOST_COPIED = 2 ** 14;
+
 export class OnnxBuilder implements Lowering {
   readonly examples: number;
   readonly group: number;
@@ -23,6 +27,8 @@ export class OnnxBuilder implements Lowering {
   readonly #initializers: OnnxTensor[] = [];
   readonly #inputs: OnnxValue[] = [];
   readonly #known = new Map<string, string>();
+  /** Constants and weights by name. */
+  readonly #constants = new Map<string, Constant>();
   /** Results of Reshape: what they were before, in which dimensions. */
   readonly #reshaped = new Map<string, { readonly name: string; readonly dims: Shape }>();
   /** What the inputs are called, which are fed under these names. */
@@ -41,6 +47,8 @@ export class OnnxBuilder implements Lowering {
 
   emit(op: string, inputs: readonly string[], attrs: Readonly<Record<string, OnnxAttr>> = {}): string {
     return this.#once(`${op} ${inputs.join()} ${JSON.stringify(attrs)}`, () => {
+      const moved = this.#constants.has(inputs[0]!) && this.#moved(op, inputs, attrs);
+      if (moved) return this.#constant('float', moved.dims, moved.data);
       const output = this.#free(`${OWN}v${this.#count++}`);
       this.#nodes.push({ op, inputs, output, attrs });
       return output;
@@ -74,8 +82,18 @@ export class OnnxBuilder implements Lowering {
   /** A named tensor of weights. */
   weight(given: string, dims: Shape, data: Float32Array): string {
     const name = this.#free(`${OWN}w ${given}`); // neither one of ours nor that of an output
-    this.#initializers.push({ name, dims, dtype: 'float', data });
+    this.#add({ name, dims, dtype: 'float', data });
     return name;
+  }
+
+  #add(tensor: OnnxTensor): void {
+    this.#initializers.push(tensor);
+    this.#constants.set(tensor.name, tensor);
+  }
+
+  #moved(op: string, inputs: readonly string[], attrs: Readonly<Record<string, OnnxAttr>>) {
+    const operands = inputs.map((name) => this.#constants.get(name));
+    return movedConstant(op, operands, attrs);
   }
 
   input(name: string, dims: Shape, dtype: OnnxDType): string {
@@ -114,6 +132,10 @@ export class OnnxBuilder implements Lowering {
     // A reshape of a reshape is one of the original, or none.
     const before = this.#reshaped.get(name);
     if (before) return this.reshape(before.name, before.dims, to);
+    const known = this.#constants.get(name);
+    if (known?.data instanceof Float32Array && known.data.length <= MOST_COPIED) {
+      return this.#once(`reshaped ${name} ${to}`, () => this.#constant('float', to, known.data));
+    }
     // Without `allowzero` a 0 would stand for the size that was there before.
     const output = this.emit('Reshape', [name, this.ints(to)], to.includes(0) ? { allowzero: 1 } : {});
     this.#reshaped.set(output, { name, dims: from });
@@ -176,7 +198,7 @@ export class OnnxBuilder implements Lowering {
   #constant(dtype: OnnxDType, dims: Shape, data: OnnxTensor['data']): string {
     const make = () => {
       const name = this.#free(`${OWN}c${this.#count++}`);
-      this.#initializers.push({ name, dims, dtype, data });
+      this.#add({ name, dims, dtype, data });
       return name;
     };
     return data.length <= 32 ? this.#once(`${dtype} ${dims} ${[...data].join()}`, make) : make();

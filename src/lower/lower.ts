@@ -16,6 +16,7 @@ import { gramMatrix, joinGroups } from '../ops/contraction.ts';
 import { sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { OnnxBuilder, onnxDTypes } from './builder.ts';
+import { knownValues } from './known.ts';
 import { type GroupedProduct, makePlan, type PlanChoice } from './norm-plan.ts';
 import { groupedProduct, Products } from './products.ts';
 
@@ -40,10 +41,17 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
   const ctx = new OnnxBuilder(options.examples, options.group ?? 1, new Set(fed.map(nameOf)));
   const plan = makePlan(graph, ctx.group, options.plan);
   const done = new Map<Value, Lowered>();
-  const get = (v: Value) => done.get(v)!;
   const { weights } = options;
+  const known = knownValues(weights);
+  /** What is known beforehand is a constant, where something reads it. */
+  const get = (v: Value): Lowered => {
+    const found = done.get(v) ?? { ...v, name: ctx.typed(v.dtype, known(v)!, v.shape) };
+    done.set(v, found);
+    return found;
+  };
   /** A value without lead may be wanted before its turn. */
   const fixed = (v: Value): Lowered => {
+    if (!done.has(v) && v.source.kind === 'node' && known(v)) return get(v);
     const found = done.get(v) ?? lowerValue(ctx, v, fixed, weights);
     done.set(v, found);
     return found;
@@ -54,6 +62,7 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
     const norm = plan.norms.get(v);
     const sum = plan.sums.get(v);
     if (done.has(v)) continue;
+    if (v.source.kind === 'node' && known(v)) continue;
     if (norm) {
       const inputs = norm.from.map(get);
       done.set(v, norm.gram ? gramNorm(ctx, norm, inputs) : products.norm(norm, inputs, norm.other && get(norm.other)));

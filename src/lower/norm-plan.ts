@@ -66,7 +66,17 @@ const withOther = new Map<OpRecord, 'inner' | 'weighted'>([
   [innerOps.WeightedSqNorm, 'weighted'],
 ]);
 
+const plans = new WeakMap<Graph, Map<string, Plan>>();
+
+/** A graph's plan, made once: the memory estimate, the choice of threads and each size of batch ask for it. */
 export function makePlan(graph: Graph, group: number, choice: PlanChoice = 'auto'): Plan {
+  const made = plans.get(graph) ?? new Map<string, Plan>();
+  const plan = made.get(`${choice} ${group}`) ?? planOf(graph, group, choice);
+  plans.set(graph, made.set(`${choice} ${group}`, plan));
+  return plan;
+}
+
+function planOf(graph: Graph, group: number, choice: PlanChoice): Plan {
   const all = reachable(Object.values(graph.outputs));
   const sums = new Map<Value, GroupedProduct>();
   const norms = new Map<Value, PlannedNorm>();

@@ -13,7 +13,7 @@ import { machineMemory, mostThreads } from './machine.ts';
 import { cacheEntry, sessionCache } from './session-cache.ts';
 
 /** Opens faster than this are not worth keeping. */
-const WORTH_KEEPING = 200; // ms
+const WORTH_KEEPING = 75; // ms
 
 /**
  * Large, so it is loaded when something is run first. Throws a ModelError that says how it is installed where it is not
@@ -120,11 +120,13 @@ async function openFile(
 }
 
 /**
- * Passes of the runtime's optimiser that find nothing in our graphs: of quantised models, of attention and layers with
- * skip connections as other frameworks write them. Each walks the whole graph twice, which takes a third of the time to
+ * Passes of the runtime's optimiser that find nothing in our graphs: of equal steps and constants, which are one
+ * already, of quantised models, of attention and layers with skip connections as other frameworks write them. Each walks the whole graph twice, which takes a third of the time to
  * open one of ten thousand nodes.
  */
 const UNUSED_PASSES = [
+  'CommonSubexpressionElimination',
+  'ConstantSharing',
   'EnsureUniqueDQForNodeUnit',
   'DoubleQDQPairsRemover',
   'QDQPropagationTransformer',
