@@ -7,7 +7,7 @@ import { sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
 
 /** Larger tensors are left to the runtime, which computes them as fast and keeps them once. */
-const MOST_NUMBERS = 2 ** 16;
+const MOST_NUMBERS = 2 ** 14;
 const MOST_MULTIPLICATIONS = 2 ** 20;
 
 /**

@@ -13,7 +13,7 @@ import { machineMemory, mostThreads } from './machine.ts';
 import { cacheEntry, sessionCache } from './session-cache.ts';
 
 /** Opens faster than this are not worth keeping. */
-const WORTH_KEEPING = 75; // ms
+const WORTH_KEEPING = 200; // ms
 
 /**
  * Large, so it is loaded when something is run first. Throws a ModelError that says how it is installed where it is not
