@@ -121,8 +121,8 @@ async function openFile(
 
 /**
  * Passes of the runtime's optimiser that find nothing in our graphs: of equal steps and constants, which are one
- * already, of quantised models, of attention and layers with skip connections as other frameworks write them. Each walks the whole graph twice, which takes a third of the time to
- * open one of ten thousand nodes.
+ * already, of quantised models, of attention and layers with skip connections as other frameworks write them. Each
+ * walks the whole graph twice, which takes a third of the time to open one of ten thousand nodes.
  */
 const UNUSED_PASSES = [
   'CommonSubexpressionElimination',
