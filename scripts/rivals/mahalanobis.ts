@@ -15,7 +15,7 @@ import { fitStandard, standardise } from '../../src/densities/standard.ts';
 import { ModelError } from '../../src/errors.ts';
 import { nameOf, paramsOf, reachable, type Value } from '../../src/graph/index.ts';
 import { ops, reduceMean, toFloat } from '../../src/ops/index.ts';
-import { RandomStream } from '../../src/tensor/random.ts';
+import { shuffled } from '../../src/paper/beyond/shuffled.ts';
 import type { Weights } from '../../src/tensor/weights.ts';
 import { openForward } from './forward.ts';
 import { bySingles, type Method } from './method.ts';
@@ -129,14 +129,4 @@ function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
   return sum;
-}
-
-/** The entries of every learned tensor in another order. */
-export function shuffled(weights: Weights, learned: readonly string[], seed: number): Weights {
-  const moved = learned.map((name) => {
-    const { data, shape } = weights[name]!;
-    const order = new RandomStream(seed, `shuffled ${name}`).permutation(0, data.length);
-    return [name, { shape, data: data.map((_, i) => data[order[i]!]!) }] as const;
-  });
-  return { ...weights, ...Object.fromEntries(moved) };
 }

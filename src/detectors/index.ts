@@ -15,6 +15,7 @@ export {
   leastPValue,
   metricsOf,
   namesOf,
+  openCombined,
   type Shares,
   scoreCombined,
   storeCombined,

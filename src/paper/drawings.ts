@@ -1,6 +1,7 @@
 // All experiments as a page shows them, by their keys in the results.
 
 import { ablations } from './ablations/draw.ts';
+import { beyondPaper } from './beyond/draw.ts';
 import { chi2 } from './chi2/draw.ts';
 import { correlation } from './correlation/draw.ts';
 import type { Drawing } from './experiment.ts';
@@ -22,4 +23,5 @@ export const drawings: readonly Drawing<unknown, unknown>[] = [
   invariance,
   ablations,
   beyondImages,
+  beyondPaper,
 ];

@@ -7,11 +7,12 @@ import { DataError } from '../errors.ts';
 import { openData } from '../node/index.ts';
 import type { NamedData } from '../scoring/index.ts';
 import { RandomStream } from '../tensor/random.ts';
-import type { ModelPlan, Preset } from './plan.ts';
+import type { ModelPlan, Preset, Sizes } from './plan.ts';
+import { remade } from './remade.ts';
 
 /** The sets that one model meets, prepared as it takes them. */
 export interface Material {
-  /** First and second half of the in-distribution test set, each of at most `limit` examples. */
+  /** Of the first and of the second half of the in-distribution test set. */
   readonly fit: NamedData;
   readonly test: NamedData;
   readonly ood: readonly NamedData[];
@@ -23,7 +24,12 @@ export interface LabSets {
   available(plans: readonly ModelPlan[]): readonly ModelPlan[];
   /** What a model is trained on. */
   training(plan: ModelPlan): Dataset;
-  material(plan: ModelPlan, limit: number): Material;
+  material(plan: ModelPlan, sizes: Sizes): Material;
+  /**
+   * Learned inputs, those of the test half that come after the first `after`, at most `count`, made again as each of the
+   * plan's other sets was, as far as that is known.
+   */
+  remade(plan: ModelPlan, after: number, count: number): readonly NamedData[];
 }
 
 /** Throws a DataError for a `dataDir` that is not there. */
@@ -54,23 +60,35 @@ export async function openSets(
     return plan.preparation ? prepare(data, plan.preparation) : data;
   };
 
+  const inMixed = (plan: ModelPlan, data: Dataset) => (preset.sets[plan.set]!.sorted ? mixed(data, seed) : data);
+
   return {
     missing,
     available: (plans) => plans.flatMap((plan) => (there(plan.set) ? [{ ...plan, ood: plan.ood.filter(there) }] : [])),
     training: (plan) => splitOf(plan, plan.set, 'train'),
-    material(plan, limit) {
-      const inSet = splitOf(plan, plan.set, 'test');
-      const all = preset.sets[plan.set]!.sorted ? mixed(inSet, seed) : inSet;
+    material(plan, { fit, test }) {
+      const all = inMixed(plan, splitOf(plan, plan.set, 'test'));
       const half = Math.floor(all.length / 2);
-      const n = Math.min(half, limit);
       return {
-        fit: { name: plan.set, data: take(all, 0, n) },
-        test: { name: plan.set, data: take(all, half, half + n) },
+        fit: { name: plan.set, data: take(all, 0, Math.min(half, fit)) },
+        test: { name: plan.set, data: take(all, half, half + Math.min(half, test)) },
         ood: plan.ood.map((name) => {
           const data = splitOf(plan, name, 'test');
-          return { name, data: take(data, 0, Math.min(data.length, limit)) };
+          return { name, data: take(data, 0, Math.min(data.length, test)) };
         }),
       };
+    },
+    remade(plan, after, count) {
+      const raw = asPixels(opened.get(`${plan.set} ${preset.sets[plan.set]!.test}`)!);
+      const start = Math.floor(raw.length / 2) + after;
+      const end = Math.min(raw.length, start + count);
+      if (start >= end) return [];
+      return plan.ood.flatMap((name) => {
+        const { made } = preset.sets[name]!;
+        if (!made) return [];
+        const images = remade(take(inMixed(plan, raw), start, end), made);
+        return [{ name, data: plan.preparation ? prepare(images, plan.preparation) : images }];
+      });
     },
   };
 }

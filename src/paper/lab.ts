@@ -7,13 +7,14 @@ import { join } from 'node:path';
 import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
 import type { FeatureTable } from '../features/index.ts';
-import { loadModel, reasonOf, removeLeftovers } from '../node/index.ts';
+import { isTrained, loadModel, reasonOf, removeLeftovers } from '../node/index.ts';
 import type { NamedData } from '../scoring/index.ts';
 import type { Model } from '../store/index.ts';
+import { type CombinedFeatures, combinedIn } from './lab-combined.ts';
 import { featuresIn } from './lab-features.ts';
 import { trainedIn } from './lab-models.ts';
 import { type Material, openSets } from './lab-sets.ts';
-import { allModels, type ModelPlan, type Preset } from './plan.ts';
+import { allModels, type ModelPlan, type Preset, type Sizes } from './plan.ts';
 import { stageIn } from './stages.ts';
 
 /**
@@ -45,7 +46,14 @@ export interface Lab {
   planOf(id: string): ModelPlan | undefined;
   /** Trained if it is not yet. `scoring` in place of the plan's. */
   model(plan: ModelPlan, scoring?: ModelPlan['scoring']): Promise<Model>;
-  material(plan: ModelPlan, limit?: number): Promise<Material>;
+  /** `limit`: examples of each half and of each other set. Default: the plan's, else the preset's. */
+  material(plan: ModelPlan, limit?: number | Sizes): Promise<Material>;
+  /** See `LabSets`. */
+  remade(plan: ModelPlan, after: number, count: number): readonly NamedData[];
+  /** What the combined detector of a model is fitted on, and its features of other sets; all of it kept. */
+  combined(model: Model, id: string, fit: NamedData): Promise<CombinedFeatures>;
+  /** The model of this plan, if it is there; it is not trained. */
+  found(plan: ModelPlan): Promise<Model | undefined>;
   /** One table per group size, in their order. */
   features(model: Model, id: string, set: NamedData, groups: readonly number[]): Promise<readonly FeatureTable[]>;
   /** What `compute` returned for this name and `key`, which must tell everything the result depends on; plain JSON. */
@@ -82,7 +90,15 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
       }
       return loadModel(await paths.get(plan.id)!, scoring);
     },
-    material: async (plan, limit = plan.limit ?? preset.limit) => sets.material(plan, limit),
+    async found(plan) {
+      const dir = join(folder('models'), plan.id);
+      return (await isTrained(dir)) ? loadModel(dir, plan.scoring) : undefined;
+    },
+    material: async (plan, limit = plan.limit ?? preset.limit) =>
+      sets.material(plan, typeof limit === 'number' ? { fit: limit, test: limit } : limit),
+    remade: sets.remade,
+    combined: async (model, id, fit) =>
+      combinedIn({ features: folder('features'), stages: folder('stages') }, { model, id, fit }, features),
     features: (model, id, set, groups) => featuresIn(folder('features'), { model, id, set, groups }, features),
     stage: (name, key, compute) => stageIn(folder('stages'), { name, key, progress }, compute),
   };

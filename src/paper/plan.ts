@@ -1,6 +1,6 @@
 // What a preset says: which models on which data, and how much of everything.
 
-import type { Preparation } from '../data/index.ts';
+import type { Kernel, Preparation } from '../data/index.ts';
 import type { ArchitectureName } from '../models/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 
@@ -18,6 +18,20 @@ export interface SetPlan {
    * The file is sorted, by speaker for one, so that its halves would differ: its test set is mixed before it is halved.
    */
   readonly sorted?: true;
+  /** How its images came to their size, as far as it is known. */
+  readonly made?: Making;
+}
+
+/**
+ * What is done to an image on the way into a set: it is enlarged to what the set's photographs had, written as a JPEG
+ * file of this quality where they were, and shrunk to the set's size.
+ */
+export interface Making {
+  readonly from: readonly [height: number, width: number];
+  readonly jpeg?: number;
+  readonly filter: Kernel;
+  /** One line for people: what is known of it. */
+  readonly about: string;
 }
 
 /** One model of a preset: what it is trained on and for how many steps, and which sets it is tried on. */
@@ -46,6 +60,22 @@ export interface ModelPlan {
    * of each set that are scored by an estimate of it from so many `draws`.
    */
   readonly bound?: { readonly examples: number; readonly scored: number; readonly draws: number };
+  /** In place of those of the experiment beyond the paper, where they would take too long. */
+  readonly beyond?: Sizes;
+}
+
+/**
+ * How many inputs detectors are fitted on, those included that the combined detector's metric is taken from, and how
+ * many of the other half and of each other set are scored, at most.
+ */
+export interface Sizes {
+  readonly fit: number;
+  readonly test: number;
+}
+
+/** Sizes, and how many recombined inputs of each kind the combined detector's contrast is fitted against, at most. */
+export interface CombinedSizes extends Sizes {
+  readonly recombined?: number;
 }
 
 /** Models and data of one experiment beyond images. */
@@ -82,6 +112,14 @@ export interface Preset {
     readonly fitSizes: { readonly models: readonly string[]; readonly sizes: readonly number[] };
     readonly trainingTime: readonly ModelPlan[];
     readonly modelSize: readonly ModelPlan[];
+  };
+  readonly beyond: Sizes & {
+    readonly groups: readonly number[];
+    /** Learned inputs that are made again as each other set was, at most. */
+    readonly remade: number;
+    readonly shuffled: CombinedSizes & { readonly models: readonly string[] };
+    /** Models that nobody waits for: they are taken where `train` has left them in models/, and never trained. */
+    readonly further: readonly ModelPlan[];
   };
 }
 

@@ -1,19 +1,55 @@
 // The presets: `smoke` shows that everything runs, `cpu` is what we publish, `paper` has the paper's sizes and sets.
 
+import { defined } from '../defined.ts';
 import { UsageError } from '../errors.ts';
 import type { ArchitectureName } from '../models/index.ts';
-import type { ModelPlan, Preset, SetPlan } from './plan.ts';
+import type { Making, ModelPlan, Preset, SetPlan } from './plan.ts';
 
 const grey = [1, 28, 28] as const;
 const colour = [3, 32, 32] as const;
 const window = [128] as const;
 const spectrogram = [1, 32, 32] as const;
 
-const known = (name: string, shape: SetPlan['shape']): SetPlan => ({
+const known = (name: string, shape: SetPlan['shape'], made?: Making): SetPlan => ({
   train: `${name}:train`,
   test: `${name}:test`,
   shape,
+  ...defined({ made }),
 });
+
+/**
+ * By set, from what those who made them say of them. Where photographs had many sizes, one of them stands for all; where
+ * nothing is said of a filter, bilinear does.
+ */
+const makings = {
+  'fashion-mnist': {
+    from: [112, 112],
+    jpeg: 90,
+    filter: 'nearest',
+    about: "JPEG photographs of a shop, shrunk by leaving pixels out (Xiao et al. 2017, 'nearest-neighbour')",
+  },
+  mnist: {
+    from: [128, 128],
+    filter: 'bilinear',
+    about: 'scans of 128×128 without compression, shrunk with grey levels from anti-aliasing (LeCun et al. 1998)',
+  },
+  kmnist: { from: [64, 64], filter: 'bilinear', about: 'scans of about 64×64, shrunk (Clanuwat et al. 2018)' },
+  omniglot: { from: [105, 105], filter: 'lanczos', about: 'drawings of 105×105, shrunk by Lanczos' },
+  cifar10: { from: [128, 128], jpeg: 85, filter: 'bicubic', about: 'JPEG photographs of the web, shrunk to 32×32' },
+  svhn: {
+    from: [48, 48],
+    jpeg: 85,
+    filter: 'bicubic',
+    about: 'digits cut from JPEG photographs of streets, some 48 pixels high, shrunk (Netzer et al. 2011)',
+  },
+  celeba: {
+    from: [74, 74],
+    jpeg: 90,
+    filter: 'bilinear',
+    about: 'JPEG photographs, halved and compressed again, of which the central 74×74 are shrunk',
+  },
+  gtsrb: { from: [48, 48], filter: 'bilinear', about: 'frames of a film without compression, shrunk bilinearly' },
+} satisfies Record<string, Making>;
 
 /** Synthetic sets of 1,000 images each, for every shape of images. */
 const synthetic = {
@@ -25,14 +61,14 @@ const synthetic = {
 } satisfies Record<string, SetPlan>;
 
 const realSets = {
-  'fashion-mnist': known('fashion-mnist', grey),
-  mnist: known('mnist', grey),
-  kmnist: { test: 'kmnist:test', shape: grey },
-  omniglot: { test: 'omniglot:test', shape: grey },
-  cifar10: known('cifar10', colour),
-  svhn: known('svhn', colour),
-  celeba: known('celeba', colour),
-  gtsrb: known('gtsrb', colour),
+  'fashion-mnist': known('fashion-mnist', grey, makings['fashion-mnist']),
+  mnist: known('mnist', grey, makings.mnist),
+  kmnist: { test: 'kmnist:test', shape: grey, made: makings.kmnist },
+  omniglot: { test: 'omniglot:test', shape: grey, made: makings.omniglot },
+  cifar10: known('cifar10', colour, makings.cifar10),
+  svhn: known('svhn', colour, makings.svhn),
+  celeba: known('celeba', colour, makings.celeba),
+  gtsrb: known('gtsrb', colour, makings.gtsrb),
   imagenet32: known('imagenet32', colour),
   ...synthetic,
   shakespeare: { train: 'tinyshakespeare:train', test: 'tinyshakespeare:test', shape: window },
@@ -82,6 +118,7 @@ const ddpm = (set: string, steps: number) =>
     ema: 0.999,
     limit: 1000,
     bound: { examples: 64, scored: 300, draws: 4 },
+    beyond: { fit: 600, test: 200 },
   });
 
 const text = (steps: number, config: Readonly<Record<string, unknown>> = {}): ModelPlan => ({
@@ -163,6 +200,26 @@ const cpu: Preset = {
       vae('fashion-mnist', 1000, { id: 'vae-fashion-mnist-steps-1000' }),
     ],
   },
+  beyond: {
+    fit: 1334,
+    test: 300,
+    groups: [1, 5, 20],
+    remade: 100,
+    shuffled: {
+      models: ['glow-fashion-mnist', 'vae-fashion-mnist', 'glow-cifar10', 'vae-cifar10', 'ddpm-fashion-mnist'],
+      fit: 400,
+      test: 100,
+      recombined: 60,
+    },
+    further: [
+      image('glow', 'cifar10', 24_000, 0.001, {
+        id: 'glow-cifar10-3x16x128',
+        config: { levels: 3, steps: 16, hidden: 128 },
+        warmUp: 500,
+      }),
+      { ...ddpm('cifar10', 23_500), id: 'ddpm-cifar10-30ep', ema: 0.9995 },
+    ],
+  },
 };
 
 /** The paper's five sets. */
@@ -224,6 +281,14 @@ const paper: Preset = {
       config: { latent: 64, hidden },
     })),
   },
+  beyond: {
+    fit: 1334,
+    test: 2000,
+    groups: [1, 5, 20],
+    remade: 600,
+    shuffled: { models: ['glow-cifar10', 'vae-cifar10', 'ddpm-cifar10'], fit: 1334, test: 600 },
+    further: [],
+  },
 };
 
 const tinyVae = { latent: 4, hidden: 4 };
@@ -238,7 +303,7 @@ const smoke: Preset = {
     'tiny models that learn next to nothing, on the images that ship with the program: two minutes, to see that all runs',
   sets: {
     'fashion-mnist': { train: 'sample/fashion-mnist', test: 'sample/fashion-mnist', shape: grey },
-    mnist: { test: 'sample/mnist', shape: grey },
+    mnist: { test: 'sample/mnist', shape: grey, made: makings.mnist },
     noise: { test: 'noise:100', shape: grey, synthetic: true },
     svhn: realSets.svhn,
     'noise-rgb': { test: 'noise:100', shape: colour, synthetic: true },
@@ -277,6 +342,14 @@ const smoke: Preset = {
       tiny('vae', 'fashion-mnist', tinyVae),
       { ...tiny('vae', 'fashion-mnist', { latent: 4, hidden: 8 }), id: 'vae-fashion-mnist-hidden-8' },
     ],
+  },
+  beyond: {
+    fit: 40,
+    test: 20,
+    groups: [1, 2],
+    remade: 10,
+    shuffled: { models: ['vae-fashion-mnist'], fit: 40, test: 10, recombined: 10 },
+    further: [],
   },
 };
 

@@ -3,9 +3,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defined } from '../defined.ts';
-import { DataError } from '../errors.ts';
+import { DataError, UsageError } from '../errors.ts';
 import { claimFolder, during, encodedFile, writeFileAtomic } from '../node/index.ts';
 import { ablationsExperiment } from './ablations/measure.ts';
+import { beyondPaperExperiment } from './beyond/measure.ts';
 import { chi2Experiment } from './chi2/measure.ts';
 import { correlationExperiment } from './correlation/measure.ts';
 import type { Experiment } from './experiment.ts';
@@ -39,6 +40,7 @@ const experiments: readonly Experiment<unknown, unknown>[] = [
   invarianceExperiment,
   ablationsExperiment,
   beyondExperiment,
+  beyondPaperExperiment,
 ];
 
 /**
@@ -49,6 +51,33 @@ const experiments: readonly Experiment<unknown, unknown>[] = [
  */
 export async function reproduce(preset: Preset, options: LabOptions): Promise<Reproduction> {
   return during(await claimFolder(options.out), () => reproduceClaimed(preset, options));
+}
+
+/**
+ * Measures one experiment, by its key in the results, and puts it into the results that `out` has of this preset and
+ * seed, in place of what they say of it; the page is drawn anew. Throws a DataError where there are no such results,
+ * and a UsageError where there is no such experiment.
+ */
+export async function reproduceOne(preset: Preset, id: string, options: LabOptions): Promise<Reproduction> {
+  const experiment = experiments.find(({ drawing }) => drawing.id === id);
+  if (!experiment) {
+    const known = experiments.map(({ drawing }) => drawing.id).join(', ');
+    throw new UsageError(`there is no experiment '${id}'; there are ${known}`);
+  }
+  return during(await claimFolder(options.out), async () => {
+    const { bytes, where } = await encodedFile(join(options.out, RESULTS));
+    const before = parseResults(new TextDecoder().decode(bytes), where);
+    if (before.preset !== preset.name || before.seed !== options.seed) {
+      throw new DataError(
+        `${where}: is of the preset ${before.preset} and seed ${before.seed}, expected ${preset.name} and ${options.seed}`,
+      );
+    }
+    const lab = await openLab(preset, options);
+    const found = { ...before.experiments, [id]: await measuredBy(experiment, lab) };
+    const order = experiments.filter(({ drawing }) => Object.hasOwn(found, drawing.id));
+    const sorted = Object.fromEntries(order.map(({ drawing }) => [drawing.id, found[drawing.id]!]));
+    return written({ ...before, experiments: sorted }, options.out, lab.missing);
+  });
 }
 
 /**
@@ -73,20 +102,31 @@ async function reproduceClaimed(preset: Preset, options: LabOptions): Promise<Re
     throw new DataError(`${theirs}: is not of a reproduction in ${options.out}; give another folder, or take it away`);
   }
   const lab = await openLab(preset, options);
-  const made = await measureAll(lab);
+  return written(await measureAll(lab), options.out, lab.missing);
+}
+
+async function written(made: Results, out: string, missing: Lab['missing']): Promise<Reproduction> {
+  const [report, results] = [join(out, REPORT), join(out, RESULTS)];
   const text = formatResults(made);
   await writeFileAtomic(results, text);
   await writeFileAtomic(report, reportOf(parseResults(text, results), results));
-  const findings = experiments.map(({ drawing: { id, title } }) => ({ title, finding: made.experiments[id]!.finding }));
-  return { report, results, findings, missing: lab.missing };
+  const findings = experiments.flatMap(({ drawing: { id, title } }) =>
+    Object.hasOwn(made.experiments, id) ? [{ title, finding: made.experiments[id]!.finding }] : [],
+  );
+  return { report, results, findings, missing };
+}
+
+async function measuredBy(
+  { drawing, measure }: Experiment<unknown, unknown>,
+  lab: Lab,
+): Promise<Results['experiments'][string]> {
+  const { numbers, figures } = await measure(lab);
+  return { claim: drawing.claim, finding: drawing.finding(numbers), numbers, ...defined({ figures }) };
 }
 
 async function measureAll(lab: Lab): Promise<Results> {
   const found: Results['experiments'] = {};
-  for (const { drawing, measure } of experiments) {
-    const { numbers, figures } = await measure(lab);
-    found[drawing.id] = { claim: drawing.claim, finding: drawing.finding(numbers), numbers, ...defined({ figures }) };
-  }
+  for (const experiment of experiments) found[experiment.drawing.id] = await measuredBy(experiment, lab);
   const { preset, seed } = lab;
   const missing = Object.keys(lab.missing);
   return { version: 1, preset: preset.name, seed, missing, facts: factsOf(preset, seed, missing), experiments: found };

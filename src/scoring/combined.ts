@@ -20,8 +20,8 @@ import { type AspectsExtractor, openAspects } from './aspects.ts';
 import { type FeatureOptions, type NamedData, timed } from './tables.ts';
 import { metricExamples, metricFrom } from './to-fit.ts';
 
-/** Draws of a model's noise that features are means over, where it has any. */
-const DRAWS = 2;
+/** Draws of a model's noise that the combined detector's features are means over, where it has any. */
+export const DRAWS = 2;
 /** Recombined inputs of each kind. */
 const RECOMBINED = 120;
 /** Fewest inputs to fit on, those for the metric included. */
@@ -69,13 +69,11 @@ export async function fitCombinedOn(
   try {
     const rest = take(data, count, data.length);
     const table = await timed(extractor, { name: set.name, data: rest }, options);
-    const kinds = await recombinationsFor(rest);
     const others: FeatureTable[] = [];
-    for (const { name } of kinds) {
-      const made = recombined(rest, name, { count: Math.min(RECOMBINED, rest.length), seed });
+    for (const { name, data: made } of await recombinedSets(rest, seed)) {
       others.push(await timed(extractor, { name: `${set.name}, ${name}`, data: made }, options));
     }
-    const names = aspects.length === 1 ? [] : aspects.map(([name]) => name);
+    const names = aspectsOf(model);
     const detector = storeCombined(fitCombined(table, others, { groups: options.groups, seed, aspects: names }));
     return { metrics, ...(extractor.noiseSamples > 1 ? { noiseSamples: extractor.noiseSamples } : {}), detector };
   } finally {
@@ -105,6 +103,23 @@ export async function fitCombinedWherePossible(
     if (!(error instanceof FisherError)) throw error;
     return { lacking: error.message };
   }
+}
+
+/** What the combined detector's contrast is fitted against: inputs made of these, a set for each way. */
+export async function recombinedSets(
+  data: Dataset,
+  seed: number,
+  most: number = RECOMBINED,
+): Promise<readonly NamedData[]> {
+  const kinds = await recombinationsFor(data);
+  const count = Math.min(most, data.length);
+  return kinds.map(({ name }) => ({ name, data: recombined(data, name, { count, seed }) }));
+}
+
+/** As `fitCombined` takes the names of a model's aspects. */
+export function aspectsOf(model: ScoringModel): readonly string[] {
+  const names = Object.keys(model.aspects?.() ?? {});
+  return names.length === 1 ? [] : names;
 }
 
 /** What gives the features that a file's combined detector judges. */

@@ -1,4 +1,12 @@
-export { type CombinedOrReason, fitCombinedOn, fitCombinedWherePossible } from './combined.ts';
+export { type AspectsExtractor, openAspects } from './aspects.ts';
+export {
+  aspectsOf,
+  type CombinedOrReason,
+  DRAWS,
+  fitCombinedOn,
+  fitCombinedWherePossible,
+  recombinedSets,
+} from './combined.ts';
 export {
   type Comparison,
   evaluateDetector,
@@ -10,4 +18,4 @@ export type { Judgement } from './judge.ts';
 export { detectorOf, type Names, preparedAs } from './recipe.ts';
 export { type Judging, openScorer, type Part, type Scorer, type ScorerOptions } from './scorer.ts';
 export { type CompareProgress, type FeatureOptions, featuresOf, type NamedData } from './tables.ts';
-export { type FeaturesToFit, featuresToFit, measuredAs, metricExamples } from './to-fit.ts';
+export { type FeaturesToFit, featuresToFit, measuredAs, metricExamples, metricFrom } from './to-fit.ts';

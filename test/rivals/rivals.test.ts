@@ -3,12 +3,11 @@
 
 import { describe, expect, it } from 'vitest';
 import { compareRivals, methods, rivalsTable } from '../../scripts/rivals/compare.ts';
-import { compressedBits } from '../../scripts/rivals/complexity.ts';
 import { statisticsOf } from '../../scripts/rivals/dose.ts';
 import { openForward } from '../../scripts/rivals/forward.ts';
 import { fitKde, logDensity } from '../../scripts/rivals/kde.ts';
 import { openRegret, regretGraph } from '../../scripts/rivals/likelihood-regret.ts';
-import { fitDistances, meanActivations, shuffled } from '../../scripts/rivals/mahalanobis.ts';
+import { fitDistances, meanActivations } from '../../scripts/rivals/mahalanobis.ts';
 import { groupMeans } from '../../scripts/rivals/method.ts';
 import { neighbourDistances, scoreNorms, stepsAt } from '../../scripts/rivals/msma.ts';
 import { type Dataset, memoryDataset, syntheticDataset, take } from '../../src/data/index.ts';
@@ -18,6 +17,8 @@ import { fitStandard, standardise } from '../../src/densities/standard.ts';
 import { type Graph, inputsOf, interpret, nameOf, paramsOf, type Value } from '../../src/graph/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
 import { concat, reshape } from '../../src/ops/index.ts';
+import { compressedBits } from '../../src/paper/beyond/compressed.ts';
+import { shuffled } from '../../src/paper/beyond/shuffled.ts';
 import type { Model } from '../../src/store/index.ts';
 import { ndarray } from '../../src/tensor/ndarray.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';

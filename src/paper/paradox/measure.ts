@@ -1,12 +1,11 @@
 // Experiment 1: models give higher likelihood to data they were never trained on.
 
-import { take } from '../../data/index.ts';
 import { defined } from '../../defined.ts';
 import type { Histogram } from '../../eval/index.ts';
 import type { FeatureTable } from '../../features/index.ts';
-import { fullBound } from '../../node/defaults.ts';
 import { binsOfSets } from '../../report/index.ts';
 import { sizeOf } from '../../tensor/shape.ts';
+import { boundOf } from '../bound.ts';
 import { evaluated, type How, tablesOf } from '../evaluation.ts';
 import type { Experiment } from '../experiment.ts';
 import { isNatural, type Lab } from '../lab.ts';
@@ -41,7 +40,7 @@ async function measured(
   const median = inTable!.nll.toSorted()[inTable!.nll.length >> 1]!;
   const nll = mean(inTable!.nll);
   const by = factor === undefined ? 'denoising loss' : plan.family === 'vae' || how.scoring ? 'bound' : 'likelihood';
-  const bound = how.scoring ? await boundOf(lab, plan) : undefined;
+  const bound = how.scoring ? await boundOf(lab, plan, await lab.model(plan)) : undefined;
   const bits = factor === undefined ? {} : { bitsPerDim: nll * factor };
   const unpadded = plan.preparation?.pad && {
     bitsPerDimUnpadded: nll / (sizeOf(lab.preset.sets[plan.set]!.shape) * Math.LN2),
@@ -78,23 +77,4 @@ async function measured(
 /** As JSON has it. */
 function plain({ edges, shares }: Histogram): Likelihoods['histogram'] {
   return { edges: Array.from(edges), shares: shares.map((s) => Array.from(s, (v) => +v.toFixed(4))) };
-}
-
-/** With all its terms, for some examples. */
-async function boundOf(lab: Lab, plan: ModelPlan): Promise<Likelihoods['bound']> {
-  const examples = plan.bound!.examples;
-  const model = await lab.model(plan);
-  const { test } = await lab.material(plan);
-  const data = take(test.data, 0, Math.min(examples, test.data.length));
-  const key = { hash: model.hash, data: data.fingerprint, seed: lab.seed };
-  return lab.stage(`bound-${plan.id}`, key, async () => {
-    const nats = await fullBound(model, data, {
-      seed: lab.seed,
-      ...lab.threads,
-      onProgress: (runs, of) => {
-        if (runs % 50 === 0) lab.progress(`variational bound of ${plan.id}: ${runs} of ${of} runs`);
-      },
-    });
-    return { bitsPerDim: mean(nats) / (sizeOf(model.info.data) * Math.LN2), examples: data.length };
-  });
 }
