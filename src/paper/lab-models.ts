@@ -31,11 +31,9 @@ export async function trainedIn(
   { seed, machine, progress }: TrainingOptions,
 ): Promise<string> {
   const info = infoOf(plan, data, seed);
-  const own = join(folder, plan.id);
-  const changed = `${own}-${keyOf(info)}`; // where the preset has changed since, the model of before stays where it is
-  for (const dir of [own, changed, shipped(plan.id)]) {
-    if ((await isTrained(dir)) && (await isOf(dir, info))) return dir;
-  }
+  const [own, changed] = foldersOf(folder, plan, info);
+  const there = await foundIn(folder, { plan, data }, seed);
+  if (there !== undefined) return there;
   const dir = existsSync(join(own, 'model.json')) && !(await isOf(own, info)) ? changed : own;
   await train({
     info,
@@ -47,6 +45,25 @@ export async function trainedIn(
       progress(`trains ${plan.id}: step ${p.step} of ${p.steps}, ${p.examplesPerSecond.toFixed(0)} examples/s`),
   });
   return dir;
+}
+
+/** As `trainedIn`, where there is one. */
+export async function foundIn(
+  folder: string,
+  { plan, data }: { readonly plan: ModelPlan; readonly data: Dataset },
+  seed: number,
+): Promise<string | undefined> {
+  const info = infoOf(plan, data, seed);
+  for (const dir of [...foldersOf(folder, plan, info), shipped(plan.id)]) {
+    if ((await isTrained(dir)) && (await isOf(dir, info))) return dir;
+  }
+  return undefined;
+}
+
+/** Its folder; and where the preset has changed since, another, so that the model of before stays where it is. */
+function foldersOf(folder: string, plan: ModelPlan, info: ModelInfo): readonly [own: string, changed: string] {
+  const own = join(folder, plan.id);
+  return [own, `${own}-${keyOf(info)}`];
 }
 
 /** Whether the model in `dir` is what `train` makes for `info`. */

@@ -83,6 +83,27 @@ describe('the sets of a model', () => {
   });
 });
 
+describe('a lab that does not train', () => {
+  it('has the models that are there and no others, and finds those that nobody waits for', async () => {
+    const other = { ...plan, id: 'vae-other', steps: 1 };
+    const preset = {
+      ...presetOf(plan, false),
+      models: { images: [plan, other], text: [], audio: [] },
+      ablations: { ...presets.smoke!.ablations, trainingTime: [], modelSize: [] }, // which have plans of these names
+    };
+    const where = { out: join(folder.path, 'd'), seed: 0, threads: 1 };
+    const { model } = await openLab(preset, where);
+    const { hash } = await model(plan);
+    const lab = await openLab(preset, { ...where, train: false });
+    expect(lab.available([plan, other]).map(({ id }) => id)).toEqual([plan.id]);
+    expect(lab.planOf(other.id)).toBeUndefined();
+    expect(await lab.found(other)).toBeUndefined();
+    expect((await lab.found(plan))?.hash).toBe(hash);
+    expect(await lab.found({ ...plan, steps: 7 })).toBeUndefined(); // not what is there
+    expect(await lab.found({ ...plan, set: 'none', ood: [] })).toBeUndefined();
+  });
+});
+
 describe('what cannot be had', () => {
   it('is told before anything is done', async () => {
     const missing: string[] = [];
@@ -119,6 +140,9 @@ describe.each(Object.values(presets).map((preset) => [preset.name, preset] as co
       (e) => e.models,
     );
     const ids = allModels(preset).map(({ id }) => id);
-    expect(ids).toEqual(expect.arrayContaining(named));
+    expect(ids).toEqual(expect.arrayContaining([...named, ...preset.beyond.shuffled.models]));
+    for (const { id, family, config, set } of preset.beyond.further) {
+      expect(() => architecture(family).configure(config ?? {}, preset.sets[set]!.shape), id).not.toThrow();
+    }
   });
 });

@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
 import type { FeatureTable } from '../features/index.ts';
-import { isTrained, loadModel, reasonOf, removeLeftovers } from '../node/index.ts';
+import { loadModel, reasonOf, removeLeftovers } from '../node/index.ts';
 import type { NamedData } from '../scoring/index.ts';
 import type { Model } from '../store/index.ts';
 import { type CombinedFeatures, combinedIn } from './lab-combined.ts';
 import { featuresIn } from './lab-features.ts';
-import { trainedIn } from './lab-models.ts';
-import { type Material, openSets } from './lab-sets.ts';
+import { foundIn, trainedIn } from './lab-models.ts';
+import { type LabSets, type Material, openSets } from './lab-sets.ts';
 import { allModels, type ModelPlan, type Preset, type Sizes } from './plan.ts';
 import { stageIn } from './stages.ts';
 
@@ -27,6 +27,8 @@ export interface LabOptions {
   readonly threads?: number;
   /** Bytes that a run may take. */
   readonly memory?: number;
+  /** Whether models that are not there are trained. Default: they are; else they are left out. */
+  readonly train?: boolean;
   /** What is being done, for people: a stage, and how far it is. */
   readonly onProgress?: (what: string) => void;
   /** A set that is left out, and why; before anything is done. */
@@ -40,9 +42,9 @@ export interface Lab {
   readonly progress: (what: string) => void;
   /** What could not be had, and why: such models and sets are left out. */
   readonly missing: Readonly<Record<string, string>>;
-  /** Those of `plans` whose training and test data are there. */
+  /** Those of `plans` whose training and test data are there, and their models too where none is trained. */
   available(plans: readonly ModelPlan[]): readonly ModelPlan[];
-  /** The plan of this name; undefined where its data are missing. */
+  /** The plan of this name; undefined where it is not among the available ones. */
   planOf(id: string): ModelPlan | undefined;
   /** Trained if it is not yet. `scoring` in place of the plan's. */
   model(plan: ModelPlan, scoring?: ModelPlan['scoring']): Promise<Model>;
@@ -52,7 +54,7 @@ export interface Lab {
   remade(plan: ModelPlan, after: number, count: number): readonly NamedData[];
   /** What the combined detector of a model is fitted on, and its features of other sets; all of it kept. */
   combined(model: Model, id: string, fit: NamedData): Promise<CombinedFeatures>;
-  /** The model of this plan, if it is there; it is not trained. */
+  /** The model of a plan, whether the preset trains it or not, if it is there. */
   found(plan: ModelPlan): Promise<Model | undefined>;
   /** One table per group size, in their order. */
   features(model: Model, id: string, set: NamedData, groups: readonly number[]): Promise<readonly FeatureTable[]>;
@@ -69,8 +71,12 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
   const folder = (name: 'models' | 'features' | 'stages') => join(out, name);
   const sets = await openSets(preset, { seed, dataDir });
   await openFolders(out);
-  const plans = sets.available(allModels(preset));
-  if (plans.length === 0) throw new DataError(`nothing to do without data: ${Object.values(sets.missing).join('; ')}`);
+  const possible = sets.available(allModels(preset));
+  if (possible.length === 0) {
+    throw new DataError(`nothing to do without data: ${Object.values(sets.missing).join('; ')}`);
+  }
+  const plans = options.train === false ? await thoseThere(possible, folder('models'), sets, seed) : possible;
+  const isAvailable = new Set(plans.map(({ id }) => id));
   for (const [name, reason] of Object.entries(sets.missing)) options.onMissing?.(name, reason);
 
   const features = { seed, machine: { ...threads, ...defined({ memory: options.memory }) }, progress };
@@ -82,7 +88,7 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
     threads,
     progress,
     missing: sets.missing,
-    available: sets.available,
+    available: (wanted) => sets.available(wanted).filter(({ id }) => isAvailable.has(id)),
     planOf: (id) => plans.find((plan) => plan.id === id),
     async model(plan, scoring = plan.scoring) {
       if (!paths.has(plan.id)) {
@@ -91,8 +97,9 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
       return loadModel(await paths.get(plan.id)!, scoring);
     },
     async found(plan) {
-      const dir = join(folder('models'), plan.id);
-      return (await isTrained(dir)) ? loadModel(dir, plan.scoring) : undefined;
+      const [own] = sets.available([plan]);
+      const dir = own && (await foundIn(folder('models'), { plan: own, data: sets.training(own) }, seed));
+      return dir === undefined ? undefined : loadModel(dir, plan.scoring);
     },
     material: async (plan, limit = plan.limit ?? preset.limit) =>
       sets.material(plan, typeof limit === 'number' ? { fit: limit, test: limit } : limit),
@@ -102,6 +109,14 @@ export async function openLab(preset: Preset, options: LabOptions): Promise<Lab>
     features: (model, id, set, groups) => featuresIn(folder('features'), { model, id, set, groups }, features),
     stage: (name, key, compute) => stageIn(folder('stages'), { name, key, progress }, compute),
   };
+}
+
+async function thoseThere(plans: readonly ModelPlan[], folder: string, sets: LabSets, seed: number) {
+  const there: ModelPlan[] = [];
+  for (const plan of plans) {
+    if ((await foundIn(folder, { plan, data: sets.training(plan) }, seed)) !== undefined) there.push(plan);
+  }
+  return there;
 }
 
 /** Made where they are not there; what killed processes left in them goes. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import puppeteer from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { BeyondNumbers } from '../../src/paper/beyond/numbers.ts';
 import { type Preset, presets, redraw } from '../../src/paper/index.ts';
 import { killWhen, runCli, temporaryFolder } from '../support/cli.ts';
 
@@ -29,7 +30,7 @@ beforeAll(async () => {
 }, 300_000);
 
 describe('reproduce smoke', () => {
-  it('has numbers, a claim and a finding of all eight experiments', () => {
+  it('has numbers, a claim and a finding of all nine experiments', () => {
     const { experiments } = JSON.parse(read(whole, 'results.json')) as Results;
     expect(Object.keys(experiments)).toEqual([
       'paradox',
@@ -40,6 +41,7 @@ describe('reproduce smoke', () => {
       'invariance',
       'ablations',
       'beyond',
+      'beyond-the-paper',
     ]);
     for (const { claim, finding, numbers } of Object.values(experiments)) {
       expect(claim).toMatch(/\.$/);
@@ -78,6 +80,40 @@ describe('reproduce smoke', () => {
     }
   });
 
+  it('has the combined detectors, an oracle and both controls for every pair of natural sets', () => {
+    const { experiments, missing } = JSON.parse(read(whole, 'results.json')) as Results;
+    const { models, pairs, oracle, averages, behind, shuffled, remade, costs, without } = experiments[
+      'beyond-the-paper'
+    ]!.numbers as BeyondNumbers;
+    const { sets, models: all, beyond } = presets.smoke!;
+    const plans = Object.values(all)
+      .flat()
+      .filter(({ set }) => !missing.includes(set));
+    const natural = plans.flatMap(({ id, ood }) =>
+      ood.flatMap((name) => (sets[name]!.synthetic || missing.includes(name) ? [] : [`${id} ${name}`])),
+    );
+    expect(new Set(pairs.map(({ model, ood }) => `${model} ${ood}`))).toEqual(new Set(natural));
+    for (const pair of natural) {
+      for (const group of beyond.groups) {
+        const own = pairs.filter((row) => `${row.model} ${row.ood}` === pair && row.group === group);
+        const detectors = own.map(({ detector }) => detector);
+        expect(detectors).toEqual(
+          expect.arrayContaining(['combined', 'combined-gradient', 'layer-norms', 'typicality']),
+        );
+        for (const { auroc, low, high } of own)
+          expect(0 <= low && low <= auroc && auroc <= high && high <= 1).toBe(true);
+        expect(oracle.filter((row) => `${row.model} ${row.ood}` === pair && row.group === group)).toHaveLength(1);
+      }
+    }
+    expect(models.map(({ model }) => model)).toEqual(costs.map(({ model }) => model));
+    const images = averages.filter(({ domain, detector }) => domain === 'images' && detector === 'combined');
+    expect(images.map(({ group }) => group)).toEqual(beyond.groups);
+    expect(behind.every(({ clearly, behind: ahead, pairs: of }) => clearly <= ahead && ahead <= of)).toBe(true);
+    expect(shuffled.map(({ model }) => model)).toContain('vae-fashion-mnist');
+    expect(new Set(remade.map(({ as }) => as))).toEqual(new Set(['mnist']));
+    expect(without.every((id) => !models.some(({ model }) => model === id))).toBe(true);
+  });
+
   it('is drawn again from its results alone', async () => {
     const alone = join(folder.path, 'alone');
     mkdirSync(alone);
@@ -95,7 +131,7 @@ describe('reproduce smoke', () => {
     expect(read(whole, 'report.html')).toBe(before);
   }, 60_000);
 
-  it('comes to the same after being killed in training, in features, in stages and before the report', async () => {
+  it('comes to the same after being killed in training, in features, in stages, beyond the paper and before the report', async () => {
     const has = (sub: string, wanted: RegExp) => () => {
       const path = join(killed, sub);
       return existsSync(path) && readdirSync(path).some((name) => wanted.test(name));
@@ -104,6 +140,8 @@ describe('reproduce smoke', () => {
     await killWhen(command(killed), has('features', /\.partial$/));
     await killWhen(command(killed), has('stages', /^auroc-ddpm/));
     await killWhen(command(killed), has('stages', /^fisher-/));
+    await killWhen(command(killed), has('features', /-views-/));
+    await killWhen(command(killed), has('stages', /^beyond-vae/));
     await killWhen(command(killed), has('.', /^results\.json$/));
     const { code, stderr } = await runCli(...command(killed));
     expect(code, stderr).toBe(0);
@@ -140,6 +178,10 @@ function figuresOf({ models, fisher }: Preset, missing: readonly string[]): Reco
       'Training time',
       'Model size',
     ],
+    // A figure for each set that two models have learned.
+    'beyond-the-paper': [...new Set(plans.map(({ set }) => set))]
+      .filter((set) => plans.filter((plan) => plan.set === set).length > 1)
+      .map((set) => `Models that learned ${set}: AUROC over bits/dim`),
   };
 }
 
@@ -177,7 +219,7 @@ describe.skipIf(browser === undefined && process.env.CI === undefined)('the repo
           figures: { name: string; marks: number; width: number; height: number }[];
         }[];
         expect(wrong).toEqual([]);
-        expect(found.map(({ id }) => id)).toHaveLength(9);
+        expect(found.map(({ id }) => id)).toHaveLength(10);
         const { missing } = JSON.parse(read(dir, 'results.json')) as Results;
         const preset = presets[name]!;
         const expected = figuresOf(preset, missing);

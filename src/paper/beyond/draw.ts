@@ -1,9 +1,9 @@
 // Experiment 9, drawn: what the combined detectors come to beside all others, and what that is worth.
 
-import { figure, lineChart } from '../../report/index.ts';
+import { escapeHtml, figure, lineChart } from '../../report/index.ts';
 import type { Drawing } from '../experiment.ts';
 import { type Cell, table } from '../html.ts';
-import { mean } from '../words.ts';
+import { listed, mean } from '../words.ts';
 import { finding } from './finding.ts';
 import type { BeyondNumbers, BeyondPair } from './numbers.ts';
 
@@ -19,6 +19,9 @@ export const beyondPaper: Drawing<BeyondNumbers> = {
   body: (numbers) =>
     [
       READING,
+      numbers.without.length > 0
+        ? `<p>Not measured, for want of the model or its data: ${escapeHtml(listed(numbers.without))}.</p>`
+        : '',
       ...domainsOf(numbers).map((domain) => averagesTable(numbers, domain)),
       ...groupsOf(numbers).map((group) => modelsTable(numbers, group)),
       ...figures(numbers),

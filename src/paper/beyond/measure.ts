@@ -35,7 +35,8 @@ export const beyondPaperExperiment: Experiment<BeyondNumbers> = {
         if (sets.ood.length > 0) models.push(await scoresOf(lab, plan, await lab.model(plan), domain));
       }
     }
-    for (const plan of lab.available(further)) {
+    for (const given of further) {
+      const plan = { ...given, ood: given.ood.filter((name) => !Object.hasOwn(lab.missing, name)) };
       const model = await lab.found(plan);
       if (model) models.push(await scoresOf(lab, plan, model, 'further'));
     }
@@ -45,7 +46,9 @@ export const beyondPaperExperiment: Experiment<BeyondNumbers> = {
       if (plan && (await setsOf(lab, plan)).ood.length > 0) controls.push(await shuffledScores(lab, plan));
     }
     const making = Object.entries(lab.preset.sets).flatMap(([name, { made }]) => (made ? [{ name, ...made }] : []));
-    return { numbers: summed(models, controls, { making, seed: lab.seed }) };
+    const measured = new Set(models.map(({ model }) => model));
+    const without = [...images, ...text, ...audio, ...further].flatMap(({ id }) => (measured.has(id) ? [] : [id]));
+    return { numbers: summed(models, controls, { making, without, seed: lab.seed }) };
   },
 };
 

@@ -75,5 +75,7 @@ export interface BeyondNumbers {
     readonly foreign: number;
   })[];
   readonly making: readonly (Making & { readonly name: string })[];
+  /** Models of the preset that were not there, or whose sets were not. */
+  readonly without: readonly string[];
   readonly costs: readonly Costs[];
 }

@@ -36,7 +36,7 @@ const RESAMPLES = 1000;
 export function summed(
   models: readonly ModelScores[],
   controls: readonly ControlScores[],
-  { making, seed }: Pick<BeyondNumbers, 'making'> & { readonly seed: number },
+  { making, without, seed }: Pick<BeyondNumbers, 'making' | 'without'> & { readonly seed: number },
 ): BeyondNumbers {
   const found = models.flatMap((model) =>
     blocksOf(model, model.ood).map((block) => ({ model, block, ...pairsOf(block, seed) })),
@@ -88,6 +88,7 @@ export function summed(
     shuffled: controls.flatMap(controlRows),
     remade: models.flatMap((model) => remadeRows(model, seed)),
     making,
+    without,
     costs: models.map(({ costs }) => costs),
   };
 }
