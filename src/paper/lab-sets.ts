@@ -26,8 +26,8 @@ export interface LabSets {
   training(plan: ModelPlan): Dataset;
   material(plan: ModelPlan, sizes: Sizes): Material;
   /**
-   * Learned inputs, those of the test half that come after the first `after`, at most `count`, made again as each of the
-   * plan's other sets was, as far as that is known.
+   * Learned inputs, those of the test half that come after the first `after`, at most `count`, made again as each of
+   * the plan's other sets was, as far as that is known.
    */
   remade(plan: ModelPlan, after: number, count: number): readonly NamedData[];
 }

@@ -74,7 +74,7 @@ export interface Sizes {
 }
 
 /** Sizes, and how many recombined inputs of each kind the combined detector's contrast is fitted against, at most. */
-export interface CombinedSizes extends Sizes {
+interface CombinedSizes extends Sizes {
   readonly recombined?: number;
 }
 

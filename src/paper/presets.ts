@@ -18,8 +18,8 @@ const known = (name: string, shape: SetPlan['shape'], made?: Making): SetPlan =>
 });
 
 /**
- * By set, from what those who made them say of them. Where photographs had many sizes, one of them stands for all; where
- * nothing is said of a filter, bilinear does.
+ * By set, from what those who made them say of them. Where photographs had many sizes, one of them stands for all;
+ * where nothing is said of a filter, bilinear does.
  */
 const makings = {
   'fashion-mnist': {
@@ -146,7 +146,7 @@ const paperTimesteps = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 999];
 
 const cpu: Preset = {
   name: 'cpu',
-  about: 'small models of every family on all sets: about three hours on two cores',
+  about: 'small models of every family on all sets: about four hours on two cores',
   sets: realSets,
   models: {
     images: [

@@ -10,7 +10,7 @@ import type { Results } from './results.ts';
 const GLOSSARY =
   '“Learned” is the set a model was trained on; the others are out of distribution. <b>AUROC</b>: the chance that an image of the other set gets the higher score than one of the learned set, 1 for a perfect detector, 0.5 for guessing, below 0.5 for one that is wrong more often than not. ' +
   '<b>B</b>: so many inputs of one source are judged together. <b>layer-norms</b> is the paper’s method: the log of the squared gradient norm of every parameter tensor (“layer”) against a normal distribution fitted on learned inputs. ' +
-  '<b>likelihood</b>: how unlikely the model finds an input; <b>typicality</b>: how far that is from what learned inputs have. Other detectors on the same norms: <b>total-norm</b>, their sum; <b>chi2</b>, a scaled χ² per layer; <b>fisher</b>, Fisher’s method on per-layer p-values; <b>one-class-svm</b> and <b>isolation-forest</b> on standardised log-norms. ' +
+  '<b>likelihood</b>: how unlikely the model finds an input; <b>typicality</b>: how far that is from what learned inputs have. Other detectors on the same norms: <b>total-norm</b>, their sum; <b>chi2</b>, a scaled χ² per layer; <b>fisher</b>, Fisher’s method on per-layer p-values; <b>one-class-svm</b> and <b>isolation-forest</b> on standardised log-norms. <b>combined</b> and <b>combined-gradient</b> are explained where they stand. ' +
   '<b>bits/dim</b>: negative log-likelihood per pixel and colour. Synthetic sets (constant images, noise) are made by the program. The first half of a test set fits the detectors, the second is scored.';
 
 /**

@@ -85,7 +85,9 @@ describe('resampled pairs', () => {
   });
 });
 
-/** A table with random features of one layer and a half as many again, shifted in the radial derivative of the first. */
+/**
+ * A table with random features of one layer and a half as many again, shifted in the radial derivative of the first.
+ */
 function tableOf(name: string, n: number, shift: number): FeatureTable {
   const draw = (of: string) => Float64Array.from(normals(`${name} ${of}`, n * 3));
   const radial = draw('radial').map((v, k) => (k % 3 === 0 ? v + shift : v));

@@ -81,7 +81,7 @@ function averagesTable(numbers: BeyondNumbers, domain: string): string {
 }
 
 /** Multiplications for an input over those of the likelihood. */
-export function costRatio(costs: BeyondNumbers['costs'][number], detector: string): number {
+function costRatio(costs: BeyondNumbers['costs'][number], detector: string): number {
   const { forward, norms, views, densities } = costs;
   if (detector.startsWith('combined')) return (views + densities) / forward;
   return ['likelihood', 'typicality', 'input-complexity'].includes(detector) ? 1 : norms / forward;

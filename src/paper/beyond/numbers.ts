@@ -4,7 +4,7 @@ import type { Making } from '../plan.ts';
 import type { Costs } from './costs.ts';
 
 /** An AUROC with the ends of its 95 % interval. */
-export interface Auroc {
+interface Auroc {
   readonly auroc: number;
   readonly low: number;
   readonly high: number;
@@ -18,7 +18,9 @@ export interface BeyondModel {
   readonly in: string;
   /** `images`, `text`, `audio`; `further` is in no average. */
   readonly domain: string;
-  /** Inputs that the combined detector was fitted on, those for its metric left out; learned inputs that were scored. */
+  /**
+   * Inputs that the combined detector was fitted on, those for its metric left out; learned inputs that were scored.
+   */
   readonly fitted: number;
   readonly tested: number;
   /** Of learned inputs, a bound for VAEs and diffusion models; for each pixel without a border. */
@@ -66,7 +68,9 @@ export interface BeyondNumbers {
     readonly learned: number;
     readonly shuffled: number;
   }[];
-  /** Learned inputs made again as another set was, against learned inputs as they are; beside it that set's own AUROC. */
+  /**
+   * Learned inputs made again as another set was, against learned inputs as they are; beside it that set's own AUROC.
+   */
   readonly remade: readonly (Auroc & {
     readonly model: string;
     readonly as: string;

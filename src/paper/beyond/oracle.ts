@@ -1,5 +1,5 @@
-// Features of learned inputs and of those of one other set in; how well a linear discriminant that has seen half of that
-// set tells the other half from learned inputs out.
+// Features of learned inputs and of those of one other set in; how well a linear discriminant that has seen half of
+// that set tells the other half from learned inputs out.
 
 import { contrasts, fitContrast } from '../../densities/contrast.ts';
 import { beside, meansOf, pick, type Rows } from '../../densities/rows.ts';
