@@ -146,7 +146,7 @@ describe('reproduce smoke', () => {
     const { code, stderr } = await runCli(...command(killed));
     expect(code, stderr).toBe(0);
     for (const name of ['results.json', 'report.html']) expect(read(killed, name)).toBe(read(whole, name));
-  }, 300_000);
+  }, 600_000);
 
   it('refuses a preset that is none', async () => {
     const { code, stderr } = await runCli('reproduce', 'all', '--out', whole);
