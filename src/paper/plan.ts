@@ -115,6 +115,11 @@ export interface Preset {
   };
   readonly beyond: Sizes & {
     readonly groups: readonly number[];
+    /**
+     * Of detectors that see the norm of a group's summed gradient, which takes a pass for each size: for which of the
+     * groups of several, and how many inputs they are fitted on then, at most.
+     */
+    readonly summed: { readonly groups: readonly number[]; readonly fit: number };
     /** Learned inputs that are made again as each other set was, at most. */
     readonly remade: number;
     readonly shuffled: CombinedSizes & { readonly models: readonly string[] };

@@ -16,9 +16,11 @@ import { type Lab, openLab } from '../lab.ts';
 import type { ModelPlan, Preset } from '../plan.ts';
 import { presets } from '../presets.ts';
 import { costsOf } from './costs.ts';
+import { beyondPaperExperiment } from './measure.ts';
+import type { BeyondNumbers } from './numbers.ts';
 import { oracleOf } from './oracle.ts';
 import { averaged, difference, ranged, resampledPairs } from './resampled.ts';
-import { combinedScorer, meanScores, otherScorer, together, withoutViews } from './scores.ts';
+import { combinedScorer, likelihoodScorer, meanScores, otherScorer, together, withoutViews } from './scores.ts';
 import { withShuffledWeights } from './shuffled.ts';
 
 const folder = temporaryFolder();
@@ -216,6 +218,24 @@ describe('scores', () => {
     expect(scores.typicality).toHaveLength(6);
   }, 60_000);
 
+  it('by likelihood and typicality are those of our detectors, without a pass for each group size', async () => {
+    const model = await lab.model(pixelcnn);
+    const { fit, test } = await lab.material(pixelcnn, { fit: 30, test: 10 });
+    const [one, five] = [
+      await lab.features(model, pixelcnn.id, fit, [1, 5]),
+      await lab.features(model, pixelcnn.id, test, [1, 5]),
+    ];
+    const expected = otherScorer(one)(five);
+    const found = likelihoodScorer(one[0]!, [1, 5])(five[0]!);
+    for (const B of [1, 5]) {
+      for (const detector of ['likelihood', 'typicality']) {
+        for (const [k, score] of found[B]![detector]!.entries()) {
+          expect(B * score).toBeCloseTo(expected[B]![detector]![k]!, 6); // theirs are sums over the group
+        }
+      }
+    }
+  }, 60_000);
+
   it('stand side by side, by group size', () => {
     const means = meanScores('mine', Float64Array.of(1, 3, 5, 8, 9), [1, 2]);
     expect(means).toEqual({ 1: { mine: [1, 3, 5, 8, 9] }, 2: { mine: [2, 6.5] } });
@@ -254,4 +274,37 @@ describe('scores', () => {
     expect(test.data.length).toBe(10);
     expect(lab.remade(pixelcnn, 10_000, 5)).toEqual([]);
   });
+});
+
+describe('the experiment', () => {
+  it('comes to the same numbers when it is stopped and goes on, and when it is repeated', async () => {
+    const { 'fashion-mnist': fashion, mnist } = presets.smoke!.sets;
+    const preset: Preset = {
+      ...presets.smoke!,
+      sets: { 'fashion-mnist': fashion!, mnist: mnist! },
+      models: { images: [pixelcnn], text: [], audio: [] },
+      ablations: { ...presets.smoke!.ablations, trainingTime: [], modelSize: [] },
+      beyond: {
+        ...presets.smoke!.beyond,
+        fit: 30,
+        test: 8,
+        remade: 4,
+        shuffled: { models: [pixelcnn.id], fit: 30, test: 6, recombined: 4 },
+      },
+    };
+    const run = async (out: string, stopAfter = Infinity): Promise<string> => {
+      let told = 0;
+      const onProgress = () => {
+        if (++told > stopAfter) throw new Error('stopped');
+      };
+      const lab = await openLab(preset, { out: join(folder.path, out), seed: 0, threads: 1, onProgress });
+      return JSON.stringify(await beyondPaperExperiment.measure(lab));
+    };
+    const whole = await run('whole');
+    for (const after of [2, 8, 20]) await expect(run('stopped', after)).rejects.toThrow('stopped');
+    expect(await run('stopped')).toBe(whole);
+    expect(await run('whole', 0)).toBe(whole); // nothing is done twice
+    const { averages, shuffled, remade } = (JSON.parse(whole) as { numbers: BeyondNumbers }).numbers;
+    expect([averages.length, shuffled.length, remade.length].every((n) => n > 0)).toBe(true);
+  }, 300_000);
 });

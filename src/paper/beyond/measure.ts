@@ -1,6 +1,7 @@
 // Beyond the paper: the combined detectors beside all others on every pair of natural sets, the oracle, two controls,
 // and what each costs.
 
+import { take } from '../../data/index.ts';
 import { detectorNames } from '../../detectors/index.ts';
 import { type FeatureTable, finiteRows, rowsOf, sliceTable } from '../../features/index.ts';
 import type { NamedData } from '../../scoring/index.ts';
@@ -16,7 +17,15 @@ import { costsOf } from './costs.ts';
 import { beyondPaper } from './draw.ts';
 import type { BeyondNumbers } from './numbers.ts';
 import { oracleOf } from './oracle.ts';
-import { combinedScorer, meanScores, otherScorer, type Scores, together, withoutViews } from './scores.ts';
+import {
+  combinedScorer,
+  likelihoodScorer,
+  meanScores,
+  otherScorer,
+  type Scores,
+  together,
+  withoutViews,
+} from './scores.ts';
 import { withShuffledWeights } from './shuffled.ts';
 import { type ControlScores, type ModelScores, summed } from './summed.ts';
 
@@ -63,7 +72,7 @@ interface Subject extends NamedData {
 }
 
 async function scoresOf(lab: Lab, plan: ModelPlan, model: Model, domain: string): Promise<ModelScores> {
-  const { groups, remade: most } = lab.preset.beyond;
+  const { groups, summed, remade: most } = lab.preset.beyond;
   const { fit, test, ood } = await setsOf(lab, plan);
   const remade = lab.remade(plan, test.data.length, most).filter(({ name }) => isNatural(lab, name));
   const subjects: Subject[] = [
@@ -75,27 +84,33 @@ async function scoresOf(lab: Lab, plan: ModelPlan, model: Model, domain: string)
   try {
     const sets = subjects.map(({ name, kind, data }) => [name, kind, data.fingerprint]);
     const { bound } = plan;
-    const key = { features: features.key, sets, groups, detectors: detectorNames, bound: bound ?? null, SCORES };
+    const key = {
+      features: features.key,
+      sets,
+      groups,
+      summed,
+      detectors: detectorNames,
+      bound: bound ?? null,
+      SCORES,
+    };
     return await lab.stage(`beyond-${plan.id}`, key, async () => {
       const tables = { aspects: features.aspects, fit: await features.fit(), recombined: await features.recombined() };
       const singles = new Map<Subject, FeatureTable>();
       for (const subject of subjects) singles.set(subject, await features.table(named(plan, subject)));
       lab.progress(`fits detectors on ${plan.id}`);
       const combined = combinedScorer(model, tables, { groups, seed: lab.seed });
-      const grouped = async (set: NamedData, table: FeatureTable, sizes = groups) => [
+      const grouped = async (set: NamedData, table: FeatureTable, sizes = summed.groups) => [
         withoutViews(model, table),
-        ...(await lab.features(
-          model,
-          plan.id,
-          set,
-          sizes.filter((B) => B > 1),
-        )),
+        ...(await lab.features(model, plan.id, set, sizes)),
       ];
-      const others = otherScorer(await grouped(features.rest, tables.fit));
+      const { data } = features.rest;
+      const some = { name: plan.set, data: take(data, 0, Math.min(data.length, summed.fit)) };
+      const others = otherScorer(await grouped(some, tables.fit));
+      const likelihoods = likelihoodScorer(tables.fit, groups);
       const scores = new Map<Subject, Scores>();
       for (const [subject, table] of singles) {
-        const sizes = subject.kind === 'remade' ? [1] : groups;
-        const found = [combined(table), others(await grouped(subject, table, sizes))];
+        const sizes = subject.kind === 'remade' ? [] : summed.groups;
+        const found = [combined(table), others(await grouped(subject, table, sizes)), likelihoods(table)];
         if (model.dims !== undefined && domain !== 'text') found.push(await complexity(subject, table, groups));
         scores.set(subject, together(found));
       }

@@ -1,5 +1,6 @@
 // Features of one model's sets in; scores of every detector for groups of every size out.
 
+import { columnMeans, rowsOver } from '../../densities/rows.ts';
 import {
   combinedKinds,
   fitCombined,
@@ -57,6 +58,21 @@ export function otherScorer(fit: readonly FeatureTable[]): (tables: readonly Fea
         );
       },
     );
+}
+
+/**
+ * Likelihood and typicality as our detectors of these names have them, for groups of every size: what they ask of a
+ * group is the sum of its inputs' own.
+ */
+export function likelihoodScorer(fit: FeatureTable, groups: readonly number[]): (table: FeatureTable) => Scores {
+  const [entropy] = columnMeans(rowsOver(finiteRows(fit).nll, 1));
+  return (table) => {
+    const means = meanScores('likelihood', finiteRows(table).nll, groups);
+    return byGroup(groups, (B) => {
+      const likelihood = means[B]!.likelihood!;
+      return { likelihood, typicality: likelihood.map((mean) => Math.abs(mean - entropy!)) };
+    });
+  };
 }
 
 /** The means of B consecutive numbers of single inputs, as scores of a detector of this name. */
