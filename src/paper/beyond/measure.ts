@@ -2,9 +2,9 @@
 // and what each costs.
 
 import { take } from '../../data/index.ts';
-import { detectorNames } from '../../detectors/index.ts';
+import { detectorNames, LEAST_GROUPS } from '../../detectors/index.ts';
 import { type FeatureTable, finiteRows, rowsOf, sliceTable } from '../../features/index.ts';
-import type { NamedData } from '../../scoring/index.ts';
+import { metricExamples, type NamedData } from '../../scoring/index.ts';
 import type { Model } from '../../store/index.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import { boundOf } from '../bound.ts';
@@ -27,7 +27,7 @@ import {
   withoutViews,
 } from './scores.ts';
 import { withShuffledWeights } from './shuffled.ts';
-import { type ControlScores, type ModelScores, summed } from './summed.ts';
+import { type ControlScores, type ModelScores, type SummedScores, summed, withGroups } from './summed.ts';
 
 /** To be raised when detectors make other scores of the same features. */
 const SCORES = 1;
@@ -45,9 +45,13 @@ export const beyondPaperExperiment: Experiment<BeyondNumbers> = {
       }
     }
     for (const given of further) {
-      const plan = { ...given, ood: given.ood.filter((name) => !Object.hasOwn(lab.missing, name)) };
-      const model = await lab.found(plan);
+      const [plan, model] = [available(lab, given), await lab.found(given)];
       if (model) models.push(await scoresOf(lab, plan, model, 'further'));
+    }
+    const whole: ModelScores[] = [];
+    for (const scores of models) {
+      const plan = [...Object.values(lab.preset.models).flat(), ...further].find(({ id }) => id === scores.model)!;
+      whole.push(withGroups(scores, await summedScores(lab, available(lab, plan), (await lab.found(plan))!)));
     }
     const controls: ControlScores[] = [];
     for (const id of shuffled.models) {
@@ -57,9 +61,15 @@ export const beyondPaperExperiment: Experiment<BeyondNumbers> = {
     const making = Object.entries(lab.preset.sets).flatMap(([name, { made }]) => (made ? [{ name, ...made }] : []));
     const measured = new Set(models.map(({ model }) => model));
     const without = [...images, ...text, ...audio, ...further].flatMap(({ id }) => (measured.has(id) ? [] : [id]));
-    return { numbers: summed(models, controls, { making, without, seed: lab.seed }) };
+    return { numbers: summed(whole, controls, { making, without, seed: lab.seed }) };
   },
 };
+
+/** Without the sets that are missing. */
+const available = (lab: Lab, plan: ModelPlan): ModelPlan => ({
+  ...plan,
+  ood: plan.ood.filter((name) => !Object.hasOwn(lab.missing, name)),
+});
 
 /** What a model of the preset meets here: natural sets alone. */
 async function setsOf(lab: Lab, plan: ModelPlan, sizes: Sizes = plan.beyond ?? lab.preset.beyond) {
@@ -72,7 +82,7 @@ interface Subject extends NamedData {
 }
 
 async function scoresOf(lab: Lab, plan: ModelPlan, model: Model, domain: string): Promise<ModelScores> {
-  const { groups, summed, remade: most } = lab.preset.beyond;
+  const { groups, remade: most } = lab.preset.beyond;
   const { fit, test, ood } = await setsOf(lab, plan);
   const remade = lab.remade(plan, test.data.length, most).filter(({ name }) => isNatural(lab, name));
   const subjects: Subject[] = [
@@ -99,18 +109,11 @@ async function scoresOf(lab: Lab, plan: ModelPlan, model: Model, domain: string)
       for (const subject of subjects) singles.set(subject, await features.table(named(plan, subject)));
       lab.progress(`fits detectors on ${plan.id}`);
       const combined = combinedScorer(model, tables, { groups, seed: lab.seed });
-      const grouped = async (set: NamedData, table: FeatureTable, sizes = summed.groups) => [
-        withoutViews(model, table),
-        ...(await lab.features(model, plan.id, set, sizes)),
-      ];
-      const { data } = features.rest;
-      const some = { name: plan.set, data: take(data, 0, Math.min(data.length, summed.fit)) };
-      const others = otherScorer(await grouped(some, tables.fit));
+      const others = otherScorer([withoutViews(model, tables.fit)]);
       const likelihoods = likelihoodScorer(tables.fit, groups);
       const scores = new Map<Subject, Scores>();
       for (const [subject, table] of singles) {
-        const sizes = subject.kind === 'remade' ? [] : summed.groups;
-        const found = [combined(table), others(await grouped(subject, table, sizes)), likelihoods(table)];
+        const found = [combined(table), others([withoutViews(model, table)]), likelihoods(table)];
         if (model.dims !== undefined && domain !== 'text') found.push(await complexity(subject, table, groups));
         scores.set(subject, together(found));
       }
@@ -144,6 +147,25 @@ async function scoresOf(lab: Lab, plan: ModelPlan, model: Model, domain: string)
   } finally {
     await features.dispose();
   }
+}
+
+/** What others say of groups, by the norm of the summed gradient of each; of the sizes that there are inputs enough for. */
+async function summedScores(lab: Lab, plan: ModelPlan, model: Model): Promise<SummedScores> {
+  const { summed } = lab.preset.beyond;
+  const { fit, test, ood } = await setsOf(lab, plan);
+  const count = metricExamples(fit.data.length);
+  const { name } = fit;
+  const some = { name, data: take(fit.data, count, Math.min(fit.data.length, count + summed.fit)) };
+  const groups = summed.groups.filter((B) => some.data.length >= LEAST_GROUPS * B && test.data.length >= B);
+  const sets = [some, test, ...ood].map((set) => [set.name, set.data.fingerprint]);
+  const key = { hash: model.hash, sets, groups, detectors: detectorNames, SCORES };
+  return lab.stage(`summed-${plan.id}`, key, async () => {
+    const tables = (set: NamedData) => lab.features(model, plan.id, set, groups);
+    const score = otherScorer(await tables(some));
+    const found: SummedScores = { learned: score(await tables(test)), ood: [] };
+    for (const set of ood) found.ood.push({ name: set.name, scores: score(await tables(set)) });
+    return found;
+  });
 }
 
 const named = (plan: ModelPlan, { name, kind, data }: Subject): NamedData => ({

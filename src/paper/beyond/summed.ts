@@ -4,7 +4,7 @@ import { auroc } from '../../eval/index.ts';
 import type { Costs } from './costs.ts';
 import type { BeyondModel, BeyondNumbers } from './numbers.ts';
 import { averaged, type Block, difference, type PairResult, type Ranged, ranged, resampledPairs } from './resampled.ts';
-import type { Scores } from './scores.ts';
+import { type Scores, together } from './scores.ts';
 
 interface SetScores {
   readonly name: string;
@@ -17,6 +17,21 @@ export interface ModelScores extends BeyondModel {
   readonly ood: readonly (SetScores & { readonly oracle: Readonly<Record<number, number>> })[];
   readonly remade: readonly SetScores[];
   readonly costs: Costs;
+}
+
+/** More scores of the same sets. */
+export interface SummedScores {
+  readonly learned: Scores;
+  readonly ood: SetScores[];
+}
+
+/** The scores of one model and those of groups' sums beside them; where a detector has both, its own. */
+export function withGroups(model: ModelScores, { learned, ood }: SummedScores): ModelScores {
+  return {
+    ...model,
+    learned: together([learned, model.learned]),
+    ood: model.ood.map((set, k) => ({ ...set, scores: together([ood[k]!.scores, set.scores]) })),
+  };
 }
 
 interface Few {
