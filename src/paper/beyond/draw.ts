@@ -32,13 +32,16 @@ export const beyondPaper: Drawing<BeyondNumbers> = {
     ].join('\n'),
 };
 
-const READING = `<p><b>combined</b> is the default detector (docs/detection.md): a shrunk normal, local outlier factors and a contrast with
-recombined learned inputs, on the logarithms of norms, the radial derivatives and the norms in the Fisher metric of one pass, and the likelihood;
-<b>combined-gradient</b> is the same without the likelihood. Both are fitted once for all group sizes. The other detectors are fitted on the same inputs;
-<b>input-complexity</b> is the likelihood against a file’s length (Serrà et al. 2020), for likelihoods of images and sounds alone. <b>The oracle is no detector</b>:
-a linear discriminant, on the features of combined, that is shown one half of the other set and scored on its second half, and the other way round. It says
-what those features would allow, as far as a line shows it. Intervals are of 1,000 bootstrap resamples: of the inputs, the same ones for every
-detector, and for averages of the pairs too.</p>`;
+const READING = `
+<p><b>combined</b> is the default detector (docs/detection.md): a shrunk normal, local outlier factors and a
+contrast with recombined learned inputs, on the logarithms of norms, the radial derivatives and the norms in the
+Fisher metric of one pass, and the likelihood; <b>combined-gradient</b> is the same without the likelihood. Both are
+fitted once for all group sizes. The other detectors are fitted on the same inputs; <b>input-complexity</b> is the
+likelihood against a file’s length (Serrà et al. 2020), for likelihoods of images and sounds alone. <b>The oracle is
+no detector</b>: a linear discriminant, on the features of combined, that is shown one half of the other set and
+scored on its second half, and the other way round. It says what those features would allow, as far as a line shows
+it. Intervals are of 1,000 bootstrap resamples: of the inputs, the same ones for every detector, and for averages of
+the pairs too.</p>`;
 
 const domainsOf = ({ averages }: BeyondNumbers): string[] => [...new Set(averages.map(({ domain }) => domain))];
 const groupsOf = ({ pairs }: BeyondNumbers): number[] =>

@@ -149,7 +149,9 @@ async function scoresOf(lab: Lab, plan: ModelPlan, model: Model, domain: string)
   }
 }
 
-/** What others say of groups, by the norm of the summed gradient of each; of the sizes that there are inputs enough for. */
+/**
+ * What others say of groups, by the norm of the summed gradient of each; of the sizes that there are inputs enough for.
+ */
 async function summedScores(lab: Lab, plan: ModelPlan, model: Model): Promise<SummedScores> {
   const { summed } = lab.preset.beyond;
   const { fit, test, ood } = await setsOf(lab, plan);
