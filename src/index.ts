@@ -42,6 +42,7 @@ export {
   featuresToFit,
   fitAndEvaluate,
   fitCombinedOn,
+  fitCombinedWherePossible,
   openExtractor,
 } from './node/defaults.ts';
 export {

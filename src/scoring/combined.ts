@@ -17,6 +17,7 @@ import {
 } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { type AspectsExtractor, openAspects } from './aspects.ts';
+import { broughtTo, openSize } from './sizes.ts';
 import { type FeatureOptions, type NamedData, timed } from './tables.ts';
 import { metricExamples, metricFrom } from './to-fit.ts';
 
@@ -75,7 +76,9 @@ export async function fitCombinedOn(
     }
     const names = aspectsOf(model);
     const detector = storeCombined(fitCombined(table, others, { groups: options.groups, seed, aspects: names }));
-    return { metrics, ...(extractor.noiseSamples > 1 ? { noiseSamples: extractor.noiseSamples } : {}), detector };
+    const size = openSize(model, data, { prepared: true });
+    const draws = extractor.noiseSamples > 1 ? { noiseSamples: extractor.noiseSamples } : {};
+    return { metrics, ...draws, ...defined({ size }), detector };
   } finally {
     await extractor.dispose();
   }
@@ -123,15 +126,16 @@ export function aspectsOf(model: ScoringModel): readonly string[] {
 }
 
 /** What gives the features that a file's combined detector judges. */
-export function combinedExtractor(
+export async function combinedExtractor(
   model: ScoringModel,
   file: DetectorFile,
   options: Omit<ExtractorOptions, 'group' | 'views' | 'metric' | 'noiseSamples' | 'seed' | 'noise'>,
 ): Promise<AspectsExtractor> {
   const { combined, seed, noise = 'place' as const } = file;
   const metrics = metricsOf(file); // refuses a file without
-  const { noiseSamples = 1 } = combined!;
-  return openAspects(model, { ...options, seed, noise, noiseSamples }, metrics);
+  const { noiseSamples = 1, size } = combined!;
+  const extractor = await openAspects(model, { ...options, seed, noise, noiseSamples }, metrics);
+  return size === undefined ? extractor : broughtTo(size, extractor, model, options);
 }
 
 /** The same rows in tables that each hold whole groups of B; what fills none at the end is left out. */

@@ -14,6 +14,10 @@ export interface CombinedFile {
   readonly metrics: readonly PackedMetric[];
   /** Draws of the noise that its features are means over; left out: one. */
   readonly noiseSamples?: number;
+  /**
+   * Numbers in an input it was fitted on, where the model leaves open how many: features of others are brought there.
+   */
+  readonly size?: number;
   readonly detector: StoredCombined;
 }
 
@@ -21,6 +25,7 @@ export interface CombinedFile {
 export const combinedFileSchema = z.strictObject({
   metrics: z.array(metricSchema).min(1),
   noiseSamples: z.int().min(2).optional(),
+  size: z.int().min(1).optional(),
   detector: combinedSchema,
 });
 
