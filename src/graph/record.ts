@@ -142,6 +142,13 @@ export interface Lowering {
   readonly group: number;
   /** Emits one node with one output and returns the output's name. */
   emit(op: string, inputs: readonly string[], attrs?: Readonly<Record<string, OnnxAttr>>): string;
+  /** Emits one node with so many outputs and returns their names. */
+  emitAll(
+    op: string,
+    inputs: readonly string[],
+    attrs: Readonly<Record<string, OnnxAttr>>,
+    count: number,
+  ): readonly string[];
   /** The name of a float constant. */
   float(data: ArrayLike<number> | number, shape?: Shape): string;
   /** The name of the zero of a type. */

@@ -29,6 +29,8 @@ export class OnnxBuilder implements Lowering {
   readonly #known = new Map<string, string>();
   /** Constants and weights by name. */
   readonly #constants = new Map<string, Constant>();
+  /** The outputs of a node, by the first of them. */
+  readonly #outputs = new Map<string, readonly string[]>();
   /** Results of Reshape: what they were before, in which dimensions. */
   readonly #reshaped = new Map<string, { readonly name: string; readonly dims: Shape }>();
   /** What the inputs are called, which are fed under these names. */
@@ -53,6 +55,22 @@ export class OnnxBuilder implements Lowering {
       this.#nodes.push({ op, inputs, output, attrs });
       return output;
     });
+  }
+
+  emitAll(
+    op: string,
+    inputs: readonly string[],
+    attrs: Readonly<Record<string, OnnxAttr>>,
+    count: number,
+  ): readonly string[] {
+    const first = this.#once(`${op} ${inputs.join()} ${JSON.stringify(attrs)} ${count}`, () => {
+      const names = Array.from({ length: count }, () => this.#free(`${OWN}v${this.#count++}`));
+      const [output, ...more] = names as [string, ...string[]];
+      this.#nodes.push({ op, inputs, output, more, attrs });
+      this.#outputs.set(output, names);
+      return output;
+    });
+    return this.#outputs.get(first)!;
   }
 
   float(data: ArrayLike<number> | number, shape: Shape = []): string {
@@ -178,7 +196,7 @@ export class OnnxBuilder implements Lowering {
   model(outputs: readonly OnnxValue[]): OnnxModel {
     const used = new Set(outputs.map((v) => v.name));
     const nodes = this.#nodes.toReversed().filter((node) => {
-      if (!used.has(node.output)) return false; // a reshape that another went around
+      if (![node.output, ...(node.more ?? [])].some((name) => used.has(name))) return false; // a reshape that another went around
       for (const input of node.inputs) used.add(input);
       return true;
     });
@@ -201,6 +219,9 @@ export class OnnxBuilder implements Lowering {
       this.#add({ name, dims, dtype, data });
       return name;
     };
-    return data.length <= 32 ? this.#once(`${dtype} ${dims} ${[...data].join()}`, make) : make();
+    if (data.length <= 32) return this.#once(`${dtype} ${dims} ${[...data].join()}`, make);
+    const [first] = data;
+    const isUniform = data instanceof Float32Array && data.every((v) => v === first);
+    return isUniform ? this.#once(`${dtype} ${dims} all ${first}`, make) : make();
   }
 }

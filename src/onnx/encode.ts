@@ -40,7 +40,7 @@ export function encode(model: OnnxModel): Uint8Array {
         name: node.output,
         opType: node.op,
         input: [...node.inputs],
-        output: [node.output],
+        output: [node.output, ...(node.more ?? [])],
         attribute: Object.entries(node.attrs).map(([name, value]) => attribute(name, value)),
       }),
     ),

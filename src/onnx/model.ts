@@ -1,4 +1,4 @@
-// A lowered graph before it becomes bytes: ONNX nodes with one output each, typed inputs, constants and outputs.
+// A lowered graph before it becomes bytes: ONNX nodes, most with one output, typed inputs, constants and outputs.
 
 import type { OnnxAttr } from '../graph/index.ts';
 import type { Shape } from '../tensor/shape.ts';
@@ -22,6 +22,8 @@ export interface OnnxNode {
   readonly op: string;
   readonly inputs: readonly string[];
   readonly output: string;
+  /** Names of the outputs after the first. */
+  readonly more?: readonly string[];
   readonly attrs: Readonly<Record<string, OnnxAttr>>;
 }
 

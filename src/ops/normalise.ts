@@ -98,34 +98,30 @@ export const normaliseOps: Record<'Normalise' | 'InverseStd', OpRecord> = {
       const share = spread(mul(mul(dY, square(y)), -1 / length), x.shape, a);
       return [mul(share, apply(normaliseOps.Normalise, [x], a))];
     },
-    // With y the normalised x, mean(x · y) = v / sqrt(v + ε) = w, hence v = (w² + sqrt(w⁴ + 4 ε w²)) / 2: one pass over
-    // what is there already, without the cancellation of mean(x²) − mean(x)².
     lower: (ctx, [x], node, y) => {
-      const a = attrsOf(node.attrs);
-      const { name, dims } = normalised(ctx, x!, a);
-      const rows = ctx.reshape(ctx.full(x!), [ctx.leadSize(x!.lead), ...x!.shape], dims);
-      const product = ctx.emit('Mul', [name, rows]);
-      const total = ctx.emit('ReduceSum', [product, ctx.ints([2])], { keepdims: 0 });
-      const w = ctx.emit('Mul', [total, ctx.float(1 / dims[2]!)]);
-      const w2 = ctx.emit('Mul', [w, w]);
-      const root = ctx.emit('Sqrt', [ctx.emit('Mul', [w2, ctx.emit('Add', [w2, ctx.float(4 * a.epsilon)])])]);
-      const variance = ctx.emit('Mul', [ctx.emit('Add', [w2, root]), ctx.float(0.5)]);
-      const std = ctx.emit('Sqrt', [ctx.emit('Add', [variance, ctx.float(a.epsilon)])]);
-      const result = ctx.emit('Reciprocal', [std]);
-      return fromRows(ctx, result, dims.slice(0, 2), y, x!.lead);
+      const { inverse, dims } = normalised(ctx, x!, attrsOf(node.attrs));
+      return fromRows(ctx, inverse, [...dims.slice(0, 2), 1], y, x!.lead);
     },
   },
 };
 
-/** The normalised x as [lead · rows, groups, length]. */
-function normalised(ctx: Lowering, x: Lowered, a: NormaliseAttrs): { name: string; dims: [number, number, number] } {
+/**
+ * The normalised x as [lead · rows, groups, length], and 1 / std as [lead · rows, groups, 1], by one node. The runtime's
+ * LayerNormalization keeps the digits of the variance where the mean is large; its InstanceNormalization does not.
+ */
+function normalised(
+  ctx: Lowering,
+  x: Lowered,
+  a: NormaliseAttrs,
+): { name: string; inverse: string; dims: [number, number, number] } {
   const [rows, groups, length] = blocks(x.shape, a);
   const size = ctx.leadSize(x.lead);
   const dims: [number, number, number] = [size * rows, groups, length];
   const flat = ctx.reshape(ctx.full(x), [size, ...x.shape], dims);
-  const [one, zero] = [1, 0].map((v) => ctx.float(new Float32Array(groups).fill(v), [groups]));
-  const name = ctx.emit('InstanceNormalization', [flat, one!, zero!], { epsilon: { float: a.epsilon } });
-  return { name, dims };
+  const one = ctx.float(new Float32Array(length).fill(1), [length]);
+  const attrs = { axis: -1, epsilon: { float: a.epsilon } };
+  const [name, , inverse] = ctx.emitAll('LayerNormalization', [flat, one], attrs, 3) as [string, string, string];
+  return { name, inverse, dims };
 }
 
 /** A tensor of dimensions `dims`, which start with lead · rows, as the value y. */
