@@ -143,9 +143,14 @@ function uniform(name: string, size: number): Float32Array {
   return name === 'x' ? out.map((u) => Math.floor(u * 256)) : out;
 }
 
-/** `rounds` times through all cases: appends the milliseconds of one run to each. */
-export async function measure(cases: readonly Prepared[], rounds: number): Promise<void> {
+/** `rounds` times through all cases, after `before`: appends the milliseconds of one run to each. */
+export async function measure(
+  cases: readonly Prepared[],
+  rounds: number,
+  before: () => Promise<void> = async () => {},
+): Promise<void> {
   for (let round = 0; round < rounds; round++) {
+    await before();
     for (const p of cases) {
       await p.program.run(p.feeds); // untimed: the threads of the session before spin for a while, and caches are cold
       const began = performance.now();

@@ -1,87 +1,171 @@
-// npm run bench:peers -- SCRIPT: the same models in PyTorch and here, turn by turn; ratios of each pair of turns, and
-// their medians. See bench/peers.md.
+// npm run bench:peers -- SCRIPT …: what others compute per-example norms with and ours, pair by pair; which of theirs
+// was fastest, written by hand and off the shelf. See bench/peers.md.
 
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { alignColumns } from '../src/eval/index.ts';
-import { measure, median, prepare } from './cases.ts';
+import { type Case, measure, median, type Prepared, prepare } from './cases.ts';
 
-const { values, positionals } = parseArgs({
+const { values, positionals: scripts } = parseArgs({
   allowPositionals: true,
   options: {
     models: { type: 'string', default: 'glow,vae,ddpm' },
-    turns: { type: 'string', default: '3' },
-    python: { type: 'string', default: '/usr/bin/python3' },
+    ways: { type: 'string', default: 'main' },
+    batch: { type: 'string', default: '64' },
+    runs: { type: 'string', default: '7' },
+    rounds: { type: 'string', default: '3' },
+    threads: { type: 'string', default: '2' },
+    python: { type: 'string', default: 'python3' },
     json: { type: 'boolean', default: false },
   },
 });
-const [script] = positionals;
-if (script === undefined) throw new Error('expected the path of the PyTorch script');
+if (scripts.length === 0) throw new Error('expected the paths of peers_today.py, peers_jax.py or both');
+const [batch, runs, rounds, threads] = [values.batch, values.runs, values.rounds, values.threads].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
 
-interface Turn {
+/** What a way computes, and with which of ours it is compared. */
+const kinds = { norms: 'norms', forward: 'forward', backward: 'train' } as const satisfies Record<string, Case['what']>;
+type Kind = keyof typeof kinds;
+
+interface Way {
+  readonly script: string;
+  readonly way: string;
+  readonly kind: Kind;
+}
+
+/** One measurement of theirs, and ours right after it; examples/s. */
+interface Pair extends Way {
   readonly model: string;
-  /** Examples/s. */
-  readonly torch: { readonly forward: number; readonly backward: number; readonly loop: number; readonly vmap: number };
-  readonly ours: { readonly forward: number; readonly norms: number; readonly train: number };
+  readonly theirs: number;
+  readonly ours: number;
+  /** Of their norms, against float64. */
+  readonly maxRelError: number;
 }
 
-/** From the script's line `NAME … examples/s: forward A backward B loop C vmap(grad) D`. */
-function runTorch(model: string): Turn['torch'] {
-  const output = execFileSync(values.python, [script!, model], { encoding: 'utf8' });
-  const line = output.split('\n').find((l) => l.startsWith(model)) ?? '';
-  const [forward, backward, loop, vmap] = (line.split('examples/s:')[1]?.match(/\d+(\.\d+)?/g) ?? []).map(Number);
-  if (vmap === undefined) throw new Error(`${script} ${model} prints ${JSON.stringify(output)}, expected four numbers`);
-  return { forward: forward!, backward: backward!, loop: loop!, vmap };
+const python = (script: string, ...args: string[]): string[] =>
+  execFileSync(values.python, [script, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\n');
+
+/** Those that the script's --list names, by --ways: `main`, `all`, or names that may end in `*`. */
+function waysOf(script: string): Way[] {
+  const isWanted = (way: string, isMain: boolean) =>
+    values.ways
+      .split(',')
+      .some(
+        (p) => p === 'all' || (p === 'main' ? isMain : p.endsWith('*') ? way.startsWith(p.slice(0, -1)) : p === way),
+      );
+  return python(script, '--list').flatMap((line) => {
+    const [way, kind, main] = line.trim().split(/\s+/);
+    if (way === undefined || kind === undefined || !isWanted(way, main === 'main')) return [];
+    if (!(kind in kinds)) return []; // norms of groups, which are compared elsewhere
+    return [{ script, way, kind: kind as Kind }];
+  });
 }
 
-async function runOurs(model: string): Promise<Turn['ours']> {
-  const file = join(dirname(script!), `${model}.onnx`);
-  const speed: Record<string, number> = {};
-  for (const what of ['forward', 'norms', 'train'] as const) {
-    const prepared = await prepare(
-      { model: what === 'train' ? model : file, what, batch: 64, group: what === 'train' ? 64 : 1 },
-      2,
-    );
-    await measure([prepared], 9);
-    await prepared.program.dispose();
-    speed[what] = (64 / median(prepared.milliseconds)) * 1000;
+/** Their examples/s in a process of its own; undefined where the way does not go here, which is said. */
+function theirsOf({ script, way }: Way, model: string): { examplesPerSecond: number; maxRelError: number } | undefined {
+  const args = ['--models', model, '--ways', way, '--batch', String(batch), '--runs', String(runs)];
+  const lines = python(script, ...args, '--threads', String(threads)).filter((line) => line.startsWith('{'));
+  const found = JSON.parse(lines.at(-1) ?? '{"error": "it prints no result"}') as {
+    readonly examplesPerSecond: number;
+    readonly maxRelError: number;
+    readonly error?: string;
+  };
+  if (found.error === undefined) return found;
+  process.stderr.write(`${model}, ${way}: left out, ${found.error}\n`);
+  return undefined;
+}
+
+async function pairsOf(model: string, ways: readonly Way[]): Promise<Pair[]> {
+  const file = join(dirname(scripts[0]!), `${model}.onnx`);
+  const ours = new Map<Kind, Prepared>();
+  const caseOf = (kind: Kind): Case =>
+    kind === 'backward'
+      ? { model, what: 'train', batch, group: batch }
+      : { model: file, what: kinds[kind], batch, group: 1 };
+  for (const { kind } of ways) if (!ours.has(kind)) ours.set(kind, await prepare(caseOf(kind), threads));
+  const pairs: Pair[] = [];
+  for (let round = 0; round < rounds; round++) {
+    for (const way of ways) {
+      const theirs = theirsOf(way, model);
+      if (!theirs) continue;
+      const own = ours.get(way.kind)!;
+      own.milliseconds.length = 0;
+      await measure([own], runs);
+      const speed = (1000 * batch) / median(own.milliseconds);
+      pairs.push({ ...way, model, theirs: theirs.examplesPerSecond, maxRelError: theirs.maxRelError, ours: speed });
+      process.stderr.write(`round ${round + 1} of ${rounds}: ${model}, ${way.way}\n`);
+    }
   }
-  return speed as Record<'forward' | 'norms' | 'train', number>;
+  for (const { program } of ours.values()) await program.dispose();
+  return pairs;
 }
 
-const turns: Turn[] = [];
-for (let k = 0; k < Number(values.turns); k++) {
-  for (const model of values.models.split(',')) {
-    turns.push({ model, torch: runTorch(model), ours: await runOurs(model) });
-    process.stderr.write(`turn ${k + 1} of ${values.turns}: ${model}\n`);
-  }
+interface Summary {
+  readonly model: string;
+  readonly way: string;
+  readonly kind: Kind;
+  readonly theirs: number;
+  readonly ours: number;
+  /** Ours over theirs, of each pair. */
+  readonly ratios: readonly number[];
+  readonly maxRelError: number;
 }
 
-const ratios = {
-  'norms / fastest of PyTorch': ({ torch, ours }: Turn) => ours.norms / Math.max(torch.loop, torch.vmap),
-  'norms / loop': ({ torch, ours }: Turn) => ours.norms / torch.loop,
-  'forward / norms': ({ ours }: Turn) => ours.forward / ours.norms,
-  'training / backward': ({ torch, ours }: Turn) => ours.train / torch.backward,
-};
+function summaries(pairs: readonly Pair[]): Summary[] {
+  const keys = [...new Set(pairs.map(({ model, way }) => `${model} ${way}`))];
+  return keys.map((key) => {
+    const own = pairs.filter(({ model, way }) => `${model} ${way}` === key);
+    const { model, way, kind } = own[0]!;
+    const middle = (of: (pair: Pair) => number) => median(own.map(of));
+    const ratios = own.map((pair) => pair.ours / pair.theirs);
+    const maxRelError = Math.max(...own.map((pair) => pair.maxRelError));
+    return { model, way, kind, theirs: middle((p) => p.theirs), ours: middle((p) => p.ours), ratios, maxRelError };
+  });
+}
+
+/** Whether somebody has written it for such models, layer by layer; else a library's function does it. */
+const isByHand = ({ way }: { readonly way: string }) => way.includes('hand');
+
+const ratioText = (ratios: readonly number[]) =>
+  `${median(ratios).toFixed(2)} (${ratios.map((r) => r.toFixed(2)).join(' ')})`;
+
+const models = values.models.split(',');
+const ways = scripts.flatMap(waysOf);
+if (ways.length === 0) throw new Error(`no way matches ${values.ways}; SCRIPT --list has them`);
+const pairs: Pair[] = [];
+for (const model of models) pairs.push(...(await pairsOf(model, ways)));
+const found = summaries(pairs).sort(
+  (a, b) => models.indexOf(a.model) - models.indexOf(b.model) || a.kind.localeCompare(b.kind) || b.theirs - a.theirs,
+);
+
+const fastest = models.flatMap((model) =>
+  (['norms', 'forward', 'backward'] as const).flatMap((kind) =>
+    [true, false].flatMap((hand) => {
+      const of = found.filter((s) => s.model === model && s.kind === kind && isByHand(s) === hand);
+      return of.length === 0 ? [] : [{ hand, ...of.reduce((best, s) => (s.theirs > best.theirs ? s : best)) }];
+    }),
+  ),
+);
 
 if (values.json) {
-  process.stdout.write(`${JSON.stringify({ turns })}\n`);
+  process.stdout.write(`${JSON.stringify({ pairs, fastest })}\n`);
 } else {
-  const round = (x: number) => x.toFixed(0);
-  const rows = turns.map(({ model, torch, ours }) => [
-    model,
-    ...[...Object.values(torch), ...Object.values(ours)].map(round),
+  const rows = found.map((s) => [
+    s.model,
+    s.kind,
+    s.way,
+    s.theirs.toFixed(0),
+    s.ours.toFixed(0),
+    ratioText(s.ratios),
+    s.maxRelError.toExponential(0),
   ]);
-  const head = ['examples/s', 'torch forward', 'backward', 'loop', 'vmap(grad)', 'our forward', 'norms', 'training'];
+  const head = ['model', 'what', 'way', 'theirs/s', 'ours/s', 'ours / theirs, pair by pair', 'their error'];
   process.stdout.write(`${alignColumns([head, ...rows])}\n\n`);
-  const lines = values.models.split(',').map((model) => {
-    const own = turns.filter((turn) => turn.model === model);
-    const cells = Object.values(ratios).map((ratio) => {
-      const all = own.map(ratio);
-      return `${median(all).toFixed(1)} (${all.map((r) => r.toFixed(1)).join(' ')})`;
-    });
-    return [model, ...cells];
-  });
-  process.stdout.write(`${alignColumns([['median (pair by pair)', ...Object.keys(ratios)], ...lines])}\n`);
+  const lines = fastest.map((s) => [s.model, s.kind, s.hand ? 'by hand' : 'off the shelf', s.way, ratioText(s.ratios)]);
+  process.stdout.write(`${alignColumns([['fastest', 'what', 'written', 'way', 'ours / it'], ...lines])}\n`);
 }
