@@ -16,6 +16,7 @@ const { values, positionals: scripts } = parseArgs({
     runs: { type: 'string', default: '7' },
     rounds: { type: 'string', default: '3' },
     threads: { type: 'string', default: '2' },
+    procs: { type: 'string', default: '1' },
     python: { type: 'string', default: 'python3' },
     json: { type: 'boolean', default: false },
   },
@@ -34,7 +35,11 @@ type Kind = keyof typeof kinds;
 
 interface Way {
   readonly script: string;
+  /** As the script calls it, and as the tables do: in several processes it is a way of its own. */
+  readonly name: string;
   readonly way: string;
+  /** Processes that share the threads and the batch. */
+  readonly procs: number;
   readonly kind: Kind;
 }
 
@@ -59,16 +64,24 @@ function waysOf(script: string): Way[] {
         (p) => p === 'all' || (p === 'main' ? isMain : p.endsWith('*') ? way.startsWith(p.slice(0, -1)) : p === way),
       );
   return python(script, '--list').flatMap((line) => {
-    const [way, kind, main] = line.trim().split(/\s+/);
-    if (way === undefined || kind === undefined || !isWanted(way, main === 'main')) return [];
+    const [name, kind, main] = line.trim().split(/\s+/);
+    if (name === undefined || kind === undefined || !isWanted(name, main === 'main')) return [];
     if (!(kind in kinds)) return []; // norms of groups, which are compared elsewhere
-    return [{ script, way, kind: kind as Kind }];
+    return values.procs.split(',').flatMap((p) => {
+      const procs = Number(p);
+      if (procs > 1 && script.includes('jax')) return []; // it has no such option
+      return [{ script, name, way: procs > 1 ? `${name}-${procs}procs` : name, procs, kind: kind as Kind }];
+    });
   });
 }
 
 /** Their examples/s in a process of its own; undefined where the way does not go here, which is said. */
-function theirsOf({ script, way }: Way, model: string): { examplesPerSecond: number; maxRelError: number } | undefined {
-  const args = ['--models', model, '--ways', way, '--batch', String(batch), '--runs', String(runs)];
+function theirsOf(
+  { script, name, way, procs }: Way,
+  model: string,
+): { examplesPerSecond: number; maxRelError: number } | undefined {
+  const args = ['--models', model, '--ways', name, '--batch', String(batch), '--runs', String(runs)];
+  if (procs > 1) args.push('--procs', String(procs));
   const lines = python(script, ...args, '--threads', String(threads)).filter((line) => line.startsWith('{'));
   const found = JSON.parse(lines.at(-1) ?? '{"error": "it prints no result"}') as {
     readonly examplesPerSecond: number;

@@ -8,6 +8,8 @@ import { isSeparable, makePlan, operandsOf, type Plan, type PlanChoice } from '.
 export interface MemoryEstimate {
   /** Bytes for each example of a batch, at the moment when most values are alive. */
   readonly perExample: number;
+  /** Bytes for each example that the largest step reads and makes. */
+  readonly largestStep: number;
   /** Bytes of the parameters and constants. */
   readonly fixed: number;
 }
@@ -33,14 +35,18 @@ export function estimateMemory(graph: Graph, group = 1, choice: PlanChoice = 'au
   const share = (v: Value) => (v.lead === 'none' ? 0 : (4 * sizeOf(v.shape)) / (v.lead === 'group' ? group : 1));
   let alive = 0;
   let peak = 0;
+  let largestStep = 0;
   order.forEach((v, at) => {
+    const reads = [...new Set(readsOf(v))];
+    const extra = scratch(plan, v, group);
     alive += share(v);
-    peak = Math.max(peak, alive + scratch(plan, v, group));
-    for (const x of new Set(readsOf(v))) if (lastRead.get(x) === at) alive -= share(x);
+    peak = Math.max(peak, alive + extra);
+    largestStep = Math.max(largestStep, share(v) + extra + reads.reduce((sum, x) => sum + share(x), 0));
+    for (const x of reads) if (lastRead.get(x) === at) alive -= share(x);
   });
 
   const constant = reachable(outputs).filter((v) => v.lead === 'none' && v.source.kind !== 'node');
-  return { perExample: overhead * peak, fixed: constant.reduce((sum, v) => sum + 4 * sizeOf(v.shape), 0) };
+  return { perExample: overhead * peak, largestStep, fixed: constant.reduce((sum, v) => sum + 4 * sizeOf(v.shape), 0) };
 }
 
 /**
@@ -83,7 +89,12 @@ const defaultMemory = 2 ** 30;
  * The largest multiple of `group` up to `most` that fits into `limit` bytes. Throws a ModelError where not a single
  * group does and the limit was asked for; without one, a group is what is taken.
  */
-export function chooseBatch(estimate: MemoryEstimate, group: number, limit?: number, most = 64): number {
+export function chooseBatch(
+  estimate: Pick<MemoryEstimate, 'perExample' | 'fixed'>,
+  group: number,
+  limit?: number,
+  most = 64,
+): number {
   if (limit !== undefined && !(limit > 0))
     throw new ModelError(`the memory limit is ${limit} bytes, expected more than 0`);
   const room = (limit ?? defaultMemory) - estimate.fixed;
@@ -97,17 +108,17 @@ export function chooseBatch(estimate: MemoryEstimate, group: number, limit?: num
   return Math.max(1, groups) * group;
 }
 
-/** Bytes that stay near the cores: some times the cache of one, since values are used soon after they are made. */
-const NEAR = 20e6;
+/** Bytes that the largest step of a part may touch: twice the cache that a core has for itself. */
+const NEAR = 4e6;
 
 /**
  * Examples of a batch that are run together: as many as stay near the cores, a power of two of groups; but so many that
  * reading the weights, which every run does anew, is not most of the work. By the graph alone, since the last bits of a
  * product may follow from how many rows it has.
  */
-export function choosePart({ perExample, fixed }: MemoryEstimate, group: number): number {
-  const groups = (bytes: number) => bytes / (Math.max(1, perExample) * group);
-  const near = 2 ** Math.floor(Math.log2(groups(NEAR)));
-  const worth = 2 ** Math.ceil(Math.log2(groups(fixed)));
+export function choosePart({ perExample, largestStep, fixed }: MemoryEstimate, group: number): number {
+  const groups = (bytes: number, each: number) => bytes / (Math.max(1, each) * group);
+  const near = 2 ** Math.floor(Math.log2(groups(NEAR, largestStep)));
+  const worth = 2 ** Math.ceil(Math.log2(groups(fixed, perExample)));
   return group * Math.max(1, near, worth);
 }

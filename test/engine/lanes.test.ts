@@ -45,11 +45,12 @@ describe('parts of a run', () => {
   });
 
   it('stay near the cores, but for weights that are more than they are', () => {
-    const sizes = [1e3, 1.3e6, 2.4e6, 9e6, 1e9].map((perExample) => choosePart({ perExample, fixed: 4e6 }, 1));
-    expect(sizes).toEqual([16384, 8, 8, 2, 1]);
-    expect(choosePart({ perExample: 9e6, fixed: 100e6 }, 1)).toBe(16);
-    expect(choosePart({ perExample: 1.3e6, fixed: 0 }, 5)).toBe(10);
-    expect(choosePart({ perExample: 0, fixed: 0 }, 1)).toBe(2 ** 24);
+    const of = (largestStep: number, fixed = 4e6) => ({ perExample: 6 * largestStep, largestStep, fixed });
+    const sizes = [1e3, 0.28e6, 0.79e6, 1.65e6, 1e9].map((largestStep) => choosePart(of(largestStep), 1));
+    expect(sizes).toEqual([2048, 8, 4, 2, 1]);
+    expect(choosePart(of(1.65e6, 100e6), 1)).toBe(16);
+    expect(choosePart(of(0.2e6, 0), 5)).toBe(20);
+    expect(choosePart(of(0, 0), 1)).toBe(2 ** 21);
   });
 
   it.each([1, 3])('give what the whole gives, with groups of %d, with and without a lead', async (group) => {
