@@ -196,7 +196,8 @@ export class OnnxBuilder implements Lowering {
   model(outputs: readonly OnnxValue[]): OnnxModel {
     const used = new Set(outputs.map((v) => v.name));
     const nodes = this.#nodes.toReversed().filter((node) => {
-      if (![node.output, ...(node.more ?? [])].some((name) => used.has(name))) return false; // a reshape that another went around
+      // Not wanted: a reshape that another went around.
+      if (![node.output, ...(node.more ?? [])].some((name) => used.has(name))) return false;
       for (const input of node.inputs) used.add(input);
       return true;
     });

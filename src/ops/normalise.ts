@@ -106,8 +106,9 @@ export const normaliseOps: Record<'Normalise' | 'InverseStd', OpRecord> = {
 };
 
 /**
- * The normalised x as [lead · rows, groups, length], and 1 / std as [lead · rows, groups, 1], by one node. The runtime's
- * LayerNormalization keeps the digits of the variance where the mean is large; its InstanceNormalization does not.
+ * The normalised x as [lead · rows, groups, length], and 1 / std as [lead · rows, groups, 1], by one node. The
+ * runtime's LayerNormalization keeps the digits of the variance where the mean is large; its InstanceNormalization does
+ * not.
  */
 function normalised(
   ctx: Lowering,
