@@ -15,9 +15,9 @@ import { randomData, randomInputs, randomWeights, runLowered } from '../support/
 /** Steps that no input has a part in. */
 function fixedSteps({ inputs, nodes }: OnnxModel): string[] {
   const varies = new Set(inputs.map(({ name }) => name));
-  return nodes.flatMap(({ op, inputs: read, output }) => {
+  return nodes.flatMap(({ op, inputs: read, output, more = [] }) => {
     if (!read.some((name) => varies.has(name))) return [op];
-    varies.add(output);
+    for (const made of [output, ...more]) varies.add(made);
     return [];
   });
 }
