@@ -49,8 +49,7 @@ export function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType)
       const taps = kernel.map((_, s) => (onY[s] ? atY : atX) + s);
       const ones = kernel.map((_, s) => (onY[s] ? atX : atY) + s);
       const perm = [0, 1, 3 + r, 2, ...taps, ...ones];
-      const name = ctx.emit('Transpose', [ctx.reshape(product, flat, open)], { perm });
-      const dims = [m, g, perOut, perIn, ...kernel, ...kernel.map(() => 1)];
+      const { name, dims } = transposed(ctx, ctx.reshape(product, flat, open), open, perm);
       return lead === 'none'
         ? { name: ctx.reshape(name, dims, dW.shape), ...typeOf(dW), lead }
         : ctx.stored(name, dims, dW, lead);
@@ -123,6 +122,20 @@ export function pixelGram(a: ConvAttrs, x: Shape, dY: Shape, dW: Shape): Pick<Co
       },
     },
   };
+}
+
+/**
+ * A tensor with its axes in another order; those of size 1, which hold no order, are left out of both. So the runtime
+ * has fewer axes to walk along, and can make the transposition of a matrix part of the product that reads it.
+ */
+function transposed(ctx: Lowering, name: string, dims: Shape, perm: readonly number[]) {
+  const axes = [...dims.keys()].filter((a) => a === 0 || dims[a] !== 1);
+  const kept = perm.filter((a) => axes.includes(a));
+  const [from, to] = [axes, kept].map((all) => all.map((a) => dims[a]!)) as [number[], number[]];
+  const open = ctx.reshape(name, dims, from);
+  const order = kept.map((a) => axes.indexOf(a));
+  const moved = order.every((a, k) => a === k) ? open : ctx.emit('Transpose', [open], { perm: order });
+  return { name: moved, dims: to };
 }
 
 /**
