@@ -207,7 +207,7 @@ const cpu: Preset = {
     summed: { groups: [5], fit: 500 },
     remade: 100,
     shuffled: {
-      models: ['glow-fashion-mnist', 'vae-fashion-mnist', 'glow-cifar10', 'ddpm-fashion-mnist'],
+      models: ['glow-fashion-mnist', 'vae-fashion-mnist', 'pixelcnn-fashion-mnist', 'ddpm-fashion-mnist'],
       fit: 400,
       test: 100,
       recombined: 60,

@@ -16,12 +16,14 @@ import { type Lab, openLab } from '../lab.ts';
 import type { ModelPlan, Preset } from '../plan.ts';
 import { presets } from '../presets.ts';
 import { costsOf } from './costs.ts';
+import { beyondPaper } from './draw.ts';
 import { beyondPaperExperiment } from './measure.ts';
 import type { BeyondNumbers } from './numbers.ts';
 import { oracleOf } from './oracle.ts';
 import { averaged, difference, ranged, resampledPairs } from './resampled.ts';
 import { combinedScorer, likelihoodScorer, meanScores, otherScorer, together, withoutViews } from './scores.ts';
 import { withShuffledWeights } from './shuffled.ts';
+import { summed } from './summed.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -277,6 +279,18 @@ describe('scores', () => {
 });
 
 describe('the experiment', () => {
+  it('says of which model with shuffled weights there are no numbers, and why', () => {
+    const numbers = summed([], [{ model: 'glow', reason: 'its gradients are not finite' }], {
+      making: [],
+      without: ['vae'],
+      seed: 0,
+    });
+    const page = beyondPaper.body(numbers, undefined);
+    expect(page).toContain('With shuffled weights glow has no numbers: its gradients are not finite.');
+    expect(page).toContain('Not measured, for want of the model or its data: vae.');
+    expect(beyondPaper.finding(numbers)).toBe('The data for this experiment are missing.');
+  });
+
   it('comes to the same numbers when it is stopped and goes on, and when it is repeated', async () => {
     const { 'fashion-mnist': fashion, mnist } = presets.smoke!.sets;
     const preset: Preset = {

@@ -14,7 +14,7 @@ export const beyondPaper: Drawing<BeyondNumbers> = {
   id: 'beyond-the-paper',
   title: 'Beyond the paper: all that one backward pass tells',
   claim:
-    'The norms of the layers are enough: a normal density for the logarithm of each, added up, and nothing to tune.',
+    'The logarithm of each layer’s norm is taken for normal and for independent of the others, and there is nothing else to tune.',
   finding,
   body: (numbers) =>
     [
@@ -106,7 +106,7 @@ function modelsTable({ models, pairs, oracle }: BeyondNumbers, group: number): s
     const best = others
       .map((detector) => ({ detector, auroc: meanOf(detector) }))
       .filter(({ auroc }) => !Number.isNaN(auroc))
-      .reduce((a, b) => (b.auroc > a.auroc ? b : a), { detector: '–', auroc: Number.NaN });
+      .reduce((a, b) => (b.auroc > a.auroc ? b : a), { detector: '–', auroc: -Infinity });
     const seen = oracle.filter((row) => row.model === model && row.group === group).map(({ auroc }) => auroc);
     return [
       model,
@@ -114,7 +114,7 @@ function modelsTable({ models, pairs, oracle }: BeyondNumbers, group: number): s
       bitsPerDim === undefined ? '–' : bitsPerDim.toFixed(2),
       `${fitted} / ${tested}`,
       ...values.map((auroc): Cell => (Number.isNaN(auroc) ? '–' : { auroc, best: auroc === most })),
-      Number.isNaN(best.auroc) ? '–' : `${best.auroc.toFixed(3)} ${best.detector}`,
+      best.auroc === -Infinity ? '–' : `${best.auroc.toFixed(3)} ${best.detector}`,
       seen.length > 0 ? { auroc: mean(seen) } : '–',
     ];
   });
@@ -175,8 +175,11 @@ function figures({ models, pairs }: BeyondNumbers): string[] {
   });
 }
 
-function shuffledTable({ shuffled }: BeyondNumbers): string {
-  if (shuffled.length === 0) return '';
+function shuffledTable({ shuffled, notShuffled }: BeyondNumbers): string {
+  const without = notShuffled.map(
+    ({ model, reason }) => `<p>With shuffled weights ${escapeHtml(model)} has no numbers: ${escapeHtml(reason)}.</p>`,
+  );
+  if (shuffled.length === 0) return without.join('\n');
   const keys = [...new Map(shuffled.map((row) => [`${row.model} ${row.ood}`, row])).values()];
   const groups = [...new Set(shuffled.map(({ group }) => group))];
   const kinds = ['combined', 'combined-gradient'];
@@ -194,11 +197,12 @@ function shuffledTable({ shuffled }: BeyondNumbers): string {
     ),
   ]);
   const heads = kinds.flatMap((kind) => groups.flatMap((group) => [`${kind}, B = ${group}`, 'shuffled']));
-  return table(
+  return `${table(
     'Control: the entries of every weight tensor permuted. What is left is told by statistics of the input that any network of the shape has; as few inputs in both columns',
     ['model', 'against', 'fitted', ...heads],
     rows,
-  );
+  )}
+${without.join('\n')}`;
 }
 
 function remadeTable({ remade, making }: BeyondNumbers): string {

@@ -36,12 +36,14 @@ function averages({ averages: all, behind, models, pairs }: BeyondNumbers, domai
     const first = behind.find((row) => row.domain === domain && row.group === group && row.detector === named[0]);
     if (!first)
       return `At B = ${group} the average AUROC over ${most} pairs of natural sets is ${listed(said)}; ${top}.`;
-    const clearly = first.clearly === 0 ? 'none' : String(first.clearly);
-    const ahead = `typicality is ahead of combined on ${first.behind}, by more than the interval of the difference on ${clearly}`;
+    const number = (n: number) => (n === 0 ? 'none' : String(n));
+    const ahead = `typicality is ahead of combined on ${number(first.behind)}${first.behind > 0 ? `, by more than the interval of the difference on ${number(first.clearly)}` : ''}`;
     const low = pairs
       .filter((pair) => ids.has(pair.model) && pair.group === group && pair.detector === 'combined')
       .toSorted((a, b) => a.auroc - b.auroc)[0]!;
-    return `At B = ${group} the average AUROC over ${most} pairs of natural sets is ${listed(said)}; ${top}; ${ahead}; combined is lowest on ${low.ood} under ${low.model} (${three(low.auroc)}).`;
+    const isTold = three(low.auroc) === three(1);
+    const least = isTold ? '' : `; combined is lowest on ${low.ood} under ${low.model} (${three(low.auroc)})`;
+    return `At B = ${group} the average AUROC over ${most} pairs of natural sets is ${listed(said)}; ${top}; ${ahead}${least}.`;
   });
 }
 

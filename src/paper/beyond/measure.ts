@@ -3,6 +3,7 @@
 
 import { take } from '../../data/index.ts';
 import { detectorNames, LEAST_GROUPS } from '../../detectors/index.ts';
+import { FisherError } from '../../errors.ts';
 import { type FeatureTable, finiteRows, rowsOf, sliceTable } from '../../features/index.ts';
 import { metricExamples, type NamedData } from '../../scoring/index.ts';
 import type { Model } from '../../store/index.ts';
@@ -27,7 +28,14 @@ import {
   withoutViews,
 } from './scores.ts';
 import { withShuffledWeights } from './shuffled.ts';
-import { type ControlScores, type ModelScores, type SummedScores, summed, withGroups } from './summed.ts';
+import {
+  type ControlScores,
+  type ModelScores,
+  type NoControl,
+  type SummedScores,
+  summed,
+  withGroups,
+} from './summed.ts';
 
 /** To be raised when detectors make other scores of the same features. */
 const SCORES = 1;
@@ -53,7 +61,7 @@ export const beyondPaperExperiment: Experiment<BeyondNumbers> = {
       const plan = [...Object.values(lab.preset.models).flat(), ...further].find(({ id }) => id === scores.model)!;
       whole.push(withGroups(scores, await summedScores(lab, available(lab, plan), (await lab.found(plan))!)));
     }
-    const controls: ControlScores[] = [];
+    const controls: (ControlScores | NoControl)[] = [];
     for (const id of shuffled.models) {
       const plan = lab.planOf(id);
       if (plan && (await setsOf(lab, plan)).ood.length > 0) controls.push(await shuffledScores(lab, plan));
@@ -193,38 +201,41 @@ async function bitsOf(lab: Lab, plan: ModelPlan, model: Model, table: FeatureTab
   return { bitsPerDim: mean(finiteRows(table).nll) / (sizeOf(lab.preset.sets[plan.set]!.shape) * Math.LN2) };
 }
 
-/** The combined detectors on a model with shuffled weights, and on itself with as few inputs. */
-async function shuffledScores(lab: Lab, plan: ModelPlan): Promise<ControlScores> {
+/**
+ * The combined detectors on a model with shuffled weights, and on itself with as few inputs. There need not be a model
+ * left: a flow multiplies what is shuffled, and leaves the range of float32.
+ */
+async function shuffledScores(lab: Lab, plan: ModelPlan): Promise<ControlScores | NoControl> {
   const { groups, shuffled: sizes } = lab.preset.beyond;
   const { fit, test, ood } = await setsOf(lab, plan, sizes);
   const learned = await lab.model(plan);
   const control = withShuffledWeights(learned, lab.seed, plan.scoring);
+  const sets = [fit, test, ...ood].map(({ name, data }) => [name, data.fingerprint]);
+  const key = { hash: control.hash, learned: learned.hash, sets, groups, most: sizes.recombined ?? null, SCORES };
+  return lab.stage(`shuffled-${plan.id}`, key, async () => {
+    try {
+      const { fitted, ...shuffled } = await controlScores(lab, plan, control);
+      const unshuffled = await fewScores(lab, plan, learned, fitted);
+      return { model: plan.id, family: plan.family, in: plan.set, fitted, shuffled, unshuffled };
+    } catch (error) {
+      if (!(error instanceof FisherError)) throw error;
+      return { model: plan.id, reason: error.message };
+    }
+  });
+}
+
+async function controlScores(lab: Lab, plan: ModelPlan, control: Model) {
+  const { groups, shuffled: sizes } = lab.preset.beyond;
+  const { fit, test, ood } = await setsOf(lab, plan, sizes);
   const features = await lab.combined(control, `${plan.id}-shuffled`, fit);
   try {
-    const sets = [test, ...ood].map(({ name, data }) => [name, data.fingerprint]);
-    const key = { features: features.key, learned: learned.hash, sets, groups, most: sizes.recombined ?? null, SCORES };
-    return await lab.stage(`shuffled-${plan.id}`, key, async () => {
-      const tables = {
-        aspects: features.aspects,
-        fit: await features.fit(),
-        recombined: await features.recombined(sizes.recombined),
-      };
-      const score = combinedScorer(control, tables, { groups, seed: lab.seed });
-      const scoresIn = async (set: NamedData) => score(await features.table(set));
-      const found = {
-        learned: await scoresIn(test),
-        ood: [] as { name: string; scores: Scores }[],
-      };
-      for (const set of ood) found.ood.push({ name: set.name, scores: await scoresIn(set) });
-      return {
-        model: plan.id,
-        family: plan.family,
-        in: plan.set,
-        fitted: rowsOf(tables.fit),
-        shuffled: found,
-        unshuffled: await fewScores(lab, plan, learned, rowsOf(tables.fit)),
-      } satisfies ControlScores;
-    });
+    const own = await features.fit();
+    const recombined = await features.recombined(sizes.recombined);
+    const tables = { aspects: features.aspects, fit: own, recombined };
+    const score = combinedScorer(control, tables, { groups, seed: lab.seed });
+    const others: { name: string; scores: Scores }[] = [];
+    for (const set of ood) others.push({ name: set.name, scores: score(await features.table(set)) });
+    return { fitted: rowsOf(own), learned: score(await features.table(test)), ood: others };
   } finally {
     await features.dispose();
   }

@@ -68,6 +68,8 @@ export interface BeyondNumbers {
     readonly learned: number;
     readonly shuffled: number;
   }[];
+  /** Models that have no numbers with shuffled weights, and why. */
+  readonly notShuffled: readonly { readonly model: string; readonly reason: string }[];
   /**
    * Learned inputs made again as another set was, against learned inputs as they are; beside it that set's own AUROC.
    */

@@ -45,12 +45,18 @@ export interface ControlScores extends Pick<BeyondModel, 'model' | 'family' | 'i
   readonly unshuffled: Few;
 }
 
+/** A model that cannot be measured with its weights shuffled, and why. */
+export interface NoControl {
+  readonly model: string;
+  readonly reason: string;
+}
+
 const RESAMPLES = 1000;
 
 /** All numbers of the experiment. */
 export function summed(
   models: readonly ModelScores[],
-  controls: readonly ControlScores[],
+  controls: readonly (ControlScores | NoControl)[],
   { making, without, seed }: Pick<BeyondNumbers, 'making' | 'without'> & { readonly seed: number },
 ): BeyondNumbers {
   const found = models.flatMap((model) =>
@@ -100,7 +106,8 @@ export function summed(
         },
       ];
     }),
-    shuffled: controls.flatMap(controlRows),
+    shuffled: controls.flatMap((control) => ('reason' in control ? [] : controlRows(control))),
+    notShuffled: controls.flatMap((control) => ('reason' in control ? [control] : [])),
     remade: models.flatMap((model) => remadeRows(model, seed)),
     making,
     without,
