@@ -128,7 +128,7 @@ function beyondThePaper(numbers: BeyondNumbers | undefined): string {
   });
   const without =
     numbers.without.length > 0
-      ? ` Left out, as their checkpoints are not published: ${numbers.without.join(', ')}.`
+      ? ` Left out, for want of the model: ${numbers.without.join(', ')}.`
       : '';
   return `## Beyond the paper
 
