@@ -126,10 +126,7 @@ function beyondThePaper(numbers: BeyondNumbers | undefined): string {
     const values = numbers.oracle.filter((row) => row.group === group && seen.has(row.model)).map((row) => row.auroc);
     return values.length > 0 ? three(values.reduce((sum, v) => sum + v, 0) / values.length) : '';
   });
-  const without =
-    numbers.without.length > 0
-      ? ` Left out, for want of the model: ${numbers.without.join(', ')}.`
-      : '';
+  const without = numbers.without.length > 0 ? ` Left out, for want of the model: ${numbers.without.join(', ')}.` : '';
   return `## Beyond the paper
 
 Mean AUROC over the pairs of natural images, with the 95 % interval of a bootstrap of inputs and pairs; the report has every pair, text, controls and costs.
