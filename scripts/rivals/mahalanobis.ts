@@ -12,9 +12,8 @@ import type { Dataset } from '../../src/data/index.ts';
 import { type Rows, rowOf } from '../../src/densities/rows.ts';
 import { asMatrix } from '../../src/densities/shrunk-normal.ts';
 import { fitStandard, standardise } from '../../src/densities/standard.ts';
-import { ModelError } from '../../src/errors.ts';
-import { nameOf, paramsOf, reachable, type Value } from '../../src/graph/index.ts';
-import { ops, reduceMean, toFloat } from '../../src/ops/index.ts';
+import { meanActivations } from '../../src/features/activations.ts';
+import { nameOf, paramsOf } from '../../src/graph/index.ts';
 import { shuffled } from '../../src/paper/beyond/shuffled.ts';
 import type { Weights } from '../../src/tensor/weights.ts';
 import { openForward } from './forward.ts';
@@ -47,56 +46,6 @@ function ofWeights(
       return bySingles(score, () => forward.dispose());
     },
   };
-}
-
-/**
- * The mean over places of what each product with learned weights takes, [channels] each. Throws a ModelError where
- * there is no such product.
- */
-export function meanActivations(loss: Value): readonly Value[] {
-  const learned = new Set<Value>();
-  const found = new Map<Value, Value>();
-  for (const v of reachable([loss])) {
-    const { source } = v;
-    if (source.kind === 'param' && source.trainable) learned.add(v);
-    if (source.kind !== 'node') continue;
-    const { op, inputs } = source;
-    if (v.lead === 'none' && inputs.some((x) => learned.has(x))) learned.add(v);
-    if (!op.bilinear) continue;
-    const [a, b] = inputs as [Value, Value];
-    for (const [x, w, side] of [
-      [a, b, 'left'],
-      [b, a, 'right'],
-    ] as const) {
-      if (x.lead !== 'example' || x.dtype !== 'float' || !learned.has(w)) continue;
-      const places = unflattened(x);
-      if (!found.has(places))
-        found.set(places, perChannel(places, op === ops.MatMul && places === x ? side : 'planes'));
-    }
-  }
-  if (found.size === 0) throw new ModelError('no learned weights that a value of the input is multiplied with');
-  return [...found.values()];
-}
-
-/** Planes that were laid end to end for a layer that takes everything: the channels are still those of the planes. */
-function unflattened(x: Value): Value {
-  if (x.source.kind !== 'node' || x.source.op !== ops.Reshape) return x;
-  const [from] = x.source.inputs as [Value];
-  const isFlat = x.shape.length === 2 && x.shape[0] === 1;
-  return isFlat && from.shape.length === 4 && from.shape[0] === 1 ? from : x;
-}
-
-/**
- * Channels are axis 1 of planes, the last axis of what stands on the left of a matrix, the last but one of what stands
- * on the right.
- */
-function perChannel(x: Value, side: 'planes' | 'left' | 'right'): Value {
-  const rank = x.shape.length;
-  const channel = side === 'planes' ? 1 : side === 'left' ? rank - 1 : rank - 2;
-  return reduceMean(
-    toFloat(x),
-    [...x.shape.keys()].filter((axis) => axis !== channel),
-  );
 }
 
 /**

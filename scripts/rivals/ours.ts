@@ -10,6 +10,7 @@ import {
   type FeatureTable,
   normGraph,
   notFinite,
+  openBasis,
   openExtractor,
   splitLoss,
   unpacked,
@@ -28,11 +29,12 @@ export const combined: Method = {
     const found = await fitCombinedWherePossible(model, { name: fit.name, data: fit }, { ...how, groups });
     if (!found.combined) throw new ModelError(found.lacking);
     const file = found.combined;
-    const { metrics, noiseSamples } = file;
+    const { metrics, bases, noiseSamples } = file;
     const extractor = await openAspects(
       model,
       { ...how, ...defined({ noiseSamples }) },
       metrics.map((metric) => unpacked(metric, fit.name)),
+      bases?.map((basis) => openBasis(basis, fit.name)),
     );
     const open = combinedOf({ combined: file, names: normGraph(model.loss()).names });
     return {

@@ -14,11 +14,14 @@ export async function metricFrom(path: string, model: ScoringModel): Promise<Met
   return unpacked(metric, path);
 }
 
+/** Those that are measured by nothing, or by what `fit` keeps for them; a basis comes with the combined detector alone. */
+const asViews = viewNames.filter((view) => view !== 'activations');
+
 /** The views of `--features norms,radial,…`. */
 export function viewsOf(values: Values): View[] {
   const asked = (text(values, 'features') ?? 'norms').split(',').map((name) => name.trim());
-  const all = ['norms', ...viewNames];
+  const all: readonly string[] = ['norms', ...asViews];
   const odd = asked.find((name) => !all.includes(name));
   if (odd !== undefined) throw new UsageError(`--features: '${odd}' is none of ${all.join(', ')}`);
-  return viewNames.filter((view) => asked.includes(view));
+  return asViews.filter((view) => asked.includes(view));
 }

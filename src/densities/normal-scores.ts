@@ -28,11 +28,8 @@ const KNOTS = 129;
  * one in a hundred scores is left. Throws a DataError for fewer than two scores or one that is not finite.
  */
 export function fitNormalScores(found: ArrayLike<number>): NormalScores {
-  const given = Float64Array.from(found).sort();
+  const given = ascending(found);
   const m = given.length;
-  if (m < 2) throw new DataError(`a distribution of ${m} scores, expected at least 2`);
-  const odd = given.find((s) => !Number.isFinite(s));
-  if (odd !== undefined) throw new DataError(`a calibration score is ${odd}, expected a finite number`);
   const width = widthOf(given);
   const smoothed = (s: number): number => {
     let below = 0;
@@ -57,6 +54,44 @@ export function fitNormalScores(found: ArrayLike<number>): NormalScores {
       slope(scores.at(-1)!, z.at(-1)!, quantile(given, 1 - start)),
     ],
   };
+}
+
+/** Order statistics that are knots by themselves at the upper end. */
+const RANKED = 32;
+
+/**
+ * The same by ranks alone, for what is to be a p-value: the i-th largest of m scores has the quantile of 1 − i / (m +
+ * 1), so that one of m + 1 that are exchangeable is above the largest with the chance 1 / (m + 1), and so on. The
+ * largest 32 are knots, and 129 quantiles between them and the one in a hundred at the other end; beyond the largest
+ * the map goes on as the line through it and the one in five. Throws as `fitNormalScores`.
+ */
+export function fitRanks(found: ArrayLike<number>): NormalScores {
+  const given = ascending(found);
+  const m = given.length;
+  const zAt = (place: number) => quantileOf((place + 1) / (m + 1), 0, 1);
+  const first = Math.max(0, m - RANKED);
+  const places = Array.from({ length: KNOTS }, (_, k) => {
+    const from = Math.min(first, TAIL.end * (m - 1));
+    return from + ((first - from) * k) / KNOTS;
+  });
+  for (let i = first; i < m; i++) places.push(i);
+  const [scores, z]: [number[], number[]] = [[], []];
+  for (const place of places.toReversed()) {
+    const s = quantile(given, place / (m - 1));
+    if (s === scores[0]) {
+      z[0] = zAt(place); // of scores that repeat, all count as above
+      continue;
+    }
+    scores.unshift(s);
+    z.unshift(zAt(place));
+  }
+  const width = widthOf(given);
+  const slope = (end: number, zEnd: number, place: number) => {
+    const inner = quantile(given, place / (m - 1));
+    return inner === end ? 1 / width : (zEnd - zAt(place)) / (end - inner);
+  };
+  const start = Math.max(TAIL.start, 3 / m) * (m - 1);
+  return { scores, z, slopes: [slope(scores[0]!, z[0]!, start), slope(scores.at(-1)!, z.at(-1)!, m - 1 - start)] };
 }
 
 /**
@@ -87,11 +122,19 @@ export function normalScores({ scores, z, slopes }: NormalScores, given: ArrayLi
 /** −ln P(Z > z) of a standard normal Z: what surprises, in nats; about z²/2 for large z. */
 export const surprise = (z: number): number => -logcdf(-z, 0, 1);
 
-function widthOf(ascending: Float64Array): number {
-  const m = ascending.length;
-  const mean = ascending.reduce((sum, s) => sum + s, 0) / m;
-  const sd = Math.sqrt(ascending.reduce((sum, s) => sum + (s - mean) ** 2, 0) / (m - 1));
-  const iqr = quantile(ascending, 0.75) - quantile(ascending, 0.25);
+function ascending(found: ArrayLike<number>): Float64Array {
+  const given = Float64Array.from(found).sort();
+  if (given.length < 2) throw new DataError(`a distribution of ${given.length} scores, expected at least 2`);
+  const odd = given.find((s) => !Number.isFinite(s));
+  if (odd !== undefined) throw new DataError(`a calibration score is ${odd}, expected a finite number`);
+  return given;
+}
+
+function widthOf(given: Float64Array): number {
+  const m = given.length;
+  const mean = given.reduce((sum, s) => sum + s, 0) / m;
+  const sd = Math.sqrt(given.reduce((sum, s) => sum + (s - mean) ** 2, 0) / (m - 1));
+  const iqr = quantile(given, 0.75) - quantile(given, 0.25);
   const spread = iqr > 0 ? Math.min(sd, iqr / 1.34) : sd;
   // All scores are equal: any width will do that is not lost in rounding.
   return spread > 0 ? 0.9 * spread * m ** -0.2 : Math.max(1e-9, 1e-9 * Math.abs(mean));

@@ -1,6 +1,7 @@
 export { calibrate, FOLDS as LEAST_GROUPS, pValues, threshold, verdicts } from './calibration.ts';
 export type { Chi2Layer, Chi2Params } from './chi2.ts';
 export {
+  basesOf,
   type Combined,
   type CombinedFile,
   type CombinedKind,

@@ -8,6 +8,7 @@ import { FisherError, ModelError, UsageError } from '../errors.ts';
 import type { PlanChoice } from '../lower/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { checkWhole } from '../tensor/whole.ts';
+import { type ActivationBasis, directionsOf } from './activation-basis.ts';
 import { checkParts, inColumns } from './columns.ts';
 import { dividedBatch, drawOf, type Measured, meanOverDraws } from './draws.ts';
 import { asModelTakes, type InputOptions, modelAt } from './inputs.ts';
@@ -18,7 +19,7 @@ import { rescueOf } from './rescue.ts';
 import { type Rows, wholeGroups } from './rows.ts';
 import { splitLoss } from './summands.ts';
 import { concatTables, type FeatureTable } from './table.ts';
-import { type NoiseKey, type TableHead, type View, viewNames } from './table-head.ts';
+import { isNamed, type NoiseKey, type TableHead, type View, viewNames } from './table-head.ts';
 
 /**
  * How features are computed: on what runtime, in groups and batches of how many examples, from which seed. What is left
@@ -56,6 +57,8 @@ export interface ExtractorOptions extends InputOptions {
   readonly views?: readonly View[];
   /** Needed for the view `fisher`. */
   readonly metric?: Metric;
+  /** Needed for the view `activations`. */
+  readonly basis?: ActivationBasis;
 }
 
 /**
@@ -93,19 +96,22 @@ export interface Extractor {
  * model without norms, or one of whose examples not one fits into the machine.
  */
 export async function openExtractor(model: ScoringModel, options: ExtractorOptions): Promise<Extractor> {
-  const { runtime, seed = 0, noise = 'content', plan = 'auto', memory, threads, metric } = options;
+  const { runtime, seed = 0, noise = 'content', plan = 'auto', memory, threads, metric, basis } = options;
   const views = viewNames.filter((view) => options.views?.includes(view));
   if (views.includes('fisher') !== (metric !== undefined)) {
     throw new UsageError('the view fisher needs a metric, and is all that one is for');
+  }
+  if (views.includes('activations') !== (basis !== undefined)) {
+    throw new UsageError('the view activations needs a basis, and is all that one is for');
   }
   const group = checkWhole(options.group ?? 1, 'the group size', 1);
   checkWhole(seed, 'the seed', 0);
   const wanted = checkWhole(options.noiseSamples ?? 1, 'the number of noise samples', 1);
   await model.batchLoss?.({ runtime, threads });
-  const weights = metric ? { ...model.weights, ...metric.roots } : model.weights;
+  const weights = { ...model.weights, ...metric?.roots, ...basis?.weights };
   const how = { runtime, weights, memory, threads, group, keep: true };
   const lossAt = (shapes: Shapes) => modelAt(model, shapes).loss();
-  const programs = openPrograms(compiler(model, views, metric), { ...how, plan, batch: options.batch });
+  const programs = openPrograms(compiler(model, views, metric, basis), { ...how, plan, batch: options.batch });
   const { batch, compiled, inputs } = programs.at(model.inputs);
   const isRandom = inputs.some(({ source }) => source.kind === 'input' && source.from !== 'data');
   const noiseSamples = isRandom ? wanted : 1;
@@ -123,9 +129,12 @@ export async function openExtractor(model: ScoringModel, options: ExtractorOptio
   const head = (given: Dataset, start: number): TableHead => {
     const { name, fingerprint, origin } = ready(given);
     const keyed = noise === 'place' ? {} : { noise };
-    const columns = views.includes('parts') ? { parts } : undefined;
-    const seen = views.length === 0 ? {} : { views, ...defined({ columns }) };
-    const by = metric === undefined ? {} : { metric: metric.hash };
+    const named = {
+      ...(views.includes('parts') ? { parts } : {}),
+      ...(basis ? { activations: directionsOf(basis) } : {}),
+    };
+    const seen = views.length === 0 ? {} : { views, ...(Object.keys(named).length > 0 ? { columns: named } : {}) };
+    const by = defined({ metric: metric?.hash, basis: basis?.hash });
     return {
       names,
       dims: sizes,
@@ -212,7 +221,7 @@ interface Compiled extends RangedGraph, Pick<NormGraph, 'names' | 'sizes' | 'par
 
 /** Of a model with free sizes each shape has its own graph. */
 const compiler =
-  (model: ScoringModel, views: readonly View[], metric: Metric | undefined) =>
+  (model: ScoringModel, views: readonly View[], metric?: Metric, activations?: ActivationBasis) =>
   (shapes: Shapes): Compiled => {
     const { nll, parts: split } = splitLoss(modelAt(model, shapes));
     const asked = { radial: views.includes('radial'), fisher: views.includes('fisher') };
@@ -220,7 +229,10 @@ const compiler =
     if (terms?.length === 0)
       throw new UsageError(`${model.about}: the loss is no sum of terms: there is no view parts`);
     const factored = metric?.factored;
-    const { graph, names, sizes, parts } = normGraph(nll, { ...asked, ...defined({ factored, parts: terms }) });
+    const { graph, names, sizes, parts } = normGraph(nll, {
+      ...asked,
+      ...defined({ factored, activations, parts: terms }),
+    });
     return { ...withRanges(graph, nll), names, sizes, parts };
   };
 
@@ -236,9 +248,10 @@ function measuredIn(
   const matrix = (output: string, width: number) => Float64Array.from(outputs[output]!.data.subarray(0, n * width));
   const seen = views.map((view) => {
     if (view === 'parts') checkParts(found.parts, wanted.parts, data);
-    const values = matrix(view, view === 'parts' ? wanted.parts.length : found.names.length);
+    const { length } = view === 'parts' ? wanted.parts : found.names;
+    const values = matrix(view, view === 'activations' ? outputs[view]!.shape.at(-1)! : length);
     for (const [k, v] of values.entries()) if (!Number.isFinite(v)) values[k] = Number.NaN;
-    return [view, view === 'parts' ? values : inColumns(values, found.names, wanted.names, data)] as const;
+    return [view, isNamed(view) ? values : inColumns(values, found.names, wanted.names, data)] as const;
   });
   return { nll: matrix('nll', 1), sqNorms: matrix('sqnorm', found.names.length), views: Object.fromEntries(seen) };
 }

@@ -1,3 +1,4 @@
+export { type ActivationBasis, activationBasis, basisSchema, openBasis, type PackedBasis } from './activation-basis.ts';
 export { type Answers, type Comparison, compareAnswers, type LayerAnswer, parseAnswers } from './answers.ts';
 export { type BoundOptions, fullBound } from './bound.ts';
 export {

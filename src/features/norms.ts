@@ -19,12 +19,13 @@ import {
   weightedSqNorm,
 } from '../ops/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
+import { type ActivationBasis, alongBasis } from './activation-basis.ts';
 import { type Axes, factoredAxes, factoredSqNorm } from './factored.ts';
 import { factorName, metricName } from './metric-name.ts';
 
 /**
  * What is computed beside the squared norm of the gradient of each parameter tensor θ_j; each an output of the graph,
- * [L] but for `parts`.
+ * [L] but for `parts` and `activations`.
  */
 export interface Views {
   /** `radial`: ⟨θ_j, ∇_j ℓ⟩, how the loss changes as the tensor is scaled. */
@@ -36,6 +37,8 @@ export interface Views {
   readonly fisher?: boolean;
   /** The parameters whose metric is factored, and the axes; or, where that is to be chosen, 'auto'. Default: none. */
   readonly factored?: Readonly<Record<string, { readonly axes: Axes }>> | 'auto';
+  /** `activations`: what flows through the model, along the directions of a basis, [r]; no gradient. */
+  readonly activations?: ActivationBasis;
   /** `parts`: terms of the loss, an output of as many numbers as these have names. */
   readonly parts?: readonly Parts[];
 }
@@ -88,6 +91,7 @@ export function normGraph(
   if (views.radial) {
     outputs.radial = of((param, gradient) => radial(param, gradient, uses.get(param) ?? [], cotangents)).output;
   }
+  if (views.activations) outputs.activations = groupSum(alongBasis(loss, views.activations));
   const { parts = [] } = views;
   if (parts.length > 0) {
     const columns = parts.map(({ value }) => rewrite(value));

@@ -29,10 +29,12 @@ export interface FeatureMeta {
   readonly start: number;
   /** What else was measured; left out: nothing. */
   readonly views?: readonly View[];
-  /** What the columns of views are called whose columns are not the layers: `parts`. */
+  /** What the columns of views are called whose columns are not the layers: `parts` and `activations`. */
   readonly columns?: Readonly<Partial<Record<View, readonly string[]>>>;
   /** SHA-256 of the metric of the view `fisher`. Its numbers compare only under the same metric. */
   readonly metric?: string;
+  /** SHA-256 of the basis of the view `activations`, likewise; of several aspects, of all their bases. */
+  readonly basis?: string;
   /** bits/dim = nll · factor / group, where the nll is that of discrete data. Left out where that means nothing. */
   readonly bitsPerDimFactor?: number;
 }
@@ -43,15 +45,19 @@ export type NoiseKey = 'content' | 'index';
  * What else is measured in the same pass. `radial`: ⟨θ_j, ∇_j⟩ of every layer, how the nll changes as the tensor is
  * scaled. `fisher`: the squared norm of every layer's gradient in a diagonal metric (`FeatureMeta.metric`). `parts`:
  * terms that add up to the nll, but for what is the same for every example; of names of their own
- * (`FeatureMeta.columns`).
+ * (`FeatureMeta.columns`). `activations`: what flows through the model, averaged over places, along the directions in
+ * which it varies most (`FeatureMeta.basis`).
  */
-export type View = 'radial' | 'fisher' | 'parts';
+export type View = 'radial' | 'fisher' | 'parts' | 'activations';
 
 /** In the order of files. */
-export const viewNames = ['radial', 'fisher', 'parts'] as const satisfies readonly View[];
+export const viewNames = ['radial', 'fisher', 'parts', 'activations'] as const satisfies readonly View[];
 
 /** Views whose columns are not the layers. */
-const named = ['parts'] as const satisfies readonly View[];
+const named = ['parts', 'activations'] as const satisfies readonly View[];
+
+/** Whether a view has names of its own for its columns. */
+export const isNamed = (view: View): boolean => (named as readonly View[]).includes(view);
 
 /** Everything of a table but its numbers. */
 export interface TableHead {
@@ -98,11 +104,12 @@ const metaSchema = z
     views: viewsSchema.optional(),
     columns: z.partialRecord(z.enum(named), z.array(z.string().min(1)).min(1)).optional(),
     metric: z.string().min(1).optional(),
+    basis: z.string().min(1).optional(),
     bitsPerDimFactor: z.number().positive().optional(),
   })
   .refine(
     ({ views = [], columns = {} }) => named.every((view) => views.includes(view) === (columns[view] !== undefined)),
-    'Invalid input: expected the columns of the view parts, and of that alone',
+    'Invalid input: expected the columns of the views parts and activations where they are, and of these alone',
   )
   .refine(
     ({ columns = {} }) => Object.values(columns).every((list) => new Set(list).size === list.length),
@@ -121,7 +128,7 @@ export const headSchema = z.strictObject({
 export function parseHead(value: unknown, where: string): TableHead {
   // zod types an optional key as `T | undefined`; under exactOptionalPropertyTypes a missing key is something else.
   const { dims, meta, ...rest } = parseAs(headSchema, value, where);
-  const { bitsPerDimFactor, origin, noise, noiseSamples, views, columns, metric, ...needed } = meta;
+  const { bitsPerDimFactor, origin, noise, noiseSamples, views, columns, metric, basis, ...needed } = meta;
   return {
     ...rest,
     ...defined({ dims }),
@@ -134,6 +141,7 @@ export function parseHead(value: unknown, where: string): TableHead {
         views,
         columns: columns as FeatureMeta['columns'],
         metric,
+        basis,
         bitsPerDimFactor,
       }),
     },

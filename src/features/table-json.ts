@@ -35,7 +35,7 @@ export function encodeJson(table: FeatureTable): Uint8Array {
 
 export async function decodeJson(bytes: Uint8Array, name: string): Promise<FeatureTable> {
   const all = parseAs(jsonSchema, parseJson(new TextDecoder().decode(bytes), name), name);
-  const { nll, sqnorm, radial, fisher, parts, ids: named, ...rest } = all;
+  const { nll, sqnorm, radial, fisher, parts, activations, ids: named, ...rest } = all;
   const head = parseHead(rest, name);
   const matrix = (rows: z.infer<typeof jsonMatrix>, what: string, view?: View) => {
     const columns = columnsOf(head, view);
@@ -55,7 +55,7 @@ export async function decodeJson(bytes: Uint8Array, name: string): Promise<Featu
     typeof one === 'string' ? head.group !== 1 : head.group === 1 || one.length !== head.group,
   );
   if (odd >= 0) throw new DataError(`${name}: row ${odd}: ids are not those of ${head.group} examples`);
-  const views = Object.entries({ radial, fisher, parts }).flatMap(([view, rows]) =>
+  const views = Object.entries({ radial, fisher, parts, activations }).flatMap(([view, rows]) =>
     rows === undefined ? [] : [[view as View, matrix(rows, `values of ${view}`, view as View)] as const],
   );
   return {

@@ -286,6 +286,7 @@ function originDifference(expected: FeatureTable, found: FeatureTable): string |
   if (views !== expectedViews) return `views are ${views}, expected ${expectedViews}`;
   if (JSON.stringify(a.columns) !== JSON.stringify(b.columns)) return 'views have other columns';
   if (a.metric !== b.metric) return 'views are of other metrics';
+  if (a.basis !== b.basis) return 'activations are along other directions';
   if ((expected.ids === undefined) !== (found.ids === undefined)) return 'only some say what the examples are called';
   const [drawn, expectedDraws] = [b, a].map((meta) => meta.noiseSamples ?? 1);
   if (drawn !== expectedDraws) return `means are over ${drawn} draws of the noise, expected ${expectedDraws}`;

@@ -192,7 +192,8 @@ export function viewsSection(content: ReportContent): string {
   return `<section><h2>What the views say</h2>
 <p>The combined detector adds up how surprising an input is in several views of the same gradients: their lengths in the
 Fisher metric, all layers together (metric); how empty its surroundings are (surroundings); how far it lies towards
-recombined inputs (contrast); and how likely it is (likelihood). In nats, the mean over single inputs.</p>
+recombined inputs (contrast); how unusual what flows through the model is, before any gradient (activations); and how
+likely the input is (likelihood). In nats, the mean over single inputs.</p>
 <div class="scroll"><table><thead><tr><th scope="col">set</th>${head}<th scope="col">score</th></tr></thead><tbody>${lines.join('')}</tbody></table></div></section>`;
 }
 

@@ -1,9 +1,11 @@
 // A model that can be scored in several ways in; one extractor of the features of all of them, column by column, out.
 
 import type { Dataset } from '../data/index.ts';
+import { defined } from '../defined.ts';
 import { namesOf } from '../detectors/index.ts';
 import { ModelError } from '../errors.ts';
 import {
+  type ActivationBasis,
   concatTables,
   type Extractor,
   type ExtractorOptions,
@@ -20,28 +22,36 @@ import type { ScoringModel } from '../store/index.ts';
 /** What gives tables of single inputs with the views of the combined detector. */
 export type AspectsExtractor = Pick<Extractor, 'group' | 'noiseSamples' | 'tables' | 'table' | 'dispose'>;
 
-type Options = Omit<ExtractorOptions, 'group' | 'views' | 'metric'>;
+type Options = Omit<ExtractorOptions, 'group' | 'views' | 'metric' | 'basis'>;
 
 /**
- * Opens the model, or each of its aspects, with the metric of each. The tables of several have the columns of one after
+ * Opens the model, or each of its aspects, with the metric of each, and with the basis of each where the detector looks
+ * at activations. The tables of several have the columns of one after
  * the other, and the loss of each as a part.
  */
 export async function openAspects(
   model: ScoringModel,
   options: Options,
   metrics: readonly Metric[],
+  bases: readonly ActivationBasis[] = [],
 ): Promise<AspectsExtractor> {
-  const open = (one: ScoringModel, metric: Metric) =>
-    openExtractor(one, { ...options, group: 1, views: ['radial', 'fisher'], metric });
+  const open = (one: ScoringModel, metric: Metric, basis: ActivationBasis | undefined) =>
+    openExtractor(one, {
+      ...options,
+      group: 1,
+      views: ['radial', 'fisher', ...(basis ? (['activations'] as const) : [])],
+      metric,
+      ...defined({ basis }),
+    });
   const aspects = model.aspects?.();
-  if (!aspects) return open(model, metrics[0]!);
+  if (!aspects) return open(model, metrics[0]!, bases[0]);
   const names = Object.keys(aspects);
   if (names.length !== metrics.length) {
     throw new ModelError(`${model.about}: has ${names.length} aspects, the detector ${metrics.length}`);
   }
   const extractors: Extractor[] = [];
   for (const [k, name] of names.entries()) {
-    extractors.push(await open(aspects[name]!, metrics[k]!));
+    extractors.push(await open(aspects[name]!, metrics[k]!, bases[k]));
   }
   async function* tables(data: Dataset, rows: Rows = {}): AsyncIterable<FeatureTable> {
     const all = extractors.map((one) => one.tables(data, rows)[Symbol.asyncIterator]());
@@ -97,19 +107,29 @@ function sideBySide(model: ScoringModel, names: readonly string[], parts: readon
     return out;
   };
   const { dims: _, ...head } = first;
-  const metric = host()
-    .sha256()
-    .update(parts.map(({ meta }) => meta.metric).join())
-    .digest();
+  const hashOf = (hashes: readonly (string | undefined)[]) => host().sha256().update(hashes.join()).digest();
+  const isActive = first.views?.activations !== undefined;
+  const { columns: _own, ...meta } = first.meta;
+  const directions = parts.flatMap((part, k) =>
+    (part.meta.columns?.activations ?? []).map((direction) => `${names[k]} ${direction}`),
+  );
   return {
     ...head,
     names: namesOf(names, first.names),
-    meta: { ...first.meta, model: model.hash, views: ['radial', 'fisher', 'parts'], columns: { parts: names }, metric },
+    meta: {
+      ...meta,
+      model: model.hash,
+      views: ['radial', 'fisher', 'parts', ...(isActive ? (['activations'] as const) : [])],
+      columns: { parts: names, ...(isActive ? { activations: directions } : {}) },
+      metric: hashOf(parts.map((part) => part.meta.metric)),
+      ...(isActive ? { basis: hashOf(parts.map((part) => part.meta.basis)) } : {}),
+    },
     sqNorms: joined(({ sqNorms }) => sqNorms),
     views: {
       radial: joined(({ views }) => views!.radial!),
       fisher: joined(({ views }) => views!.fisher!),
       parts: joined(({ nll }) => nll),
+      ...(isActive ? { activations: joined(({ views }) => views!.activations!) } : {}),
     },
   };
 }

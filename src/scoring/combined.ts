@@ -3,13 +3,23 @@
 import { type Dataset, take } from '../data/index.ts';
 import { recombinationsFor, recombined } from '../data/recombine.ts';
 import { defined } from '../defined.ts';
-import { type CombinedFile, type DetectorFile, fitCombined, metricsOf, storeCombined } from '../detectors/index.ts';
+import {
+  basesOf,
+  type CombinedFile,
+  type DetectorFile,
+  fitCombined,
+  metricsOf,
+  storeCombined,
+} from '../detectors/index.ts';
 import { DataError, FisherError } from '../errors.ts';
 import {
+  activationBasis,
   asModelTakes,
   concatTables,
   type ExtractorOptions,
   type FeatureTable,
+  openBasis,
+  type PackedBasis,
   type PackedMetric,
   rowsOf,
   sliceTable,
@@ -33,7 +43,7 @@ const combinedLacks = ({ name, length }: Pick<Dataset, 'name' | 'length'>): stri
   length < LEAST_COMBINED ? `${name} has ${length} inputs, and at least ${LEAST_COMBINED} are needed` : undefined;
 
 /**
- * Fits the combined detector: the metric on the first quarter of the data, 400 inputs at most, everything else on the
+ * Fits the combined detector: the metric and the basis of the activations on the first quarter of the data, 400 inputs at most, everything else on the
  * rest and on recombined inputs made of it. Throws a DataError for fewer than thirty inputs.
  */
 export async function fitCombinedOn(
@@ -61,11 +71,18 @@ export async function fitCombinedOn(
     const onProgress = show(`${set.name}, metric${name === '' ? '' : ` of ${name}`}`, count);
     metrics.push(await metricFrom(aspect, first, { ...how, onProgress }));
   }
+  const bases: PackedBasis[] = [];
+  for (const [, aspect] of aspects) {
+    const basis = await activationBasis(aspect, first, how);
+    if (basis) bases.push(basis);
+  }
+  const isActive = bases.length === aspects.length;
   const noiseSamples = options.noiseSamples ?? DRAWS;
   const extractor = await openAspects(
     model,
     { ...how, ...defined({ batch, noise }), noiseSamples },
     metrics.map((metric) => unpacked(metric, set.name)),
+    isActive ? bases.map((basis) => openBasis(basis, set.name)) : [],
   );
   try {
     const rest = take(data, count, data.length);
@@ -77,8 +94,12 @@ export async function fitCombinedOn(
     const names = aspectsOf(model);
     const detector = storeCombined(fitCombined(table, others, { groups: options.groups, seed, aspects: names }));
     const size = openSize(model, data, { prepared: true });
-    const draws = extractor.noiseSamples > 1 ? { noiseSamples: extractor.noiseSamples } : {};
-    return { metrics, ...draws, ...defined({ size }), detector };
+    const found = {
+      ...(isActive ? { bases } : {}),
+      ...(extractor.noiseSamples > 1 ? { noiseSamples: extractor.noiseSamples } : {}),
+      ...defined({ size }),
+    };
+    return { metrics, ...found, detector };
   } finally {
     await extractor.dispose();
   }
@@ -129,12 +150,12 @@ export function aspectsOf(model: ScoringModel): readonly string[] {
 export async function combinedExtractor(
   model: ScoringModel,
   file: DetectorFile,
-  options: Omit<ExtractorOptions, 'group' | 'views' | 'metric' | 'noiseSamples' | 'seed' | 'noise'>,
+  options: Omit<ExtractorOptions, 'group' | 'views' | 'metric' | 'basis' | 'noiseSamples' | 'seed' | 'noise'>,
 ): Promise<AspectsExtractor> {
   const { combined, seed, noise = 'place' as const } = file;
   const metrics = metricsOf(file); // refuses a file without
   const { noiseSamples = 1, size } = combined!;
-  const extractor = await openAspects(model, { ...options, seed, noise, noiseSamples }, metrics);
+  const extractor = await openAspects(model, { ...options, seed, noise, noiseSamples }, metrics, basesOf(file));
   return size === undefined ? extractor : broughtTo(size, extractor, model, options);
 }
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { contrasts, fitContrast } from '../../src/densities/contrast.ts';
 import { fitLocalOutlierFactor, localOutlierFactors } from '../../src/densities/local-outlier-factor.ts';
-import { fitNormalScores, normalScores, surprise } from '../../src/densities/normal-scores.ts';
+import { fitNormalScores, fitRanks, normalScores, surprise } from '../../src/densities/normal-scores.ts';
 import { beside, meansOf, pick, type Rows, rowOf, rowsOver } from '../../src/densities/rows.ts';
 import { contributions, distances, fitShrunkNormal, ledoitWolf } from '../../src/densities/shrunk-normal.ts';
 import { fitStandard, standardise } from '../../src/densities/standard.ts';
@@ -107,6 +107,22 @@ describe('normal scores', () => {
     expect(same).toBeCloseTo(0, 10);
     expect(below).toBeLessThan(0);
     expect(above).toBeGreaterThan(0);
+  });
+  it('by ranks give the largest of m scores the chance of one in m + 1, and repeated ones that of all of them', () => {
+    const scores = Array.from({ length: 999 }, (_, i) => Math.sqrt(i));
+    const pOf = (fit: ReturnType<typeof fitRanks>, s: number) => Math.exp(-surprise(normalScores(fit, [s])[0]!));
+    const fit = fitRanks(scores.toReversed());
+    for (const above of [1, 2, 5, 20]) expect(pOf(fit, scores.at(-above)!)).toBeCloseTo(above / 1000, 6);
+    for (const above of [50, 200, 500]) expect(pOf(fit, scores.at(-above)!)).toBeCloseTo(above / 1000, 3);
+    const z = normalScores(
+      fit,
+      Array.from({ length: 400 }, (_, i) => i / 8),
+    );
+    for (let i = 1; i < z.length; i++) expect(z[i]).toBeGreaterThan(z[i - 1]!);
+    const tied = fitRanks([1, 2, 3, 3, 3, 3, 3, 3, 3]);
+    expect(pOf(tied, 3)).toBeCloseTo(0.7, 6);
+    expect(pOf(tied, 4)).toBeLessThan(0.7);
+    expect(pOf(fitRanks([2, 2, 2, 2]), 2)).toBeCloseTo(0.8, 6);
   });
   it('surprise by the logarithm of the upper tail', () => {
     expect(surprise(0)).toBeCloseTo(Math.LN2, 12);

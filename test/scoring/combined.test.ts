@@ -173,7 +173,7 @@ describe('the combined detector of a model', () => {
       );
       expect(JSON.parse(fit.stdout).combined).toMatchObject({ n: 30, noiseSamples: 2, groups: [1] });
       expect((await runCli('inspect', out)).stdout).toMatch(
-        /combined: metric, surroundings, contrast, likelihood; fitted on 30 inputs/,
+        /combined: metric, surroundings, contrast, activations, likelihood; fitted on 30 inputs/,
       );
       const score = ['score', out, '--data', 'sample/mnist[0:4]', '--json', '--detector'];
       const [all, gradient] = [await runCli(...score, 'combined'), await runCli(...score, 'combined-gradient')];

@@ -169,7 +169,8 @@ describe('a scorer of the shipped model', () => {
     const scorer = await openScorer({ model: shipped, detector, runtime, threads: 1 });
     const [alone] = await scorer.score(at('new/4.png'));
     const all = await scorer.score(at('new'));
-    expect(examples).toEqual([2, 16]); // two draws of the noise for each
+    // Two draws of the noise for each, the eight in parts that stay near the core.
+    expect([examples[0], examples.slice(1).reduce((sum, n) => sum + n, 0)]).toEqual([2, 16]);
     expect(alone!.score! / all[4]!.score!).toBeCloseTo(1, 4);
     expect(alone!.verdict).toBe(all[4]!.verdict);
     await scorer.dispose();

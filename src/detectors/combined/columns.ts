@@ -4,12 +4,14 @@
 import { type Rows, rowsOver } from '../../densities/rows.ts';
 import { ModelError } from '../../errors.ts';
 import { type FeatureTable, rowsOf } from '../../features/table.ts';
+import type { View } from '../../features/table-head.ts';
 
 /**
  * What is known of an input: `norms` ln ‖∇_j ℓ‖², `fisher` the same in the Fisher metric's diagonal and `radial` ⟨θ_j,
- * ∇_j ℓ⟩, each for every layer; `likelihood` the loss itself, one number.
+ * ∇_j ℓ⟩, each for every layer; `activations` what flows through the model, along the directions of a basis;
+ * `likelihood` the loss itself, one number.
  */
-export type ColumnGroup = 'norms' | 'radial' | 'fisher' | 'likelihood';
+export type ColumnGroup = 'norms' | 'radial' | 'fisher' | 'activations' | 'likelihood';
 
 /** What squares count as at least, [L] each. */
 export interface Floors {
@@ -33,6 +35,10 @@ export function fitFloors(table: FeatureTable): Floors {
   };
   return { norms: of(table.sqNorms), fisher: of(viewOf(table, 'fisher')) };
 }
+
+/** Whether a group has a column for each layer. */
+export const isOfLayers = (group: ColumnGroup): group is Exclude<ColumnGroup, 'likelihood' | 'activations'> =>
+  group !== 'likelihood' && group !== 'activations';
 
 /**
  * A table's columns are those of one aspect of the model after the other, L each; the loss of each aspect is a part.
@@ -59,7 +65,7 @@ export function columnsOf(
   const n = rowsOf(table);
   const parts = groups.map((group): Float64Array => {
     if (group === 'likelihood') return aspect.of === 1 ? table.nll : part(viewOf(table, 'parts'), aspect, n);
-    if (group === 'radial') return part(viewOf(table, 'radial'), aspect, n);
+    if (group === 'radial' || group === 'activations') return part(viewOf(table, group), aspect, n);
     const values = group === 'norms' ? table.sqNorms : viewOf(table, 'fisher');
     const least = floors[group];
     const logs = values.map((v, k) => Math.log(v < least[k % least.length]! ? least[k % least.length]! : v));
@@ -89,14 +95,14 @@ function part(values: Float64Array, { index, of }: Aspect, rows: number): Float6
   return out;
 }
 
-/** The layer that each column of the groups belongs to; `the likelihood` for that. */
+/** The layer that each column of the groups belongs to; none where they are not of layers. */
 export function layersOf(names: readonly string[], groups: readonly ColumnGroup[], { index, of }: Aspect): string[] {
   const width = names.length / of;
   const own = names.slice(index * width, (index + 1) * width);
-  return groups.flatMap((group) => (group === 'likelihood' ? ['the likelihood'] : own));
+  return groups.flatMap((group) => (isOfLayers(group) ? own : []));
 }
 
-function viewOf(table: FeatureTable, view: 'radial' | 'fisher' | 'parts'): Float64Array {
+function viewOf(table: FeatureTable, view: View): Float64Array {
   const found = table.views?.[view];
   if (!found)
     throw new ModelError(`${table.meta.data}: the features have no view '${view}', which this detector needs`);

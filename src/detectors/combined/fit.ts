@@ -1,7 +1,7 @@
 // Features of single in-distribution inputs and of recombined ones in; the combined detector, calibrated for every
 // group size, out.
 
-import { fitNormalScores, type NormalScores, normalScores, surprise } from '../../densities/normal-scores.ts';
+import { fitNormalScores, fitRanks, type NormalScores, normalScores, surprise } from '../../densities/normal-scores.ts';
 import { meansOf, pick, type Rows, rowOf } from '../../densities/rows.ts';
 import { fitStandard, varies } from '../../densities/standard.ts';
 import { DataError } from '../../errors.ts';
@@ -111,7 +111,11 @@ export function fitCombined(
   const floors = fitFloors(finite);
   const sizes = groupSizesFor(n, groups);
   const of = Math.max(1, aspects.length);
-  const possible = views.filter(({ density }) => density !== 'contrast' || recombined.length > 0);
+  const possible = views.filter(
+    (view) =>
+      (view.density !== 'contrast' || recombined.length > 0) &&
+      (!view.of.includes('activations') || given.views?.activations !== undefined),
+  );
   const others = recombined.map(finiteRows).filter((table) => rowsOf(table) >= 2);
   const data = Array.from({ length: of }, (_, index) => possible.map((view) => ({ view, index })))
     .flat()
@@ -167,7 +171,7 @@ export function fitCombined(
     const outer = scores.map((column) => fitNormalScores(column));
     const z = scores.map((column, k) => normalScores(outer[k]!, column));
     const sum = (which: readonly boolean[]) =>
-      fitNormalScores(
+      fitRanks(
         totals(
           chosen.map(({ weight }) => weight),
           z,

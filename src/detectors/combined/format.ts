@@ -7,6 +7,7 @@ import { rowsOver } from '../../densities/rows.ts';
 import type { Standard } from '../../densities/standard.ts';
 import { DataError } from '../../errors.ts';
 import { parseAs } from '../../json.ts';
+import { isOfLayers } from './columns.ts';
 import type { Combined } from './fit.ts';
 import { type FittedView, surroundings, views } from './views.ts';
 
@@ -122,7 +123,9 @@ export function openCombined(value: unknown, layers: readonly string[], where: s
     const view = views.find((one) => one.name === name);
     if (!view) throw new DataError(`${where}: has the unknown view '${name.slice(0, 80)}'`);
     const at = `${where}: view ${name}`;
-    const p = view.of.reduce((sum, group) => sum + (group === 'likelihood' ? 1 : layers.length), 0);
+    // How many directions activations have, the basis knows.
+    const widths = { likelihood: 1, activations: standard.p };
+    const p = view.of.reduce((sum, group) => sum + (isOfLayers(group) ? layers.length : widths[group]), 0);
     if (aspect >= Math.max(1, aspects.length)) throw new DataError(`${at}: is of aspect ${aspect}, there is none`);
     checkStandard(standard, p, at);
     if (model.density !== view.density) throw new DataError(`${at}: is a ${model.density}, expected ${view.density}`);

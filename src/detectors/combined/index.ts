@@ -1,6 +1,6 @@
 // Public surface of the combined detector.
 
-export { type CombinedFile, combinedFileSchema, combinedOf, metricsOf } from './file.ts';
+export { basesOf, type CombinedFile, combinedFileSchema, combinedOf, metricsOf } from './file.ts';
 export { type Combined, type CombinedOptions, fitCombined } from './fit.ts';
 export { asStored, namesOf, openCombined, storeCombined } from './format.ts';
 export {

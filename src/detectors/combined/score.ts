@@ -68,6 +68,8 @@ export interface Shares {
     /** √B times the mean of the standardised log norms. */
     readonly z: number;
   }[];
+  /** What the activations add, which belong to no parameter. */
+  readonly activations: number;
   /** What the likelihood itself adds. */
   readonly likelihood: number;
 }
@@ -84,7 +86,7 @@ export function explainCombined(fit: Combined, table: FeatureTable, B: number, k
   return Array.from({ length: n }, (_, g): Shares => {
     const layers = new Float64Array(fit.names.length);
     const zs = new Float64Array(fit.names.length).fill(Number.NaN);
-    let likelihood = 0;
+    let [activations, likelihood] = [0, 0];
     const views = fit.views.flatMap((fitted, k) => {
       const { view, standard } = fitted;
       if (kind !== 'combined' && !isOfGradient(view)) return [];
@@ -96,7 +98,8 @@ export function explainCombined(fit: Combined, table: FeatureTable, B: number, k
       for (const [q, part] of parts.entries()) {
         const mine = share * (sum > 0 ? part / sum : 1 / parts.length);
         const j = place.get(names[standard.columns[q]!]!);
-        if (j === undefined) likelihood += mine;
+        if (view.of.includes('likelihood')) likelihood += mine;
+        else if (j === undefined) activations += mine;
         else layers[j]! += mine;
       }
       if (view.of[0] === 'norms') {
@@ -112,6 +115,7 @@ export function explainCombined(fit: Combined, table: FeatureTable, B: number, k
     return {
       views,
       layers: fit.names.map((name, j) => ({ name, share: layers[j]!, z: zs[j]! })),
+      activations,
       likelihood,
     };
   });

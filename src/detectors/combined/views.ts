@@ -10,7 +10,7 @@ import { meansOf, pick, type Rows, rowsOver } from '../../densities/rows.ts';
 import { distances, fitShrunkNormal, leftOutDistances, type ShrunkNormal } from '../../densities/shrunk-normal.ts';
 import { fitStandard, type Standard, standardise } from '../../densities/standard.ts';
 import { RandomStream } from '../../tensor/random.ts';
-import type { ColumnGroup } from './columns.ts';
+import { type ColumnGroup, isOfLayers } from './columns.ts';
 
 /** A density over some of the columns. */
 export interface View {
@@ -24,17 +24,18 @@ export interface View {
 /**
  * The design, fixed once on the published pairs (docs/detection.md has what was tried): the whole shape of the
  * gradients' lengths in the Fisher metric; how empty an input's surroundings are; how far it lies towards recombined
- * inputs; and, since it costs nothing, the likelihood.
+ * inputs; and, of what flows through the model before any gradient, the activations and the likelihood.
  */
 export const views: readonly View[] = [
   { name: 'metric', density: 'normal', of: ['fisher'], weight: 1 },
   { name: 'surroundings', density: 'local-outlier-factor', of: ['radial', 'fisher'], weight: 1 },
   { name: 'contrast', density: 'contrast', of: ['norms', 'radial', 'fisher'], weight: 2 },
+  { name: 'activations', density: 'normal', of: ['activations'], weight: 1 },
   { name: 'likelihood', density: 'normal', of: ['likelihood'], weight: 1 },
 ];
 
 /** Of functions of the gradient alone, which stay what they are however the data are written down. */
-export const isOfGradient = ({ of }: View): boolean => !of.includes('likelihood');
+export const isOfGradient = ({ of }: View): boolean => of.every(isOfLayers);
 
 const SHRINKAGE = 0.3;
 const NEIGHBOURS = 20;

@@ -1,0 +1,157 @@
+// npm run calibration -- MODEL --data DATA [--fit N] [--fresh N] [--splits S]: a model and in-distribution data in; how
+// often the combined detector calls inputs of the same data out, over random halves that it is fitted on and judges,
+// out.
+
+import { parseArgs } from 'node:util';
+import { openModel } from '../src/cli/models.ts';
+import { take } from '../src/data/index.ts';
+import { recombinationsFor, recombined } from '../src/data/recombine.ts';
+import { defined } from '../src/defined.ts';
+import { combinedPValues, fitCombined, scoreCombined } from '../src/detectors/index.ts';
+import { FisherError, UsageError } from '../src/errors.ts';
+import { alignColumns } from '../src/eval/index.ts';
+import {
+  type ActivationBasis,
+  activationBasis,
+  asModelTakes,
+  type FeatureTable,
+  type Metric,
+  openBasis,
+  unpacked,
+} from '../src/features/index.ts';
+import { pickRows } from '../src/features/table.ts';
+import { openData } from '../src/node/index.ts';
+import { nodeRuntime } from '../src/node/runtime.ts';
+import { openAspects } from '../src/scoring/aspects.ts';
+import { metricFrom } from '../src/scoring/to-fit.ts';
+import { RandomStream } from '../src/tensor/random.ts';
+
+const GROUPS = [1, 5, 20];
+const RATES = [0.05, 0.01, 0.001];
+/** Inputs for the metric and for what is recombined, which no split has. */
+const APART = 400;
+const RECOMBINED = 120;
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      data: { type: 'string' },
+      fit: { type: 'string', default: '1000' },
+      fresh: { type: 'string', default: '1000' },
+      splits: { type: 'string', default: '10' },
+      seed: { type: 'string', default: '0' },
+      threads: { type: 'string' },
+    },
+  });
+  const [path, ...more] = positionals;
+  if (path === undefined || more.length > 0 || !values.data) {
+    throw new UsageError(
+      'usage: npm run calibration -- MODEL --data DATA [--fit N] [--fresh N] [--splits S] [--seed S] [--threads N]',
+    );
+  }
+  const whole = (name: 'fit' | 'fresh' | 'splits' | 'seed' | 'threads', least: number): number | undefined => {
+    const text = values[name];
+    if (text === undefined) return undefined;
+    if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
+    throw new UsageError(`--${name} is '${text}', expected a whole number from ${least} on`);
+  };
+  const [fit, fresh, splits, seed] = [whole('fit', 200)!, whole('fresh', 20)!, whole('splits', 1)!, whole('seed', 0)!];
+  const model = await openModel(path);
+  const [like] = Object.values(model.inputs);
+  const data = asModelTakes(model, await openData(values.data, { like: like!, seed }));
+  if (data.length < APART + fit + fresh) {
+    throw new UsageError(
+      `${data.name}: has ${data.length} inputs, expected ${APART} for the metric, ${fit} to fit on and ${fresh} to judge`,
+    );
+  }
+  const { pool, others, aspects } = await featuresOf(take(data, 0, APART + fit + fresh));
+  const counts = new Map<string, number[]>();
+  for (let split = 0; split < splits; split++) {
+    const order = new RandomStream(seed, 'splits').permutation(split, fit + fresh);
+    const detector = fitCombined(pickRows(pool, order.subarray(0, fit)), others, {
+      groups: GROUPS,
+      seed: split,
+      aspects,
+    });
+    const judged = pickRows(pool, order.subarray(fit));
+    for (const B of GROUPS) {
+      const p = combinedPValues(detector, scoreCombined(detector, judged, B, 'combined'), B, 'combined');
+      for (const rate of RATES) {
+        const key = `${B} ${rate}`;
+        counts.set(key, [...(counts.get(key) ?? []), p.filter((value) => value <= rate).length]);
+      }
+    }
+    process.stderr.write(`split ${split + 1} of ${splits}\n`);
+  }
+  const lines = GROUPS.flatMap((B) =>
+    RATES.map((rate) => {
+      const found = counts.get(`${B} ${rate}`)!;
+      const n = Math.floor(fresh / B);
+      const [low, high] = binomialInterval(n, rate);
+      const mean = found.reduce((sum, k) => sum + k, 0) / splits / n;
+      const inside = found.filter((k) => k >= low && k <= high).length;
+      const span = `${Math.min(...found)} to ${Math.max(...found)}`;
+      return [
+        String(B),
+        String(rate),
+        mean.toFixed(4),
+        `${span} of ${n}`,
+        `${low} to ${high}`,
+        `${inside} of ${splits}`,
+      ];
+    }),
+  );
+  const head = ['B', 'asked for', 'mean rate', 'found in a split', '95 % of the binomial', 'inside it'];
+  process.stdout.write(
+    `${model.about}, ${data.name}: ${splits} random splits, ${fit} inputs to fit on, ${fresh} judged\n\n`,
+  );
+  process.stdout.write(`${alignColumns([head, ...lines])}\n`);
+
+  /** Features of single inputs that splits are made of, and of recombined ones, all by the same metric. */
+  async function featuresOf(all: typeof data) {
+    const runtime = nodeRuntime();
+    const how = { runtime, seed, ...defined({ threads: whole('threads', 1) }) };
+    const first = take(all, 0, APART);
+    const named = Object.entries(model.aspects?.() ?? { '': model });
+    const [metrics, bases]: [Metric[], ActivationBasis[]] = [[], []];
+    for (const [, aspect] of named) {
+      metrics.push(unpacked(await metricFrom(aspect, first, how), all.name));
+      const basis = await activationBasis(aspect, first, how);
+      if (basis) bases.push(openBasis(basis, all.name));
+    }
+    const extractor = await openAspects(model, { ...how, noiseSamples: 2 }, metrics, bases);
+    try {
+      const others: FeatureTable[] = [];
+      for (const { name } of await recombinationsFor(first)) {
+        others.push(await extractor.table(recombined(first, name, { count: RECOMBINED, seed })));
+      }
+      const pool = await extractor.table(take(all, APART, all.length), {}, (done, of) => {
+        if (done % 320 === 0) process.stderr.write(`features ${done} of ${of}\n`);
+      });
+      return { pool, others, aspects: named.length === 1 ? [] : named.map(([name]) => name) };
+    } finally {
+      await extractor.dispose();
+    }
+  }
+}
+
+/** The counts between which a binomial of n trials lies with 95 %: at most 2.5 % below the first, and above the last. */
+function binomialInterval(n: number, rate: number): [number, number] {
+  let [below, chance, low, k] = [0, (1 - rate) ** n, 0, 0];
+  for (;;) {
+    if (below + chance <= 0.025) low = k + 1;
+    below += chance;
+    if (below >= 0.975) return [low, k];
+    chance *= ((n - k) / (k + 1)) * (rate / (1 - rate));
+    k++;
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof FisherError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 2;
+}
