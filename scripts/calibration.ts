@@ -136,7 +136,9 @@ async function main(): Promise<void> {
   }
 }
 
-/** The counts between which a binomial of n trials lies with 95 %: at most 2.5 % below the first, and above the last. */
+/**
+ * The counts between which a binomial of n trials lies with 95 %: at most 2.5 % below the first, and above the last.
+ */
 function binomialInterval(n: number, rate: number): [number, number] {
   let [below, chance, low, k] = [0, (1 - rate) ** n, 0, 0];
   for (;;) {

@@ -14,7 +14,9 @@ export async function metricFrom(path: string, model: ScoringModel): Promise<Met
   return unpacked(metric, path);
 }
 
-/** Those that are measured by nothing, or by what `fit` keeps for them; a basis comes with the combined detector alone. */
+/**
+ * Those that are measured by nothing, or by what `fit` keeps for them; a basis comes with the combined detector alone.
+ */
 const asViews = viewNames.filter((view) => view !== 'activations');
 
 /** The views of `--features norms,radial,…`. */

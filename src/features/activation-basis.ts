@@ -68,7 +68,9 @@ const STILL = 1e-5;
 export const directionsOf = ({ count }: Pick<ActivationBasis, 'count'>): string[] =>
   Array.from({ length: count }, (_, k) => `direction ${k + 1}`);
 
-/** What flows through the graph of a loss, all channels side by side, [C]. Throws a ModelError where there is nothing. */
+/**
+ * What flows through the graph of a loss, all channels side by side, [C]. Throws a ModelError where there is nothing.
+ */
 const channelsOf = (loss: Value): Value =>
   concat(
     meanActivations(loss).map((v) => reshape(v, [-1])),

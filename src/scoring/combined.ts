@@ -43,8 +43,9 @@ const combinedLacks = ({ name, length }: Pick<Dataset, 'name' | 'length'>): stri
   length < LEAST_COMBINED ? `${name} has ${length} inputs, and at least ${LEAST_COMBINED} are needed` : undefined;
 
 /**
- * Fits the combined detector: the metric and the basis of the activations on the first quarter of the data, 400 inputs at most, everything else on the
- * rest and on recombined inputs made of it. Throws a DataError for fewer than thirty inputs.
+ * Fits the combined detector: the metric and the basis of the activations on the first quarter of the data, 400 inputs
+ * at most, everything else on the rest and on recombined inputs made of it. Throws a DataError for fewer than thirty
+ * inputs.
  */
 export async function fitCombinedOn(
   model: ScoringModel,

@@ -16,7 +16,7 @@ export function openSize(model: ScoringModel, data: Dataset, options: InputOptio
 /**
  * Tables as of inputs with `size` numbers. A loss is a sum over tokens or places and grows with their number, and so do
  * ⟨θ, ∇ℓ⟩ and, since what is left of the gradient after training are contributions that point anywhere, its squared
- * norm: all of them are multiplied by the ratio of the sizes.
+ * norm: all of them are multiplied by the ratio of the sizes. Activations are means over places already.
  */
 export function broughtTo(
   size: number,
@@ -32,7 +32,9 @@ export function broughtTo(
       ...table,
       nll: times(table.nll),
       sqNorms: times(table.sqNorms),
-      views: Object.fromEntries(Object.entries(table.views ?? {}).map(([view, values]) => [view, times(values)])),
+      views: Object.fromEntries(
+        Object.entries(table.views ?? {}).map(([view, values]) => [view, view === 'activations' ? values : times(values)]),
+      ),
     });
   };
   return {

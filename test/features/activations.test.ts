@@ -109,7 +109,7 @@ describe('the basis of activations', () => {
       const along = covariance.mmul(w);
       const variance = along.dot(w) / w.dot(w);
       expect(variance).toBeLessThan(last);
-      expect(along.sub(w.clone().mul(variance)).norm() / along.norm()).toBeLessThan(0.03); // an eigenvector, to a byte
+      expect(Matrix.sub(along, Matrix.mul(w, variance)).norm() / along.norm()).toBeLessThan(0.03); // an eigenvector, to a byte
       last = variance;
     }
     // Beyond what 15 channels can vary along there is nothing.
