@@ -33,7 +33,10 @@ export function broughtTo(
       nll: times(table.nll),
       sqNorms: times(table.sqNorms),
       views: Object.fromEntries(
-        Object.entries(table.views ?? {}).map(([view, values]) => [view, view === 'activations' ? values : times(values)]),
+        Object.entries(table.views ?? {}).map(([view, values]) => [
+          view,
+          view === 'activations' ? values : times(values),
+        ]),
       ),
     });
   };

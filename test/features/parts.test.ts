@@ -244,7 +244,9 @@ describe('tables with parts', () => {
     const columns = { parts: table.meta.columns!.parts!.map((name) => `${name}!`) };
     expect(() => concatTables([a, { ...b, meta: { ...b.meta, columns } }])).toThrow('views have other columns');
     const { columns: _, ...less } = table.meta;
-    await expect(encodeTable({ ...table, meta: less }, 'npz', 'x')).rejects.toThrow('columns of the views parts and activations');
+    await expect(encodeTable({ ...table, meta: less }, 'npz', 'x')).rejects.toThrow(
+      'columns of the views parts and activations',
+    );
   });
 
   it('are written and resumed by the command line, and refused where there are none', async () => {
