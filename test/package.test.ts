@@ -86,9 +86,10 @@ describe('the package', () => {
       encoding: 'utf8',
     });
     const [{ size, unpackedSize }] = Object.values(JSON.parse(out)) as [{ size: number; unpackedSize: number }];
-    // Half of it is the shipped model and the sample images. Raise these with a reason.
+    // Half of it is the shipped model and the sample images. Raise these with a reason; the last: the experiment beyond
+    // the paper.
     expect(size).toBeLessThan(3_000_000);
-    expect(unpackedSize).toBeLessThan(4_800_000);
+    expect(unpackedSize).toBeLessThan(5_000_000);
   });
 });
 
