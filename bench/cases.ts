@@ -1,15 +1,18 @@
 // What a benchmark measures: a model, what is done with it, how many examples at once; and a session that is ready to
 // do it.
 
+import { Matrix } from 'ml-matrix';
 import { openProgram, type Program, type TensorData } from '../src/engine/index.ts';
-import { normGraph, splitLoss } from '../src/features/index.ts';
-import { Arena, type Graph, nameOf, paramsOf } from '../src/graph/index.ts';
+import { packedBasis } from '../src/features/activation-basis.ts';
+import { meanActivations } from '../src/features/activations.ts';
+import { type ActivationBasis, normGraph, openBasis, splitLoss } from '../src/features/index.ts';
+import { Arena, type Graph, nameOf, paramsOf, type Value } from '../src/graph/index.ts';
 import { countMultiplications, type LowerOptions, lower } from '../src/lower/index.ts';
 import { architecture, collectSpecs, initialWeights, type Loss, paramScope } from '../src/models/index.ts';
 import { loadOnnx, summariseOnnxFile } from '../src/node/index.ts';
 import { nodeRuntime } from '../src/node/runtime.ts';
 import { encode } from '../src/onnx/index.ts';
-import { simplifyGraph } from '../src/ops/index.ts';
+import { rewrite, simplifyGraph } from '../src/ops/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
 import { type Shape, sizeOf } from '../src/tensor/shape.ts';
 import type { Weights } from '../src/tensor/weights.ts';
@@ -20,7 +23,7 @@ const dataOf = (model: string): Shape => (architecture(model).takes === 'bytes' 
 
 export interface Case {
   readonly model: string;
-  /** `views`: norms with radial derivatives, the Fisher metric and the parts of the loss, in the same pass. */
+  /** `views`: norms with radial derivatives, Fisher metric, activations and parts of the loss, in the same pass. */
   readonly what: 'forward' | 'norms' | 'train' | 'views';
   readonly batch: number;
   readonly group: number;
@@ -85,8 +88,9 @@ export async function compile(c: Case): Promise<Compiled> {
     graph = normGraph(loss()).graph;
   } else if (c.what === 'views') {
     const { nll, parts } = split();
-    graph = normGraph(nll, { radial: true, fisher: true, factored: 'auto', parts: parts() }).graph;
-    // Roots of a metric; speed does not depend on the values.
+    const activations = anyBasis(nll);
+    graph = normGraph(nll, { radial: true, fisher: true, factored: 'auto', activations, parts: parts() }).graph;
+    // Roots of a metric, directions of activations; speed does not depend on the values.
     const all = paramsOf(graph, { all: true }).map((param) => [nameOf(param), ones(param.shape)] as const);
     const roots = all.filter(([name]) => !Object.hasOwn(weights, name));
     options = { ...options, weights: { ...weights, ...Object.fromEntries(roots) } };
@@ -114,6 +118,12 @@ export async function compile(c: Case): Promise<Compiled> {
   }
   const flops = 2 * c.batch * countMultiplications(graph, options.group);
   return { bytes, graph, options, feeds: fed, flops, compileSeconds };
+}
+
+/** A basis for the activations of a loss, of as many directions as a detector keeps. */
+function anyBasis(loss: Value): ActivationBasis {
+  const channels = meanActivations(rewrite(loss)).reduce((sum, v) => sum + sizeOf(v.shape), 0);
+  return openBasis(packedBasis(Matrix.rand(65, channels)), 'the bench');
 }
 
 const ones = (shape: Shape) => ({ shape, data: new Float32Array(sizeOf(shape)).fill(1) });
