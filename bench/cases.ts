@@ -4,7 +4,7 @@
 import { Matrix } from 'ml-matrix';
 import { openProgram, type Program, type TensorData } from '../src/engine/index.ts';
 import { packedBasis } from '../src/features/activation-basis.ts';
-import { meanActivations } from '../src/features/activations.ts';
+import { channelsOf } from '../src/features/activations.ts';
 import { type ActivationBasis, normGraph, openBasis, splitLoss } from '../src/features/index.ts';
 import { Arena, type Graph, nameOf, paramsOf, type Value } from '../src/graph/index.ts';
 import { countMultiplications, type LowerOptions, lower } from '../src/lower/index.ts';
@@ -122,7 +122,7 @@ export async function compile(c: Case): Promise<Compiled> {
 
 /** A basis for the activations of a loss, of as many directions as a detector keeps. */
 function anyBasis(loss: Value): ActivationBasis {
-  const channels = meanActivations(rewrite(loss)).reduce((sum, v) => sum + sizeOf(v.shape), 0);
+  const [channels] = channelsOf(rewrite(loss)).shape as [number];
   return openBasis(packedBasis(Matrix.rand(65, channels)), 'the bench');
 }
 

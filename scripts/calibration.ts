@@ -10,20 +10,12 @@ import { defined } from '../src/defined.ts';
 import { combinedPValues, fitCombined, scoreCombined } from '../src/detectors/index.ts';
 import { FisherError, UsageError } from '../src/errors.ts';
 import { alignColumns } from '../src/eval/index.ts';
-import {
-  type ActivationBasis,
-  activationBasis,
-  asModelTakes,
-  type FeatureTable,
-  type Metric,
-  openBasis,
-  unpacked,
-} from '../src/features/index.ts';
+import { asModelTakes, type FeatureTable, type Metric, openBasis, unpacked } from '../src/features/index.ts';
 import { pickRows } from '../src/features/table.ts';
 import { openData } from '../src/node/index.ts';
 import { nodeRuntime } from '../src/node/runtime.ts';
 import { openAspects } from '../src/scoring/aspects.ts';
-import { metricFrom } from '../src/scoring/to-fit.ts';
+import { basesFrom, metricFrom } from '../src/scoring/to-fit.ts';
 import { RandomStream } from '../src/tensor/random.ts';
 
 const GROUPS = [1, 5, 20];
@@ -114,12 +106,9 @@ async function main(): Promise<void> {
     const how = { runtime, seed, ...defined({ threads: whole('threads', 1) }) };
     const first = take(all, 0, APART);
     const named = Object.entries(model.aspects?.() ?? { '': model });
-    const [metrics, bases]: [Metric[], ActivationBasis[]] = [[], []];
-    for (const [, aspect] of named) {
-      metrics.push(unpacked(await metricFrom(aspect, first, how), all.name));
-      const basis = await activationBasis(aspect, first, how);
-      if (basis) bases.push(openBasis(basis, all.name));
-    }
+    const metrics: Metric[] = [];
+    for (const [, aspect] of named) metrics.push(unpacked(await metricFrom(aspect, first, how), all.name));
+    const bases = (await basesFrom(model, first, how)).map((basis) => openBasis(basis, all.name));
     const extractor = await openAspects(model, { ...how, noiseSamples: 2 }, metrics, bases);
     try {
       const others: FeatureTable[] = [];

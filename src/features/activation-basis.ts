@@ -2,60 +2,19 @@
 // detector file keeps them.
 
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
-import * as z from 'zod';
-import { fromBase64, toBase64 } from '../base64.ts';
+import { toBase64 } from '../base64.ts';
 import type { Dataset } from '../data/index.ts';
-import { packed, unpacked } from '../densities/packed.ts';
+import { packed } from '../densities/packed.ts';
 import { inRuns, openProgram } from '../engine/index.ts';
 import { DataError, ModelError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
-import { host } from '../host.ts';
-import { add, concat, matmul, mul, neg, reshape, rewrite } from '../ops/index.ts';
+import { rewrite } from '../ops/index.ts';
 import type { ScoringModel } from '../store/index.ts';
-import type { Weights } from '../tensor/weights.ts';
-import { meanActivations } from './activations.ts';
+import { channelsOf } from './activations.ts';
 import { asModelTakes, modelAt } from './inputs.ts';
 import type { DiagonalOptions } from './metric.ts';
+import { basisHash, type PackedBasis } from './packed-basis.ts';
 import { withRanges } from './ranges.ts';
-
-/** What the view `activations` measures by. */
-export interface ActivationBasis {
-  /** SHA-256 of its numbers. */
-  readonly hash: string;
-  /** Directions, the columns of the view. */
-  readonly count: number;
-  /** By the names that the graph of the norms takes them by. */
-  readonly weights: Weights;
-}
-
-/** A basis in plain JSON; matrices are base64. */
-export interface PackedBasis {
-  readonly hash: string;
-  /** Channels, C. */
-  readonly channels: number;
-  /** Directions, r. */
-  readonly count: number;
-  /** [C] float32 the means of the channels over the examples. */
-  readonly mean: string;
-  /** [C] float32 one over their standard deviations; 0 for a channel that does not vary. */
-  readonly scale: string;
-  /** [C, r] int8, each direction to a scale of its own. */
-  readonly directions: string;
-}
-
-/** What a file's basis must look like; `openBasis` checks the rest. */
-export const basisSchema = z.strictObject({
-  hash: z.string().min(1),
-  channels: z.int().min(1),
-  count: z.int().min(1),
-  mean: z.base64(),
-  scale: z.base64(),
-  directions: z.base64(),
-});
-
-const MEAN = 'mean of the activations';
-const SCALE = 'scale of the activations';
-const DIRECTIONS = 'directions of the activations';
 
 /** Directions at most. */
 const MOST = 64;
@@ -63,34 +22,6 @@ const MOST = 64;
 const NEGLIGIBLE = 1e-6;
 /** Of a channel's standard deviation to its largest number: less is rounding in float32. */
 const STILL = 1e-5;
-
-/** What the columns of the view are called. */
-export const directionsOf = ({ count }: Pick<ActivationBasis, 'count'>): string[] =>
-  Array.from({ length: count }, (_, k) => `direction ${k + 1}`);
-
-/**
- * What flows through the graph of a loss, all channels side by side, [C]. Throws a ModelError where there is nothing.
- */
-const channelsOf = (loss: Value): Value =>
-  concat(
-    meanActivations(loss).map((v) => reshape(v, [-1])),
-    0,
-  );
-
-/** [r] what flows through the graph of a loss, along the directions of a basis, whose numbers become parameters. */
-export function alongBasis(loss: Value, { count, weights }: Pick<ActivationBasis, 'count' | 'weights'>): Value {
-  const channels = channelsOf(loss);
-  const [width] = channels.shape as [number];
-  const [expected] = weights[MEAN]!.shape as [number];
-  if (width !== expected) {
-    throw new ModelError(
-      `what flows through the model has ${width} channels, the detector's basis ${expected}: inputs of another size; say the sizes with \`dims\``,
-    );
-  }
-  const param = (name: string, shape: readonly number[]) => loss.arena.param(name, shape, { trainable: false });
-  const u = mul(add(channels, neg(param(MEAN, [width]))), param(SCALE, [width]));
-  return reshape(matmul(reshape(u, [1, width]), param(DIRECTIONS, [width, count])), [count]);
-}
 
 /**
  * Principal directions of what flows into the model's products with learned weights, averaged over places
@@ -187,34 +118,5 @@ export function packedBasis(rows: Matrix): PackedBasis {
     scale: packed(scale),
     directions: toBase64(new Uint8Array(directions.buffer)),
   };
-  return { hash: hashOf(rest), ...rest };
-}
-
-/** The basis to measure by. Throws a DataError that begins with `where` for one that is damaged. */
-export function openBasis(basis: PackedBasis, where: string): ActivationBasis {
-  const at = `${where}: the basis of the activations`;
-  if (hashOf(basis) !== basis.hash) throw new DataError(`${at} is damaged: its hash is another`);
-  const { channels, count } = basis;
-  const bytes = fromBase64(basis.directions);
-  if (bytes.length !== channels * count) {
-    throw new DataError(`${at} has ${bytes.length} numbers, expected ${channels} × ${count}`);
-  }
-  const codes = new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-  const vector = (text: string) => ({ shape: [channels], data: Float32Array.from(unpacked(text, channels, at)) });
-  return {
-    hash: basis.hash,
-    count,
-    weights: {
-      [MEAN]: vector(basis.mean),
-      [SCALE]: vector(basis.scale),
-      [DIRECTIONS]: { shape: [channels, count], data: Float32Array.from(codes, (code) => code / 127) },
-    },
-  };
-}
-
-function hashOf({ channels, count, mean, scale, directions }: Omit<PackedBasis, 'hash'>): string {
-  const hash = host().sha256();
-  hash.update(`${channels} ${count}\n`);
-  for (const text of [mean, scale, directions]) hash.update(`${text}\n`);
-  return hash.digest();
+  return { hash: basisHash(rest), ...rest };
 }

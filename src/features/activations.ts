@@ -2,7 +2,8 @@
 
 import { ModelError } from '../errors.ts';
 import { reachable, type Value } from '../graph/index.ts';
-import { ops, reduceMean, toFloat } from '../ops/index.ts';
+import { add, concat, matmul, mul, neg, ops, reduceMean, reshape, toFloat } from '../ops/index.ts';
+import { type ActivationBasis, basisNames } from './packed-basis.ts';
 
 /**
  * The mean over places of what each product with learned weights takes, [channels] each. Throws a ModelError where
@@ -52,4 +53,28 @@ function perChannel(x: Value, side: 'planes' | 'left' | 'right'): Value {
     toFloat(x),
     [...x.shape.keys()].filter((axis) => axis !== channel),
   );
+}
+
+/**
+ * What flows through the graph of a loss, all channels side by side, [C]. Throws a ModelError where there is nothing.
+ */
+export const channelsOf = (loss: Value): Value =>
+  concat(
+    meanActivations(loss).map((v) => reshape(v, [-1])),
+    0,
+  );
+
+/** [r] what flows through the graph of a loss, along the directions of a basis, whose numbers become parameters. */
+export function alongBasis(loss: Value, { count, weights }: Pick<ActivationBasis, 'count' | 'weights'>): Value {
+  const channels = channelsOf(loss);
+  const [width] = channels.shape as [number];
+  const [expected] = weights[basisNames.mean]!.shape as [number];
+  if (width !== expected) {
+    throw new ModelError(
+      `what flows through the model has ${width} channels, the detector's basis ${expected}: inputs of another size; say the sizes with \`dims\``,
+    );
+  }
+  const param = (name: string, shape: readonly number[]) => loss.arena.param(name, shape, { trainable: false });
+  const u = mul(add(channels, neg(param(basisNames.mean, [width]))), param(basisNames.scale, [width]));
+  return reshape(matmul(reshape(u, [1, width]), param(basisNames.directions, [width, count])), [count]);
 }

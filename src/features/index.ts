@@ -1,4 +1,4 @@
-export { type ActivationBasis, activationBasis, basisSchema, openBasis, type PackedBasis } from './activation-basis.ts';
+export { activationBasis } from './activation-basis.ts';
 export { type Answers, type Comparison, compareAnswers, type LayerAnswer, parseAnswers } from './answers.ts';
 export { type BoundOptions, fullBound } from './bound.ts';
 export {
@@ -11,6 +11,7 @@ export { guessRoles, type InputRole, type InputRoles, roleText, type UnknownInpu
 export { asImages, asModelTakes, type InputOptions } from './inputs.ts';
 export { type Diagonal, type DiagonalOptions, fisherDiagonal, type Metric, metricOf } from './metric.ts';
 export { type NormGraph, normGraph } from './norms.ts';
+export { type ActivationBasis, openBasis, type PackedBasis } from './packed-basis.ts';
 export { type PackedMetric, packed, unpacked } from './packed-metric.ts';
 export { withRanges } from './ranges.ts';
 export { leftOver, type Rows, shardRows, wholeGroups } from './rows.ts';

@@ -19,9 +19,10 @@ import {
   weightedSqNorm,
 } from '../ops/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
-import { type ActivationBasis, alongBasis } from './activation-basis.ts';
+import { alongBasis } from './activations.ts';
 import { type Axes, factoredAxes, factoredSqNorm } from './factored.ts';
 import { factorName, metricName } from './metric-name.ts';
+import type { ActivationBasis } from './packed-basis.ts';
 
 /**
  * What is computed beside the squared norm of the gradient of each parameter tensor θ_j; each an output of the graph,

@@ -4,12 +4,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Dataset, take } from '../data/index.ts';
-import { type FeatureTable, type PackedMetric, unpacked } from '../features/index.ts';
+import { type FeatureTable, openBasis, type PackedBasis, type PackedMetric, unpacked } from '../features/index.ts';
 import { readTable, writeTable } from '../node/index.ts';
 import { nodeRuntime } from '../node/runtime.ts';
 import {
   type AspectsExtractor,
   aspectsOf,
+  basesFrom,
   DRAWS,
   metricExamples,
   metricFrom,
@@ -26,7 +27,7 @@ export interface CombinedFeatures {
   /** Names of the model's aspects, of which tables have the columns; none where it has one. */
   readonly aspects: readonly string[];
   readonly noiseSamples: number;
-  /** The inputs that remain for everything else once the metric is taken. */
+  /** The inputs that remain for everything else once metric and directions are taken. */
   readonly rest: NamedData;
   /** Tells everything that features depend on but the set. */
   readonly key: string;
@@ -64,12 +65,19 @@ export async function combinedIn(
       return all;
     },
   );
-  const key = keyOf({ model: model.hash, metrics: metrics.map(({ hash }) => hash), seed, draws: DRAWS });
+  const bases = await stageIn<readonly PackedBasis[]>(
+    folders.stages,
+    { name: `basis-${id}`, key: { model: model.hash, data: first.fingerprint, seed }, progress },
+    () => basesFrom(model, first, how),
+  );
+  const measures = [...metrics, ...bases].map(({ hash }) => hash);
+  const key = keyOf({ model: model.hash, measures, seed, draws: DRAWS });
 
   let opened: Promise<AspectsExtractor> | undefined;
   const open = () => {
     const roots = metrics.map((metric) => unpacked(metric, id));
-    opened ??= openAspects(model, { ...how, noiseSamples: DRAWS }, roots);
+    const directions = bases.map((basis) => openBasis(basis, id));
+    opened ??= openAspects(model, { ...how, noiseSamples: DRAWS }, roots, directions);
     return opened;
   };
   /** Whole or not at all: a table takes minutes at most. */

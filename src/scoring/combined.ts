@@ -13,13 +13,11 @@ import {
 } from '../detectors/index.ts';
 import { DataError, FisherError } from '../errors.ts';
 import {
-  activationBasis,
   asModelTakes,
   concatTables,
   type ExtractorOptions,
   type FeatureTable,
   openBasis,
-  type PackedBasis,
   type PackedMetric,
   rowsOf,
   sliceTable,
@@ -29,7 +27,7 @@ import type { ScoringModel } from '../store/index.ts';
 import { type AspectsExtractor, openAspects } from './aspects.ts';
 import { broughtTo, openSize } from './sizes.ts';
 import { type FeatureOptions, type NamedData, timed } from './tables.ts';
-import { metricExamples, metricFrom } from './to-fit.ts';
+import { basesFrom, metricExamples, metricFrom } from './to-fit.ts';
 
 /** Draws of a model's noise that the combined detector's features are means over, where it has any. */
 export const DRAWS = 2;
@@ -72,18 +70,13 @@ export async function fitCombinedOn(
     const onProgress = show(`${set.name}, metric${name === '' ? '' : ` of ${name}`}`, count);
     metrics.push(await metricFrom(aspect, first, { ...how, onProgress }));
   }
-  const bases: PackedBasis[] = [];
-  for (const [, aspect] of aspects) {
-    const basis = await activationBasis(aspect, first, how);
-    if (basis) bases.push(basis);
-  }
-  const isActive = bases.length === aspects.length;
+  const bases = await basesFrom(model, first, how);
   const noiseSamples = options.noiseSamples ?? DRAWS;
   const extractor = await openAspects(
     model,
     { ...how, ...defined({ batch, noise }), noiseSamples },
     metrics.map((metric) => unpacked(metric, set.name)),
-    isActive ? bases.map((basis) => openBasis(basis, set.name)) : [],
+    bases.map((basis) => openBasis(basis, set.name)),
   );
   try {
     const rest = take(data, count, data.length);
@@ -96,7 +89,7 @@ export async function fitCombinedOn(
     const detector = storeCombined(fitCombined(table, others, { groups: options.groups, seed, aspects: names }));
     const size = openSize(model, data, { prepared: true });
     const found = {
-      ...(isActive ? { bases } : {}),
+      ...(bases.length > 0 ? { bases } : {}),
       ...(extractor.noiseSamples > 1 ? { noiseSamples: extractor.noiseSamples } : {}),
       ...defined({ size }),
     };

@@ -5,11 +5,13 @@ import { defined } from '../defined.ts';
 import type { DetectorFile } from '../detectors/index.ts';
 import { DataError } from '../errors.ts';
 import {
+  activationBasis,
   asModelTakes,
   type DiagonalOptions,
   type FeatureTable,
   fisherDiagonal,
   metricOf,
+  type PackedBasis,
   type PackedMetric,
   packed,
   unpacked,
@@ -65,6 +67,21 @@ export async function metricFrom(
   options: DiagonalOptions,
 ): Promise<PackedMetric> {
   return packed(metricOf(await fisherDiagonal(model, examples, options)), examples.origin);
+}
+
+/** The directions of each aspect's activations that these examples tell; none where an aspect has none. */
+export async function basesFrom(
+  model: ScoringModel,
+  examples: Dataset,
+  options: DiagonalOptions,
+): Promise<readonly PackedBasis[]> {
+  const bases: PackedBasis[] = [];
+  for (const aspect of Object.values(model.aspects?.() ?? { '': model })) {
+    const basis = await activationBasis(aspect, examples, options);
+    if (!basis) return [];
+    bases.push(basis);
+  }
+  return bases;
 }
 
 const LEAST_FOR_METRIC = 5;

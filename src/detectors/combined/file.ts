@@ -3,8 +3,8 @@
 
 import * as z from 'zod';
 import { DataError, ModelError } from '../../errors.ts';
-import { type ActivationBasis, basisSchema, openBasis, type PackedBasis } from '../../features/activation-basis.ts';
 import type { Metric } from '../../features/metric.ts';
+import { type ActivationBasis, basisSchema, openBasis, type PackedBasis } from '../../features/packed-basis.ts';
 import { metricSchema, type PackedMetric, unpacked } from '../../features/packed-metric.ts';
 import type { Combined } from './fit.ts';
 import { combinedSchema, openCombined, type StoredCombined } from './format.ts';

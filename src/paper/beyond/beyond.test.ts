@@ -7,7 +7,7 @@ import { temporaryFolder } from '../../../test/support/cli.ts';
 import { smallModel } from '../../../test/support/models.ts';
 import { combinedKinds, combinedOf, scoreCombined } from '../../detectors/index.ts';
 import { auroc, measure } from '../../eval/index.ts';
-import { type FeatureTable, normGraph, unpacked } from '../../features/index.ts';
+import { type FeatureTable, normGraph, openBasis, unpacked } from '../../features/index.ts';
 import { countMultiplications } from '../../lower/index.ts';
 import { nodeRuntime } from '../../node/runtime.ts';
 import { fitCombinedOn, openAspects } from '../../scoring/index.ts';
@@ -194,7 +194,8 @@ describe('scores', () => {
     const how = { runtime: nodeRuntime(), seed: 0, threads: 1, groups: [1, 2] };
     const file = await fitCombinedOn(model, fit, how);
     const metrics = file.metrics.map((metric) => unpacked(metric, 'here'));
-    const extractor = await openAspects(model, { ...how, noiseSamples: file.noiseSamples ?? 1 }, metrics);
+    const bases = file.bases!.map((basis) => openBasis(basis, 'here'));
+    const extractor = await openAspects(model, { ...how, noiseSamples: file.noiseSamples ?? 1 }, metrics, bases);
     const table = await extractor.table(test.data);
     await extractor.dispose();
     const detector = combinedOf({ combined: file, names: normGraph(model.loss()).names });
