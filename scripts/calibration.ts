@@ -5,24 +5,22 @@
 import { parseArgs } from 'node:util';
 import { openModel } from '../src/cli/models.ts';
 import { take } from '../src/data/index.ts';
-import { recombinationsFor, recombined } from '../src/data/recombine.ts';
 import { defined } from '../src/defined.ts';
 import { combinedPValues, fitCombined, scoreCombined } from '../src/detectors/index.ts';
-import { FisherError, UsageError } from '../src/errors.ts';
+import { UsageError } from '../src/errors.ts';
 import { alignColumns } from '../src/eval/index.ts';
-import { asModelTakes, type FeatureTable, type Metric, openBasis, unpacked } from '../src/features/index.ts';
+import { asModelTakes, type FeatureTable, openBasis, unpacked } from '../src/features/index.ts';
 import { pickRows } from '../src/features/table.ts';
 import { openData } from '../src/node/index.ts';
 import { nodeRuntime } from '../src/node/runtime.ts';
-import { openAspects } from '../src/scoring/aspects.ts';
-import { basesFrom, metricFrom } from '../src/scoring/to-fit.ts';
+import { aspectsOf, basesFrom, DRAWS, metricsFrom, openAspects, recombinedSets } from '../src/scoring/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
+import { runMain, wholeOf } from './main.ts';
 
 const GROUPS = [1, 5, 20];
 const RATES = [0.05, 0.01, 0.001];
 /** Inputs for the metric and for what is recombined, which no split has. */
 const APART = 400;
-const RECOMBINED = 120;
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -42,12 +40,7 @@ async function main(): Promise<void> {
       'usage: npm run calibration -- MODEL --data DATA [--fit N] [--fresh N] [--splits S] [--seed S] [--threads N]',
     );
   }
-  const whole = (name: 'fit' | 'fresh' | 'splits' | 'seed' | 'threads', least: number): number | undefined => {
-    const text = values[name];
-    if (text === undefined) return undefined;
-    if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
-    throw new UsageError(`--${name} is '${text}', expected a whole number from ${least} on`);
-  };
+  const whole = (name: 'fit' | 'fresh' | 'splits' | 'seed' | 'threads', least: number) => wholeOf(values, name, least);
   const [fit, fresh, splits, seed] = [whole('fit', 200)!, whole('fresh', 20)!, whole('splits', 1)!, whole('seed', 0)!];
   const model = await openModel(path);
   const [like] = Object.values(model.inputs);
@@ -105,20 +98,16 @@ async function main(): Promise<void> {
     const runtime = nodeRuntime();
     const how = { runtime, seed, ...defined({ threads: whole('threads', 1) }) };
     const first = take(all, 0, APART);
-    const named = Object.entries(model.aspects?.() ?? { '': model });
-    const metrics: Metric[] = [];
-    for (const [, aspect] of named) metrics.push(unpacked(await metricFrom(aspect, first, how), all.name));
+    const metrics = (await metricsFrom(model, first, how)).map((metric) => unpacked(metric, all.name));
     const bases = (await basesFrom(model, first, how)).map((basis) => openBasis(basis, all.name));
-    const extractor = await openAspects(model, { ...how, noiseSamples: 2 }, metrics, bases);
+    const extractor = await openAspects(model, { ...how, noiseSamples: DRAWS }, metrics, bases);
     try {
       const others: FeatureTable[] = [];
-      for (const { name } of await recombinationsFor(first)) {
-        others.push(await extractor.table(recombined(first, name, { count: RECOMBINED, seed })));
-      }
+      for (const { data: made } of await recombinedSets(first, seed)) others.push(await extractor.table(made));
       const pool = await extractor.table(take(all, APART, all.length), {}, (done, of) => {
         if (done % 320 === 0) process.stderr.write(`features ${done} of ${of}\n`);
       });
-      return { pool, others, aspects: named.length === 1 ? [] : named.map(([name]) => name) };
+      return { pool, others, aspects: aspectsOf(model) };
     } finally {
       await extractor.dispose();
     }
@@ -139,10 +128,4 @@ function binomialInterval(n: number, rate: number): [number, number] {
   }
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof FisherError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 2;
-}
+await runMain(main);

@@ -5,10 +5,11 @@
 import { parseArgs } from 'node:util';
 import { openModel } from '../src/cli/models.ts';
 import { type Dataset, take } from '../src/data/index.ts';
-import { FisherError, UsageError } from '../src/errors.ts';
+import { UsageError } from '../src/errors.ts';
 import { asModelTakes } from '../src/features/index.ts';
 import { openData } from '../src/node/index.ts';
 import { nodeRuntime } from '../src/node/runtime.ts';
+import { runMain, wholeOf } from './main.ts';
 import { compareRivals, methods, rivalsTable } from './rivals/compare.ts';
 
 const GROUPS = [1, 5];
@@ -30,12 +31,7 @@ async function main(): Promise<void> {
   if (path === undefined || more.length > 0 || !values.fit || !values.in || values.ood.length === 0) {
     throw new UsageError('usage: npm run rivals -- MODEL --fit DATA --in DATA --ood NAME=DATA … [--limit N]');
   }
-  const whole = (name: 'limit' | 'seed' | 'threads', least: number): number | undefined => {
-    const text = values[name];
-    if (text === undefined) return undefined;
-    if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
-    throw new UsageError(`--${name} is '${text}', expected a whole number from ${least} on`);
-  };
+  const whole = (name: 'limit' | 'seed' | 'threads', least: number) => wholeOf(values, name, least);
   const [limit, seed, threads] = [whole('limit', 1), whole('seed', 0)!, whole('threads', 1)];
   const model = await openModel(path);
   const [like] = Object.values(model.inputs);
@@ -71,10 +67,4 @@ async function main(): Promise<void> {
   process.stdout.write(`${rivalsTable(found, GROUPS)}\n`);
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof FisherError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 2;
-}
+await runMain(main);

@@ -13,7 +13,7 @@ import {
   basesFrom,
   DRAWS,
   metricExamples,
-  metricFrom,
+  metricsFrom,
   type NamedData,
   openAspects,
   recombinedSets,
@@ -57,13 +57,7 @@ export async function combinedIn(
   const metrics = await stageIn<readonly PackedMetric[]>(
     folders.stages,
     { name: `metric-${id}`, key: { model: model.hash, data: first.fingerprint, seed }, progress },
-    async () => {
-      const all: PackedMetric[] = [];
-      for (const aspect of Object.values(model.aspects?.() ?? { '': model })) {
-        all.push(await metricFrom(aspect, first, how));
-      }
-      return all;
-    },
+    () => metricsFrom(model, first, how),
   );
   const bases = await stageIn<readonly PackedBasis[]>(
     folders.stages,

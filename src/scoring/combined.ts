@@ -18,7 +18,6 @@ import {
   type ExtractorOptions,
   type FeatureTable,
   openBasis,
-  type PackedMetric,
   rowsOf,
   sliceTable,
   unpacked,
@@ -27,7 +26,7 @@ import type { ScoringModel } from '../store/index.ts';
 import { type AspectsExtractor, openAspects } from './aspects.ts';
 import { broughtTo, openSize } from './sizes.ts';
 import { type FeatureOptions, type NamedData, timed } from './tables.ts';
-import { basesFrom, metricExamples, metricFrom } from './to-fit.ts';
+import { basesFrom, metricExamples, metricsFrom } from './to-fit.ts';
 
 /** Draws of a model's noise that the combined detector's features are means over, where it has any. */
 export const DRAWS = 2;
@@ -64,12 +63,9 @@ export async function fitCombinedOn(
       options.onProgress?.({ name, group: 1, done, of, examplesPerSecond });
     };
   };
-  const aspects = Object.entries(model.aspects?.() ?? { '': model });
-  const metrics: PackedMetric[] = [];
-  for (const [name, aspect] of aspects) {
-    const onProgress = show(`${set.name}, metric${name === '' ? '' : ` of ${name}`}`, count);
-    metrics.push(await metricFrom(aspect, first, { ...how, onProgress }));
-  }
+  const metrics = await metricsFrom(model, first, how, (aspect) =>
+    show(`${set.name}, metric${aspect === '' ? '' : ` of ${aspect}`}`, count),
+  );
   const bases = await basesFrom(model, first, how);
   const noiseSamples = options.noiseSamples ?? DRAWS;
   const extractor = await openAspects(

@@ -18,4 +18,4 @@ export type { Judgement } from './judge.ts';
 export { detectorOf, type Names, preparedAs } from './recipe.ts';
 export { type Judging, openScorer, type Part, type Scorer, type ScorerOptions } from './scorer.ts';
 export { type CompareProgress, type FeatureOptions, featuresOf, type NamedData } from './tables.ts';
-export { basesFrom, type FeaturesToFit, featuresToFit, measuredAs, metricExamples, metricFrom } from './to-fit.ts';
+export { basesFrom, type FeaturesToFit, featuresToFit, measuredAs, metricExamples, metricsFrom } from './to-fit.ts';

@@ -61,12 +61,22 @@ export async function featuresToFit(
 }
 
 /** The metric that these examples tell, as a detector keeps it. */
-export async function metricFrom(
+async function metricFrom(model: ScoringModel, examples: Dataset, options: DiagonalOptions): Promise<PackedMetric> {
+  return packed(metricOf(await fisherDiagonal(model, examples, options)), examples.origin);
+}
+
+/** The metric of each aspect that these examples tell; `progressOf` says what hears of that of one. */
+export async function metricsFrom(
   model: ScoringModel,
   examples: Dataset,
-  options: DiagonalOptions,
-): Promise<PackedMetric> {
-  return packed(metricOf(await fisherDiagonal(model, examples, options)), examples.origin);
+  options: Omit<DiagonalOptions, 'onProgress'>,
+  progressOf?: (aspect: string) => DiagonalOptions['onProgress'],
+): Promise<readonly PackedMetric[]> {
+  const metrics: PackedMetric[] = [];
+  for (const [name, aspect] of Object.entries(model.aspects?.() ?? { '': model })) {
+    metrics.push(await metricFrom(aspect, examples, { ...options, ...defined({ onProgress: progressOf?.(name) }) }));
+  }
+  return metrics;
 }
 
 /** The directions of each aspect's activations that these examples tell; none where an aspect has none. */
