@@ -2,7 +2,7 @@
 // do it.
 
 import { Matrix } from 'ml-matrix';
-import { openProgram, type Program, type TensorData } from '../src/engine/index.ts';
+import { openProgram, type TensorData } from '../src/engine/index.ts';
 import { packedBasis } from '../src/features/activation-basis.ts';
 import { channelsOf } from '../src/features/activations.ts';
 import { type ActivationBasis, normGraph, openBasis, splitLoss } from '../src/features/index.ts';
@@ -16,7 +16,7 @@ import { rewrite, simplifyGraph } from '../src/ops/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
 import { type Shape, sizeOf } from '../src/tensor/shape.ts';
 import type { Weights } from '../src/tensor/weights.ts';
-import { flatten, trainingStep } from '../src/train/index.ts';
+import { adamDefaults, flatten, openStep, type Step, trainingStep } from '../src/train/index.ts';
 
 /** Shape of the examples for an architecture. */
 const dataOf = (model: string): Shape => (architecture(model).takes === 'bytes' ? [256] : [1, 32, 32]);
@@ -42,8 +42,9 @@ export interface Compiled {
   readonly compileSeconds: number;
 }
 
-export interface Prepared extends Case, Omit<Compiled, 'bytes' | 'graph' | 'options'> {
-  readonly program: Program;
+export interface Prepared extends Case, Pick<Compiled, 'flops' | 'compileSeconds'> {
+  run(): Promise<unknown>;
+  dispose(): Promise<void>;
   readonly openSeconds: number;
   readonly peakBytes: number;
   readonly milliseconds: number[];
@@ -97,15 +98,11 @@ export async function compile(c: Case): Promise<Compiled> {
   } else {
     const arch = architecture(c.model);
     const data = dataOf(c.model);
-    const step = trainingStep(arch, arch.configure(c.config ?? {}, data), data, c.batch);
-    graph = step.graph;
-    options = { examples: c.batch, group: c.batch, weights: 'inputs' };
-    const flat = (values: Float32Array) => ({ data: values, shape: [values.length] });
-    fed.theta = flat(flatten(step.layout, weights));
-    fed.m = flat(new Float32Array(step.layout.size));
-    fed.v = flat(new Float32Array(step.layout.size));
-    for (const name of ['lr', 'correction1', 'correction2']) fed[name] = { data: Float32Array.of(1e-4), shape: [] };
-    for (const s of step.specs) if (!s.trainable) fed[s.name] = weights[s.name]!;
+    const size = { examples: c.batch, parts: c.batch / c.group };
+    const step = trainingStep(arch, arch.configure(c.config ?? {}, data), data, size);
+    graph = step.gradient;
+    options = { ...options, weights: 'inputs' };
+    Object.assign(fed, stepFeeds(step, weights));
   }
   const model = lower(graph, options);
   const bytes = encode(model);
@@ -118,6 +115,12 @@ export async function compile(c: Case): Promise<Compiled> {
   }
   const flops = 2 * c.batch * countMultiplications(graph, options.group);
   return { bytes, graph, options, feeds: fed, flops, compileSeconds };
+}
+
+/** The weights of a step, and the model's buffers. */
+function stepFeeds({ layout, specs }: Pick<Step, 'layout' | 'specs'>, weights: Weights): Record<string, TensorData> {
+  const buffers = specs.filter((s) => !s.trainable).map(({ name }) => [name, weights[name]!] as const);
+  return { theta: { data: flatten(layout, weights), shape: [layout.size] }, ...Object.fromEntries(buffers) };
 }
 
 /** A basis for the activations of a loss, of as many directions as a detector keeps. */
@@ -134,17 +137,49 @@ const ones = (shape: Shape) => ({ shape, data: new Float32Array(sizeOf(shape)).f
  */
 export async function prepare(c: Case, threads?: number, seconds = 12): Promise<Prepared> {
   const before = process.memoryUsage().rss;
-  const { bytes: _bytes, graph, options, ...rest } = await compile(c);
+  const compiled = await compile(c);
+  const { flops, compileSeconds } = compiled;
   const began = performance.now();
-  const runtime = nodeRuntime({ cache: '' });
-  const { group, weights } = options;
-  const program = openProgram(graph, { runtime, threads, weights, batch: c.batch, group });
-  await program.open();
+  const { settled, ...ready } = await (c.what === 'train' ? openTraining : openPass)(c, compiled, threads);
   const openSeconds = (performance.now() - began) / 1000;
   const until = performance.now() + 1000 * seconds;
-  for (let i = 0; i < 2 || (!program.settled() && performance.now() < until); i++) await program.run(rest.feeds);
+  for (let i = 0; i < 2 || (!settled() && performance.now() < until); i++) await ready.run();
   const peakBytes = Math.max(0, process.memoryUsage().rss - before);
-  return { ...c, ...rest, program, openSeconds, peakBytes, milliseconds: [] };
+  return { ...c, ...ready, flops, compileSeconds, openSeconds, peakBytes, milliseconds: [] };
+}
+
+async function openPass({ batch, group }: Case, { graph, options, feeds }: Compiled, threads?: number) {
+  const { weights } = options;
+  const program = openProgram(graph, { runtime: nodeRuntime({ cache: '' }), threads, weights, batch, group });
+  await program.open();
+  return { run: () => program.run(feeds), settled: program.settled, dispose: program.dispose };
+}
+
+/** Whole steps, Adam included. */
+async function openTraining(
+  { model, config: sizes, batch }: Case,
+  { feeds: { theta, ...feeds } }: Compiled,
+  threads?: number,
+) {
+  const arch = architecture(model);
+  const data = dataOf(model);
+  const config = arch.configure(sizes ?? {}, data);
+  const step = openStep({
+    arch,
+    config,
+    data,
+    batch,
+    adam: adamDefaults,
+    runtime: nodeRuntime({ cache: '' }),
+    threads,
+  });
+  const flat = (values: Float32Array) => ({ data: values, shape: [values.length] });
+  const scalar = { data: Float32Array.of(1e-4), shape: [] };
+  const zeros = flat(new Float32Array(step.layout.size));
+  const rest = { m: zeros, v: zeros, lr: scalar, correction1: scalar, correction2: scalar };
+  await step.gradient.open();
+  const run = () => step.run(theta!.data as Float32Array, feeds, rest);
+  return { run, settled: step.settled, dispose: step.dispose };
 }
 
 function uniform(name: string, size: number): Float32Array {
@@ -162,9 +197,9 @@ export async function measure(
   for (let round = 0; round < rounds; round++) {
     await before();
     for (const p of cases) {
-      await p.program.run(p.feeds); // untimed: the threads of the session before spin for a while, and caches are cold
+      await p.run(); // untimed: the threads of the session before spin for a while, and caches are cold
       const began = performance.now();
-      await p.program.run(p.feeds);
+      await p.run();
       p.milliseconds.push(performance.now() - began);
     }
   }

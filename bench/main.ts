@@ -4,6 +4,7 @@
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { alignColumns } from '../src/eval/index.ts';
+import { partOf } from '../src/train/index.ts';
 import { type Case, measure, median, type Prepared, prepare } from './cases.ts';
 import { openPeak } from './peak.ts';
 
@@ -35,15 +36,15 @@ for (const model of values.models.split(',')) {
       { model, what: 'norms', batch: n, group: 1 },
     ];
     cases.push({ model, what: 'views', batch: n, group: 1 });
-    if (!model.endsWith('.onnx')) cases.push({ model, what: 'train', batch: n, group: n });
+    if (!model.endsWith('.onnx')) cases.push({ model, what: 'train', batch: n, group: partOf(n) });
     if (n >= 5) cases.push({ model, what: 'norms', batch: n - (n % 5), group: 5 });
     const prepared: Prepared[] = [];
     for (const c of cases) prepared.push(await prepare(c, threads));
     await measure(prepared, Number(values.rounds), () => peak.run());
     const fastest = (what: Case['what']) => Math.min(...prepared.find((p) => p.what === what)!.milliseconds);
     views.push({ model, batch: n, ratio: fastest('views') / fastest('norms') });
-    for (const { program, feeds: _feeds, milliseconds, ...rest } of prepared) {
-      await program.dispose();
+    for (const { run: _run, dispose, milliseconds, ...rest } of prepared) {
+      await dispose();
       if (rest.what === 'views') continue; // a ratio
       const seconds = median(milliseconds) / 1000;
       results.push({ ...rest, examplesPerSecond: rest.batch / seconds, gflops: rest.flops / seconds / 1e9 });

@@ -31,7 +31,7 @@ async function sizes() {
     for (const c of cases) prepared.push(await prepare(c, 2));
     await measure(prepared, Number(values.rounds));
     const [forward, norms] = prepared.map((p) => ({ flops: p.flops / p.batch, ms: median(p.milliseconds) / p.batch }));
-    for (const p of prepared) await p.program.dispose();
+    for (const p of prepared) await p.dispose();
     out.push({ model, ...config, forward: forward!, norms: norms! });
     process.stderr.write(`${model} ${JSON.stringify(config)}: done\n`);
   }

@@ -30,10 +30,12 @@ describe('a step of training with a parameter that is used', () => {
   it.each(Object.entries(uses))('%s', (_, use) => {
     const arch = archOf(use);
     const [w, x] = [Float64Array.of(0.3, -0.5, 0.7, 0.2, 0.9, -0.4), Float64Array.of(1, -2, 0.5)];
-    const { graph } = trainingStep(arch, {}, [1, 1, 3], 1);
+    const step = trainingStep(arch, {}, [1, 1, 3], { examples: 1, parts: 1 });
     const zeros = new Float64Array(6);
     const rates = { lr: [0.1], correction1: [0.1], correction2: [0.001] };
-    const { gradientNorm } = interpret(graph, { x, theta: w, m: zeros, v: zeros, ...rates });
+    const { gradient, loss: of } = interpret(step.gradient, { x, theta: w });
+    const added = { gradients: gradient!.data, losses: of!.data };
+    const { gradientNorm } = interpret(step.update, { ...added, theta: w, m: zeros, v: zeros, ...rates });
     const loss = arch.loss({}, [1, 1, 3], paramScope(new Arena())).nll;
     const { sqnorm } = interpret(normGraph(loss).graph, { x, w });
     // Of the loss in nats per dimension, of which there are three.

@@ -71,22 +71,44 @@ export function unflatten(layout: Layout, flat: Float32Array, weights: Weights):
   return { ...weights, ...learned };
 }
 
+/** One step of training, in two graphs. */
+export interface TrainingStep {
+  /**
+   * What a part of the batch adds: `gradient` [P], the sum of its examples' gradients of the loss in nats, and `loss`,
+   * the sum of their losses. Parameters, fed at each run: `theta` [P] and the model's buffers. To be lowered with as
+   * many examples to a group as there are in a part.
+   */
+  readonly gradient: Graph;
+  /**
+   * Adam, given what all parts add: `gradients` [parts, P] and `losses` [parts], with `theta`, `m`, `v` [P], the
+   * scalars `lr`, `correction1` = 1 - β1^t, `correction2` = 1 - β2^t. Outputs: `nextTheta`, `nextM`, `nextV` [P] after
+   * the step, `loss` (mean nats per example) and `gradientNorm`. With `average` also `mean` [P] and the scalar `keep`,
+   * and `nextMean` = keep · mean + (1 − keep) · nextTheta.
+   */
+  readonly update: Graph;
+  readonly layout: Layout;
+  readonly specs: readonly ParamSpec[];
+}
+
 /**
- * Adam (Kingma & Ba, "Adam: A method for stochastic optimization", ICLR 2015) on the mean loss per dimension of a
- * batch. Parameters, fed at each run: `theta`, `m`, `v` [P], the scalars `lr`, `correction1` = 1 - β1^t, `correction2`
- * = 1 - β2^t, and the model's buffers. Outputs: `nextTheta`, `nextM`, `nextV` [1, P] after the step, `loss` (mean nats
- * per example) and `gradientNorm`. With `average` also `mean` [P] and the scalar `keep`, and `nextMean` = keep · mean +
- * (1 − keep) · nextTheta. To be lowered with as many examples to a group as there are in the batch.
+ * Adam (Kingma & Ba, "Adam: A method for stochastic optimization", ICLR 2015) on the mean loss per dimension of a batch
+ * of `parts` parts that hold `examples` examples together.
  */
 export function trainingStep(
   arch: Architecture<unknown>,
   config: unknown,
   data: Shape,
-  examples: number,
+  { examples, parts }: { readonly examples: number; readonly parts: number },
   options: AdamOptions = adamDefaults,
-): { readonly graph: Graph; readonly layout: Layout; readonly specs: readonly ParamSpec[] } {
+): TrainingStep {
   const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
   const layout = layoutOf(specs);
+  const gradient = gradientGraph(arch, config, data, layout);
+  const update = updateGraph(layout.size, { examples, parts, dims: sizeOf(data) }, options);
+  return { gradient, update, layout, specs };
+}
+
+function gradientGraph(arch: Architecture<unknown>, config: unknown, data: Shape, layout: Layout): Graph {
   const arena = new Arena();
   const theta = arena.param('theta', [layout.size]);
   const pieces = new Map<string, Value>();
@@ -111,30 +133,34 @@ export function trainingStep(
     [loss, ...differentiate(loss, leaves)],
     new Map(leaves.map((leaf, k) => [leaf, pieces.get(layout.specs[k]!.name)!])),
   ) as [Value, ...Value[]];
-
-  const dims = sizeOf(data);
-  const sum = concat(
+  const gradient = concat(
     gradients.map((g) => reshape(g, [-1])),
     0,
   );
+  return simplifyGraph({ arena, outputs: { gradient, loss: groupSum(nll) } });
+}
+
+function updateGraph(
+  size: number,
+  { examples, parts, dims }: { readonly examples: number; readonly parts: number; readonly dims: number },
+  options: AdamOptions,
+): Graph {
+  const arena = new Arena();
+  const sum = reduceSum(arena.param('gradients', [parts, size]), [0]);
   const raw = mul(sum, 1 / (examples * dims)); // gradient of the mean loss per dimension
   const norm = sqrt(reduceSum(square(raw)));
   const g = mul(raw, minimum(1, div(options.clip, add(norm, 1e-12))));
 
   const scalar = (name: string) => arena.param(name, []);
-  const m = add(mul(options.beta1, arena.param('m', [layout.size])), mul(1 - options.beta1, g));
-  const v = add(mul(options.beta2, arena.param('v', [layout.size])), mul(1 - options.beta2, square(g)));
+  const m = add(mul(options.beta1, arena.param('m', [size])), mul(1 - options.beta1, g));
+  const v = add(mul(options.beta2, arena.param('v', [size])), mul(1 - options.beta2, square(g)));
   const update = div(div(m, scalar('correction1')), add(sqrt(div(v, scalar('correction2'))), options.epsilon));
-  const next = sub(theta, mul(scalar('lr'), update));
-  const mean = div(groupSum(nll), examples);
+  const next = sub(arena.param('theta', [size]), mul(scalar('lr'), update));
+  const mean = div(reduceSum(arena.param('losses', [parts])), examples);
   const outputs: Record<string, Value> = { nextTheta: next, nextM: m, nextV: v, loss: mean, gradientNorm: norm };
   if (options.average) {
     const keep = scalar('keep');
-    outputs.nextMean = add(mul(keep, arena.param('mean', [layout.size])), mul(sub(1, keep), next));
+    outputs.nextMean = add(mul(keep, arena.param('mean', [size])), mul(sub(1, keep), next));
   }
-  return {
-    graph: simplifyGraph({ arena, outputs }),
-    layout,
-    specs,
-  };
+  return simplifyGraph({ arena, outputs });
 }

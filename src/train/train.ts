@@ -2,7 +2,7 @@
 
 import { asPixels } from '../data/index.ts';
 import { defined } from '../defined.ts';
-import { openProgram, type Program, runOnce } from '../engine/index.ts';
+import { runOnce } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena } from '../graph/index.ts';
 import { paramScope } from '../models/index.ts';
@@ -11,7 +11,7 @@ import { checkInfo, differences, type ModelInfo, parseInfo, writeSafetensors } f
 import { RandomStream } from '../tensor/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
-import { adamDefaults, trainingStep } from './optimiser.ts';
+import { adamDefaults } from './optimiser.ts';
 import {
   initialState,
   type Parameters,
@@ -21,6 +21,7 @@ import {
   weightsOf,
   writeCheckpoint,
 } from './state.ts';
+import { openStep, type Step } from './step.ts';
 import { checkpointFile, infoFile, isTrained, logFile, modelFiles, type Store, weightsFile } from './store.ts';
 
 export interface Progress {
@@ -53,7 +54,7 @@ export interface TrainOptions extends Subject {
 /** A run, and what does not change in its course. */
 interface Run extends TrainOptions, Parameters {
   /** One step, compiled. */
-  readonly program: Program;
+  readonly compiled: Step;
   /** Training examples; those behind them are held out. */
   readonly length: number;
 }
@@ -76,19 +77,9 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
   if (length < batch) throw new ModelError(`${data.name}: ${length} training examples do not fill a batch of ${batch}`);
 
   const adam = { ...adamDefaults, average: ema !== undefined };
-  const { graph, ...parameters } = trainingStep(arch, info.config, info.data, batch, adam);
-  const program = openProgram(graph, {
-    runtime,
-    threads,
-    weights: 'inputs',
-    batch,
-    group: batch,
-    keep: true,
-    runs: 'steps',
-  });
-  const run: Run = { ...options, ...parameters, data, info, program, length };
-  let state =
-    (await readCheckpoint(store, parameters, ema !== undefined)) ?? (await initialState(run, parameters, length));
+  const step = openStep({ runtime, threads, arch, config: info.config, data: info.data, batch, adam });
+  const run: Run = { ...options, layout: step.layout, specs: step.specs, compiled: step, data, info, length };
+  let state = (await readCheckpoint(store, run, ema !== undefined)) ?? (await initialState(run, run, length));
   await trimLog(store, state.step);
   const takeStep = stepper(run, state);
   const every = options.checkpointEvery ?? 200;
@@ -107,7 +98,7 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
       }
     }
   } finally {
-    await program.dispose();
+    await step.dispose();
   }
   const weights = weightsOf(run, state);
   await store.write(
@@ -119,7 +110,7 @@ export async function train(options: TrainOptions): Promise<Progress | undefined
 }
 
 /** What takes one step, given where the run stands; `start` has the model's buffers. */
-function stepper({ store, program, layout, specs, data, info, length }: Run, start: State) {
+function stepper({ store, compiled, layout, specs, data, info, length }: Run, start: State) {
   const { batch, seed, ema } = info.training;
   const buffers = Object.fromEntries(
     specs.filter((s) => !s.trainable).map(({ name }) => [name, start.weights[name]!] as const),
@@ -141,10 +132,8 @@ function stepper({ store, program, layout, specs, data, info, length }: Run, sta
     const first = (state.step % perEpoch) * batch;
     const indices = permutation.subarray(first, first + batch);
     const draws = Array.from(indices, (i) => epoch * data.length + i);
-    const outputs = await program.run({
-      ...program.feeds(await data.gather(indices), draws, seed),
-      ...buffers,
-      theta: flat(state.theta),
+    const examples = { ...compiled.gradient.feeds(await data.gather(indices), draws, seed), ...buffers };
+    const outputs = await compiled.run(state.theta, examples, {
       m: flat(state.m),
       v: flat(state.v),
       ...(ema !== undefined && state.mean
@@ -160,8 +149,8 @@ function stepper({ store, program, layout, specs, data, info, length }: Run, sta
       throw new ModelError(`training diverged at step ${t}: the loss is ${loss}; try a smaller learning rate${kept}`);
     }
     const mean = outputs.nextMean?.data;
-    const [theta, m, v] = [outputs.nextTheta!.data, outputs.nextM!.data, outputs.nextV!.data];
-    return { next: { ...state, step: t, theta, m, v, ...defined({ mean }) }, loss };
+    const [m, v] = [outputs.nextM!.data, outputs.nextV!.data];
+    return { next: { ...state, step: t, theta: outputs.nextTheta!.data, m, v, ...defined({ mean }) }, loss };
   };
 }
 

@@ -7,7 +7,7 @@ import { differentiate } from '../../src/autodiff/index.ts';
 import { syntheticDataset } from '../../src/data/index.ts';
 import { feedsFor } from '../../src/engine/feeds.ts';
 import { ModelError } from '../../src/errors.ts';
-import { Arena, inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
+import { Arena, type Graph, inputsOf, interpret, nameOf, paramsOf } from '../../src/graph/index.ts';
 import { lower } from '../../src/lower/index.ts';
 import { paramScope } from '../../src/models/index.ts';
 import { loadModel } from '../../src/node/index.ts';
@@ -28,13 +28,11 @@ describe.each(['ddpm', 'glow', 'vae', 'pixelcnn', 'pixelvae', 'transformer'] as 
       const model = smallModel(name);
       const n = 4;
       const data = syntheticDataset('noise', { length: n, shape: model.info.data, seed: 2 });
-      const { graph, layout } = trainingStep(model.arch, model.info.config, model.info.data, n, {
-        ...adamDefaults,
-        clip,
-        average: true,
-      });
+      const options = { ...adamDefaults, clip, average: true };
+      const size = { examples: n, parts: 2 };
+      const { gradient, update, layout } = trainingStep(model.arch, model.info.config, model.info.data, size, options);
       const batch = await data.gather([0, 1, 2, 3]);
-      const feeds = feedsFor(inputsOf(graph), batch, [0, 1, 2, 3], 7);
+      const feeds = feedsFor(inputsOf(gradient), batch, [0, 1, 2, 3], 7);
       const theta = Float64Array.from(layout.specs.flatMap((s) => [...model.weights[s.name]!.data]));
       const m = theta.map((_, i) => Math.sin(i) * 1e-3);
       const v = theta.map((_, i) => (1 + Math.cos(i)) * 1e-5);
@@ -69,17 +67,19 @@ describe.each(['ddpm', 'glow', 'vae', 'pixelcnn', 'pixelvae', 'transformer'] as 
       const [c1, c2] = [1 - beta1 ** t, 1 - beta2 ** t];
       const next = theta.map((x, i) => x - (lr * (nextM[i]! / c1)) / (Math.sqrt(nextV[i]! / c2) + epsilon));
 
-      const session = await openSession(encode(lower(graph, { examples: n, group: n, weights: 'inputs' })), {
-        threads: 1,
-      });
+      const open = (graph: Graph, sizes: { examples: number; group: number }) =>
+        openSession(encode(lower(graph, { ...sizes, weights: 'inputs' })), { threads: 1 });
+      const parts = await open(gradient, { examples: n, group: n / 2 });
+      const whole = await open(update, { examples: 1, group: 1 });
       const flat = (x: Float64Array) => ({ data: Float32Array.from(x), shape: [x.length] });
       const scalar = (x: number) => ({ data: Float32Array.of(x), shape: [] });
       const buffers = Object.fromEntries(
         Object.entries(model.weights).filter(([key]) => !layout.specs.some((s) => s.name === key)),
       );
-      const actual = await session.run({
-        ...feeds,
-        ...buffers,
+      const added = await parts.run({ ...feeds, ...buffers, theta: flat(theta) });
+      const actual = await whole.run({
+        gradients: added.gradient!,
+        losses: added.loss!,
         theta: flat(theta),
         m: flat(m),
         v: flat(v),
@@ -89,7 +89,7 @@ describe.each(['ddpm', 'glow', 'vae', 'pixelcnn', 'pixelvae', 'transformer'] as 
         mean: flat(m),
         keep: scalar(0.75),
       });
-      await session.dispose();
+      await Promise.all([parts.dispose(), whole.dispose()]);
       expectClose(actual.loss!.data, [loss], 1e-5, 'loss');
       expectClose(actual.gradientNorm!.data, [norm], 1e-4, 'gradient norm');
       expectClose(actual.nextM!.data, nextM, 1e-3, 'm', Math.max(...nextM.map(Math.abs)) * 0.01);
