@@ -130,7 +130,7 @@ function beyondThePaper(numbers: BeyondNumbers | undefined): string {
   return `## Beyond the paper
 
 Mean AUROC over the pairs of natural images, with the 95 % interval of a bootstrap of inputs and pairs; the report has every pair, text, controls and costs.
-Made from \`checkpoints/\` by \`npx tsx scripts/reproduce-one.ts beyond-the-paper --no-training\` (see [docs/reproducing.md](../reproducing.md)); the sections above are of the
+Made from \`checkpoints/\`, and models trained anew where there is none, by \`npx tsx scripts/reproduce-one.ts beyond-the-paper\` (see [docs/reproducing.md](../reproducing.md)); the sections above are of the
 run before it, on the models in full precision and on more inputs, so figures of the same detector differ.${without}
 
 | detector | pairs | ${groups.map((group) => `B = ${group}`).join(' | ')} |
