@@ -2,37 +2,50 @@
 
 import { ModelError } from '../errors.ts';
 import { reachable, type Value } from '../graph/index.ts';
-import { add, concat, matmul, mul, neg, ops, reduceMean, reshape, toFloat } from '../ops/index.ts';
+import { add, concat, groupSum, matmul, mul, neg, ops, reduceMean, reshape, toFloat } from '../ops/index.ts';
 import { type ActivationBasis, basisNames } from './packed-basis.ts';
 
-/**
- * The mean over places of what each product with learned weights takes, [channels] each. Throws a ModelError where
- * there is no such product.
- */
-export function meanActivations(loss: Value): readonly Value[] {
-  const learned = new Set<Value>();
-  const found = new Map<Value, Value>();
+/** What a product with learned weights takes. */
+export interface Flow {
+  /** The parameter that the weights come from; of several the first. */
+  readonly param: Value;
+  /** The mean over places, [channels]. */
+  mean(): Value;
+}
+
+/** What flows into the products with learned weights, each once. Throws a ModelError where there is no such product. */
+export function flowsOf(loss: Value): readonly Flow[] {
+  const learned = new Map<Value, Value>();
+  const found = new Map<Value, Flow>();
   for (const v of reachable([loss])) {
     const { source } = v;
-    if (source.kind === 'param' && source.trainable) learned.add(v);
+    if (source.kind === 'param' && source.trainable) learned.set(v, v);
     if (source.kind !== 'node') continue;
     const { op, inputs } = source;
-    if (v.lead === 'none' && inputs.some((x) => learned.has(x))) learned.add(v);
+    const from = inputs.find((x) => learned.has(x));
+    if (v.lead === 'none' && from) learned.set(v, learned.get(from)!);
     if (!op.bilinear) continue;
     const [a, b] = inputs as [Value, Value];
     for (const [x, w, side] of [
       [a, b, 'left'],
       [b, a, 'right'],
     ] as const) {
-      if (x.lead !== 'example' || x.dtype !== 'float' || !learned.has(w)) continue;
+      const param = learned.get(w);
+      if (x.lead !== 'example' || x.dtype !== 'float' || !param) continue;
       const places = unflattened(x);
-      if (!found.has(places))
-        found.set(places, perChannel(places, op === ops.MatMul && places === x ? side : 'planes'));
+      const mean = () => perChannel(places, op === ops.MatMul && places === x ? side : 'planes');
+      if (!found.has(places)) found.set(places, { param, mean });
     }
   }
   if (found.size === 0) throw new ModelError('no learned weights that a value of the input is multiplied with');
   return [...found.values()];
 }
+
+/**
+ * The mean over places of what each product with learned weights takes, [channels] each. Throws a ModelError where
+ * there is no such product.
+ */
+export const meanActivations = (loss: Value): readonly Value[] => flowsOf(loss).map((flow) => flow.mean());
 
 /** Planes that were laid end to end for a layer that takes everything: the channels are still those of the planes. */
 function unflattened(x: Value): Value {
@@ -64,9 +77,11 @@ export const channelsOf = (loss: Value): Value =>
     0,
   );
 
-/** [r] what flows through the graph of a loss, along the directions of a basis, whose numbers become parameters. */
-export function alongBasis(loss: Value, { count, weights }: Pick<ActivationBasis, 'count' | 'weights'>): Value {
-  const channels = channelsOf(loss);
+/**
+ * [r] what flows through a graph, [C] summed over each group, along the directions of a basis, whose numbers become
+ * parameters.
+ */
+export function alongBasis(channels: Value, { count, weights }: Pick<ActivationBasis, 'count' | 'weights'>): Value {
   const [width] = channels.shape as [number];
   const [expected] = weights[basisNames.mean]!.shape as [number];
   if (width !== expected) {
@@ -74,7 +89,8 @@ export function alongBasis(loss: Value, { count, weights }: Pick<ActivationBasis
       `what flows through the model has ${width} channels, the detector's basis ${expected}: inputs of another size; say the sizes with \`dims\``,
     );
   }
-  const param = (name: string, shape: readonly number[]) => loss.arena.param(name, shape, { trainable: false });
-  const u = mul(add(channels, neg(param(basisNames.mean, [width]))), param(basisNames.scale, [width]));
+  const param = (name: string, shape: readonly number[]) => channels.arena.param(name, shape, { trainable: false });
+  const mean = groupSum(param(basisNames.mean, [width]));
+  const u = mul(add(channels, neg(mean)), param(basisNames.scale, [width]));
   return reshape(matmul(reshape(u, [1, width]), param(basisNames.directions, [width, count])), [count]);
 }

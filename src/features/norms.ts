@@ -15,11 +15,12 @@ import {
   rewrite,
   simplify,
   simplifyGraph,
+  slice,
   sqNorm,
   weightedSqNorm,
 } from '../ops/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
-import { alongBasis } from './activations.ts';
+import { alongBasis, type Flow, flowsOf } from './activations.ts';
 import { type Axes, factoredAxes, factoredSqNorm } from './factored.ts';
 import { factorName, metricName } from './metric-name.ts';
 import type { ActivationBasis } from './packed-basis.ts';
@@ -81,18 +82,27 @@ export function normGraph(
     throw new GraphError('the loss depends smoothly on no parameter: there is no gradient to measure');
   }
 
-  const of = (make: (param: Value, gradient: Value) => Value) => {
-    const values = earliestLast(learned, ({ param, gradient }) => simplify(make(param, gradient)));
-    const parts = earliestLast(learned, (_, j) => reshape(values[j]!, [1]));
-    return { values, output: concat(parts, 0) };
-  };
-  const norms = of((_, gradient) => sqNorm(gradient));
-  const outputs: Record<string, Value> = { nll: groupSum(loss), sqnorm: norms.output };
-  if (views.fisher) outputs.fisher = of((param, gradient) => fisherNorm(param, gradient, views.factored)).output;
-  if (views.radial) {
-    outputs.radial = of((param, gradient) => radial(param, gradient, uses.get(param) ?? [], cotangents)).output;
-  }
-  if (views.activations) outputs.activations = groupSum(alongBasis(loss, views.activations));
+  const flows = views.activations ? flowsOf(loss) : [];
+  const scalars = ['sqnorm', ...(views.fisher ? ['fisher'] : []), ...(views.radial ? ['radial'] : [])];
+  const made = earliestLast(learned, ({ param, gradient }) => {
+    const values = [
+      sqNorm(gradient),
+      ...(views.fisher ? [fisherNorm(param, gradient, views.factored)] : []),
+      ...(views.radial ? [radial(param, gradient, uses.get(param) ?? [], cotangents)] : []),
+    ].map(simplify);
+    const means = flows.filter((flow) => flow.param === param).map((flow) => [flow, meanOf(flow)] as const);
+    return { values, rows: values.map((v) => reshape(v, [1])), means };
+  });
+  const means = new Map(made.flatMap((one) => one.means));
+  // All in one list: what is read of one layer is then made at once.
+  const pieces = [
+    ...scalars.map((_, k) => made.map(({ rows }) => rows[k]!)),
+    ...(flows.length > 0 ? [flows.map((flow) => means.get(flow) ?? meanOf(flow))] : []),
+  ];
+  const list = inPieces(pieces);
+  const outputs: Record<string, Value> = { nll: groupSum(loss) };
+  for (const [k, name] of scalars.entries()) outputs[name] = list[k]!;
+  if (views.activations) outputs.activations = alongBasis(list.at(-1)!, views.activations);
   const { parts = [] } = views;
   if (parts.length > 0) {
     const columns = parts.map(({ value }) => rewrite(value));
@@ -103,8 +113,23 @@ export function normGraph(
     names: learned.map(({ param }) => nameOf(param)),
     sizes: learned.map(({ param }) => sizeOf(param.shape)),
     parts: parts.flatMap((part) => part.names),
-    norms: norms.values,
+    norms: made.map(({ values }) => values[0]!),
   };
+}
+
+/** The mean of what flows into a layer, summed over the group. */
+const meanOf = (flow: Flow): Value => groupSum(simplify(reshape(flow.mean(), [-1])));
+
+/** Values of one axis side by side, each list of them as one value, cut from one value of all. */
+function inPieces(lists: readonly (readonly Value[])[]): readonly Value[] {
+  const all = concat(lists.flat(), 0);
+  let start = 0;
+  return lists.map((list) => {
+    const end = start + list.reduce((sum, v) => sum + v.shape[0]!, 0);
+    const piece = slice(all, 0, start, end);
+    start = end;
+    return piece;
+  });
 }
 
 /** An op of the forward pass whose result is linear in a parameter, but for what is added to it. */
@@ -204,17 +229,13 @@ function withoutIsometries(gradient: Value, other: Value): [Value, Value] {
 }
 
 /**
- * Makes a value from each gradient, that of the gradient which the backward pass has first made last. Runtimes that
- * walk a graph from its outputs (ONNX Runtime does) begin with what was made last; so a norm is computed as soon as its
+ * Makes values of each gradient, those of the gradient which the backward pass has first made last. Runtimes that walk
+ * a graph from its outputs (ONNX Runtime does) begin with what was made last; so a norm is computed as soon as its
  * gradient's factors are there, and these are freed, where they would otherwise all wait for the end of the backward
  * pass.
  */
-function earliestLast<T extends { readonly gradient: Value }>(
-  all: readonly T[],
-  make: (one: T, index: number) => Value,
-): Value[] {
-  const made = new Map<number, Value>();
-  const indices = [...all.keys()].sort((a, b) => all[b]!.gradient.id - all[a]!.gradient.id);
-  for (const j of indices) made.set(j, make(all[j]!, j));
-  return all.map((_, j) => made.get(j)!);
+function earliestLast<T extends { readonly gradient: Value }, R>(all: readonly T[], make: (one: T) => R): R[] {
+  const made = new Map<T, R>();
+  for (const one of all.toSorted((a, b) => b.gradient.id - a.gradient.id)) made.set(one, make(one));
+  return all.map((one) => made.get(one)!);
 }

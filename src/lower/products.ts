@@ -2,6 +2,7 @@
 
 import type { Contraction, Factor, Lowered, Value } from '../graph/index.ts';
 import { joinGroups, outerProduct } from '../ops/contraction.ts';
+import { dotsWithRow } from '../ops/dots.ts';
 import { sumOfSquares, sumOverGroups } from '../ops/group.ts';
 import type { OnnxBuilder } from './builder.ts';
 import { type GroupedProduct, isSeparable, type Plan, type PlannedNorm } from './norm-plan.ts';
@@ -12,11 +13,8 @@ export class Products {
   /** Gradients of which more than one scalar is wanted. */
   readonly #shared: ReadonlySet<Value>;
   readonly #made = new Map<Value, string>();
-  /**
-   * Gradients whose squared norm and weighted one are the columns [m, 2] of one product of their squares, with the
-   * roots of the weights.
-   */
-  readonly #pairs = new Map<Value, { readonly roots: Value; made?: string }>();
+  /** Gradients whose squared norm and weighted one are made from the same squares, with the roots of the weights. */
+  readonly #pairs = new Map<Value, { readonly roots: Value; made?: readonly [string, string] }>();
   readonly #lowered: (v: Value) => Lowered;
 
   /**
@@ -51,7 +49,7 @@ export class Products {
     const pair = kind === 'inner' ? undefined : this.#pairs.get(planned.sum);
     if (pair) {
       pair.made ??= this.#squares(planned, product, this.#lowered(pair.roots));
-      return column(ctx, pair.made, kind === 'square' ? 0 : 1);
+      return { name: pair.made[kind === 'square' ? 0 : 1], shape: [], dtype: 'float', lead: 'group' };
     }
     const whole = { shape: [c.count, c.i, c.o], lead: 'group' } as const;
     if (kind === 'square') return sumOfSquares(ctx, product, whole);
@@ -64,32 +62,23 @@ export class Products {
     }
     const [m, size] = [ctx.leadSize('group'), c.count * c.i * c.o];
     const rows = ctx.reshape(product, [m, ...order], [m, size]);
-    const name = ctx.emit('MatMul', [rows, ctx.reshape(like, order, [size, 1])]);
-    return { name: ctx.reshape(name, [m, 1], [m]), shape: [], dtype: 'float', lead: 'group' };
+    const name = dotsWithRow(ctx, ctx.reshape(like, order, [1, size]), rows, m);
+    return { name, shape: [], dtype: 'float', lead: 'group' };
   }
 
-  /**
-   * [m, 2]: Σ g² and Σ (r g)², of the squares of the product with ones and weights: several times as fast as the
-   * runtime's sums of squares.
-   */
-  #squares(planned: PlannedNorm, product: string, roots: Lowered): string {
+  /** [m] each: Σ g² and Σ (r g)², from the squares of the product. */
+  #squares(planned: PlannedNorm, product: string, roots: Lowered): readonly [string, string] {
     const ctx = this.#ctx;
     const { contraction: c } = planned;
     const size = c.count * c.i * c.o;
     const arranged = c.arrange(ctx, roots.name);
     const like = isFlipped(planned) ? ctx.emit('Transpose', [arranged], { perm: [0, 2, 1] }) : arranged;
     const order = [c.count, ...(isFlipped(planned) ? [c.o, c.i] : [c.i, c.o])];
-    const root = ctx.reshape(like, order, [size, 1]);
-    const weights = ctx.emit(
-      'Concat',
-      [ctx.emit('Expand', [ctx.float(1, [1, 1]), ctx.ints([size, 1])]), ctx.emit('Mul', [root, root])],
-      {
-        axis: 1,
-      },
-    );
+    const root = ctx.reshape(like, order, [1, size]);
     const m = ctx.leadSize('group');
     const squares = ctx.reshape(ctx.emit('Mul', [product, product]), [m, ...order], [m, size]);
-    return ctx.emit('MatMul', [squares, weights]);
+    const ones = ctx.emit('Expand', [ctx.float(1, [1, 1]), ctx.ints([1, size])]);
+    return [dotsWithRow(ctx, ones, squares, m), dotsWithRow(ctx, ctx.emit('Mul', [root, root]), squares, m)];
   }
 
   #product(planned: PlannedNorm, inputs: readonly Lowered[]): string {
@@ -107,12 +96,6 @@ export class Products {
  * below 2^-126 is at most 2^-62 of what is usual for an element, since weights are made to give that the size of 1.
  */
 const MOST_ROOT = 2 ** 32;
-
-function column(ctx: OnnxBuilder, pairs: string, k: number): Lowered {
-  const m = ctx.leadSize('group');
-  const name = ctx.emit('Slice', [pairs, ctx.ints([k]), ctx.ints([k + 1]), ctx.ints([1])]);
-  return { name: ctx.reshape(name, [m, 1], [m]), shape: [], dtype: 'float', lead: 'group' };
-}
 
 /**
  * Σ w (x ⊗ y)² of a single position as (x²)ᵀ w (y²), for all examples one matrix product: no product of each is made.

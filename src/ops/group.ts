@@ -5,6 +5,7 @@ import type { Lowered, Lowering, OpRecord, Value } from '../graph/index.ts';
 import { ndarray } from '../tensor/ndarray.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
+import { dotsOfRows } from './dots.ts';
 import { mul } from './elementwise.ts';
 import { expand } from './expand.ts';
 
@@ -88,7 +89,7 @@ export function sumOfSquares(ctx: Lowering, name: string, x: Pick<Lowered, 'shap
   const n = ctx.leadSize(x.lead);
   const flat = ctx.reshape(name, ctx.storage(x.shape, x.lead), [n, sizeOf(x.shape)]);
   // [n, 1], as a list of norms wants it
-  const sum = ctx.emit('ReduceSumSquare', [flat, ctx.ints([1])], { keepdims: 1 });
+  const sum = dotsOfRows(ctx, flat, flat, [n, sizeOf(x.shape)]);
   const stored = ctx.reshape(sum, [n, 1], x.lead === 'none' ? [] : [n]);
   return { name: stored, shape: [], dtype: 'float', lead: x.lead };
 }

@@ -5,6 +5,7 @@ import type { Lowered, Lowering, OpRecord, Value } from '../graph/index.ts';
 import { ndarray } from '../tensor/ndarray.ts';
 import { sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
+import { dotsOfRows, dotsWithRow } from './dots.ts';
 import { mul } from './elementwise.ts';
 import { expand } from './expand.ts';
 import { sumOfSquares } from './group.ts';
@@ -47,25 +48,19 @@ function scalarOf(name: string, [a, b]: readonly { shape: readonly number[] }[])
   return { shape: [], dtype: 'float' } as const;
 }
 
-/**
- * Where one side does not vary, a product of the other as a matrix with it as a column; the runtime's sums are slower.
- */
 function lowerInner(ctx: Lowering, a: Lowered, b: Lowered): Lowered {
   const size = sizeOf(a.shape);
   const lead = a.lead === 'none' ? b.lead : a.lead;
   const n = ctx.leadSize(lead);
-  const done = (name: string): Lowered => ({
-    name: ctx.reshape(name, [n, 1], lead === 'none' ? [] : [n]),
-    shape: [],
-    dtype: 'float',
-    lead,
-  });
   const flat = (x: Lowered) => ctx.reshape(x.name, ctx.storage(x.shape, x.lead), [ctx.leadSize(x.lead), size]);
-  if (b.lead !== 'none' && a.lead !== 'none') {
-    return done(ctx.emit('ReduceSum', [ctx.emit('Mul', [flat(a), flat(b)]), ctx.ints([1])], { keepdims: 1 }));
-  }
-  const [rows, column] = a.lead === 'none' ? [b, a] : [a, b];
-  return done(ctx.emit('MatMul', [flat(rows), ctx.reshape(column.name, column.shape, [size, 1])]));
+  const sums = () => {
+    if (b.lead !== 'none' && a.lead !== 'none') {
+      return ctx.reshape(dotsOfRows(ctx, flat(a), flat(b), [n, size]), [n, 1], [n]);
+    }
+    const [rows, row] = a.lead === 'none' ? [b, a] : [a, b];
+    return dotsWithRow(ctx, flat(row), flat(rows), n);
+  };
+  return { name: ctx.reshape(sums(), [n], lead === 'none' ? [] : [n]), shape: [], dtype: 'float', lead };
 }
 
 /** Σ a·b of two values of one shape, []. Throws a GraphError for two shapes. */
