@@ -85,11 +85,11 @@ export function normGraph(
   const flows = views.activations ? flowsOf(loss) : [];
   const scalars = ['sqnorm', ...(views.fisher ? ['fisher'] : []), ...(views.radial ? ['radial'] : [])];
   const made = earliestLast(learned, ({ param, gradient }) => {
-    const values = [
-      sqNorm(gradient),
-      ...(views.fisher ? [fisherNorm(param, gradient, views.factored)] : []),
-      ...(views.radial ? [radial(param, gradient, uses.get(param) ?? [], cotangents)] : []),
-    ].map(simplify);
+    // The metric first, so it is run last: a gradient that nothing else reads by then is scaled in its place.
+    const fisher = views.fisher ? [simplify(fisherNorm(param, gradient, views.factored))] : [];
+    const norm = simplify(sqNorm(gradient));
+    const alongParam = views.radial ? [simplify(radial(param, gradient, uses.get(param) ?? [], cotangents))] : [];
+    const values = [norm, ...fisher, ...alongParam];
     const means = flows.filter((flow) => flow.param === param).map((flow) => [flow, meanOf(flow)] as const);
     return { values, rows: values.map((v) => reshape(v, [1])), means };
   });

@@ -49,14 +49,7 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
     done.set(v, found);
     return found;
   };
-  /** A value without lead may be wanted before its turn. */
-  const fixed = (v: Value): Lowered => {
-    if (!done.has(v) && v.source.kind === 'node' && known(v)) return get(v);
-    const found = done.get(v) ?? lowerValue(ctx, v, fixed, weights);
-    done.set(v, found);
-    return found;
-  };
-  const products = new Products(ctx, plan, (v) => numbersOf(v, weights), fixed);
+  const products = new Products(ctx, plan);
 
   for (const v of plan.order) {
     const norm = plan.norms.get(v);
@@ -84,12 +77,6 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
     return { name: ctx.output(name, source), dims, dtype: onnxDTypes[v.dtype] };
   });
   return ctx.model(outputs);
-}
-
-/** Those of a parameter, in whatever order, where they are constants of the graph. */
-function numbersOf({ source }: Value, weights: Weights | 'inputs'): Float32Array | undefined {
-  if (source.kind === 'node') return source.op.isometric ? numbersOf(source.inputs[0]!, weights) : undefined;
-  return source.kind === 'param' && weights !== 'inputs' ? weights[source.name]?.data : undefined;
 }
 
 function lowerValue(ctx: OnnxBuilder, v: Value, get: (v: Value) => Lowered, weights: Weights | 'inputs'): Lowered {

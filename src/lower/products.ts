@@ -13,26 +13,9 @@ export class Products {
   /** Gradients of which more than one scalar is wanted. */
   readonly #shared: ReadonlySet<Value>;
   readonly #made = new Map<Value, string>();
-  /** Gradients whose squared norm and weighted one are made from the same squares, with the roots of the weights. */
-  readonly #pairs = new Map<Value, { readonly roots: Value; made?: readonly [string, string] }>();
-  readonly #lowered: (v: Value) => Lowered;
 
-  /**
-   * `numbersOf`: those of a parameter, as it is or rearranged, where they are known. `lowered`: a value without lead.
-   */
-  constructor(
-    ctx: OnnxBuilder,
-    plan: Plan,
-    numbersOf: (param: Value) => Float32Array | undefined,
-    lowered: (v: Value) => Lowered,
-  ) {
+  constructor(ctx: OnnxBuilder, plan: Plan) {
     this.#ctx = ctx;
-    this.#lowered = lowered;
-    for (const norm of plan.norms.values()) {
-      if (norm.kind !== 'weighted' || isSeparable(norm, ctx.group)) continue;
-      const roots = numbersOf(norm.other!);
-      if (roots?.every((root) => root <= MOST_ROOT)) this.#pairs.set(norm.sum, { roots: norm.other! });
-    }
     const counts = new Map<Value, number>();
     for (const norm of plan.norms.values()) {
       if (!norm.gram && !isSeparable(norm, ctx.group)) counts.set(norm.sum, (counts.get(norm.sum) ?? 0) + 1);
@@ -46,11 +29,6 @@ export class Products {
     const ctx = this.#ctx;
     if (isSeparable(planned, ctx.group)) return separatedNorm(ctx, c, inputs, other!);
     const product = this.#product(planned, inputs);
-    const pair = kind === 'inner' ? undefined : this.#pairs.get(planned.sum);
-    if (pair) {
-      pair.made ??= this.#squares(planned, product, this.#lowered(pair.roots));
-      return { name: pair.made[kind === 'square' ? 0 : 1], shape: [], dtype: 'float', lead: 'group' };
-    }
     const whole = { shape: [c.count, c.i, c.o], lead: 'group' } as const;
     if (kind === 'square') return sumOfSquares(ctx, product, whole);
     const flipped = isFlipped(planned);
@@ -66,21 +44,6 @@ export class Products {
     return { name, shape: [], dtype: 'float', lead: 'group' };
   }
 
-  /** [m] each: Σ g² and Σ (r g)², from the squares of the product. */
-  #squares(planned: PlannedNorm, product: string, roots: Lowered): readonly [string, string] {
-    const ctx = this.#ctx;
-    const { contraction: c } = planned;
-    const size = c.count * c.i * c.o;
-    const arranged = c.arrange(ctx, roots.name);
-    const like = isFlipped(planned) ? ctx.emit('Transpose', [arranged], { perm: [0, 2, 1] }) : arranged;
-    const order = [c.count, ...(isFlipped(planned) ? [c.o, c.i] : [c.i, c.o])];
-    const root = ctx.reshape(like, order, [1, size]);
-    const m = ctx.leadSize('group');
-    const squares = ctx.reshape(ctx.emit('Mul', [product, product]), [m, ...order], [m, size]);
-    const ones = ctx.emit('Expand', [ctx.float(1, [1, 1]), ctx.ints([1, size])]);
-    return [dotsWithRow(ctx, ones, squares, m), dotsWithRow(ctx, ctx.emit('Mul', [root, root]), squares, m)];
-  }
-
   #product(planned: PlannedNorm, inputs: readonly Lowered[]): string {
     const { sum } = planned;
     const found = this.#made.get(sum);
@@ -90,12 +53,6 @@ export class Products {
     return product;
   }
 }
-
-/**
- * Roots of weights up to this are squared, and so are the gradients that they weigh: what of their squares is lost
- * below 2^-126 is at most 2^-62 of what is usual for an element, since weights are made to give that the size of 1.
- */
-const MOST_ROOT = 2 ** 32;
 
 /**
  * Σ w (x ⊗ y)² of a single position as (x²)ᵀ w (y²), for all examples one matrix product: no product of each is made.
