@@ -18,6 +18,8 @@ export interface Lanes {
 export interface LaneOptions {
   /** Opens a session, in a thread of its own or in this one. */
   open(apart: boolean): Promise<Session>;
+  /** Called once no more will be opened. */
+  allOpen?(): void;
   /** Sessions side by side; 1 for none. */
   readonly lanes: number;
   /** Where it is kept which way was faster, under which key. Left out: it is measured anew. */
@@ -37,8 +39,9 @@ const AHEAD = 2;
 type Way = 'one' | 'many';
 
 /** Opens the session of this thread; those beside it only if there is so much to run that they pay. */
-export async function openLanes({ open, lanes, findings, key }: LaneOptions): Promise<Lanes> {
+export async function openLanes({ open, allOpen, lanes, findings, key }: LaneOptions): Promise<Lanes> {
   const here = await open(false);
+  if (lanes < 2) allOpen?.();
   let opening: Promise<readonly Session[]> | undefined;
   let many: readonly Session[] | undefined;
   let chosen: Way | undefined = lanes < 2 ? 'one' : undefined;
@@ -61,9 +64,13 @@ export async function openLanes({ open, lanes, findings, key }: LaneOptions): Pr
   async function consider(): Promise<void> {
     if (chosen !== undefined || opening !== undefined || spent < AFTER.known) return;
     known ??= ((await findings?.read(key())) as Way | undefined) ?? null;
-    if (known === 'one') chosen = 'one';
+    if (known === 'one') {
+      chosen = 'one';
+      allOpen?.();
+    }
     if (chosen !== undefined || opening !== undefined || spent < AFTER[known === null ? 'unknown' : 'known']) return;
-    opening = openMany();
+    if (findings) key(); // of what is gone when all are open
+    opening = openMany().finally(allOpen);
     opening.then(
       (sessions) => {
         many = sessions;

@@ -20,6 +20,7 @@ import { type Shape, shapeText } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { type ByContent, feedsFor } from './feeds.ts';
+import { freeNow } from './free.ts';
 import { type Lanes, openLanes } from './lanes.ts';
 import { checkFits } from './limits.ts';
 import { cut, joined, partsOf } from './parts.ts';
@@ -173,7 +174,8 @@ function programOf<C extends Compiled>(
 
   const open = (examples: number, size: number) => async () => {
     const model = lower(graph, { examples: size, group, weights, ...defined({ plan }) });
-    const bytes = encode(model);
+    let bytes: Uint8Array | undefined = encode(model);
+    let hash: string | undefined;
     const work = {
       steps: model.nodes.length,
       multiplications: size * countMultiplications(graph, group, plan),
@@ -181,9 +183,16 @@ function programOf<C extends Compiled>(
     };
     const lanes = lanesFor(examples, size);
     return openLanes({
-      open: (apart) => runtime.open(bytes, { threads: apart ? 1 : threads, keep, work, ...(apart ? { apart } : {}) }),
+      open: (apart) => runtime.open(bytes!, { threads: apart ? 1 : threads, keep, work, ...(apart ? { apart } : {}) }),
+      allOpen: () => {
+        if (bytes) freeNow(bytes); // of a large model as much as its weights
+        bytes = undefined;
+      },
       lanes,
-      key: () => `lanes, version 1, ${threads} threads, ${lanes} of ${host().sha256().update(bytes).digest()}`,
+      key: () => {
+        hash ??= host().sha256().update(bytes!).digest();
+        return `lanes, version 1, ${threads} threads, ${lanes} of ${hash}`;
+      },
       findings: keep ? runtime.findings : undefined,
     });
   };

@@ -10,7 +10,7 @@ import { ModelError } from '../errors.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { hasLanes, openLane } from './lanes.ts';
 import { machineMemory, mostThreads } from './machine.ts';
-import { cacheEntry, sessionCache } from './session-cache.ts';
+import { cacheEntry, MOST_KEPT, sessionCache } from './session-cache.ts';
 
 /** Opens faster than this are not worth keeping. */
 const WORTH_KEEPING = 200; // ms
@@ -90,8 +90,9 @@ interface OpenOptions {
  */
 export async function openSession(model: Uint8Array, options: OpenOptions = {}): Promise<Session> {
   const ort = await load();
+  const { cache } = options;
   const session = await inMemory(() =>
-    options.cache === undefined ? create(model, options) : cached(model, options.cache, options),
+    cache === undefined || model.length > MOST_KEPT ? create(model, options) : cached(model, cache, options),
   );
   return sessionOver(session, options.apart ? plain : tensorsOf(ort));
 }

@@ -11,6 +11,12 @@ import { join } from 'node:path';
 const LIMIT = 512 * 2 ** 20;
 
 /**
+ * Of a graph of more bytes nothing is kept: while the runtime writes it, and while that is read again, its weights are
+ * in memory several times more, and those of a few such graphs would push out all others.
+ */
+export const MOST_KEPT = LIMIT / 4;
+
+/**
  * Where optimised graphs are kept: $FISHER_OOD_CACHE or ~/.cache/fisher-ood/sessions; undefined where the variable is
  * empty.
  */
