@@ -125,7 +125,7 @@ function stepFeeds({ layout, specs }: Pick<Step, 'layout' | 'specs'>, weights: W
 
 /** A basis for the activations of a loss, of as many directions as a detector keeps. */
 function anyBasis(loss: Value): ActivationBasis {
-  const [channels] = channelsOf(rewrite(loss)).shape as [number];
+  const [channels] = channelsOf(rewrite(loss))!.shape as [number];
   return openBasis(packedBasis(Matrix.rand(65, channels)), 'the bench');
 }
 

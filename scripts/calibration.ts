@@ -99,7 +99,7 @@ async function main(): Promise<void> {
     const how = { runtime, seed, ...defined({ threads: whole('threads', 1) }) };
     const first = take(all, 0, APART);
     const metrics = (await metricsFrom(model, first, how)).map((metric) => unpacked(metric, all.name));
-    const bases = (await basesFrom(model, first, how)).map((basis) => openBasis(basis, all.name));
+    const bases = (await basesFrom(model, first, how)).bases.map((basis) => openBasis(basis, all.name));
     const extractor = await openAspects(model, { ...how, noiseSamples: DRAWS }, metrics, bases);
     try {
       const others: FeatureTable[] = [];

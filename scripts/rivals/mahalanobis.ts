@@ -12,6 +12,7 @@ import type { Dataset } from '../../src/data/index.ts';
 import { type Rows, rowOf } from '../../src/densities/rows.ts';
 import { asMatrix } from '../../src/densities/shrunk-normal.ts';
 import { fitStandard, standardise } from '../../src/densities/standard.ts';
+import { ModelError } from '../../src/errors.ts';
 import { meanActivations } from '../../src/features/activations.ts';
 import { nameOf, paramsOf } from '../../src/graph/index.ts';
 import { shuffled } from '../../src/paper/beyond/shuffled.ts';
@@ -36,7 +37,10 @@ function ofWeights(
       const loss = context.model.loss();
       const learned = paramsOf({ arena: loss.arena, outputs: { loss } }).map(nameOf);
       const weights = change(context.model.weights, learned, context.seed);
-      const forward = openForward(context, loss, meanActivations(loss), { weights });
+      const activations = meanActivations(loss);
+      if (activations.length === 0)
+        throw new ModelError(`${context.model.about}: has no products with learned weights`);
+      const forward = openForward(context, loss, activations, { weights });
       const found = await forward.rows(context.fit);
       const standard = fitStandard(found);
       const distance = fitDistances(standardise(standard, found), SHRINKAGE);

@@ -7,7 +7,7 @@ import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { openImages } from './datasets.ts';
 import { featureOptions, noiseOf, openFor, openModel } from './models.ts';
-import { failOnOdd, oddOf, sayOdd } from './not-finite.ts';
+import { failOnOdd, oddIn, sayOdd } from './not-finite.ts';
 import { text } from './options.ts';
 import { figures, reportOf } from './reporting.ts';
 import { endProgress, print, say } from './terminal.ts';
@@ -56,7 +56,7 @@ export const demoCommand: Command = {
     if (overview !== undefined) await writeFileAtomic(overview, overviewSvg(content));
     print(options.json ? JSON.stringify({ results: result.rows }) : formatResults(result.rows));
     say(`\nFigures: ${out}`);
-    const odd = [result.inSet, ...result.oodSets].flatMap(({ name, tables }) => tables.flatMap((t) => oddOf(t, name)));
+    const odd = [result.inSet, ...result.oodSets].flatMap(oddIn);
     sayOdd(odd);
     failOnOdd(odd);
   },

@@ -1,7 +1,15 @@
 // The detectors of one group size in; what they were fitted on, which layers each of them does not look at, and why,
 // out.
 
-import { type DetectorFile, type DroppedLayer, detectorNames, type FittedGroup } from '../detectors/index.ts';
+import { defined, filled } from '../defined.ts';
+import {
+  type DetectorFile,
+  type DroppedLayer,
+  detectorNames,
+  type FittedGroup,
+  missingGroups,
+  missingViews,
+} from '../detectors/index.ts';
 
 /** Layers left out, by detector; no key where there are none. */
 interface Dropped {
@@ -23,14 +31,47 @@ export function summaryOf(entry: FittedGroup) {
   return { group, n, detectors: Object.keys(detectors), ...notFinite, ...droppedIn(entry) };
 }
 
-/** What the combined detector was fitted on, for which groups; nothing where there is none. */
-export function combinedSummary({ combined }: DetectorFile) {
+/**
+ * What the combined detector was fitted on, for which groups, and what it does without, as `fit` and `inspect` tell it;
+ * nothing where there is none.
+ */
+export function combinedSummary({ combined, groups: asked }: DetectorFile) {
   if (!combined) return {};
-  const { n, views, groups } = combined.detector;
-  const { noiseSamples = 1 } = combined;
+  const { detector, noiseSamples = 1, leftOut = [], leftOutRecombined } = combined;
+  const { n, views, groups } = detector;
+  const sizes = asked.map(({ group }) => group);
   return {
-    combined: { n, noiseSamples, views: views.map(({ name }) => name), groups: groups.map(({ group }) => group) },
+    combined: {
+      n,
+      noiseSamples,
+      views: views.map(({ name }) => name),
+      groups: groups.map(({ group }) => group),
+      ...filled({ without: missingViews(detector), missing: missingGroups(detector, sizes), notFinite: leftOut }),
+      ...defined({ notFiniteRecombined: leftOutRecombined }),
+    },
   };
+}
+
+/** A line for each thing that the combined detector does without; none where there is no such detector. */
+export function combinedLines(detector: DetectorFile): string[] {
+  const { combined } = combinedSummary(detector);
+  if (!combined) return [];
+  const { without = [], missing = [], notFinite = [], notFiniteRecombined = {} } = combined;
+  const recombined = Object.entries(notFiniteRecombined).map(([kind, count]) => `${count} of ${kind}`);
+  return [
+    ...without.map(
+      ({ view, aspect, reason }) => `without view ${view}${aspect === undefined ? '' : ` of ${aspect}`}: ${reason}`,
+    ),
+    ...missing.map(({ group, reason }) => `without B = ${group}: ${reason}`),
+    ...(notFinite.length === 0 ? [] : [`without ${inputsText(notFinite)}: not finite`]),
+    ...(recombined.length === 0 ? [] : [`without recombined inputs that are not finite: ${recombined.join(', ')}`]),
+  ].map((line) => `combined: ${line}`);
+}
+
+/** The first ten of them by number. */
+export function inputsText(examples: readonly number[]): string {
+  const more = examples.length > 10 ? ` and ${examples.length - 10} more` : '';
+  return `${examples.length === 1 ? 'example' : 'examples'} ${examples.slice(0, 10).join(', ')}${more}`;
 }
 
 /** A line for each layer and reason, with the detectors that lack it. */

@@ -10,7 +10,7 @@ import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
 import { groupsToJudge, missingLine } from './groups.ts';
 import { checkDraws, featureOptions, modelPlace, openDetector, openFor, openRaw, taken } from './models.ts';
-import { failOnOdd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
+import { failOnOdd, oddIn, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
 import { required, text, texts, wholes } from './options.ts';
 import { figures, reportOf } from './reporting.ts';
@@ -63,7 +63,7 @@ export const evalCommand: Command = {
         return examples.length === 0 ? [] : [{ set: name, group, examples }];
       }),
     );
-    const odd = all.flatMap(({ name, tables }) => tables.flatMap((table) => oddOf(table, name)));
+    const odd = all.flatMap(oddIn);
     sayOdd(odd);
     const report = text(values, 'report');
     if (report !== undefined) {

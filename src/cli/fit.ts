@@ -10,7 +10,7 @@ import { nodeRuntime } from '../node/runtime.ts';
 import { metricExamples } from '../scoring/index.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
-import { combinedSummary, droppedLines, summaryOf } from './dropped.ts';
+import { combinedLines, combinedSummary, droppedLines, inputsText, summaryOf } from './dropped.ts';
 import { groupsToFit, missingLine } from './groups.ts';
 import { featureOptions, isBuiltIn, modelRecipe, noiseOf, openModelAndData, sayDraws } from './models.ts';
 import { oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
@@ -37,22 +37,26 @@ export const fitCommand: Command = {
     if (forMetric > 0) say(`${data.name}: the first ${forMetric} inputs are for the metric, the others to fit on`);
     const noiseSamples = whole(values, 'noise-samples', 1);
     const keys = { noise: noiseOf(values), noiseSamples: noiseSamples ?? 1, views };
-    const found = await featuresToFit(model, { name: data.name, data }, featureOptions(options, groups, keys));
-    const { tables, metric } = found;
+    const leaveOut = values['skip-not-finite'] === true;
+    const set = { name: data.name, data };
+    const found = await featuresToFit(model, set, { ...featureOptions(options, groups, keys), leaveOut });
+    const { tables, metric, leftOut = [] } = found;
     endProgress();
+    if (leftOut.length > 0) say(`${data.name}: the metric is taken without ${inputsText(leftOut)}: not finite`);
     const odd = tables.flatMap((table) => oddOf(table));
     sayOdd(odd);
     const recipe = { model: placeFrom(out, path!), ...modelRecipe(opened.values, isBuiltIn(model)) };
     const fitted = fitDetectors(tables, {
       recipe,
       ...defined({ metric }),
-      leaveOut: values['skip-not-finite'] === true,
+      leaveOut,
     });
     const how = { ...featureOptions(options, groups, { noise: noiseOf(values) }), ...defined({ noiseSamples }) };
-    const { combined, lacking } = await fitCombinedWherePossible(model, { name: data.name, data }, how);
+    const { combined, lacking } = await fitCombinedWherePossible(model, set, { ...how, leaveOut });
     endProgress();
     if (lacking !== undefined) say(`The combined detector is missing: ${lacking}`);
     const detector = { ...fitted, ...defined({ combined }) };
+    for (const line of combinedLines(detector)) say(line);
     await writeDetector(out, detector);
     sayDraws(values, detector.noiseSamples ?? 1);
     const summaries = detector.groups.map((entry) => {
@@ -73,6 +77,8 @@ export const fitCommand: Command = {
           out,
           groups: summaries,
           ...combinedSummary(detector),
+          ...defined({ lacking }),
+          ...(leftOut.length === 0 ? {} : { metric: { notFinite: leftOut } }),
           folded: foldedNames(model),
           ...more,
           ...notes,

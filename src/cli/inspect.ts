@@ -12,7 +12,7 @@ import { nodeRuntime } from '../node/runtime.ts';
 import { cureOf } from '../onnx/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import type { Command } from './command.ts';
-import { combinedSummary, droppedLines, summaryOf } from './dropped.ts';
+import { combinedLines, combinedSummary, droppedLines, summaryOf } from './dropped.ts';
 import { modelRecipe, openModel, saidRole } from './models.ts';
 import { whole } from './options.ts';
 import { foldedNames, parameterNotes, parameterTables, stopsOf } from './parameters.ts';
@@ -154,6 +154,7 @@ async function inspectDetector(path: string, json: boolean): Promise<void> {
     print(
       `combined: ${combined.views.join(', ')}; fitted on ${combined.n} inputs for B = ${combined.groups.join(', ')}${draws}`,
     );
+    for (const line of combinedLines(detector)) print(`  ${line.replace('combined: ', '')}`);
   }
   for (const { group, n, detectors, notFinite = [], dropped = {} } of fitted) {
     print(`B = ${group}: ${detectors.join(', ')} fitted on ${n} groups`);

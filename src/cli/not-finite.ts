@@ -3,6 +3,7 @@
 
 import { DataError } from '../errors.ts';
 import { describeExamples, type FeatureTable, notFinite, whatIsNotFinite } from '../features/index.ts';
+import type { SetFeatures } from '../scoring/index.ts';
 import { say } from './terminal.ts';
 
 /** A group of inputs of which nothing can be said. */
@@ -24,6 +25,13 @@ export function oddOf(table: FeatureTable, set = table.meta.data): Odd[] {
     index: meta.start + i * group,
     what: `${describeExamples(table, [i])}: not finite: ${whatIsNotFinite(table, i)}`,
   }));
+}
+
+/** In all tables of a set; an input that its features for the combined detector mark as well, once. */
+export function oddIn({ name, tables, singles }: SetFeatures): Odd[] {
+  const found = tables.flatMap((table) => oddOf(table, name));
+  const known = new Set(found.filter(({ group }) => group === 1).map(({ index }) => index));
+  return [...found, ...(singles ? oddOf(singles, name).filter(({ index }) => !known.has(index)) : [])];
 }
 
 /** Lines of this many inputs; how many there are beyond. */

@@ -15,6 +15,8 @@ export {
   isCombined,
   leastPValue,
   metricsOf,
+  missingGroups,
+  missingViews,
   namesOf,
   openCombined,
   type Shares,

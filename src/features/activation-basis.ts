@@ -6,13 +6,12 @@ import { toBase64 } from '../base64.ts';
 import type { Dataset } from '../data/index.ts';
 import { packed } from '../densities/packed.ts';
 import { inRuns, openProgram } from '../engine/index.ts';
-import { DataError, ModelError } from '../errors.ts';
-import type { Value } from '../graph/index.ts';
 import { rewrite } from '../ops/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { channelsOf } from './activations.ts';
 import { asModelTakes, modelAt } from './inputs.ts';
 import type { DiagonalOptions } from './metric.ts';
+import { oddExamplesOf } from './odd-examples.ts';
 import { basisHash, type PackedBasis } from './packed-basis.ts';
 import { withRanges } from './ranges.ts';
 
@@ -23,58 +22,51 @@ const NEGLIGIBLE = 1e-6;
 /** Of a channel's standard deviation to its largest number: less is rounding in float32. */
 const STILL = 1e-5;
 
+/** The directions, or why there are none. */
+export type BasisOrReason =
+  | { readonly basis: PackedBasis; readonly lacking?: undefined }
+  | { readonly basis?: undefined; readonly lacking: string };
+
 /**
  * Principal directions of what flows into the model's products with learned weights, averaged over places
  * (`meanActivations`), each channel in units of its standard deviation over the examples: min(64, n − 1) of them, the
- * one with the largest variance first; one along which nothing varies is 0. Undefined for a model without such
- * products. Throws a DataError where a number is not finite.
+ * one with the largest variance first; one along which nothing varies is 0. Or why there is none. Throws a DataError
+ * where a number is not finite and nobody hears of it (`onNotFinite`).
  */
 export async function activationBasis(
   model: ScoringModel,
   given: Dataset,
   options: DiagonalOptions,
-): Promise<PackedBasis | undefined> {
+): Promise<BasisOrReason> {
   const data = asModelTakes(model, given, options);
   const { runtime, memory, threads, seed = 0 } = options;
   await model.batchLoss?.({ runtime, threads });
   const written = modelAt(model, data.shapes).loss();
-  const channels = channelsIfAny(rewrite(written));
-  if (!channels || data.length < 2) return undefined;
+  const channels = channelsOf(rewrite(written));
+  if (!channels) return { lacking: 'no value of the input meets learned weights in a product' };
   const [width] = channels.shape as [number];
   const { graph, check } = withRanges({ arena: written.arena, outputs: { channels } }, written);
   const program = openProgram(graph, { runtime, weights: model.weights, memory, threads });
-  const rows = new Matrix(data.length, width);
+  const rows: Float64Array[] = [];
   const size = program.sizeFor(data.length);
+  const odd = oddExamplesOf(data, options.onNotFinite);
   try {
     for await (const { batch, count } of inRuns(data, size)) {
       const results = await program.run(program.feeds(batch, { group: 1 }, seed), size);
       check(results, count, data.name, batch.start);
-      const found = results.channels!.data;
-      const each = found.length === width ? 0 : width; // what no example changes comes once
-      for (let i = 0; i < count; i++) {
-        for (let c = 0; c < width; c++) {
-          const value = Number(found[i * each + c]);
-          if (!Number.isFinite(value)) {
-            throw new DataError(`${data.name}: what flows through the model is not finite for some example`);
-          }
-          rows.set(batch.start + i, c, value);
-        }
-      }
+      const values = results.channels!.data as Float32Array;
+      const each = values.length === width ? 0 : width; // what no example changes comes once
+      const finite = odd.finite(batch.start, count, [{ what: 'what flows through the model', values, width }]);
+      for (const i of finite) rows.push(Float64Array.from(values.subarray(i * each, i * each + width)));
       options.onProgress?.(batch.start + count, data.length);
     }
   } finally {
     await program.dispose();
   }
-  return packedBasis(rows);
-}
-
-function channelsIfAny(loss: Value): Value | undefined {
-  try {
-    return channelsOf(loss);
-  } catch (error) {
-    if (error instanceof ModelError) return undefined;
-    throw error;
-  }
+  if (rows.length === 0) return { lacking: 'what flows through the model is not finite for any input' };
+  const n = await odd.left();
+  if (n < 2) return { lacking: 'one input does not tell directions' };
+  return { basis: packedBasis(new Matrix(rows)) };
 }
 
 /** Of rows [n, C], n >= 2. */

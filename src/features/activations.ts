@@ -13,7 +13,7 @@ export interface Flow {
   mean(): Value;
 }
 
-/** What flows into the products with learned weights, each once. Throws a ModelError where there is no such product. */
+/** What flows into the products with learned weights, each once; none where there is no such product. */
 export function flowsOf(loss: Value): readonly Flow[] {
   const learned = new Map<Value, Value>();
   const found = new Map<Value, Flow>();
@@ -37,13 +37,12 @@ export function flowsOf(loss: Value): readonly Flow[] {
       if (!found.has(places)) found.set(places, { param, mean });
     }
   }
-  if (found.size === 0) throw new ModelError('no learned weights that a value of the input is multiplied with');
   return [...found.values()];
 }
 
 /**
- * The mean over places of what each product with learned weights takes, [channels] each. Throws a ModelError where
- * there is no such product.
+ * The mean over places of what each product with learned weights takes, [channels] each; none where there is no such
+ * product.
  */
 export const meanActivations = (loss: Value): readonly Value[] => flowsOf(loss).map((flow) => flow.mean());
 
@@ -69,13 +68,13 @@ function perChannel(x: Value, side: 'planes' | 'left' | 'right'): Value {
 }
 
 /**
- * What flows through the graph of a loss, all channels side by side, [C]. Throws a ModelError where there is nothing.
+ * What flows through the graph of a loss, all channels side by side, [C]; undefined where no value of the input meets
+ * learned weights in a product.
  */
-export const channelsOf = (loss: Value): Value =>
-  concat(
-    meanActivations(loss).map((v) => reshape(v, [-1])),
-    0,
-  );
+export function channelsOf(loss: Value): Value | undefined {
+  const each = meanActivations(loss).map((v) => reshape(v, [-1]));
+  return each.length === 0 ? undefined : concat(each, 0);
+}
 
 /**
  * [r] what flows through a graph, [C] summed over each group, along the directions of a basis, whose numbers become

@@ -2,10 +2,9 @@
 
 import type { Dataset } from '../data/index.ts';
 import { inRuns, openProgram, type Runtime } from '../engine/index.ts';
-import { DataError } from '../errors.ts';
 import { nameOf, type Value } from '../graph/index.ts';
 import { host } from '../host.ts';
-import { groupSum, squaresAlong } from '../ops/index.ts';
+import { groupSum, rewrite, squaresAlong } from '../ops/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
@@ -13,6 +12,7 @@ import { type Axes, factoredAxes, LARGE } from './factored.ts';
 import { learnedGradients } from './gradients.ts';
 import { asModelTakes, type InputOptions, modelAt } from './inputs.ts';
 import { factorName, metricName } from './metric-name.ts';
+import { oddExamplesOf } from './odd-examples.ts';
 import { withRanges } from './ranges.ts';
 
 /** Of one parameter: the mean square of each element of the gradient, of the parameter's shape. */
@@ -39,13 +39,19 @@ export interface DiagonalOptions extends InputOptions {
   readonly memory?: number;
   readonly threads?: number;
   readonly onProgress?: (examples: number, of: number) => void;
+  /**
+   * Hears of every example that is left out since what it gives is not finite, by its place in the data, as it is met.
+   * Without it such examples are refused.
+   */
+  readonly onNotFinite?: ((example: number) => void) | undefined;
 }
 
 /**
  * F_k = mean over the examples of g_k², g the gradient of one example's loss in nats: the diagonal of the Fisher matrix
  * as data of the learned kind have it; of parameters whose metric is factored (`factoredAxes`) its means along two
  * axes. Draws are keyed by content. Whole gradients of a batch are in memory, but for tensors of more than a million
- * elements. Throws a ModelError where the loss depends on no parameter, and a DataError where a gradient is not finite.
+ * elements. Throws a ModelError where the loss depends on no parameter, and a DataError where none is left of the
+ * examples, or where a loss or gradient is not finite and nobody hears of it (`onNotFinite`).
  */
 export async function fisherDiagonal(model: ScoringModel, given: Dataset, options: DiagonalOptions): Promise<Diagonal> {
   const data = asModelTakes(model, given, options);
@@ -56,37 +62,43 @@ export async function fisherDiagonal(model: ScoringModel, given: Dataset, option
   const outputs = Object.fromEntries(
     learned.flatMap(({ parts }, j) => parts.map(({ value }, k): [string, Value] => [`g${j}.${k}`, value])),
   );
-  const { graph, check } = withRanges({ arena: loss.arena, outputs }, loss);
+  const { graph, check } = withRanges(
+    { arena: loss.arena, outputs: { loss: groupSum(rewrite(loss)), ...outputs } },
+    loss,
+  );
   const program = openProgram(graph, { runtime, weights: model.weights, memory, threads });
   const size = program.sizeFor(data.length);
+  const odd = oddExamplesOf(data, options.onNotFinite);
   try {
     for await (const { batch, count } of inRuns(data, size)) {
       const results = await program.run(program.feeds(batch, { group: 1 }, seed), size);
       check(results, count, data.name, batch.start);
+      const gradients = learned.map(({ parts }, j) => parts.map((_, k) => results[`g${j}.${k}`]!.data as Float32Array));
+      const finite = odd.finite(batch.start, count, [
+        { what: 'the loss', values: results.loss!.data as Float32Array, width: 1 },
+        ...learned.flatMap(({ name, parts }, j) =>
+          parts.map(({ width }, k) => ({ what: `the gradient of '${name}'`, values: gradients[j]![k]!, width })),
+        ),
+      ]);
       for (const [j, { parts }] of learned.entries()) {
-        for (const [k, { add }] of parts.entries()) add(results[`g${j}.${k}`]!.data as Float32Array, count);
+        for (const [k, { add }] of parts.entries()) add(gradients[j]![k]!, finite);
       }
       options.onProgress?.(batch.start + count, data.length);
     }
   } finally {
     await program.dispose();
   }
-  return Object.fromEntries(
-    learned.map(({ name, squares }) => {
-      const found = squares(data.length);
-      const numbers = 'axes' in found ? found.means : [found.data];
-      if (numbers.some((all) => all.some((v) => !Number.isFinite(v)))) {
-        throw new DataError(`${data.name}: the gradient of '${name}' is not finite for some example`);
-      }
-      return [name, found];
-    }),
-  );
+  const n = await odd.left();
+  return Object.fromEntries(learned.map(({ name, squares }) => [name, squares(n)]));
 }
+
+/** Takes these rows of an output, or the one row of what no example changes as often. */
+type AddRows = (output: Float32Array, rows: readonly number[]) => void;
 
 /** What is read of one parameter's gradient, and what becomes of it. */
 interface Accumulated {
   readonly name: string;
-  readonly parts: readonly { readonly value: Value; readonly add: (rows: Float32Array, count: number) => void }[];
+  readonly parts: readonly { readonly value: Value; readonly width: number; readonly add: AddRows }[];
   readonly squares: (examples: number) => Squares | FactoredSquares;
 }
 
@@ -97,30 +109,31 @@ function accumulated({ param, gradient }: { readonly param: Value; readonly grad
   const size = sizeOf(shape);
   if (!axes || size <= LARGE) {
     const sum = new Float64Array(size);
-    const add = (rows: Float32Array, count: number) => addRows(sum, rows, count, (v) => v ** 2);
+    const add: AddRows = (output, rows) => addRows(sum, output, rows, (v) => v ** 2);
     const squares = (n: number): Squares | FactoredSquares => {
       const data = sum.map((v) => v / n);
       return axes
         ? { shape, axes, means: [meansAlong(data, shape, axes[0]), meansAlong(data, shape, axes[1])] }
         : { shape, data };
     };
-    return { name, parts: [{ value: gradient, add }], squares };
+    return { name, parts: [{ value: gradient, width: size, add }], squares };
   }
   const sums = axes.map((axis) => new Float64Array(shape[axis]!)) as [Float64Array, Float64Array];
   const parts = axes.map((axis, k) => ({
     value: groupSum(squaresAlong(gradient, axis)),
-    add: (rows: Float32Array, count: number) => addRows(sums[k]!, rows, count, (v) => v),
+    width: shape[axis]!,
+    add: (output: Float32Array, rows: readonly number[]) => addRows(sums[k]!, output, rows, (v) => v),
   }));
   const mean = (sum: Float64Array, n: number) => sum.map((v) => v / n / (size / sum.length));
   return { name, parts, squares: (n) => ({ shape, axes, means: [mean(sums[0], n), mean(sums[1], n)] }) };
 }
 
-/** Adds up `count` rows, number by number. */
-function addRows(sum: Float64Array, rows: Float32Array, count: number, of: (v: number) => number): void {
+/** Adds up rows of an output, number by number. */
+function addRows(sum: Float64Array, output: Float32Array, rows: readonly number[], of: (v: number) => number): void {
   const size = sum.length;
-  const each = rows.length === size ? 0 : size; // a gradient that no example changes comes once
-  for (let i = 0; i < count; i++) {
-    for (let k = 0; k < size; k++) sum[k]! += of(rows[i * each + k]!);
+  const each = output.length === size ? 0 : size; // a gradient that no example changes comes once
+  for (const i of rows) {
+    for (let k = 0; k < size; k++) sum[k]! += of(output[i * each + k]!);
   }
 }
 

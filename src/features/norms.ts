@@ -2,7 +2,7 @@
 // out.
 
 import { gradients } from '../autodiff/index.ts';
-import { GraphError } from '../errors.ts';
+import { GraphError, ModelError } from '../errors.ts';
 import { type Graph, nameOf, paramsOf, reachable, type Value } from '../graph/index.ts';
 import type { Parts } from '../objectives/index.ts';
 import {
@@ -83,6 +83,9 @@ export function normGraph(
   }
 
   const flows = views.activations ? flowsOf(loss) : [];
+  if (views.activations && flows.length === 0) {
+    throw new ModelError('the model has no activations, the detector a basis of some');
+  }
   const scalars = ['sqnorm', ...(views.fisher ? ['fisher'] : []), ...(views.radial ? ['radial'] : [])];
   const made = earliestLast(learned, ({ param, gradient }) => {
     // The metric first, so it is run last: a gradient that nothing else reads by then is scaled in its place.

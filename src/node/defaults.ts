@@ -25,6 +25,8 @@ const withRuntime = <O extends { readonly runtime?: Runtime }>(options: O): O & 
 export type ExtractorOptions = OnNode<features.ExtractorOptions> & Pick<NodeRuntimeOptions, 'cache'>;
 /** As in `scoring/`; `runtime` may be left out, for `nodeRuntime()`. */
 export type FeatureOptions = OnNode<scoring.FeatureOptions>;
+/** As in `scoring/`; `runtime` may be left out, for `nodeRuntime()`. */
+export type FittingOptions = OnNode<scoring.FittingOptions>;
 
 /**
  * The model's norms, compiled: what gives its features. Throws a ModelError for a model without norms, or one of whose
@@ -57,24 +59,25 @@ export const featuresOf = async (
 
 /**
  * Features of a set to fit on, and the metric of their view `fisher` that `fitDetectors` keeps with the detector. The
- * examples that it is taken from, the first quarter of the set or the first 400, are not in the tables.
+ * examples that it is taken from, the first quarter of the set or the first 400, are not in the tables. Throws a
+ * DataError where a gradient of these is not finite, unless `leaveOut` is set.
  */
 export const featuresToFit = async (
   model: ScoringModel,
   set: scoring.NamedData,
-  options: FeatureOptions,
+  options: FittingOptions,
 ): Promise<scoring.FeaturesToFit> =>
   (await import('../scoring/index.ts')).featuresToFit(model, set, withRuntime(options));
 
 /**
  * Fits the combined detector, to be kept in a detector file as `combined`: the metric on the first quarter of the data,
  * 400 inputs at most, everything else on the rest and on recombined inputs made of it. Throws a DataError for fewer
- * than thirty inputs.
+ * than thirty inputs, and for one whose features are not finite, unless `leaveOut` is set.
  */
 export const fitCombinedOn = async (
   model: ScoringModel,
   set: scoring.NamedData,
-  options: FeatureOptions,
+  options: FittingOptions,
 ): Promise<CombinedFile> => (await import('../scoring/index.ts')).fitCombinedOn(model, set, withRuntime(options));
 
 /**
@@ -84,7 +87,7 @@ export const fitCombinedOn = async (
 export const fitCombinedWherePossible = async (
   model: ScoringModel,
   set: scoring.NamedData,
-  options: FeatureOptions,
+  options: FittingOptions,
 ): Promise<scoring.CombinedOrReason> =>
   (await import('../scoring/index.ts')).fitCombinedWherePossible(model, set, withRuntime(options));
 
@@ -103,14 +106,14 @@ export const evaluateDetector = async (
 
 /**
  * Fits all detectors on `fitSet` and evaluates them on the other sets, with one session per group size for all of it.
- * Throws as `fitDetectors`.
+ * Throws as `fitDetectors`; inputs to fit on whose features are not finite are left out where `leaveOut` is set.
  */
 export const fitAndEvaluate = async (
   model: ScoringModel,
   fitSet: scoring.NamedData,
   inSet: scoring.NamedData,
   oodSets: readonly scoring.NamedData[],
-  options: FeatureOptions,
+  options: FittingOptions,
 ): Promise<scoring.Comparison> =>
   (await import('../scoring/index.ts')).fitAndEvaluate(model, fitSet, inSet, oodSets, withRuntime(options));
 

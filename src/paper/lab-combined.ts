@@ -62,7 +62,7 @@ export async function combinedIn(
   const bases = await stageIn<readonly PackedBasis[]>(
     folders.stages,
     { name: `basis-${id}`, key: { model: model.hash, data: first.fingerprint, seed }, progress },
-    () => basesFrom(model, first, how),
+    async () => (await basesFrom(model, first, how)).bases,
   );
   const measures = [...metrics, ...bases].map(({ hash }) => hash);
   const key = keyOf({ model: model.hash, measures, seed, draws: DRAWS });

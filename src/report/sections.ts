@@ -8,6 +8,7 @@ import {
   detectorNames,
   explain,
   explainCombined,
+  missingViews,
 } from '../detectors/index.ts';
 import { type EvalRow, rocCurve } from '../eval/index.ts';
 import {
@@ -189,11 +190,15 @@ export function viewsSection(content: ReportContent): string {
     return [`<tr><th scope="row">${escapeHtml(name)}</th>${cells.join('')}<td><b>${whole.toFixed(2)}</b></td></tr>`];
   });
   const head = names.map((name) => `<th scope="col">${name}</th>`).join('');
+  const missing = missingViews(detector.combined.detector)
+    .map(({ view, aspect, reason }) => `\nWithout ${view}${aspect === undefined ? '' : ` of ${aspect}`}: ${reason}.`)
+    .map(escapeHtml)
+    .join('');
   return `<section><h2>What the views say</h2>
 <p>The combined detector adds up how surprising an input is in several views of the same gradients: their lengths in the
 Fisher metric, all layers together (metric); how empty its surroundings are (surroundings); how far it lies towards
 recombined inputs (contrast); how unusual what flows through the model is, before any gradient (activations); and how
-likely the input is (likelihood). In nats, the mean over single inputs.</p>
+likely the input is (likelihood). In nats, the mean over single inputs.${missing}</p>
 <div class="scroll"><table><thead><tr><th scope="col">set</th>${head}<th scope="col">score</th></tr></thead><tbody>${lines.join('')}</tbody></table></div></section>`;
 }
 

@@ -2,7 +2,7 @@
 
 import { type Dataset, take } from '../data/index.ts';
 import { recombinationsFor, recombined } from '../data/recombine.ts';
-import { defined } from '../defined.ts';
+import { defined, filled } from '../defined.ts';
 import {
   basesOf,
   type CombinedFile,
@@ -15,18 +15,22 @@ import { DataError, FisherError } from '../errors.ts';
 import {
   asModelTakes,
   concatTables,
+  describeExamples,
   type ExtractorOptions,
   type FeatureTable,
+  finiteRows,
+  notFinite,
   openBasis,
   rowsOf,
   sliceTable,
   unpacked,
+  whatIsNotFinite,
 } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { type AspectsExtractor, openAspects } from './aspects.ts';
 import { broughtTo, openSize } from './sizes.ts';
-import { type FeatureOptions, type NamedData, timed } from './tables.ts';
-import { basesFrom, metricExamples, metricsFrom } from './to-fit.ts';
+import { type FittingOptions, type NamedData, timed } from './tables.ts';
+import { basesFrom, metricExamples, metricsFrom, oddInputs, withoutExamples } from './to-fit.ts';
 
 /** Draws of a model's noise that the combined detector's features are means over, where it has any. */
 export const DRAWS = 2;
@@ -42,12 +46,12 @@ const combinedLacks = ({ name, length }: Pick<Dataset, 'name' | 'length'>): stri
 /**
  * Fits the combined detector: the metric and the basis of the activations on the first quarter of the data, 400 inputs
  * at most, everything else on the rest and on recombined inputs made of it. Throws a DataError for fewer than thirty
- * inputs.
+ * inputs, and for one whose features are not finite unless it may be left out.
  */
 export async function fitCombinedOn(
   model: ScoringModel,
   set: NamedData,
-  options: FeatureOptions,
+  options: FittingOptions,
 ): Promise<CombinedFile> {
   const { runtime, seed, memory, threads, batch, noise, prepared } = options;
   const data = asModelTakes(model, set.data, options);
@@ -55,6 +59,7 @@ export async function fitCombinedOn(
   if (lacking !== undefined) throw new DataError(`the combined detector: ${lacking}`);
   const count = metricExamples(data.length);
   const first = take(data, 0, count);
+  const odd = oddInputs(options);
   const how = { runtime, seed, ...defined({ memory, threads, prepared }) };
   const show = (name: string, of: number) => {
     const began = performance.now();
@@ -63,36 +68,84 @@ export async function fitCombinedOn(
       options.onProgress?.({ name, group: 1, done, of, examplesPerSecond });
     };
   };
-  const metrics = await metricsFrom(model, first, how, (aspect) =>
+  const { onNotFinite } = odd;
+  const metrics = await metricsFrom(model, first, { ...how, onNotFinite }, (aspect) =>
     show(`${set.name}, metric${aspect === '' ? '' : ` of ${aspect}`}`, count),
   );
-  const bases = await basesFrom(model, first, how);
-  const noiseSamples = options.noiseSamples ?? DRAWS;
+  const finite = withoutExamples(first, odd.all());
+  const { bases, lacking: noActivations } = await basesFrom(model, finite.data, {
+    ...how,
+    onNotFinite: onNotFinite && ((example) => onNotFinite(finite.indices[example]!)),
+  });
   const extractor = await openAspects(
     model,
-    { ...how, ...defined({ batch, noise }), noiseSamples },
+    { ...how, ...defined({ batch, noise }), noiseSamples: options.noiseSamples ?? DRAWS },
     metrics.map((metric) => unpacked(metric, set.name)),
     bases.map((basis) => openBasis(basis, set.name)),
   );
   try {
     const rest = take(data, count, data.length);
     const table = await timed(extractor, { name: set.name, data: rest }, options);
-    const others: FeatureTable[] = [];
-    for (const { name, data: made } of await recombinedSets(rest, seed)) {
-      others.push(await timed(extractor, { name: `${set.name}, ${name}`, data: made }, options));
-    }
-    const names = aspectsOf(model);
-    const detector = storeCombined(fitCombined(table, others, { groups: options.groups, seed, aspects: names }));
+    const marked = notFinite(table);
+    if (marked.length > 0 && !onNotFinite) throw notFiniteError(set.name, table, marked, count);
+    for (const i of marked) onNotFinite?.(count + i);
+    const made = await recombinedFeatures(extractor, set.name, withoutExamples(rest, marked).data, options);
+    const none = made.length === 0 ? 'such inputs cannot be recombined' : undefined;
+    const detector = fitCombined(
+      finiteRows(table),
+      made.map(({ table: one }) => one),
+      {
+        groups: options.groups,
+        seed,
+        aspects: aspectsOf(model),
+        reasons: { contrast: none, activations: noActivations },
+      },
+    );
     const size = openSize(model, data, { prepared: true });
+    const leftOutRecombined = countsOf(made);
     const found = {
       ...(bases.length > 0 ? { bases } : {}),
       ...(extractor.noiseSamples > 1 ? { noiseSamples: extractor.noiseSamples } : {}),
-      ...defined({ size }),
+      ...defined({ size, leftOutRecombined }),
+      ...filled({ leftOut: odd.all() }),
     };
-    return { metrics, ...found, detector };
+    return { metrics, ...found, detector: storeCombined(detector) };
   } finally {
     await extractor.dispose();
   }
+}
+
+/** Of inputs recombined in one way. */
+interface RecombinedFeatures {
+  readonly kind: string;
+  readonly table: FeatureTable;
+}
+
+async function recombinedFeatures(
+  extractor: AspectsExtractor,
+  name: string,
+  data: Dataset,
+  options: FittingOptions,
+): Promise<readonly RecombinedFeatures[]> {
+  const made: RecombinedFeatures[] = [];
+  for (const { name: kind, data: set } of await recombinedSets(data, options.seed)) {
+    made.push({ kind, table: await timed(extractor, { name: `${name}, ${kind}`, data: set }, options) });
+  }
+  return made;
+}
+
+/** How many of each kind are not finite; undefined where all are. */
+function countsOf(made: readonly RecombinedFeatures[]): Readonly<Record<string, number>> | undefined {
+  const counts = made.map(({ kind, table }) => [kind, notFinite(table).length] as const).filter(([, n]) => n > 0);
+  return counts.length === 0 ? undefined : Object.fromEntries(counts);
+}
+
+/** `rows` of a table whose first example is example `start` of the fit data. */
+function notFiniteError(name: string, table: FeatureTable, rows: readonly number[], start: number): DataError {
+  const which = describeExamples({ ...table, meta: { ...table.meta, start } }, rows);
+  const what = whatIsNotFinite(table, rows[0]!);
+  const cure = 'take them out of the data, or have them left out (`leaveOut: true`)';
+  return new DataError(`${name}: ${which}: not finite: ${what}; ${cure}`);
 }
 
 /** The combined detector of a model and data, or why there is none. */
@@ -107,7 +160,7 @@ export type CombinedOrReason =
 export async function fitCombinedWherePossible(
   model: ScoringModel,
   set: NamedData,
-  options: FeatureOptions,
+  options: FittingOptions,
 ): Promise<CombinedOrReason> {
   const lacking = combinedLacks({ name: set.name, length: set.data.length });
   if (lacking !== undefined) return { lacking };

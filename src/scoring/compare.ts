@@ -13,7 +13,7 @@ import { checkSetNames, type EvalRow, evaluate, measure } from '../eval/index.ts
 import { type FeatureTable, unpacked } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { combinedExtractor, fitCombinedWherePossible } from './combined.ts';
-import { type FeatureOptions, featuresOf, type NamedData, timed } from './tables.ts';
+import { type FeatureOptions, type FittingOptions, featuresOf, type NamedData, timed } from './tables.ts';
 import { featuresToFit, measuredAs } from './to-fit.ts';
 
 /** A set with its features, one table per group size. */
@@ -65,7 +65,7 @@ export async function fitAndEvaluate(
   fitSet: NamedData,
   inSet: NamedData,
   oodSets: readonly NamedData[],
-  options: FeatureOptions,
+  options: FittingOptions,
 ): Promise<Comparison> {
   const sets = [inSet, ...oodSets];
   checkNames(inSet, oodSets);
@@ -80,16 +80,17 @@ async function fitAndMeasure(
   model: ScoringModel,
   fitSet: NamedData,
   sets: readonly NamedData[],
-  options: FeatureOptions,
+  options: FittingOptions,
 ): Promise<{ readonly fitted: DetectorFile; readonly tables: readonly (readonly FeatureTable[])[] }> {
+  const { leaveOut = false } = options;
   if (!options.views?.includes('fisher')) {
     const [fit, ...tables] = await featuresOf(model, [fitSet, ...sets], options);
-    return { fitted: fitDetectors(fit!), tables };
+    return { fitted: fitDetectors(fit!, { leaveOut }), tables };
   }
   const { tables: fit, metric } = await featuresToFit(model, fitSet, options);
   const measured = metric ? { metric: unpacked(metric, fitSet.name) } : {};
   const tables = await featuresOf(model, sets, { ...options, ...measured });
-  return { fitted: fitDetectors(fit, defined({ metric })), tables };
+  return { fitted: fitDetectors(fit, { leaveOut, ...defined({ metric }) }), tables };
 }
 
 const checkNames = (inSet: NamedData, oodSets: readonly NamedData[]): void =>

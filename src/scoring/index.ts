@@ -17,5 +17,11 @@ export type { Input, Opening, Pixels } from './inputs.ts';
 export type { Judgement } from './judge.ts';
 export { detectorOf, type Names, preparedAs } from './recipe.ts';
 export { type Judging, openScorer, type Part, type Scorer, type ScorerOptions } from './scorer.ts';
-export { type CompareProgress, type FeatureOptions, featuresOf, type NamedData } from './tables.ts';
+export {
+  type CompareProgress,
+  type FeatureOptions,
+  type FittingOptions,
+  featuresOf,
+  type NamedData,
+} from './tables.ts';
 export { basesFrom, type FeaturesToFit, featuresToFit, measuredAs, metricExamples, metricsFrom } from './to-fit.ts';

@@ -46,6 +46,12 @@ export interface FeatureOptions {
   readonly onProgress?: (progress: CompareProgress) => void;
 }
 
+/** How detectors are fitted. */
+export interface FittingOptions extends FeatureOptions {
+  /** Whether inputs whose features are not finite are left out of what is fitted; they are refused otherwise. */
+  readonly leaveOut?: boolean;
+}
+
 /**
  * Features of every set for every group size, of whole groups of `rows`: [set][group]. Opens one session per group
  * size, one after the other.

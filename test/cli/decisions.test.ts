@@ -174,12 +174,12 @@ describe('an input whose norms are not finite', () => {
     expect([code, JSON.parse(stdout)]).toMatchObject([0, { groups: [{ group: 1, n: 93, notFinite: [30, 94] }] }]);
   });
 
-  it('among those that the metric is taken from leaves the other detectors', async () => {
+  it('among those that the metric is taken from is left out of the combined detector, too', async () => {
     const rows = write('early.npy', { 3: [1e30, 1] });
     const { code, stdout, stderr } = await fitOn(rows, 'early.json', '--group', '1', '--skip-not-finite', '--json');
     expect(code, stderr).toBe(0);
-    expect(stderr).toMatch(/The combined detector is missing: /);
-    expect(JSON.parse(stdout)).toMatchObject({ groups: [{ group: 1, n: 94 }] });
+    expect(stderr).not.toMatch(/is missing: /);
+    expect(JSON.parse(stdout)).toMatchObject({ groups: [{ group: 1, n: 94 }], combined: { n: 72, notFinite: [3] } });
   });
 
   it('has no verdict of score, neither in nor out, and the others have theirs', async () => {

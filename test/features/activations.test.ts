@@ -24,7 +24,7 @@ describe.each(Object.keys(smallSizes) as SmallName[])('activations of a %s', (na
   const options = { runtime, seed: 3, threads: 1 };
 
   it('along the directions are those of float64', async () => {
-    const basis = openBasis((await activationBasis(model, data, options))!, 'test');
+    const basis = openBasis((await activationBasis(model, data, options)).basis!, 'test');
     const { graph } = normGraph(model.loss(), { activations: basis });
     const weights = { ...model.weights, ...basis.weights };
     const n = 4;
@@ -56,7 +56,7 @@ describe.each(Object.keys(smallSizes) as SmallName[])('activations of a %s', (na
   });
 
   it('are the same whatever the runs are, and in files', async () => {
-    const basis = openBasis((await activationBasis(model, take(data, 0, 6), options))!, 'test');
+    const basis = openBasis((await activationBasis(model, take(data, 0, 6), options)).basis!, 'test');
     const measured = async (batch: number) => {
       const extractor = await openExtractor(model, { ...options, views: ['activations'], basis, batch });
       const table = await extractor.table(data);

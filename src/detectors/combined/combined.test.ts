@@ -13,6 +13,8 @@ import {
   combinedPValues,
   explainCombined,
   fitCombined,
+  missingGroups,
+  missingViews,
   openCombined,
   scoreCombined,
   storeCombined,
@@ -161,6 +163,62 @@ describe('the combined detector', () => {
     expect(scores.filter(Number.isNaN)).toHaveLength(1);
     const plain = fitCombined(learned, [], { groups: [1] });
     expect(plain.views.map(({ view }) => view.name)).toEqual(['metric', 'surroundings', 'likelihood']);
+  });
+
+  it('says which views it does without, and why; of an old file that it does not say', () => {
+    const flat = { ...learned, nll: learned.nll.map(() => 3) };
+    const reasons = { contrast: 'of one number each', activations: 'no products' };
+    const { without, ...rest } = storeCombined(fitCombined(flat, [], { groups: [1], reasons }));
+    const found = [
+      { view: 'contrast', reason: 'of one number each' },
+      { view: 'activations', reason: 'no products' },
+      { view: 'likelihood', reason: 'it is the same for all 400 inputs' },
+    ];
+    expect(without).toEqual(found);
+    expect(missingViews({ ...rest, without: without! })).toEqual(found);
+    const old = { ...rest, groups: rest.groups };
+    expect(missingViews(old)).toEqual(
+      found.map(({ view }) => ({ view, reason: 'the detector file is of a version that does not say why' })),
+    );
+    expect(openCombined(old, names, 'file').without).toBeUndefined();
+    const odd = table('way', 20);
+    const none = { ...odd, sqNorms: odd.sqNorms.map(() => Number.NaN) };
+    expect(fitCombined(learned, [none], { groups: [1], reasons }).without![0]!.reason).toBe(
+      'no features of recombined inputs are finite',
+    );
+    // Two aspects of three layers each, of which the second has one loss for all.
+    const parts = Float64Array.from({ length: 800 }, (_, k) => (k % 2 === 0 ? learned.nll[k / 2]! : 3));
+    const two = {
+      ...learned,
+      views: { ...learned.views, parts },
+      meta: { ...learned.meta, views: ['radial', 'fisher', 'parts'] as const, columns: { parts: ['one', 'two'] } },
+    };
+    const stored = storeCombined(fitCombined(two, [], { groups: [1], aspects: ['one', 'two'] }));
+    expect(missingViews(stored).at(-1)).toEqual({
+      view: 'likelihood',
+      aspect: 'two',
+      reason: 'it is the same for all 400 inputs',
+    });
+    const { without: _, ...before } = stored;
+    expect(missingViews(before).map(({ view, aspect }) => [view, aspect])).toEqual([
+      ['contrast', undefined],
+      ['activations', undefined],
+      ['likelihood', 'two'],
+    ]);
+    expect(() => openCombined({ ...stored, without: [{ view: 'none', reason: 'x' }] }, names.slice(0, 3), 'f')).toThrow(
+      "without the unknown view 'none'",
+    );
+  });
+
+  it('takes group sizes in any order, and says of those that it has too few inputs for', () => {
+    const fit = fitCombined(learned, [], { groups: [20, 1, 5, 1, 100] });
+    expect(fit.groups.map(({ group }) => group)).toEqual([1, 5, 20]);
+    expect(missingGroups(storeCombined(fit), [1, 100])).toEqual([
+      { group: 100, reason: 'it is fitted on 400 inputs, groups of 100 take 1000' },
+    ]);
+    expect(() => fitCombined(learned, [], { groups: [100] })).toThrow(
+      '400 inputs to fit the combined detector on, and groups of 100 take 1000',
+    );
   });
 
   it('fits on twenty inputs and refuses fewer, other layers and groups it was not fitted for', () => {

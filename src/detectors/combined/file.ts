@@ -21,6 +21,10 @@ export interface CombinedFile {
    * Numbers in an input it was fitted on, where the model leaves open how many: features of others are brought there.
    */
   readonly size?: number;
+  /** Examples of the fit data that it was fitted without since what they give is not finite, if any. */
+  readonly leftOut?: readonly number[];
+  /** How many recombined inputs of each kind were left out for the same reason, if any. */
+  readonly leftOutRecombined?: Readonly<Record<string, number>>;
   readonly detector: StoredCombined;
 }
 
@@ -30,6 +34,8 @@ export const combinedFileSchema = z.strictObject({
   bases: z.array(basisSchema).min(1).optional(),
   noiseSamples: z.int().min(2).optional(),
   size: z.int().min(1).optional(),
+  leftOut: z.array(z.int().min(0)).min(1).optional(),
+  leftOutRecombined: z.record(z.string(), z.int().min(1)).optional(),
   detector: combinedSchema,
 });
 

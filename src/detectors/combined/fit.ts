@@ -17,6 +17,7 @@ import {
   leftOutColumns,
   randomGroups,
   standardised,
+  type View,
   views,
 } from './views.ts';
 
@@ -48,7 +49,17 @@ export interface Combined {
   readonly seed: number;
   readonly floors: Floors;
   readonly views: readonly FittedView[];
+  /** Views of the design that there are not; undefined of a file of before, which does not say. */
+  readonly without?: readonly MissingView[] | undefined;
   readonly groups: readonly CombinedGroup[];
+}
+
+/** A view that a combined detector does without. */
+export interface MissingView {
+  readonly view: string;
+  /** Index of the aspect of the model; left out: of all of them. */
+  readonly aspect?: number | undefined;
+  readonly reason: string;
 }
 
 /** Below so many fit inputs every view is fitted without each part in turn. */
@@ -77,11 +88,18 @@ export interface CombinedOptions {
   readonly seed?: number;
   /** See `Combined`. Default: none. */
   readonly aspects?: readonly string[];
+  /**
+   * Why there are no recombined inputs, or no activations, where there are none, as `Combined.without` is to say it.
+   */
+  readonly reasons?: { readonly contrast?: string | undefined; readonly activations?: string | undefined };
 }
 
-/** The group sizes among these that n fit inputs are enough for: every fold has to hold a group. */
+/** Fit inputs that groups of B take: every fold has to hold one. */
+export const inputsForGroups = (B: number): number => COMBINED_FOLDS * B;
+
+/** The group sizes among these that n fit inputs are enough for, ascending. */
 const groupSizesFor = (n: number, groups: readonly number[]): number[] =>
-  groups.filter((B) => Math.floor(n / COMBINED_FOLDS) >= B);
+  [...new Set(groups)].filter((B) => n >= inputsForGroups(B)).sort((a, b) => a - b);
 
 /**
  * Fits every view on the features of single inputs (with the views `radial` and `fisher`), the contrast against those
@@ -93,7 +111,7 @@ const groupSizesFor = (n: number, groups: readonly number[]): number[] =>
 export function fitCombined(
   given: FeatureTable,
   recombined: readonly FeatureTable[],
-  { groups, seed = given.meta.seed, aspects = [] }: CombinedOptions,
+  { groups, seed = given.meta.seed, aspects = [], reasons = {} }: CombinedOptions,
 ): Combined {
   checkTable(given, given.meta.data);
   const finite = finiteRows(given);
@@ -110,21 +128,40 @@ export function fitCombined(
   }
   const floors = fitFloors(finite);
   const sizes = groupSizesFor(n, groups);
+  if (sizes.length === 0) {
+    const least = Math.min(...groups);
+    const needed = `groups of ${least} take ${inputsForGroups(least)}`;
+    throw new DataError(`${given.meta.data}: ${n} inputs to fit the combined detector on, and ${needed}`);
+  }
   const of = Math.max(1, aspects.length);
-  const possible = views.filter(
-    (view) =>
-      (view.density !== 'contrast' || recombined.length > 0) &&
-      (!view.of.includes('activations') || given.views?.activations !== undefined),
-  );
   const others = recombined.map(finiteRows).filter((table) => rowsOf(table) >= 2);
-  const data = Array.from({ length: of }, (_, index) => possible.map((view) => ({ view, index })))
+  const lacking = (view: View): string | undefined => {
+    if (view.density === 'contrast' && others.length === 0) {
+      const none =
+        recombined.length === 0 ? 'there are no recombined inputs' : 'no features of recombined inputs are finite';
+      return (recombined.length === 0 ? reasons.contrast : undefined) ?? none;
+    }
+    const isLacking = view.of.includes('activations') && given.views?.activations === undefined;
+    return isLacking ? (reasons.activations ?? 'the features have no activations') : undefined;
+  };
+  const without: MissingView[] = views.flatMap((view) => {
+    const reason = lacking(view);
+    return reason === undefined ? [] : [{ view: view.name, reason }];
+  });
+  const data = Array.from({ length: of }, (_, index) => views.map((view) => ({ view, index })))
     .flat()
+    .filter(({ view }) => lacking(view) === undefined)
     .map(({ view, index }) => {
       const columns = (table: FeatureTable) => columnsOf(table, floors, view.of, { index, of });
       const isContrast = view.density === 'contrast';
       return { view, index, own: pick(columns(finite), kept), others: isContrast ? others.map(columns) : [] };
     })
-    .filter(({ own }) => varies(own)); // a view of what is the same for every input has nothing to say
+    .filter(({ view, index, own }) => {
+      if (varies(own)) return true;
+      const aspect = aspects.length > 0 ? { aspect: index } : {};
+      without.push({ view: view.name, ...aspect, reason: `it is the same for all ${n} inputs` });
+      return false;
+    });
   const chosen = data.map(({ view }) => view);
   if (!chosen.some(isOfGradient)) {
     throw new DataError(`${given.meta.data}: no feature of the gradient varies over the ${n} inputs to fit on`);
@@ -185,7 +222,7 @@ export function fitCombined(
       calibration: { combined: sum(chosen.map(() => true)), gradient: sum(chosen.map(isOfGradient)) },
     };
   });
-  return { names: given.names, aspects, n, related, seed, floors, views: fitted, groups: calibrated };
+  return { names: given.names, aspects, n, related, seed, floors, views: fitted, without, groups: calibrated };
 }
 
 interface Fold {

@@ -1,6 +1,7 @@
 // The combined detector to plain JSON, and back with everything checked.
 
 import * as z from 'zod';
+import { defined } from '../../defined.ts';
 import type { NormalScores } from '../../densities/normal-scores.ts';
 import { packed, unpacked } from '../../densities/packed.ts';
 import { rowsOver } from '../../densities/rows.ts';
@@ -48,6 +49,9 @@ export const combinedSchema = z.strictObject({
       }),
     )
     .min(1),
+  without: z
+    .array(z.strictObject({ view: z.string(), aspect: whole.optional(), reason: z.string().min(1) }))
+    .optional(),
   groups: z
     .array(
       z.strictObject({
@@ -64,7 +68,8 @@ export const combinedSchema = z.strictObject({
 export type StoredCombined = z.infer<typeof combinedSchema>;
 
 /** Plain JSON for a file; `combinedOf` opens it again. */
-export function storeCombined({ aspects, n, related, seed, floors, views: fitted, groups }: Combined): StoredCombined {
+export function storeCombined(combined: Combined): StoredCombined {
+  const { aspects, n, related, seed, floors, views: fitted, without, groups } = combined;
   return {
     aspects: [...aspects],
     n,
@@ -77,6 +82,7 @@ export function storeCombined({ aspects, n, related, seed, floors, views: fitted
       standard: { p: standard.p, columns: [...standard.columns], mean: [...standard.mean], sd: [...standard.sd] },
       model: storeModel(model),
     })),
+    ...(without === undefined ? {} : { without: without.map((one) => defined({ ...one })) }),
     groups: groups.map(({ group, inner, outer, calibration }) => ({
       group,
       inner: inner.map((maps) => maps.map(storeScores)),
@@ -107,7 +113,7 @@ function storeModel(model: FittedView['model']): StoredCombined['views'][number]
  */
 export function openCombined(value: unknown, layers: readonly string[], where: string): Combined {
   const stored = parseAs(combinedSchema, value, where);
-  const { aspects, n, related, seed, floors, groups } = stored;
+  const { aspects, n, related, seed, floors, without, groups } = stored;
   const names = namesOf(aspects, layers);
   const L = names.length;
   const check = (holds: boolean, what: string) => {
@@ -131,6 +137,12 @@ export function openCombined(value: unknown, layers: readonly string[], where: s
     if (model.density !== view.density) throw new DataError(`${at}: is a ${model.density}, expected ${view.density}`);
     return { view, aspect, standard, model: openModel(model, standard.columns.length, seed, at) };
   });
+  for (const { view, aspect = 0 } of without ?? []) {
+    check(
+      views.some(({ name }) => name === view) && aspect < Math.max(1, aspects.length),
+      `is without the unknown view '${view.slice(0, 80)}'`,
+    );
+  }
   for (const { group, inner, outer } of groups) {
     const at = `${where}: groups of ${group}`;
     const counts = fitted.map(({ model }) => (model.density === 'contrast' ? model.contrast.directions.length : 1));
@@ -139,7 +151,7 @@ export function openCombined(value: unknown, layers: readonly string[], where: s
       throw new DataError(`${at}: has other maps than its views need`);
     }
   }
-  return { names, aspects, n, related, seed, floors, views: fitted, groups };
+  return { names, aspects, n, related, seed, floors, views: fitted, without, groups };
 }
 
 function checkStandard({ p, columns, mean, sd }: Standard, expected: number, where: string): void {
