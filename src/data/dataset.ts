@@ -1,6 +1,7 @@
 // What every data set looks like to the rest of the program: examples in batches or by index. Readers turn files into a
 // `Source`; `makeDataset` adds the checks and the batching, so that all of them behave alike.
 
+import { checkArguments, objectWith, type Rules, recordOf, sizes, text, wholeFrom } from '../arguments.ts';
 import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
 import { host } from '../host.ts';
@@ -148,14 +149,35 @@ export interface StoredArray {
   readonly pixels?: boolean;
 }
 
-/** A data set over arrays in memory, all with `length` examples. */
+const memoryRules: Rules = {
+  name: text,
+  length: wholeFrom(1),
+  fingerprint: text,
+  arrays: recordOf(
+    objectWith(
+      { data: { holds: (value) => ArrayBuffer.isView(value), expected: '' }, shape: sizes },
+      '{ data, shape } with a typed array and the shape of one example',
+    ),
+  ),
+};
+
+/** A data set over arrays in memory, all with `length` examples. Throws a DataError where they have others. */
 export function memoryDataset(
   name: string,
   length: number,
   fingerprint: string,
   arrays: Readonly<Record<string, StoredArray>>,
 ): Dataset {
+  checkArguments('memoryDataset', { name, length, fingerprint, arrays }, memoryRules);
   const entries = Object.entries(arrays);
+  for (const [key, { data, shape }] of entries) {
+    const wanted = length * sizeOf(shape);
+    if (data.length !== wanted) {
+      throw new DataError(
+        `${name}: '${key}' has ${data.length} values, expected ${length} examples of [${shape}]: ${wanted}`,
+      );
+    }
+  }
   return makeDataset({
     name,
     length,

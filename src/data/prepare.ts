@@ -1,10 +1,11 @@
 // Images as a model wants them: channels, size, crop and border, in this order, from images of any kind.
 
+import { checkArguments, checkOptions, dataset, oneOf, optional, type Rules, twoNumbers } from '../arguments.ts';
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import type { DataArray, Dataset } from './dataset.ts';
 import { MAX_PIXELS } from './images.ts';
-import { type Kernel, resampler } from './resample.ts';
+import { type Kernel, kernels, resampler } from './resample.ts';
 import { mapExamples, pad } from './transforms.ts';
 
 /** Of a picture, in pixels. */
@@ -24,6 +25,14 @@ export interface Preparation {
   readonly pad?: Size | undefined;
 }
 
+const rules: Rules = {
+  channels: optional({ holds: (value) => value === 1 || value === 3, expected: '1 or 3' }),
+  resize: optional(twoNumbers),
+  filter: optional(oneOf(...kernels)),
+  crop: optional(twoNumbers),
+  pad: optional(twoNumbers),
+};
+
 /**
  * Images [c, h, w] under 'x', prepared. Pixels (`Dataset.pixels`) stay whole numbers 0..255, rounded as Pillow rounds
  * them; an image of pixels with fractions keeps fractions, within 0..255. Any other numbers are neither rounded nor
@@ -34,6 +43,8 @@ export interface Preparation {
  * float32.
  */
 export function prepare(data: Dataset, preparation: Preparation): Dataset {
+  checkArguments('prepare', { data }, { data: dataset });
+  checkOptions('prepare', preparation, rules);
   const { channels, resize, filter, crop, pad: border } = preparation;
   for (const [step, size] of Object.entries({ resize, crop, pad: border })) {
     if (size) checkSize(data, step, size);

@@ -1,5 +1,6 @@
 // Data sets from data sets: some of the examples, in some order; images with a border of zeros.
 
+import { checkArguments, dataset, wholeFrom } from '../arguments.ts';
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type Batch, checkRange, type DataArray, type Dataset, makeDataset } from './dataset.ts';
@@ -10,6 +11,7 @@ import { pickOf, sliceOf } from './origin.ts';
  * have.
  */
 export function take(data: Dataset, start: number, end: number): Dataset {
+  checkArguments('take', { data }, { data: dataset });
   checkRange(data.name, data.length, { start, end });
   const arrays = async (batches: AsyncIterable<Batch>) => {
     for await (const batch of batches) return batch.arrays;
@@ -57,6 +59,7 @@ export function select(data: Dataset, indices: Uint32Array, what: string, key = 
  * larger, or no images.
  */
 export function pad(data: Dataset, height: number, width: number): Dataset {
+  checkArguments('pad', { data, height, width }, { data: dataset, height: wholeFrom(1), width: wholeFrom(1) });
   const shape = data.shapes.x;
   if (shape?.length !== 3) throw new DataError(`${data.name}: holds no images, so there is nothing to pad`);
   const [c, h, w] = shape as [number, number, number];

@@ -1,6 +1,7 @@
 // A fit set and a detector in; scores of examples the detector has not seen, and the p-values and verdicts they
 // support, out.
 
+import { checkArguments, numbers, objectWith, wholeFrom } from '../arguments.ts';
 import { DataError, UsageError } from '../errors.ts';
 import { type FeatureTable, pickRows, rowsOf } from '../features/table.ts';
 import { RandomStream } from '../tensor/random.ts';
@@ -55,6 +56,7 @@ export function pValues(calibration: readonly number[], scores: ArrayLike<number
  * / (n + 1)).
  */
 export function threshold(calibration: readonly number[], alpha: number): number {
+  checkArguments('threshold', { calibration }, { calibration: numbers });
   const n = calibration.length;
   checkRate(n, alpha);
   // then down to the largest count whose p is <= alpha, rounding aside
@@ -72,6 +74,12 @@ export function verdicts(
   scored: { readonly pValues: Float64Array; readonly calibrationSize: number },
   alpha: number,
 ): boolean[] {
+  const rules = { pValues: numbers, calibrationSize: wholeFrom(1) };
+  checkArguments(
+    'verdicts',
+    { scored },
+    { scored: objectWith(rules, '{ pValues, calibrationSize }, as scoreTable gives it') },
+  );
   checkRate(scored.calibrationSize, alpha);
   const odd = scored.pValues.findIndex((p) => !(p >= 0 && p <= 1));
   if (odd >= 0) {

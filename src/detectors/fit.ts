@@ -1,5 +1,6 @@
 // Feature tables of in-distribution data, one per group size, in; a detector file's content out.
 
+import { aList, checkArguments, checkOptions, listOf, optional, table as tableRule, yesOrNo } from '../arguments.ts';
 import { unionOf } from '../data/origin.ts';
 import { defined, filled } from '../defined.ts';
 import { DataError, ModelError } from '../errors.ts';
@@ -43,6 +44,8 @@ export interface FitOptions {
  * that are not finite.
  */
 export function fitDetectors(tables: readonly FeatureTable[], options: FitOptions = {}): DetectorFile {
+  checkArguments('fitDetectors', { tables }, { tables: listOf(tableRule) });
+  checkOptions('fitDetectors', options, { leaveOut: optional(yesOrNo), detectors: optional(aList) });
   const ordered = tables.toSorted((a, b) => a.group - b.group);
   const first = ordered[0];
   if (first === undefined) throw new DataError('no feature tables to fit on, expected one per group size');

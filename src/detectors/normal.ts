@@ -3,6 +3,7 @@
 
 import logcdf from '@stdlib/stats-base-dists-normal-logcdf';
 import * as z from 'zod';
+import { aList, checkArguments, objectWith, table as tableRule } from '../arguments.ts';
 import { defined } from '../defined.ts';
 import { DataError, ModelError } from '../errors.ts';
 import { type FeatureTable, rowsOf } from '../features/table.ts';
@@ -118,6 +119,11 @@ export interface Explanation {
  * and a DataError for a z-score that is beyond all numbers.
  */
 export function explain(params: NormalParams, table: FeatureTable): Explanation {
+  checkArguments(
+    'explain',
+    { params, table },
+    { params: objectWith({ layers: aList }, 'the parameters of layer-norms'), table: tableRule },
+  );
   const { layers } = params;
   const columns = columnsOf(layers, table);
   const n = rowsOf(table);

@@ -1,5 +1,6 @@
 // A detector file's content and a feature table in; scores and p-values out, and which rows the detector was fitted on.
 
+import { aList, checkArguments, detector as detectorRule, table as tableRule } from '../arguments.ts';
 import { type Origin, type Run, shared, unionOf } from '../data/origin.ts';
 import { DataError, ModelError } from '../errors.ts';
 import { checkTable, differenceOf, examplesOf, type FeatureTable, nextExample, notFinite } from '../features/table.ts';
@@ -36,6 +37,11 @@ export function scoreTable(
   table: FeatureTable,
   choice: readonly DetectorChoice[] = detectorNames,
 ): Scored[] {
+  checkArguments(
+    'scoreTable',
+    { detector: file, table, choice },
+    { detector: detectorRule, table: tableRule, choice: aList },
+  );
   checkTable(table, table.meta.data);
   const { detectors: fitted } = fittedFor(file, table);
   return resolved(choice).flatMap((detector) => {
@@ -90,6 +96,7 @@ export function fittedFor(file: DetectorFile, table: FeatureTable): FittedGroup 
  * selections of the same source count, and examples that were cropped or resampled since.
  */
 export function sharedWithFit(file: DetectorFile, table: FeatureTable): number {
+  checkArguments('sharedWithFit', { detector: file, table }, { detector: detectorRule, table: tableRule });
   const examples = examplesOf(table);
   const fitted = file.data.origin ?? oldOrigin(file);
   const measured = file.metric?.origin;

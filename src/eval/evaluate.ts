@@ -1,6 +1,18 @@
 // A detector file, features of in-distribution inputs and of every out-of-distribution set in; one row of figures for
 // every (group size, set, detector) out.
 
+import {
+  aList,
+  checkArguments,
+  checkOptions,
+  detector as detectorRule,
+  listOf,
+  objectWith,
+  optional,
+  table,
+  text,
+  wholeFrom,
+} from '../arguments.ts';
 import { type DetectorChoice, type DetectorFile, type Scored, scoreTable } from '../detectors/index.ts';
 import { DataError } from '../errors.ts';
 import { type FeatureTable, finiteRows } from '../features/table.ts';
@@ -90,6 +102,13 @@ export function evaluate(
   oodSets: readonly OodSet[],
   options: EvalOptions,
 ): EvalRow[] {
+  const set = objectWith({ name: text, tables: listOf(table) }, '{ name, tables }');
+  checkArguments(
+    'evaluate',
+    { detector: file, inTables, oodSets },
+    { detector: detectorRule, inTables: listOf(table), oodSets: listOf(set) },
+  );
+  checkOptions('evaluate', options, { seed: wholeFrom(0), detectors: optional(aList) });
   if (inTables.length === 0) throw new DataError('no in-distribution features, expected one table per group size');
   if (oodSets.length === 0) throw new DataError('no out-of-distribution sets, expected at least 1');
   checkSetNames(oodSets.map(({ name }) => name));

@@ -1,7 +1,10 @@
 // Rows of results in; text for a terminal out: one block per group size, detectors down, out-of-distribution sets
 // across.
 
+import { checkArguments, listOf, objectWith, type Rule, text, wholeFrom } from '../arguments.ts';
 import type { EvalRow } from './evaluate.ts';
+
+const row: Rule = objectWith({ detector: text, ood: text, group: wholeFrom(1) }, 'a row of evaluate');
 
 /** What a cell can show. */
 export type Metric = 'auroc' | 'aupr' | 'fpr95';
@@ -23,6 +26,7 @@ const titles = {
  * Groups, sets and detectors stand in the order of their first row; a missing combination is a dash.
  */
 export function formatResults(rows: readonly EvalRow[], metric: Metric = 'auroc'): string {
+  checkArguments('formatResults', { rows }, { rows: listOf(row) });
   const blocks = distinct(rows.map((row) => row.group)).map((group) => {
     const block = rows.filter((row) => row.group === group);
     const sets = distinct(block.map((row) => row.ood));

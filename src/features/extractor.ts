@@ -1,5 +1,15 @@
 // A model and a data set in; the negative log-likelihood and the layer-wise squared gradient norms of every group out.
 
+import {
+  checkArguments,
+  checkOptions,
+  model as modelRule,
+  oneOf,
+  optional,
+  type Rules,
+  someOf,
+  wholeFrom,
+} from '../arguments.ts';
 import type { Dataset } from '../data/index.ts';
 import { indexIn, namesIn } from '../data/index.ts';
 import { defined } from '../defined.ts';
@@ -91,11 +101,22 @@ export interface Extractor {
   dispose(): Promise<void>;
 }
 
+const rules: Rules = {
+  noise: optional(oneOf('content', 'index', 'place')),
+  plan: optional(oneOf('auto', 'direct', 'gram')),
+  views: optional(someOf(...viewNames)),
+  batch: optional(wholeFrom(1)),
+  memory: optional(wholeFrom(1)),
+  threads: optional(wholeFrom(1)),
+};
+
 /**
  * Compiles the model's norms; sessions are opened by the first table of each size of batch. Throws a ModelError for a
  * model without norms, or one of whose examples not one fits into the machine.
  */
 export async function openExtractor(model: ScoringModel, options: ExtractorOptions): Promise<Extractor> {
+  checkArguments('openExtractor', { model }, { model: modelRule });
+  checkOptions('openExtractor', options, rules);
   const { runtime, seed = 0, noise = 'content', plan = 'auto', memory, threads, metric, basis } = options;
   const views = viewNames.filter((view) => options.views?.includes(view));
   if (views.includes('fisher') !== (metric !== undefined)) {

@@ -1,6 +1,7 @@
 // A model and a data set in; the data set as the model takes it out: pixels checked, images prepared, a single array
 // under the input's name.
 
+import { checkArguments, checkOptions, dataset, optional, range, takes, text, yesOrNo } from '../arguments.ts';
 import {
   asPixels,
   type Dataset,
@@ -47,6 +48,12 @@ export interface InputOptions {
  * prepared otherwise, and a ModelError where the shapes do not fit after all.
  */
 export function asModelTakes(model: Takes, given: Dataset, options: InputOptions = {}): Dataset {
+  checkArguments('asModelTakes', { model, data: given }, { model: takes, data: dataset });
+  checkOptions('asModelTakes', options, {
+    prepared: optional(yesOrNo),
+    layout: optional(text),
+    pixels: optional(range),
+  });
   const layout = options.layout ?? model.layout;
   const data = options.prepared === true ? given : inPlanes(model, asImages(model, given, layout), layout);
   const raw = options.prepared === true ? data : turned(model, prepared(model, data, options), layout);

@@ -1,5 +1,6 @@
 // Which examples of a data set are looked at, in whole groups; and which are left over.
 
+import { checkArguments, wholeFrom } from '../arguments.ts';
 import type { Dataset } from '../data/index.ts';
 import { DataError } from '../errors.ts';
 
@@ -27,6 +28,7 @@ export function wholeGroups(data: Dataset, group: number, rows: Rows): { start: 
 
 /** The examples of `rows` that `wholeGroups` leaves out, at the end. */
 export function leftOver(data: Dataset, group: number, rows: Rows = {}): number[] {
+  checkArguments('leftOver', { group }, { group: wholeFrom(1) });
   const { start = 0, end = data.length } = rows;
   return Array.from({ length: (end - start) % group }, (_, k) => end - ((end - start) % group) + k);
 }

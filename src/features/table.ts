@@ -1,5 +1,6 @@
 // The features of one data set under one model: the type, its invariants, and cutting and joining of tables.
 
+import { checkArguments, table as tableRule } from '../arguments.ts';
 import { type Origin, sliceOf } from '../data/origin.ts';
 import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
@@ -102,7 +103,9 @@ export function checkTable(table: FeatureTable, where: string): FeatureTable {
  * The rows whose nll or one of whose squared norms or other numbers is NaN: what the model makes of these inputs is
  * beyond float32, or no number at all.
  */
-export function notFinite({ nll, sqNorms, views = {} }: FeatureTable): number[] {
+export function notFinite(table: FeatureTable): number[] {
+  checkArguments('notFinite', { table }, { table: tableRule });
+  const { nll, sqNorms, views = {} } = table;
   const n = nll.length;
   const rowIn = (values: Float64Array, i: number) =>
     values.subarray((i * values.length) / n, ((i + 1) * values.length) / n);

@@ -1,5 +1,6 @@
 // A built-in model in, images drawn from it out, by one run of a graph or by many.
 
+import { checkArguments, checkOptions, objectWith, optional, sizes, text, wholeFrom } from '../arguments.ts';
 import { checkFits, feedsFor, openProgram, type Program, type Runtime } from '../engine/index.ts';
 import { ModelError } from '../errors.ts';
 import { Arena, nameOf } from '../graph/index.ts';
@@ -42,12 +43,20 @@ export interface Image {
   readonly shape: readonly number[];
 }
 
+const isSampled = objectWith({ data: sizes, arch: text }, '');
+
 /**
  * The first n samples whose values are numbers; the k-th draw depends on the seed and k alone. The inverse of a flow
  * that is not trained long overflows for some latents; these are passed over. Values are clamped to 0..255. Throws a
  * ModelError where most draws fail.
  */
 export async function drawSamples(model: Sampled, options: SampleOptions): Promise<readonly Image[]> {
+  checkArguments(
+    'drawSamples',
+    { model },
+    { model: objectWith({ info: isSampled }, 'a model, as loadModel gives it') },
+  );
+  checkOptions('drawSamples', options, { threads: optional(wholeFrom(1)) });
   const n = checkWhole(options.n, 'the number of samples', 1);
   checkWhole(options.seed, 'the seed', 0);
   checkFits(4 * n * sizeOf(model.info.data), options.runtime.memory, `${n} samples`, 'draw fewer');

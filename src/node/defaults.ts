@@ -18,7 +18,7 @@ export type OnNode<O extends { readonly runtime: Runtime }> = Omit<O, 'runtime'>
 
 const withRuntime = <O extends { readonly runtime?: Runtime }>(options: O): O & { readonly runtime: Runtime } => ({
   ...options,
-  runtime: options.runtime ?? nodeRuntime(),
+  runtime: options?.runtime ?? nodeRuntime(), // what is no object has no groups either, and is refused
 });
 
 /** As in `features/`; `runtime` may be left out, for `nodeRuntime()`, and `cache` is that of a `NodeRuntimeOptions`. */

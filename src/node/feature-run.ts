@@ -2,6 +2,7 @@
 // all.
 
 import { rm } from 'node:fs/promises';
+import { aFunction, checkOptions, dataset, objectWith, text } from '../arguments.ts';
 import { type Dataset, namesIn, originHash } from '../data/index.ts';
 import { defined } from '../defined.ts';
 import { DataError } from '../errors.ts';
@@ -53,6 +54,11 @@ export interface FeatureResult {
  * since it may hold hours of work, and so is a second run with this `out` while the first goes on.
  */
 export async function runFeatures(run: FeatureRun): Promise<FeatureResult> {
+  checkOptions('runFeatures', run, {
+    extractor: objectWith({ tables: aFunction }, 'an extractor'),
+    data: dataset,
+    out: text,
+  });
   tableFormatOf(run.out); // refuses an unknown ending before the work, not after it
   return run.claim ? runClaimed(run) : during(await claimFile(run.out), () => runClaimed(run));
 }

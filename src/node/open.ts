@@ -1,5 +1,6 @@
 // A DATA argument of the command line to a data set: a file, a folder, or the name of a known set.
 
+import { checkArguments, checkOptions, optional, text, wholeFrom } from '../arguments.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { openIdx } from '../data/idx.ts';
 import type { Background } from '../data/images.ts';
@@ -52,6 +53,8 @@ export interface OpenOptions extends DataDirs {
  * Throws DataError that says where it looked and where the files are to be had.
  */
 export async function openData(spec: string, options: OpenOptions = {}): Promise<Dataset> {
+  checkArguments('openData', { spec }, { spec: text });
+  checkOptions('openData', options, { seed: optional(wholeFrom(0)) });
   const suffix = await suffixOf(spec);
   if (suffix?.kind === 'slice') {
     const data = await openData(suffix.inner, options);

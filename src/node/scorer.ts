@@ -1,6 +1,7 @@
 // A scorer for what lies on this machine: models and detectors by path or as bytes, inputs by path too.
 
 import { statSync } from 'node:fs';
+import { checkOptions, detector as detectorRule, model as modelRule, optional, type Rule } from '../arguments.ts';
 import { defined } from '../defined.ts';
 import { type Detector, type DetectorFile, parseDetector } from '../detectors/index.ts';
 import type { Runtime } from '../engine/index.ts';
@@ -32,12 +33,20 @@ export interface ScorerOptions
   readonly runtime?: Runtime | undefined;
 }
 
+const isPlace = (value: unknown) => typeof value === 'string' || value instanceof Uint8Array;
+const orPlace = ({ holds, expected }: Rule): Rule => ({
+  holds: (value) => isPlace(value) || holds(value),
+  expected: `a path, the bytes of a file, or ${expected}`,
+});
+const [modelOrPlace, detectorOrPlace] = [orPlace(modelRule), orPlace(detectorRule)];
+
 /**
  * Opens a scorer, see `scoring/`. Inputs may also be named: a picture, a folder, a file of data, or a known set, see
  * `openData`. Throws a DataError for files that cannot be read, a ModelError where the detector was fitted with another
  * model.
  */
 export async function openScorer(options: ScorerOptions): Promise<scoring.Scorer> {
+  checkOptions('openScorer', options, { model: optional(modelOrPlace), detector: detectorOrPlace });
   const { model, detector, onnx, background, dataDir, readers, runtime = nodeRuntime(), ...more } = options;
   const decode = more.decodeImage ?? (background ? decodeOn(background) : decodeImage);
   const fitted = await detectorFrom(detector, typeof more.by === 'object' ? [more.by] : []);

@@ -1,5 +1,6 @@
 // A path in, a feature table out, and back; the file name's extension tells the format.
 
+import { checkArguments, table as tableRule, text } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import { concatTables, type FeatureTable, type StoredTable } from '../features/table.ts';
 import { decodeTable, encodeTable, type TableFormat, tableFormats } from '../features/table-formats.ts';
@@ -24,6 +25,7 @@ export async function readTable(path: string): Promise<FeatureTable> {
  * Writes a table; the file appears whole or not at all. Throws a DataError for NaN or infinite values and a full disk.
  */
 export async function writeTable(path: string, table: FeatureTable): Promise<void> {
+  checkArguments('writeTable', { path, table }, { path: text, table: tableRule });
   await writeFileAtomic(path, await encodeTable(table, tableFormatOf(path), path));
 }
 

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkOptions, text } from '../arguments.ts';
 import type { Runtime } from '../engine/index.ts';
 import { DataError } from '../errors.ts';
 import type * as training from '../train/index.ts';
@@ -42,10 +43,12 @@ export interface TrainOptions extends Omit<training.TrainOptions, 'store' | 'run
  * Trains in a folder, see `train/`. Throws a ModelError where it holds something else, a DataError where it cannot be
  * written to or another process trains in it.
  */
-export async function train({ dir, claim, ...given }: TrainOptions): Promise<training.Progress | undefined> {
+export async function train(options: TrainOptions): Promise<training.Progress | undefined> {
+  checkOptions('train', options, { dir: text });
+  const { dir, claim, ...given } = options;
   const { train: run } = await import('../train/index.ts');
-  const options = { runtime: nodeRuntime(), ...given, store: folderStore(dir) };
-  return claim ? run(options) : during(await claimFolder(dir), () => run(options));
+  const how = { runtime: nodeRuntime(), ...given, store: folderStore(dir) };
+  return claim ? run(how) : during(await claimFolder(dir), () => run(how));
 }
 
 /** Whether a run in `dir` came to its end. */

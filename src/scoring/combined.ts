@@ -11,7 +11,7 @@ import {
   metricsOf,
   storeCombined,
 } from '../detectors/index.ts';
-import { DataError, FisherError } from '../errors.ts';
+import { DataError, FisherError, UsageError } from '../errors.ts';
 import {
   asModelTakes,
   concatTables,
@@ -29,7 +29,7 @@ import {
 import type { ScoringModel } from '../store/index.ts';
 import { type AspectsExtractor, openAspects } from './aspects.ts';
 import { broughtTo, openSize } from './sizes.ts';
-import { type FittingOptions, type NamedData, timed } from './tables.ts';
+import { checkFeatureArguments, type FittingOptions, type NamedData, timed } from './tables.ts';
 import { basesFrom, metricExamples, metricsFrom, oddInputs, withoutExamples } from './to-fit.ts';
 
 /** Draws of a model's noise that the combined detector's features are means over, where it has any. */
@@ -53,6 +53,7 @@ export async function fitCombinedOn(
   set: NamedData,
   options: FittingOptions,
 ): Promise<CombinedFile> {
+  checkFeatureArguments('fitCombinedOn', model, { set }, options);
   const { runtime, seed, memory, threads, batch, noise, prepared } = options;
   const data = asModelTakes(model, set.data, options);
   const lacking = combinedLacks({ name: set.name, length: data.length });
@@ -162,12 +163,13 @@ export async function fitCombinedWherePossible(
   set: NamedData,
   options: FittingOptions,
 ): Promise<CombinedOrReason> {
+  checkFeatureArguments('fitCombinedWherePossible', model, { set }, options);
   const lacking = combinedLacks({ name: set.name, length: set.data.length });
   if (lacking !== undefined) return { lacking };
   try {
     return { combined: await fitCombinedOn(model, set, options) };
   } catch (error) {
-    if (!(error instanceof FisherError)) throw error;
+    if (!(error instanceof FisherError) || error instanceof UsageError) throw error;
     return { lacking: error.message };
   }
 }

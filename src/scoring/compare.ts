@@ -1,5 +1,6 @@
 // A model, a fit set, an in-distribution set and out-of-distribution sets in; fitted detectors and their figures out.
 
+import { checkArguments, detector as detectorRule } from '../arguments.ts';
 import { defined } from '../defined.ts';
 import {
   combinedKinds,
@@ -13,7 +14,14 @@ import { checkSetNames, type EvalRow, evaluate, measure } from '../eval/index.ts
 import { type FeatureTable, unpacked } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { combinedExtractor, fitCombinedWherePossible } from './combined.ts';
-import { type FeatureOptions, type FittingOptions, featuresOf, type NamedData, timed } from './tables.ts';
+import {
+  checkFeatureArguments,
+  type FeatureOptions,
+  type FittingOptions,
+  featuresOf,
+  type NamedData,
+  timed,
+} from './tables.ts';
 import { featuresToFit, measuredAs } from './to-fit.ts';
 
 /** A set with its features, one table per group size. */
@@ -47,6 +55,8 @@ export async function evaluateDetector(
   oodSets: readonly NamedData[],
   options: FeatureOptions,
 ): Promise<Comparison> {
+  checkFeatureArguments('evaluateDetector', model, { inSet, oodSets }, options);
+  checkArguments('evaluateDetector', { detector }, { detector: detectorRule });
   const sets = [inSet, ...oodSets];
   checkNames(inSet, oodSets);
   const { noise = 'place' as const, noiseSamples = 1 } = detector;
@@ -67,6 +77,7 @@ export async function fitAndEvaluate(
   oodSets: readonly NamedData[],
   options: FittingOptions,
 ): Promise<Comparison> {
+  checkFeatureArguments('fitAndEvaluate', model, { fitSet, inSet, oodSets }, options);
   const sets = [inSet, ...oodSets];
   checkNames(inSet, oodSets);
   const { fitted, tables } = await fitAndMeasure(model, fitSet, sets, options);

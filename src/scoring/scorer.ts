@@ -1,6 +1,18 @@
 // A model and a detector in; for raw inputs of any kind their scores, p-values and verdicts out, and the layers that
 // speak for them.
 
+import {
+  aFunction,
+  between,
+  checkOptions,
+  detector as detectorRule,
+  model as modelRule,
+  optional,
+  type Rules,
+  range,
+  wholeFrom,
+  yesOrNo,
+} from '../arguments.ts';
 import type { Dataset } from '../data/index.ts';
 import { type CombinedKind, type DetectorChoice, type DetectorFile, isCombined } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
@@ -32,6 +44,20 @@ export interface ScorerOptions extends Opening, Pick<ExtractorOptions, 'runtime'
   /** What messages call the two. */
   readonly names?: Names | undefined;
 }
+
+const rules: Rules = {
+  model: modelRule,
+  detector: detectorRule,
+  group: optional(wholeFrom(1)),
+  falsePositiveRate: optional(between(0, 1)),
+  explain: optional(yesOrNo),
+  batch: optional(wholeFrom(1)),
+  memory: optional(wholeFrom(1)),
+  threads: optional(wholeFrom(1)),
+  pixels: optional(range),
+  decodeImage: optional(aFunction),
+  open: optional(aFunction),
+};
 
 /** A range of examples that is judged in groups of one size. */
 export interface Part {
@@ -81,6 +107,7 @@ export interface Scorer {
  * so few inputs that there can be no verdicts at this rate.
  */
 export function openScorer(options: ScorerOptions): Scorer {
+  checkOptions('openScorer', options, rules);
   const { names = {}, falsePositiveRate: rate = 0.05 } = options;
   const model = preparedAs(options.detector, options.model, names);
   const detector = detectorOf(options.detector, model, names);

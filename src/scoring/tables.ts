@@ -1,5 +1,23 @@
 // A model and data sets in; a feature table of each for every group size out.
 
+import {
+  aFunction,
+  checkArguments,
+  checkOptions,
+  dataset,
+  listOf,
+  model as modelRule,
+  objectWith,
+  oneOf,
+  optional,
+  type Rule,
+  type Rules,
+  someOf,
+  text,
+  wholeFrom,
+  wholesFrom,
+  yesOrNo,
+} from '../arguments.ts';
 import type { Dataset } from '../data/index.ts';
 import type { Runtime } from '../engine/index.ts';
 import {
@@ -10,6 +28,7 @@ import {
   openExtractor,
   type Rows,
   type View,
+  viewNames,
 } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 
@@ -52,6 +71,36 @@ export interface FittingOptions extends FeatureOptions {
   readonly leaveOut?: boolean;
 }
 
+const named: Rule = objectWith({ name: text, data: dataset }, '{ name, data } with a data set, as openData gives it');
+
+const featureRules: Rules = {
+  groups: wholesFrom(1, '[1, 5]'),
+  seed: wholeFrom(0),
+  noise: optional(oneOf('content', 'index', 'place')),
+  noiseSamples: optional(wholeFrom(1)),
+  views: optional(someOf(...viewNames)),
+  prepared: optional(yesOrNo),
+  batch: optional(wholeFrom(1)),
+  threads: optional(wholeFrom(1)),
+  memory: optional(wholeFrom(1)),
+  onProgress: optional(aFunction),
+  leaveOut: optional(yesOrNo),
+};
+
+/** Throws a UsageError for what a caller from plain JavaScript may have mistaken. */
+export function checkFeatureArguments(
+  where: string,
+  model: ScoringModel,
+  sets: Readonly<Record<string, NamedData | readonly NamedData[]>>,
+  options: FeatureOptions,
+): void {
+  checkArguments(where, { model }, { model: modelRule });
+  for (const [key, set] of Object.entries(sets)) {
+    checkArguments(where, { [key]: set }, { [key]: key.endsWith('s') ? listOf(named) : named });
+  }
+  checkOptions(where, options, featureRules);
+}
+
 /**
  * Features of every set for every group size, of whole groups of `rows`: [set][group]. Opens one session per group
  * size, one after the other.
@@ -62,6 +111,7 @@ export async function featuresOf(
   options: FeatureOptions,
   rows: Rows = {},
 ): Promise<readonly (readonly FeatureTable[])[]> {
+  checkFeatureArguments('featuresOf', model, { sets }, options);
   const tables = sets.map((): FeatureTable[] => []);
   for (const group of options.groups) {
     const extractor = await openExtractor(model, { ...options, group });

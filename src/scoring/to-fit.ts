@@ -18,7 +18,13 @@ import {
   type View,
 } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
-import { type FeatureOptions, type FittingOptions, featuresOf, type NamedData } from './tables.ts';
+import {
+  checkFeatureArguments,
+  type FeatureOptions,
+  type FittingOptions,
+  featuresOf,
+  type NamedData,
+} from './tables.ts';
 
 /**
  * What `fitDetectors` takes: features of a set for every group size, and the metric of their view `fisher` to be kept
@@ -44,6 +50,7 @@ export async function featuresToFit(
   set: NamedData,
   options: FittingOptions,
 ): Promise<FeaturesToFit> {
+  checkFeatureArguments('featuresToFit', model, { set }, options);
   if (!options.views?.includes('fisher') || options.metric) {
     const [tables] = await featuresOf(model, [set], options);
     return { tables: tables! };

@@ -5,6 +5,13 @@ import { UsageError } from '../errors.ts';
 /** How a likelihood, a bound or another loss is made from what a network gives. */
 export interface Objective {
   readonly kind: keyof typeof kinds;
+  /** Default: none, for what stands in brackets in `kinds`. */
+  readonly options?: Readonly<Record<string, string | number>>;
+}
+
+/** As it is kept, and hashed. */
+export interface KnownObjective {
+  readonly kind: Objective['kind'];
   readonly options: Readonly<Record<string, string>>;
 }
 
@@ -31,23 +38,50 @@ const kinds = {
 } as const satisfies Record<string, Readonly<Record<string, string>>>;
 
 /** `denoise:t=10,schedule=cosine`; throws UsageError for what is not in `kinds`. */
-export function parseObjective(text: string): Objective {
+export function parseObjective(text: string): KnownObjective {
+  if (typeof text !== 'string') throw noSuch(text);
   const [kind, rest] = text.split(/:(.*)/s) as [string, string | undefined];
-  if (!Object.hasOwn(kinds, kind)) {
-    throw new UsageError(`\`objective\` is '${text}'; there are ${Object.keys(kinds).join(', ')}`);
-  }
-  const known = Object.keys(kinds[kind as Objective['kind']]);
+  if (!isKind(kind)) throw noSuch(`'${text}'`);
   const options = (rest ?? '')
     .split(',')
     .filter((part) => part !== '')
     .map((part): [string, string] => {
       const [key, value] = part.split('=') as [string, string | undefined];
-      if (!known.includes(key) || !value) {
-        throw new UsageError(
-          `\`objective: ${kind}\`: '${part}' is none of ${known.map((k) => `${k}=…`).join(', ') || 'its options (it has none)'}`,
-        );
-      }
+      if (!Object.hasOwn(kinds[kind], key) || !value) throw noOption(kind, part);
       return [key, value];
     });
-  return { kind: kind as Objective['kind'], options: Object.fromEntries(options) };
+  return { kind, options: Object.fromEntries(options) };
+}
+
+/**
+ * The objective in what a caller gave: `{ kind, options }`, whose options may be left out or be numbers, or the text of
+ * the command line. Throws a UsageError for what is not in `kinds`.
+ */
+export function knownObjective(given: Objective | string): KnownObjective {
+  if (typeof given === 'string') return parseObjective(given);
+  if (typeof given !== 'object' || given === null) throw noSuch(given);
+  const { kind, options = {} } = given;
+  if (!isKind(kind)) throw noSuch(typeof kind === 'string' ? `'${kind}'` : kind);
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new UsageError(`\`objective: ${kind}\`: its options are ${JSON.stringify(options)}, expected a record`);
+  }
+  const said = Object.entries(options).filter(([, value]) => value !== undefined);
+  const texts = said.map(([key, value]): [string, string] => {
+    const isSaid = (typeof value === 'string' && value !== '') || typeof value === 'number';
+    if (!Object.hasOwn(kinds[kind], key) || !isSaid) throw noOption(kind, `${key}=${String(value)}`);
+    return [key, String(value)];
+  });
+  return { kind, options: Object.fromEntries(texts) };
+}
+
+const isKind = (kind: unknown): kind is Objective['kind'] => typeof kind === 'string' && Object.hasOwn(kinds, kind);
+
+const noSuch = (found: unknown): UsageError =>
+  new UsageError(`\`objective\` is ${String(found)}; there are ${Object.keys(kinds).join(', ')}`);
+
+function noOption(kind: Objective['kind'], part: string): UsageError {
+  const known = Object.keys(kinds[kind]).map((key) => `${key}=…`);
+  return new UsageError(
+    `\`objective: ${kind}\`: '${part}' is none of ${known.join(', ') || 'its options (it has none)'}`,
+  );
 }

@@ -14,27 +14,25 @@ import {
   scaledPixels,
 } from '../objectives/index.ts';
 import type { FileModel, ImportOptions } from '../onnx/index.ts';
-import type { Objective } from './objective-kinds.ts';
+import type { KnownObjective, Objective } from './objective-kinds.ts';
 
 export interface NetworkOptions {
-  readonly objective?: Objective;
+  readonly objective?: Objective | string;
   /** The input that the data go to. */
   readonly input?: string;
   /** Range that pixels 0..255 are mapped to. */
   readonly pixels?: readonly [number, number];
 }
 
+/** With the objective as it is known by name. */
+export type KnownNetwork = Omit<NetworkOptions, 'objective'> & { readonly objective?: KnownObjective };
+
 /** Import options for one import: they hold values of the arena that the import makes. */
-export function networkImport(
-  file: FileModel,
-  name: string,
-  asked: NetworkOptions,
-  base: ImportOptions,
-): ImportOptions {
+export function networkImport(file: FileModel, name: string, asked: KnownNetwork, base: ImportOptions): ImportOptions {
   const { pixels } = asked;
   const scaled = (x: Value) => (pixels ? scaledPixels(x, pixels) : x);
   const plain: ImportOptions = pixels ? { ...base, feed: scaled } : base;
-  const { kind, options } = asked.objective ?? { kind: 'nll', options: {} as Readonly<Record<string, string>> };
+  const { kind, options }: KnownObjective = asked.objective ?? { kind: 'nll', options: {} };
   switch (kind) {
     case 'nll':
       return plain;
@@ -64,7 +62,7 @@ export function networkImport(
 function denoise(
   file: FileModel,
   name: string,
-  asked: NetworkOptions,
+  asked: KnownNetwork,
   base: ImportOptions,
   options: Readonly<Record<string, string>>,
   scaled: (x: Value) => Value,

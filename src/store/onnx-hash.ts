@@ -3,7 +3,7 @@
 import { ModelError } from '../errors.ts';
 import { host } from '../host.ts';
 import type { ExternalStore } from './external.ts';
-import type { OnnxOptions } from './onnx.ts';
+import type { KnownOptions } from './onnx.ts';
 
 /**
  * SHA-256 of all that scores depend on. Options that mean the same give the same hash. `reading`: which tensors were
@@ -12,7 +12,7 @@ import type { OnnxOptions } from './onnx.ts';
 export async function onnxHash(
   bytes: Uint8Array,
   external: ExternalStore,
-  options: OnnxOptions,
+  options: KnownOptions,
   reading: string,
 ): Promise<string> {
   const hash = host().sha256().update(bytes);
@@ -34,7 +34,7 @@ const MOST_FORMER = 2 ** 33;
 export function formerHash(
   bytes: Uint8Array,
   external: ExternalStore,
-  options: OnnxOptions,
+  options: KnownOptions,
   reading: string,
 ): string | undefined {
   if (external.bytesAsOften > MOST_FORMER) return undefined;
@@ -50,7 +50,7 @@ export function formerHash(
  * The options as a command line gives them, whose hashes detector files carry: the lists there even where they are
  * empty, everything in one order, nothing twice, and no objective that says what is done anyway.
  */
-function normalForm(options: OnnxOptions): unknown {
+function normalForm(options: KnownOptions): unknown {
   const { input, objective, pixels, normal = [], uniform = [], constants = {}, loss, params, ...more } = options;
   const { frozen, stopGradient = [], integers = {}, dims: _, ...rest } = more;
   const unknown = Object.entries(rest).find(([, value]) => value !== undefined);

@@ -1,5 +1,17 @@
 // The bytes of an .onnx file in; a model to score with out.
 
+import {
+  checkOptions,
+  optional,
+  pattern,
+  type Rules,
+  range,
+  recordOf,
+  text,
+  textsSuch,
+  twoNumbers,
+  wholeFrom,
+} from '../arguments.ts';
 import { defined } from '../defined.ts';
 import { ModelError } from '../errors.ts';
 import { inputsOf, nameOf } from '../graph/index.ts';
@@ -24,7 +36,8 @@ import { rangesOf } from './batch-inputs.ts';
 import type { BatchLoss, BatchOptions, Comparable } from './batch-runs.ts';
 import { type ExternalStore, noExternal } from './external.ts';
 import type { ScoringModel } from './model.ts';
-import { type NetworkOptions, networkImport } from './objective.ts';
+import { type KnownNetwork, type NetworkOptions, networkImport } from './objective.ts';
+import { type KnownObjective, knownObjective } from './objective-kinds.ts';
 import { formerHash, onnxHash } from './onnx-hash.ts';
 
 /**
@@ -56,13 +69,13 @@ export interface OnnxSurroundings {
 export async function onnxModel(
   bytes: Uint8Array,
   path: string,
-  options: OnnxOptions = {},
+  given: OnnxOptions = {},
   { external = noExternal(path), place = path }: OnnxSurroundings = {},
 ): Promise<ScoringModel> {
-  checkOptions(path, options);
+  const options = checkedOptions(path, given);
   const file = decode(bytes, path, external);
-  const { objective, input, pixels, params, frozen, dims = {}, ...given } = options;
-  const network: NetworkOptions = {
+  const { objective, input, pixels, params, frozen, dims = {}, ...rest } = options;
+  const network: KnownNetwork = {
     ...defined({ objective }),
     ...defined({ input }),
     ...defined({ pixels }),
@@ -71,7 +84,7 @@ export async function onnxModel(
   const plain = (pattern: RegExp) => new RegExp(pattern.source, pattern.flags.replace('g', ''));
   const axes = new Axes(file, path, options);
   const base: ImportOptions = {
-    ...given,
+    ...rest,
     ...(params ? { params: plain(params) } : {}),
     ...(frozen ? { frozen: plain(frozen) } : {}),
     axes,
@@ -212,7 +225,26 @@ function lazily<T>(make: () => T): () => T {
   };
 }
 
-function checkOptions(path: string, { constants = {}, integers = {} }: OnnxOptions): void {
+/** Whose objective is known by name. */
+export type KnownOptions = Omit<OnnxOptions, 'objective'> & { readonly objective?: KnownObjective };
+
+const rules: Rules = {
+  loss: optional(text),
+  input: optional(text),
+  pixels: optional(range),
+  params: optional(pattern),
+  frozen: optional(pattern),
+  normal: optional(textsSuch("['eps']")),
+  uniform: optional(textsSuch("['u']")),
+  stopGradient: optional(textsSuch("['code']")),
+  constants: optional(recordOf({ holds: (value) => typeof value === 'number', expected: 'a number' })),
+  integers: optional(recordOf(twoNumbers)),
+  dims: optional(recordOf(wholeFrom(1))),
+};
+
+function checkedOptions(path: string, given: OnnxOptions): KnownOptions {
+  checkOptions(path, given, rules);
+  const { objective, constants = {}, integers = {} } = given;
   for (const [key, value] of Object.entries(constants)) {
     if (!Number.isFinite(value))
       throw new ModelError(`${path}: the constant '${key}' is ${value}, expected a finite number`);
@@ -224,6 +256,8 @@ function checkOptions(path: string, { constants = {}, integers = {} }: OnnxOptio
       );
     }
   }
+  const { objective: _, ...rest } = given;
+  return objective === undefined ? rest : { ...rest, objective: knownObjective(objective) };
 }
 
 /** Sizes that nothing has told yet. */

@@ -1,5 +1,5 @@
-// Inputs whose features are not finite, wherever they stand among those that a detector is fitted on: among those of the
-// metric, among the others, among those that are recombined. And views that a detector does without.
+// Inputs whose features are not finite, wherever they stand among those that a detector is fitted on: among those of
+// the metric, among the others, among those that are recombined. And views that a detector does without.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
