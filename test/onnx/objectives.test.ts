@@ -121,7 +121,8 @@ describe('causal-lm', () => {
   it('is −Σ log p of every next token', async () => {
     const nodes = [node('Gather', ['table', 'ids'], 'h'), node('MatMul', ['h', 'out'], 'logits')];
     const net = network({ ids: [5] }, { table: [7, 3], out: [3, 7] }, nodes, ['logits'], ['ids']);
-    const model = await load(net, { objective: parseObjective('causal-lm') });
+    const model = await load(net, { objective: { kind: 'causal-lm' } });
+    expect(model.hash).toBe((await load(net, { objective: parseObjective('causal-lm') })).hash);
     const ids = BigInt64Array.from(Array.from({ length: n * 5 }, (_, k) => BigInt((k * k + 3) % 7)));
     await check(model, { ids: { data: ids, shape: [5] } }, ({ ids: tokens, table, out }) => {
       let nll = 0;
@@ -197,6 +198,38 @@ describe('what does not fit', () => {
     const opened = (async () => load(net, { objective: parseObjective(text) }))();
     await expect(opened).rejects.toThrow(kind);
     await expect(opened).rejects.toThrow(message);
+  });
+
+  it('of what plain JavaScript gives', async () => {
+    const wrong = (objective: unknown, message: RegExp) =>
+      expect(load(net, { objective: objective as never })).rejects.toThrow(message);
+    await wrong('nonsense', /`objective` is 'nonsense'; there are nll/);
+    await wrong({ kind: 'nonsense' }, /`objective` is 'nonsense'; there are nll/);
+    await wrong({}, /`objective` is undefined; there are nll/);
+    await wrong(null, /`objective` is null; there are nll/);
+    await wrong({ kind: 'flow', options: ['y'] }, /its options are \["y"\], expected a record/);
+    await wrong({ kind: 'denoise', options: { t: 1, step: 10 } }, /'step=10' is none of t=…, time=…/);
+    await wrong({ kind: 'flow', options: { latent: '' } }, /'latent=' is none of/);
+    const option = (options: object, message: RegExp) => expect(load(net, options)).rejects.toThrow(message);
+    await option({ params: 'w' }, /params is 'w', expected a regular expression/);
+    await option({ normal: 'x' }, /normal is 'x', expected a list of texts/);
+    await option({ pixels: 255 }, /pixels is 255, expected two numbers/);
+    await option({ constants: { t: '3' } }, /constants is an object of t, expected a record of a number each/);
+    await option({ dims: { seq: 0 } }, /dims is an object of seq, expected a record of a whole number/);
+  });
+
+  it('nothing of an objective whose options are left out, or said as numbers or in one text', async () => {
+    const bare = await load(net, { objective: { kind: 'nll' }, params: /w/ }).catch((error: Error) => error.message);
+    expect(bare).toMatch(/output 'y' is \[1,4\]/); // as without
+    const denoising = network({ x: [4], t: [1] }, { w: [4, 4] }, [node('MatMul', ['x', 'w'], 'y')], ['y']);
+    const said = [
+      { kind: 'denoise', options: { t: 3, steps: 10 } },
+      { kind: 'denoise', options: { t: '3', steps: '10', norm: undefined } },
+      'denoise:t=3,steps=10',
+      parseObjective('denoise:steps=10,t=3'),
+    ].map((objective) => load(denoising, { objective: objective as never }));
+    const hashes = new Set((await Promise.all(said)).map(({ hash }) => hash));
+    expect(hashes.size).toBe(1);
   });
 
   it('a loss that is not one number per example', async () => {
