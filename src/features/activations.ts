@@ -76,6 +76,19 @@ export function channelsOf(loss: Value): Value | undefined {
   return each.length === 0 ? undefined : concat(each, 0);
 }
 
+/** A basis of so many directions for the graph of a loss, whose numbers are not known: for counts and estimates. */
+export function basisOfSize(loss: Value, count: number): ActivationBasis | undefined {
+  const [width] = (channelsOf(loss)?.shape ?? []) as [number?];
+  if (width === undefined) return undefined;
+  const of = (shape: readonly number[]) => ({ shape, data: new Float32Array(0) });
+  const { mean, scale, directions } = basisNames;
+  return {
+    hash: '',
+    count,
+    weights: { [mean]: of([width]), [scale]: of([width]), [directions]: of([width, count]) },
+  };
+}
+
 /**
  * [r] what flows through a graph, [C] summed over each group, along the directions of a basis, whose numbers become
  * parameters.

@@ -5,9 +5,18 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../../test/support/cli.ts';
 import { smallModel } from '../../../test/support/models.ts';
+import { syntheticDataset } from '../../data/index.ts';
 import { combinedKinds, combinedOf, scoreCombined } from '../../detectors/index.ts';
 import { auroc, measure } from '../../eval/index.ts';
-import { type FeatureTable, normGraph, openBasis, unpacked } from '../../features/index.ts';
+import {
+  activationBasis,
+  type FeatureTable,
+  fisherDiagonal,
+  metricOf,
+  normGraph,
+  openBasis,
+  unpacked,
+} from '../../features/index.ts';
 import { countMultiplications } from '../../lower/index.ts';
 import { nodeRuntime } from '../../node/runtime.ts';
 import { fitCombinedOn, openAspects } from '../../scoring/index.ts';
@@ -134,9 +143,9 @@ describe('the oracle', () => {
 });
 
 describe('costs', () => {
-  it('count what the compiled graphs have, for every draw and aspect', () => {
+  it('count what the compiled graphs have, for every draw and aspect', async () => {
     const model = smallModel('vae');
-    const fit = { fitted: 100, kinds: 11, draws: 2 };
+    const fit = { fitted: 100, kinds: 11, draws: 2, directions: 0 };
     const { forward, norms, views, densities } = costsOf(model, 'vae', fit);
     expect(norms).toBe(countMultiplications(normGraph(model.loss()).graph));
     expect(forward).toBeLessThan(norms);
@@ -144,12 +153,24 @@ describe('costs', () => {
     expect(costsOf(model, 'vae', { ...fit, draws: 1 }).views).toBe(views / 2);
     const L = normGraph(model.loss()).names.length;
     expect(densities).toBe(L * L + 2 * L * 100 + 3 * L * 11);
+
+    // With activations: the graph that a detector of twelve inputs has runs.
+    const data = syntheticDataset('noise', { length: 12, shape: model.info.data, seed: 1 });
+    const how = { runtime: nodeRuntime(), threads: 1 };
+    const { factored } = metricOf(await fisherDiagonal(model, data, how));
+    const basis = openBasis((await activationBasis(model, data, how)).basis!, 'test');
+    expect(basis.count).toBe(11);
+    const own = normGraph(model.loss(), { radial: true, fisher: true, factored, activations: basis });
+    const whole = costsOf(model, 'vae', { ...fit, draws: 1, directions: 11 });
+    expect(whole.views).toBe(countMultiplications(own.graph));
+    expect(whole.views).toBeGreaterThan(views / 2);
+    expect(whole.densities).toBe(densities + 11 ** 2);
   });
 
   it('of a diffusion model are those of all its steps', () => {
     const model = smallModel('ddpm');
     const aspects = Object.keys(model.aspects!()).length;
-    const { norms, views } = costsOf(model, 'ddpm', { fitted: 100, kinds: 11, draws: 1 });
+    const { norms, views } = costsOf(model, 'ddpm', { fitted: 100, kinds: 11, draws: 1, directions: 64 });
     expect(aspects).toBeGreaterThan(1);
     expect(views).toBeGreaterThan(aspects * norms);
   });

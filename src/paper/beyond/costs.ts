@@ -1,6 +1,7 @@
 // A model in; what each detector costs for one input, counted, out.
 
-import { normGraph, splitLoss } from '../../features/index.ts';
+import { defined } from '../../defined.ts';
+import { basisOfSize, normGraph, splitLoss } from '../../features/index.ts';
 import { countMultiplications } from '../../lower/index.ts';
 import { simplifyGraph } from '../../ops/index.ts';
 import type { Model, ScoringModel } from '../../store/index.ts';
@@ -26,12 +27,15 @@ interface Fit {
   readonly kinds: number;
   /** Draws of the model's noise. */
   readonly draws: number;
+  /** Directions of the activations; 0 where they are no view. */
+  readonly directions: number;
 }
 
-export function costsOf(model: Model, id: string, { fitted, kinds, draws }: Fit): Costs {
+export function costsOf(model: Model, id: string, { fitted, kinds, draws, directions }: Fit): Costs {
   const count = (one: ScoringModel) => {
     const { nll } = splitLoss(one);
-    const views = normGraph(nll, { radial: true, fisher: true });
+    const activations = directions === 0 ? undefined : basisOfSize(nll, directions);
+    const views = normGraph(nll, { radial: true, fisher: true, factored: 'auto', ...defined({ activations }) });
     return {
       forward: countMultiplications(simplifyGraph({ arena: nll.arena, outputs: { nll } })),
       norms: countMultiplications(normGraph(nll).graph),
@@ -47,7 +51,8 @@ export function costsOf(model: Model, id: string, { fitted, kinds, draws }: Fit)
     forward,
     norms,
     views: sum(({ views }) => views) * draws,
-    // A normal of L columns; distances from every fit input in 2 L columns; projections of 3 L on a direction a kind.
-    densities: sum(({ layers: L }) => L ** 2 + 2 * L * fitted + 3 * L * kinds),
+    // Normals of L columns and of the directions; distances from every fit input in 2 L columns; projections of 3 L on a
+    // direction a kind.
+    densities: sum(({ layers: L }) => L ** 2 + directions ** 2 + 2 * L * fitted + 3 * L * kinds),
   };
 }

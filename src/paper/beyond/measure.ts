@@ -133,6 +133,7 @@ async function scoresOf(lab: Lab, plan: ModelPlan, model: Model, domain: string)
         fitted: rowsOf(tables.fit),
         kinds: tables.recombined.length,
         draws: tables.fit.meta.noiseSamples ?? 1,
+        directions: directionsIn(tables.fit, Math.max(1, tables.aspects.length)),
       });
       return {
         model: plan.id,
@@ -271,3 +272,7 @@ async function fewScores(
     await features.dispose();
   }
 }
+
+/** Directions of each aspect's activations. */
+const directionsIn = ({ views, nll }: FeatureTable, aspects: number): number =>
+  (views?.activations?.length ?? 0) / nll.length / aspects;
