@@ -1,4 +1,4 @@
-// npm run calibration -- MODEL --data DATA [--fit N] [--fresh N] [--splits S]: a model and in-distribution data in; how
+// npm run calibration -- MODEL --data DATA [--fit N] [--fresh N] [--splits S] [--apart N]: a model and in-distribution data in; how
 // often the combined detector calls inputs of the same data out, over random halves that it is fitted on and judges,
 // out.
 
@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { openModel } from '../src/cli/models.ts';
 import { take } from '../src/data/index.ts';
 import { defined } from '../src/defined.ts';
-import { combinedPValues, fitCombined, scoreCombined } from '../src/detectors/index.ts';
+import { combinedPValues, fitCombined, inputsForGroups, scoreCombined } from '../src/detectors/index.ts';
 import { UsageError } from '../src/errors.ts';
 import { alignColumns } from '../src/eval/index.ts';
 import { asModelTakes, type FeatureTable, openBasis, unpacked } from '../src/features/index.ts';
@@ -19,9 +19,6 @@ import { runMain, wholeOf } from './main.ts';
 
 const GROUPS = [1, 5, 20];
 const RATES = [0.05, 0.01, 0.001];
-/** Inputs for the metric and for what is recombined, which no split has. */
-const APART = 400;
-
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -29,6 +26,8 @@ async function main(): Promise<void> {
       data: { type: 'string' },
       fit: { type: 'string', default: '1000' },
       fresh: { type: 'string', default: '1000' },
+      // for the metric and for what is recombined, which no split has
+      apart: { type: 'string', default: '400' },
       splits: { type: 'string', default: '10' },
       seed: { type: 'string', default: '0' },
       threads: { type: 'string' },
@@ -37,30 +36,33 @@ async function main(): Promise<void> {
   const [path, ...more] = positionals;
   if (path === undefined || more.length > 0 || !values.data) {
     throw new UsageError(
-      'usage: npm run calibration -- MODEL --data DATA [--fit N] [--fresh N] [--splits S] [--seed S] [--threads N]',
+      'usage: npm run calibration -- MODEL --data DATA [--fit N] [--fresh N] [--splits S] [--apart N] [--seed S] [--threads N]',
     );
   }
-  const whole = (name: 'fit' | 'fresh' | 'splits' | 'seed' | 'threads', least: number) => wholeOf(values, name, least);
-  const [fit, fresh, splits, seed] = [whole('fit', 200)!, whole('fresh', 20)!, whole('splits', 1)!, whole('seed', 0)!];
+  const whole = (name: 'fit' | 'fresh' | 'splits' | 'apart' | 'seed' | 'threads', least: number) =>
+    wholeOf(values, name, least);
+  const [fit, fresh, splits, seed] = [whole('fit', 20)!, whole('fresh', 20)!, whole('splits', 1)!, whole('seed', 0)!];
+  const apart = whole('apart', 5)!;
+  const sizes = GROUPS.filter((B) => fit >= inputsForGroups(B));
   const model = await openModel(path);
   const [like] = Object.values(model.inputs);
   const data = asModelTakes(model, await openData(values.data, { like: like!, seed }));
-  if (data.length < APART + fit + fresh) {
+  if (data.length < apart + fit + fresh) {
     throw new UsageError(
-      `${data.name}: has ${data.length} inputs, expected ${APART} for the metric, ${fit} to fit on and ${fresh} to judge`,
+      `${data.name}: has ${data.length} inputs, expected ${apart} for the metric, ${fit} to fit on and ${fresh} to judge`,
     );
   }
-  const { pool, others, aspects } = await featuresOf(take(data, 0, APART + fit + fresh));
+  const { pool, others, aspects } = await featuresOf(take(data, 0, apart + fit + fresh));
   const counts = new Map<string, number[]>();
   for (let split = 0; split < splits; split++) {
     const order = new RandomStream(seed, 'splits').permutation(split, fit + fresh);
     const detector = fitCombined(pickRows(pool, order.subarray(0, fit)), others, {
-      groups: GROUPS,
+      groups: sizes,
       seed: split,
       aspects,
     });
     const judged = pickRows(pool, order.subarray(fit));
-    for (const B of GROUPS) {
+    for (const B of sizes) {
       const p = combinedPValues(detector, scoreCombined(detector, judged, B, 'combined'), B, 'combined');
       for (const rate of RATES) {
         const key = `${B} ${rate}`;
@@ -69,7 +71,7 @@ async function main(): Promise<void> {
     }
     process.stderr.write(`split ${split + 1} of ${splits}\n`);
   }
-  const lines = GROUPS.flatMap((B) =>
+  const lines = sizes.flatMap((B) =>
     RATES.map((rate) => {
       const found = counts.get(`${B} ${rate}`)!;
       const n = Math.floor(fresh / B);
@@ -97,14 +99,14 @@ async function main(): Promise<void> {
   async function featuresOf(all: typeof data) {
     const runtime = nodeRuntime();
     const how = { runtime, seed, ...defined({ threads: whole('threads', 1) }) };
-    const first = take(all, 0, APART);
+    const first = take(all, 0, apart);
     const metrics = (await metricsFrom(model, first, how)).map((metric) => unpacked(metric, all.name));
     const bases = (await basesFrom(model, first, how)).bases.map((basis) => openBasis(basis, all.name));
     const extractor = await openAspects(model, { ...how, noiseSamples: DRAWS }, metrics, bases);
     try {
       const others: FeatureTable[] = [];
       for (const { data: made } of await recombinedSets(first, seed)) others.push(await extractor.table(made));
-      const pool = await extractor.table(take(all, APART, all.length), {}, (done, of) => {
+      const pool = await extractor.table(take(all, apart, all.length), {}, (done, of) => {
         if (done % 320 === 0) process.stderr.write(`features ${done} of ${of}\n`);
       });
       return { pool, others, aspects: aspectsOf(model) };

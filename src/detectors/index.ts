@@ -12,6 +12,7 @@ export {
   combinedPValues,
   explainCombined,
   fitCombined,
+  inputsForGroups,
   isCombined,
   leastPValue,
   metricsOf,

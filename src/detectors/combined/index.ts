@@ -1,7 +1,7 @@
 // Public surface of the combined detector.
 
 export { basesOf, type CombinedFile, combinedFileSchema, combinedOf, metricsOf } from './file.ts';
-export { type Combined, type CombinedOptions, fitCombined } from './fit.ts';
+export { type Combined, type CombinedOptions, fitCombined, inputsForGroups } from './fit.ts';
 export { asStored, namesOf, openCombined, storeCombined } from './format.ts';
 export { type MissingOfViews, missingGroups, missingViews } from './missing.ts';
 export {
