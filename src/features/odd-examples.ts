@@ -4,7 +4,7 @@ import type { Dataset } from '../data/index.ts';
 import { DataError } from '../errors.ts';
 
 /** An output [n, …] of a run; of what no example changes it is one row. */
-export interface RunOutput {
+interface RunOutput {
   /** As messages call it. */
   readonly what: string;
   readonly values: ArrayLike<number>;

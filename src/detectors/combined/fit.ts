@@ -55,7 +55,7 @@ export interface Combined {
 }
 
 /** A view that a combined detector does without. */
-export interface MissingView {
+interface MissingView {
   readonly view: string;
   /** Index of the aspect of the model; left out: of all of them. */
   readonly aspect?: number | undefined;

@@ -3,7 +3,7 @@
 export { basesOf, type CombinedFile, combinedFileSchema, combinedOf, metricsOf } from './file.ts';
 export { type Combined, type CombinedOptions, fitCombined, inputsForGroups } from './fit.ts';
 export { asStored, namesOf, openCombined, storeCombined } from './format.ts';
-export { type MissingOfViews, missingGroups, missingViews } from './missing.ts';
+export { missingGroups, missingViews } from './missing.ts';
 export {
   type CombinedKind,
   combinedGroup,

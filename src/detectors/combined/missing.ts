@@ -12,12 +12,6 @@ export interface MissingOfViews {
   readonly reason: string;
 }
 
-/** A size that groups have for other detectors, not for this one. */
-interface MissingOfGroups {
-  readonly group: number;
-  readonly reason: string;
-}
-
 /** What the file says, or of a file of before that something is missing. */
 export function missingViews({ aspects, views: there, without }: StoredCombined): readonly MissingOfViews[] {
   const named = (view: string, aspect: number | undefined, reason: string): MissingOfViews => {
@@ -35,8 +29,8 @@ export function missingViews({ aspects, views: there, without }: StoredCombined)
   });
 }
 
-/** Of the sizes that were asked for. */
-export function missingGroups({ n, groups }: StoredCombined, asked: readonly number[]): readonly MissingOfGroups[] {
+/** Of the sizes that were asked for, those that groups have for other detectors only. */
+export function missingGroups({ n, groups }: StoredCombined, asked: readonly number[]) {
   return asked
     .filter((B) => groups.every(({ group }) => group !== B))
     .map((group) => ({
