@@ -51,8 +51,8 @@ export function costsOf(model: Model, id: string, { fitted, kinds, draws, direct
     forward,
     norms,
     views: sum(({ views }) => views) * draws,
-    // Normals of L columns and of the directions; distances from every fit input in 2 L columns; projections of 3 L on a
-    // direction a kind.
+    // Normals of L columns and of the directions; distances from every fit input in 2 L columns; projections of 3 L
+    // on a direction a kind.
     densities: sum(({ layers: L }) => L ** 2 + directions ** 2 + 2 * L * fitted + 3 * L * kinds),
   };
 }
