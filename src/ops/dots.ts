@@ -13,17 +13,27 @@ export function dotsWithRow(ctx: Lowering, row: string, rows: string, n: number)
 
 /** Rows of fewer elements are summed as fast by a reduction, in one step. */
 const SHORT = 1024;
-/** Longer ones would add up too many numbers one after the other for float32. */
-const LONG = 2 ** 20;
+/** Longer rows are summed in pieces, where they divide: float32 adds up so many numbers one after the other. */
+const LONG = 2 ** 16;
 
 /** [n, 1]: Σ a·b of rows [n, size] of two values, which may be the same. */
 export function dotsOfRows(ctx: Lowering, a: string, b: string, [n, size]: readonly [number, number]): string {
-  if (size < SHORT || size > LONG) {
-    const axis = ctx.ints([1]);
+  const axis = ctx.ints([1]);
+  if (size < SHORT) {
     if (a === b) return ctx.emit('ReduceSumSquare', [a, axis], { keepdims: 1 });
     return ctx.emit('ReduceSum', [ctx.emit('Mul', [a, b]), axis], { keepdims: 1 });
   }
-  const [row, other] = [a, b].map((name) => ctx.reshape(name, [n, size], [n, 1, size])) as [string, string];
+  const pieces = piecesOf(size);
+  const dims = [n * pieces, 1, size / pieces];
+  const [row, other] = [a, b].map((name) => ctx.reshape(name, [n, size], dims)) as [string, string];
   const column = ctx.emit('Transpose', [other], { perm: [0, 2, 1] }); // made part of the product
-  return ctx.reshape(ctx.emit('MatMul', [row, column]), [n, 1, 1], [n, 1]);
+  const dots = ctx.reshape(ctx.emit('MatMul', [row, column]), [n * pieces, 1, 1], [n, pieces]);
+  return pieces === 1 ? dots : ctx.emit('ReduceSum', [dots, axis], { keepdims: 1 });
+}
+
+/** Into how many equal pieces a row is cut, none longer than it may be: 1 where it has no such divisor. */
+function piecesOf(size: number): number {
+  const fewest = Math.ceil(size / LONG);
+  for (let pieces = fewest; pieces < 16 * fewest; pieces++) if (size % pieces === 0) return pieces;
+  return 1;
 }
