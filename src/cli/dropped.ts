@@ -38,7 +38,7 @@ export function summaryOf(entry: FittedGroup) {
 export function combinedSummary({ combined, groups: asked }: DetectorFile) {
   if (!combined) return {};
   const { detector, noiseSamples = 1, leftOut = [], leftOutRecombined } = combined;
-  const { n, views, groups } = detector;
+  const { n, views, groups, repeats } = detector;
   const sizes = asked.map(({ group }) => group);
   return {
     combined: {
@@ -47,7 +47,7 @@ export function combinedSummary({ combined, groups: asked }: DetectorFile) {
       views: views.map(({ name }) => name),
       groups: groups.map(({ group }) => group),
       ...filled({ without: missingViews(detector), missing: missingGroups(detector, sizes), notFinite: leftOut }),
-      ...defined({ notFiniteRecombined: leftOutRecombined }),
+      ...defined({ notFiniteRecombined: leftOutRecombined, repeats }),
     },
   };
 }
@@ -56,7 +56,7 @@ export function combinedSummary({ combined, groups: asked }: DetectorFile) {
 export function combinedLines(detector: DetectorFile): string[] {
   const { combined } = combinedSummary(detector);
   if (!combined) return [];
-  const { without = [], missing = [], notFinite = [], notFiniteRecombined = {} } = combined;
+  const { n, repeats = 0, without = [], missing = [], notFinite = [], notFiniteRecombined = {} } = combined;
   const recombined = Object.entries(notFiniteRecombined).map(([kind, count]) => `${count} of ${kind}`);
   return [
     ...without.map(
@@ -64,6 +64,11 @@ export function combinedLines(detector: DetectorFile): string[] {
     ),
     ...missing.map(({ group, reason }) => `without B = ${group}: ${reason}`),
     ...(notFinite.length === 0 ? [] : [`without ${inputsText(notFinite)}: not finite`]),
+    ...(repeats > n / 20
+      ? [
+          `${repeats} of ${n} inputs repeat others; p-values hold for inputs that repeat as often, and are too small for new ones`,
+        ]
+      : []),
     ...(recombined.length === 0 ? [] : [`without recombined inputs that are not finite: ${recombined.join(', ')}`]),
   ].map((line) => `combined: ${line}`);
 }

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { contrasts, fitContrast, leftOutContrasts } from '../../densities/contrast.ts';
 import { meansOf, pick, type Rows, rowsOver } from '../../densities/rows.ts';
 import { distances, fitShrunkNormal, leftOutDistances } from '../../densities/shrunk-normal.ts';
-import type { FeatureTable } from '../../features/table.ts';
+import { type FeatureTable, pickRows } from '../../features/table.ts';
 import { RandomStream } from '../../tensor/random.ts';
 import {
   asStored,
@@ -208,6 +208,15 @@ describe('the combined detector', () => {
     expect(() => openCombined({ ...stored, without: [{ view: 'none', reason: 'x' }] }, names.slice(0, 3), 'f')).toThrow(
       "without the unknown view 'none'",
     );
+  });
+
+  it('says how many inputs repeat others', () => {
+    const twice = pickRows(
+      learned,
+      Array.from({ length: 60 }, (_, i) => i % 40),
+    );
+    expect(storeCombined(fitCombined(twice, [], { groups: [1] })).repeats).toBe(20);
+    expect(fit.repeats).toBeUndefined();
   });
 
   it('takes group sizes in any order, and says of those that it has too few inputs for', () => {

@@ -44,6 +44,8 @@ export interface Combined {
   readonly aspects: readonly string[];
   /** Inputs it was fitted on. */
   readonly n: number;
+  /** How many of them have the features of an earlier one, if any: the same input again. */
+  readonly repeats?: number | undefined;
   /** Whether neighbours among them resemble each other, so that groups are those of neighbours. */
   readonly related: boolean;
   readonly seed: number;
@@ -172,6 +174,7 @@ export function fitCombined(
   const inputs = Array.from({ length: n }, (_, i) => i);
   const fitted = data.map((_, k) => fitOne(k, inputs));
   const related = isRelated(data.map(({ own }) => own));
+  const repeats = repeatsIn(data.map(({ own }) => own)) || undefined;
   const run = related ? largest : 1;
   const dealt = new RandomStream(seed, 'folds').permutation(run, Math.ceil(n / run));
   // With few inputs all depends on each, and leaving one out is more than a correction.
@@ -222,7 +225,7 @@ export function fitCombined(
       calibration: { combined: sum(chosen.map(() => true)), gradient: sum(chosen.map(isOfGradient)) },
     };
   });
-  return { names: given.names, aspects, n, related, seed, floors, views: fitted, without, groups: calibrated };
+  return { names: given.names, aspects, n, repeats, related, seed, floors, views: fitted, without, groups: calibrated };
 }
 
 interface Fold {
@@ -251,6 +254,13 @@ function isRelated(all: readonly Rows[]): boolean {
     }),
   );
   return correlations.reduce((total, r) => total + r, 0) / correlations.length > relatedFrom(all[0]!.n);
+}
+
+/** Rows that are the same as an earlier one in all views. */
+function repeatsIn(all: readonly Rows[]): number {
+  const n = all[0]!.n;
+  const seen = new Set(Array.from({ length: n }, (_, i) => all.map((rows) => rowOf(rows, i).join()).join(';')));
+  return n - seen.size;
 }
 
 /** Groups of B that stand together among these indices, overlapping ones too, one after the other. */

@@ -31,6 +31,7 @@ const modelSchema = z.discriminatedUnion('density', [
 export const combinedSchema = z.strictObject({
   aspects: z.array(z.string().min(1)),
   n: z.int().min(1),
+  repeats: z.int().min(1).optional(),
   related: z.boolean(),
   seed: whole,
   floors: z.strictObject({ norms: z.array(z.number().positive()), fisher: z.array(z.number().positive()) }),
@@ -69,10 +70,11 @@ export type StoredCombined = z.infer<typeof combinedSchema>;
 
 /** Plain JSON for a file; `combinedOf` opens it again. */
 export function storeCombined(combined: Combined): StoredCombined {
-  const { aspects, n, related, seed, floors, views: fitted, without, groups } = combined;
+  const { aspects, n, repeats, related, seed, floors, views: fitted, without, groups } = combined;
   return {
     aspects: [...aspects],
     n,
+    ...defined({ repeats }),
     related,
     seed,
     floors: { norms: [...floors.norms], fisher: [...floors.fisher] },
@@ -113,7 +115,7 @@ function storeModel(model: FittedView['model']): StoredCombined['views'][number]
  */
 export function openCombined(value: unknown, layers: readonly string[], where: string): Combined {
   const stored = parseAs(combinedSchema, value, where);
-  const { aspects, n, related, seed, floors, without, groups } = stored;
+  const { aspects, n, repeats, related, seed, floors, without, groups } = stored;
   const names = namesOf(aspects, layers);
   const L = names.length;
   const check = (holds: boolean, what: string) => {
@@ -151,7 +153,7 @@ export function openCombined(value: unknown, layers: readonly string[], where: s
       throw new DataError(`${at}: has other maps than its views need`);
     }
   }
-  return { names, aspects, n, related, seed, floors, views: fitted, without, groups };
+  return { names, aspects, n, repeats, related, seed, floors, views: fitted, without, groups };
 }
 
 function checkStandard({ p, columns, mean, sd }: Standard, expected: number, where: string): void {
