@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env } from 'onnxruntime-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { defaultModel } from '../../test/support/models.ts';
+import { normGraph } from '../features/index.ts';
 import { Arena, type Value } from '../graph/index.ts';
-import { lower } from '../lower/index.ts';
+import { countMultiplications, lower } from '../lower/index.ts';
 import { encode } from '../onnx/index.ts';
 import { add, mul } from '../ops/index.ts';
 import { nodeRuntime, openSession, threadsFor } from './runtime.ts';
@@ -82,7 +84,17 @@ describe('threads', () => {
 
   it('are one where steps are small, all that there are where they are not or nobody knows', () => {
     const of = (steps: number, multiplications: number) => threadsFor({ steps, multiplications, bytes: 0 }, 8);
-    expect([of(1000, 1e7), of(1000, 1e8), threadsFor(undefined, 8)]).toEqual([1, 8, 8]);
+    expect([of(1000, 1.3e8), of(1000, 1.4e8), threadsFor(undefined, 8)]).toEqual([1, 8, 8]);
+  });
+
+  it('are one for an image and a small model, two cores for one and a large one', () => {
+    const of = (name: 'glow' | 'vae' | 'ddpm') => {
+      const model = defaultModel(name);
+      const { graph } = normGraph(model.loss());
+      const steps = lower(graph, { examples: 1, weights: model.weights }).nodes.length;
+      return threadsFor({ steps, multiplications: countMultiplications(graph), bytes: 0 }, 2);
+    };
+    expect([of('glow'), of('vae'), of('ddpm')]).toEqual([1, 1, 2]);
   });
 
   it.skipIf(process.platform !== 'linux')('are as many as was asked for, however small the steps', async () => {

@@ -155,9 +155,9 @@ const UNUSED_PASSES = [
 
 /**
  * Multiplications for each step of a graph from which a second thread pays, measured: with fewer, waking it for a step
- * takes longer than what it does there.
+ * takes longer than what it does there, and a thread that others keep off its core is waited for in every step.
  */
-const WORTH_THREADS = 2 ** 16;
+const WORTH_THREADS = 2 ** 17;
 
 /** Runs that take more bytes are not planned: the runtime would reserve the whole peak a second time. */
 const WORTH_PLANNING = 32 * 2 ** 20;
