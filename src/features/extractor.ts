@@ -1,15 +1,6 @@
 // A model and a data set in; the negative log-likelihood and the layer-wise squared gradient norms of every group out.
 
-import {
-  checkArguments,
-  checkOptions,
-  model as modelRule,
-  oneOf,
-  optional,
-  type Rules,
-  someOf,
-  wholeFrom,
-} from '../arguments.ts';
+import { checkArguments, checkOptions, model as modelRule, oneOf, optional, type Rules, someOf } from '../arguments.ts';
 import type { Dataset } from '../data/index.ts';
 import { indexIn, namesIn } from '../data/index.ts';
 import { defined } from '../defined.ts';
@@ -105,9 +96,7 @@ const rules: Rules = {
   noise: optional(oneOf('content', 'index', 'place')),
   plan: optional(oneOf('auto', 'direct', 'gram')),
   views: optional(someOf(...viewNames)),
-  batch: optional(wholeFrom(1)),
-  memory: optional(wholeFrom(1)),
-  threads: optional(wholeFrom(1)),
+  memory: optional({ holds: (value) => typeof value === 'number', expected: 'bytes' }),
 };
 
 /**
