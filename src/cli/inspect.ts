@@ -102,7 +102,7 @@ function viewCosts(model: ScoringModel, group: number) {
   const { parts, cost } = count((split) => ({ parts: split.parts() }));
   const views: Partial<Record<View, number>> = {
     radial: count(() => ({ radial: true })).cost - plain,
-    fisher: count(() => ({ fisher: true, factored: 'auto' })).cost - plain,
+    fisher: count(() => ({ fisher: true, factored: 'diagonal' })).cost - plain,
     ...(parts.length > 0 ? { parts: cost - plain } : {}),
   };
   return { parts, views };

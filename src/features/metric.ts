@@ -1,14 +1,16 @@
-// A model and in-distribution data in; the diagonal of its empirical Fisher matrix, and the metric that it makes, out.
+// A model and in-distribution data in; moments of its gradients, the diagonal or Kronecker factors of its empirical
+// Fisher matrix, and the metric that they make, out.
 
+import { CholeskyDecomposition, inverse, Matrix } from 'ml-matrix';
 import type { Dataset } from '../data/index.ts';
 import { inRuns, openProgram, type Runtime } from '../engine/index.ts';
 import { nameOf, type Value } from '../graph/index.ts';
 import { host } from '../host.ts';
-import { groupSum, rewrite, squaresAlong } from '../ops/index.ts';
+import { groupSum, matmul, reshape, rewrite, squaresAlong, transpose } from '../ops/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
-import { type Axes, factoredAxes, LARGE } from './factored.ts';
+import { type Factors, factorsOf, LARGE, type MetricForm } from './factored.ts';
 import { learnedGradients } from './gradients.ts';
 import { asModelTakes, type InputOptions, modelAt } from './inputs.ts';
 import { factorName, metricName } from './metric-name.ts';
@@ -21,11 +23,15 @@ interface Squares {
   readonly data: Float64Array;
 }
 
-/** Of one parameter whose metric is factored: mean squares of the gradient for each place along two axes. */
+/**
+ * Of one parameter whose metric is factored, for each of its axes: the mean squares of the gradient for each place, [d];
+ * of those that are mixed the mean products of each two places, [d, d].
+ */
 interface FactoredSquares {
   readonly shape: Shape;
-  readonly axes: Axes;
-  readonly means: readonly [Float64Array, Float64Array];
+  readonly axes: readonly number[];
+  readonly mixed: readonly number[];
+  readonly means: readonly Float64Array[];
 }
 
 /** By parameter name. */
@@ -38,6 +44,8 @@ export interface DiagonalOptions extends InputOptions {
   /** Bytes that a run may take. Default: 1 GiB. */
   readonly memory?: number;
   readonly threads?: number;
+  /** Default: 'diagonal'. */
+  readonly form?: MetricForm | undefined;
   readonly onProgress?: (examples: number, of: number) => void;
   /**
    * Hears of every example that is left out since what it gives is not finite, by its place in the data, as it is met.
@@ -48,17 +56,18 @@ export interface DiagonalOptions extends InputOptions {
 
 /**
  * F_k = mean over the examples of g_k², g the gradient of one example's loss in nats: the diagonal of the Fisher matrix
- * as data of the learned kind have it; of parameters whose metric is factored (`factoredAxes`) its means along two
- * axes. Draws are keyed by content. Whole gradients of a batch are in memory, but for tensors of more than a million
- * elements. Throws a ModelError where the loss depends on no parameter, and a DataError where none is left of the
- * examples, or where a loss or gradient is not finite and nobody hears of it (`onNotFinite`).
+ * as data of the learned kind have it; of parameters whose metric is factored (`factorsOf`) its means along axes, or, of
+ * the form `kronecker`, the mean of g gᵀ along each. Draws are keyed by content. Whole gradients of a batch are in
+ * memory, but for tensors of more than a million elements. Throws a ModelError where the loss depends on no parameter,
+ * and a DataError where none is left of the examples, or where a loss or gradient is not finite and nobody hears of it
+ * (`onNotFinite`).
  */
 export async function fisherDiagonal(model: ScoringModel, given: Dataset, options: DiagonalOptions): Promise<Diagonal> {
   const data = asModelTakes(model, given, options);
-  const { runtime, memory, threads, seed = 0 } = options;
+  const { runtime, memory, threads, seed = 0, form = 'diagonal' } = options;
   await model.batchLoss?.({ runtime, threads });
   const loss = modelAt(model, data.shapes).loss();
-  const learned = learnedGradients(loss).map(accumulated);
+  const learned = learnedGradients(loss).map((one) => accumulated(one, form));
   const outputs = Object.fromEntries(
     learned.flatMap(({ parts }, j) => parts.map(({ value }, k): [string, Value] => [`g${j}.${k}`, value])),
   );
@@ -102,30 +111,43 @@ interface Accumulated {
   readonly squares: (examples: number) => Squares | FactoredSquares;
 }
 
-function accumulated({ param, gradient }: { readonly param: Value; readonly gradient: Value }): Accumulated {
+function accumulated(
+  { param, gradient }: { readonly param: Value; readonly gradient: Value },
+  form: MetricForm,
+): Accumulated {
   const name = nameOf(param);
   const { shape } = param;
-  const axes = factoredAxes(gradient);
+  const factors = factorsOf(gradient, form);
   const size = sizeOf(shape);
-  if (!axes || size <= LARGE) {
+  if (!factors || (size <= LARGE && !factors.mixed)) {
     const sum = new Float64Array(size);
     const add: AddRows = (output, rows) => addRows(sum, output, rows, (v) => v ** 2);
     const squares = (n: number): Squares | FactoredSquares => {
       const data = sum.map((v) => v / n);
-      return axes
-        ? { shape, axes, means: [meansAlong(data, shape, axes[0]), meansAlong(data, shape, axes[1])] }
-        : { shape, data };
+      if (!factors) return { shape, data };
+      return { shape, axes: factors.axes, mixed: [], means: factors.axes.map((axis) => meansAlong(data, shape, axis)) };
     };
     return { name, parts: [{ value: gradient, width: size, add }], squares };
   }
-  const sums = axes.map((axis) => new Float64Array(shape[axis]!)) as [Float64Array, Float64Array];
+  const { axes, mixed = [] } = factors;
+  const sums = axes.map((axis) => new Float64Array(shape[axis]! ** (mixed.includes(axis) ? 2 : 1)));
   const parts = axes.map((axis, k) => ({
-    value: groupSum(squaresAlong(gradient, axis)),
-    width: shape[axis]!,
+    value: groupSum(mixed.includes(axis) ? productsAlong(gradient, axis) : squaresAlong(gradient, axis)),
+    width: sums[k]!.length,
     add: (output: Float32Array, rows: readonly number[]) => addRows(sums[k]!, output, rows, (v) => v),
   }));
-  const mean = (sum: Float64Array, n: number) => sum.map((v) => v / n / (size / sum.length));
-  return { name, parts, squares: (n) => ({ shape, axes, means: [mean(sums[0], n), mean(sums[1], n)] }) };
+  const squares = (n: number) => {
+    const means = sums.map((sum, k) => sum.map((v) => (v / n / size) * shape[axes[k]!]!));
+    return { shape, axes, mixed, means };
+  };
+  return { name, parts, squares };
+}
+
+/** G Gᵀ, [d, d], where the rows of G are the slices of one example's value along an axis. */
+function productsAlong(v: Value, axis: number): Value {
+  const others = [...v.shape.keys()].filter((k) => k !== axis);
+  const slices = reshape(transpose(v, [axis, ...others]), [v.shape[axis]!, -1]);
+  return matmul(slices, transpose(slices));
 }
 
 /** Adds up rows of an output, number by number. */
@@ -152,16 +174,16 @@ export interface Metric {
   readonly hash: string;
   /** Roots of the weights, by the names that the graph of the norms takes them by. */
   readonly roots: Weights;
-  /**
-   * The parameters whose metric is factored, by name: their shape, and the two axes that have a vector of roots each.
-   */
+  /** The parameters whose metric is factored, by name: their shape, and the axes that have roots each. */
   readonly factored: Readonly<Record<string, Factored>>;
 }
 
-/** The metric of a parameter as a vector along each of two axes: a weight is the product of two squares of theirs. */
-export interface Factored {
+/**
+ * The metric of a parameter as a vector or a matrix of roots along each of some axes: what multiplies a gradient before
+ * its norm is taken.
+ */
+export interface Factored extends Factors {
   readonly shape: Shape;
-  readonly axes: Axes;
 }
 
 /** Where the diagonal is far below its mean in the tensor, the few examples it was taken from do not tell how far. */
@@ -170,8 +192,9 @@ const DAMPING = 1e-3;
 /**
  * w_k = 1 / (F_k + 10⁻³ · mean F), the mean over the tensor: a gradient's squared length in units of what is usual for
  * each of its elements. With one number for all of a tensor's elements it would be the paper's metric. Where it is
- * factored w[a, b] = mean F / ((u[a] + 10⁻³ · mean F) (v[b] + 10⁻³ · mean F)). A tensor whose diagonal is 0 throughout
- * has w = 0.
+ * factored w[a, b] = mean F / ((u[a] + 10⁻³ · mean F) (v[b] + 10⁻³ · mean F)); with a matrix M along an axis in place of
+ * u, its inverse (M + 10⁻³ · mean F · I)⁻¹ in place of the reciprocals. A tensor whose diagonal is 0 throughout has
+ * w = 0.
  */
 export function metricOf(diagonal: Diagonal): Metric {
   const hash = host().sha256();
@@ -185,11 +208,14 @@ export function metricOf(diagonal: Diagonal): Metric {
   for (const [name, squares] of Object.entries(diagonal)) {
     const { shape } = squares;
     if ('axes' in squares) {
-      const { axes, means } = squares;
-      factored[name] = { shape, axes };
-      // Either vector has the fourth root of 1 / mean F, so that neither leaves float32 before their product does.
+      const { axes, mixed, means } = squares;
+      factored[name] = { shape, axes, ...(mixed.length > 0 ? { mixed } : {}) };
+      // Each has its share of mean F, so that none leaves float32 before their product does.
+      const power = (axes.length - 1) / (2 * axes.length);
       for (const [k, axis] of axes.entries()) {
-        keep(factorName(name, axis), [shape[axis]!], rootsOf(means[k]!, 1 / 4));
+        const d = shape[axis]!;
+        if (mixed.includes(axis)) keep(factorName(name, axis), [d, d], whitening(means[k]!, d, power));
+        else keep(factorName(name, axis), [d], rootsOf(means[k]!, power));
       }
     } else keep(metricName(name), shape, rootsOf(squares.data, 0));
   }
@@ -200,4 +226,17 @@ export function metricOf(diagonal: Diagonal): Metric {
 function rootsOf(values: Float64Array, power: number): Float32Array {
   const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
   return Float32Array.from(values, (v) => (mean > 0 ? mean ** power / Math.sqrt(v + DAMPING * mean) : 0));
+}
+
+/**
+ * mean^`power` · C⁻¹ with C Cᵀ = M + 10⁻³ · mean · I, the mean that of M's diagonal: what it makes of a vector has the
+ * squared length of that vector in the metric M⁻¹. Lower triangular; zeros for zeros.
+ */
+function whitening(moments: Float64Array, d: number, power: number): Float32Array {
+  const m = Matrix.from1DArray(d, d, moments);
+  const mean = m.trace() / d;
+  if (!(mean > 0)) return new Float32Array(d * d);
+  const damped = Matrix.div(m, mean).add(Matrix.eye(d).mul(DAMPING));
+  const root = inverse(new CholeskyDecomposition(damped).lowerTriangularMatrix);
+  return Float32Array.from(root.to1DArray(), (v, k) => (k % d > Math.floor(k / d) ? 0 : v * mean ** (power - 1 / 2)));
 }

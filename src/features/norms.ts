@@ -21,7 +21,7 @@ import {
 } from '../ops/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import { alongBasis, type Flow, flowsOf } from './activations.ts';
-import { type Axes, factoredAxes, factoredSqNorm } from './factored.ts';
+import { type Factors, factoredSqNorm, factorsOf, type MetricForm } from './factored.ts';
 import { factorName, metricName } from './metric-name.ts';
 import type { ActivationBasis } from './packed-basis.ts';
 
@@ -33,12 +33,12 @@ export interface Views {
   /** `radial`: ⟨θ_j, ∇_j ℓ⟩, how the loss changes as the tensor is scaled. */
   readonly radial?: boolean;
   /**
-   * `fisher`: Σ_k w_k (∇_j ℓ)_k², the squared norm in a diagonal metric. The roots of its weights are a parameter named
-   * by `metricName`; where it is factored, a vector along each of two axes, named by `factorName`.
+   * `fisher`: the squared norm in a metric. The roots of a diagonal one are a parameter named by `metricName`; where it
+   * is factored, a vector or a matrix along each of some axes, named by `factorName`.
    */
   readonly fisher?: boolean;
-  /** The parameters whose metric is factored, and the axes; or, where that is to be chosen, 'auto'. Default: none. */
-  readonly factored?: Readonly<Record<string, { readonly axes: Axes }>> | 'auto';
+  /** The parameters whose metric is factored, and how; or the form by which that is to be chosen. Default: none. */
+  readonly factored?: Readonly<Record<string, Factors>> | MetricForm;
   /** `activations`: what flows through the model, along the directions of a basis, [r]; no gradient. */
   readonly activations?: ActivationBasis;
   /** `parts`: terms of the loss, an output of as many numbers as these have names. */
@@ -206,10 +206,13 @@ function gradientOfAdded(result: Value, cotangent: Value): Value {
 function fisherNorm(param: Value, gradient: Value, factored: Views['factored'] = {}): Value {
   const name = nameOf(param);
   const rootsIn = (given: string, shape: Shape) => param.arena.param(given, shape, { trainable: false });
-  const axes = factored === 'auto' ? factoredAxes(gradient) : factored[name]?.axes;
-  if (!axes) return weighted(gradient, rootsIn(metricName(name), param.shape));
-  const [u, v] = axes.map((axis) => rootsIn(factorName(name, axis), [param.shape[axis]!])) as [Value, Value];
-  return factoredSqNorm(gradient, axes, u, v);
+  const factors = typeof factored === 'string' ? factorsOf(gradient, factored) : factored[name];
+  if (!factors) return weighted(gradient, rootsIn(metricName(name), param.shape));
+  const roots = factors.axes.map((axis) => {
+    const d = param.shape[axis]!;
+    return rootsIn(factorName(name, axis), factors.mixed?.includes(axis) ? [d, d] : [d]);
+  });
+  return factoredSqNorm(gradient, factors, roots);
 }
 
 /** Σ w g², summed over the elements. */

@@ -1,4 +1,4 @@
-// A metric in, the same as a detector file keeps it out, a byte for each number; and back.
+// A metric in, the same as a detector file keeps it out, a byte or two for each number; and back.
 
 import * as z from 'zod';
 import { fromBase64, toBase64 } from '../base64.ts';
@@ -12,7 +12,7 @@ import { factorName, metricName } from './metric-name.ts';
 import { originSchema } from './table-head.ts';
 
 /** Roots: 2^(most − (code − 1) · step) for the codes 1 to 255, and 0 for the code 0. */
-interface PackedRoots {
+export interface PackedRoots {
   readonly most: number;
   readonly step: number;
   /** Bytes in base64, row-major. */
@@ -24,18 +24,28 @@ interface PackedTensor extends PackedRoots {
   readonly shape: readonly number[];
 }
 
-/** The roots of a tensor's weights as products of one number along each of two axes. */
+/** A lower triangular matrix of roots, row by row: element = code · the row's scale. */
+interface PackedMatrix {
+  /** Float32 of each row, in base64. */
+  readonly scales: string;
+  /** Int16 of each element up to the diagonal, in base64. */
+  readonly codes: string;
+}
+
+/** The roots of a tensor's weights as products of one number, or one matrix, along each of some axes. */
 interface PackedFactors {
   readonly shape: readonly number[];
   /** Ascending. */
-  readonly axes: readonly [number, number];
-  readonly factors: readonly [PackedRoots, PackedRoots];
+  readonly axes: readonly number[];
+  /** For each axis; a matrix along those that are mixed. */
+  readonly factors: readonly (PackedRoots | PackedMatrix)[];
 }
 
 /**
  * A metric in plain JSON. A byte for each weight tells its logarithm, in 254 equal steps between the tensor's largest
  * and smallest: where these differ by a factor of a million, a weight to 3 %. The mean of squares it is made from is
- * known from 400 examples to 7 %.
+ * known from 400 examples to 7 %. An element of a matrix has two, for 1 / 32,767 of the largest of its row: rows tell
+ * neighbours that are nearly the same apart, by large numbers that nearly cancel.
  */
 export interface PackedMetric {
   /** SHA-256 of what follows. Tables name their metric by it. */
@@ -51,10 +61,11 @@ const axis = z.int().min(0);
 const rootsShape = { most: z.number(), step: z.number().min(0), codes: z.base64() };
 const rootsSchema = z.strictObject(rootsShape);
 const tensorSchema = z.strictObject({ shape, ...rootsShape });
+const matrixSchema = z.strictObject({ scales: z.base64(), codes: z.base64() });
 const factorsSchema = z.strictObject({
   shape,
-  axes: z.tuple([axis, axis]),
-  factors: z.tuple([rootsSchema, rootsSchema]),
+  axes: z.array(axis).min(1),
+  factors: z.array(z.union([rootsSchema, matrixSchema])).min(1),
 });
 
 /** What a file's metric must look like; `unpacked` checks the rest. */
@@ -76,10 +87,13 @@ export function packed({ roots, factored }: Metric, origin?: Origin): PackedMetr
     if (!name.startsWith(prefix)) return []; // a factor
     return [[name.slice(prefix.length), { shape: of, ...packedRoots(data, name) }] as const];
   });
-  const factors = Object.entries(factored).map(([param, { shape: of, axes }]) => {
-    const [first, second] = axes.map((a) => factorName(param, a)) as [string, string];
-    const both = [packedRoots(roots[first]!.data, first), packedRoots(roots[second]!.data, second)] as const;
-    return [param, { shape: of, axes, factors: both }] as const;
+  const factors = Object.entries(factored).map(([param, { shape: of, axes, mixed }]) => {
+    const all = axes.map((axis) => {
+      const name = factorName(param, axis);
+      const { data } = roots[name]!;
+      return mixed?.includes(axis) ? packedMatrix(data, of[axis]!, name) : packedRoots(data, name);
+    });
+    return [param, { shape: of, axes, factors: all }] as const;
   });
   const rest = { ...defined({ origin }), tensors: Object.fromEntries([...whole, ...factors]) };
   return { hash: hashOf(rest), ...rest };
@@ -100,6 +114,25 @@ function packedRoots(data: Float32Array, name: string): PackedRoots {
   return { most, step, codes: toBase64(codes) };
 }
 
+function packedMatrix(data: Float32Array, d: number, name: string): PackedMatrix {
+  const scales = new Float32Array(d);
+  const codes = new Int16Array((d * (d + 1)) / 2);
+  let at = 0;
+  for (let i = 0; i < d; i++) {
+    const row = data.subarray(i * d, i * d + i + 1);
+    const most = row.reduce((largest, v) => Math.max(largest, Math.abs(v)), 0);
+    if (!(most < Infinity)) throw new DataError(`${name}: an element of a root is not finite`);
+    scales[i] = most / MOST_CODE;
+    for (const v of row) codes[at++] = scales[i] === 0 ? 0 : Math.round(v / scales[i]!);
+  }
+  return { scales: toBase64(bytesOf(scales)), codes: toBase64(bytesOf(codes)) };
+}
+
+const MOST_CODE = 2 ** 15 - 1;
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Int16Array) =>
+  new Uint8Array(buffer, byteOffset, byteLength);
+
 /** The metric to measure by. Throws a DataError that begins with `where` for one that is damaged. */
 export function unpacked(metric: PackedMetric, where: string): Metric {
   if (hashOf(metric) !== metric.hash) throw new DataError(`${where}: the metric is damaged: its hash is another`);
@@ -109,13 +142,16 @@ export function unpacked(metric: PackedMetric, where: string): Metric {
     const { shape: of } = tensor;
     if (!('axes' in tensor)) return [[metricName(name), { shape: of, data: rootsIn(tensor, sizeOf(of), at) }] as const];
     const { axes, factors } = tensor;
-    if (axes[0] >= axes[1] || axes[1] >= of.length) {
-      throw new DataError(`${at} is along the axes ${axes.join(' and ')} of ${shapeText(of)}`);
+    const isAscending = axes.every((a, k) => k === 0 || axes[k - 1]! < a);
+    if (!isAscending || axes.at(-1)! >= of.length || axes.length !== factors.length) {
+      throw new DataError(`${at} has ${factors.length} factors along the axes ${axes.join(', ')} of ${shapeText(of)}`);
     }
-    factored[name] = { shape: of, axes };
+    const mixed = axes.filter((_, k) => 'scales' in factors[k]!);
+    factored[name] = { shape: of, axes, ...(mixed.length > 0 ? { mixed } : {}) };
     return axes.map((a, k) => {
-      const data = rootsIn(factors[k]!, of[a]!, at);
-      return [factorName(name, a), { shape: [of[a]!], data }] as const;
+      const [d, factor] = [of[a]!, factors[k]!];
+      if ('scales' in factor) return [factorName(name, a), { shape: [d, d], data: matrixIn(factor, d, at) }] as const;
+      return [factorName(name, a), { shape: [d], data: rootsIn(factor, d, at) }] as const;
     });
   });
   return { hash: metric.hash, roots: Object.fromEntries(roots), factored };
@@ -130,14 +166,36 @@ function rootsIn({ most, step, codes }: PackedRoots, size: number, where: string
   return Float32Array.from(bytes, (code) => table[code]!);
 }
 
+function matrixIn({ scales, codes }: PackedMatrix, d: number, where: string): Float32Array {
+  const [rowBytes, bytes] = [fromBase64(scales), fromBase64(codes)];
+  const expected = [4 * d, d * (d + 1)];
+  if (rowBytes.length !== expected[0] || bytes.length !== expected[1]) {
+    const found = `${rowBytes.length} and ${bytes.length} bytes`;
+    throw new DataError(`${where} has ${found} for a matrix of ${d} rows, expected ${expected.join(' and ')}`);
+  }
+  const [rows, elements] = [
+    new DataView(rowBytes.buffer, rowBytes.byteOffset),
+    new DataView(bytes.buffer, bytes.byteOffset),
+  ];
+  const data = new Float32Array(d * d);
+  let at = 0;
+  for (let i = 0; i < d; i++) {
+    const scale = rows.getFloat32(4 * i, true);
+    if (!Number.isFinite(scale)) throw new DataError(`${where} has a row of a matrix that is not finite`);
+    for (let j = 0; j <= i; j++) data[i * d + j] = elements.getInt16(2 * at++, true) * scale;
+  }
+  return data;
+}
+
 function hashOf({ origin, tensors }: Omit<PackedMetric, 'hash'>): string {
   const hash = host().sha256();
   hash.update(JSON.stringify(origin ?? null));
   for (const [name, tensor] of Object.entries(tensors)) {
     const [head, parts] =
       'axes' in tensor ? [[name, tensor.shape, tensor.axes], tensor.factors] : [[name, tensor.shape], [tensor]];
+    const numbers = parts.flatMap((part): unknown[] => ('scales' in part ? [part.scales] : [part.most, part.step]));
     // One line, as of before there were factors, for a tensor that has none.
-    hash.update(`\n${JSON.stringify([...head, ...parts.flatMap(({ most, step }) => [most, step])])}`);
+    hash.update(`\n${JSON.stringify([...head, ...numbers])}`);
     for (const { codes } of parts) hash.update(codes);
   }
   return hash.digest();

@@ -67,9 +67,10 @@ export interface OpRecord {
 
   /**
    * Makes of a vector the result with every slice along an axis multiplied by that element of it, by multiplying the
-   * operands: so a product that is never made can be scaled. Undefined where that does not go along this axis.
+   * operands: so a product that is never made can be scaled. Where slices are to be `mixed`, of a matrix [d, d] the
+   * result with slice k replaced by Σ_l by[k, l] · slice l. Undefined where that does not go along this axis.
    */
-  readonly scaled?: (node: NodeSource, y: Value, axis: number) => Scaler | undefined;
+  readonly scaled?: (node: NodeSource, y: Value, axis: number, mixed: boolean) => Scaler | undefined;
 
   /** Σ of the result's squares over all axes but one, [d], without the result. */
   readonly squaresAlong?: (node: NodeSource, axis: number) => Value;

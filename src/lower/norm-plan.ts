@@ -116,13 +116,20 @@ export interface ProductCosts {
   readonly gram: number;
   /** Of a single position: then even the weighted norm needs no product. */
   readonly single: boolean;
+  /** Positions of one example that are summed over. */
+  readonly positions: number;
 }
 
 /** Of a gradient that is a sum of outer products over the positions of one example; undefined for any other. */
 export function productCosts(gradient: Value): ProductCosts | undefined {
   const c = groupedProduct(throughIsometries(gradient))?.contraction;
   if (!c) return undefined;
-  return { direct: c.count * directCost(c, 1), gram: c.count * gramCost(c, 1), single: c.p === 1 && c.count === 1 };
+  return {
+    direct: c.count * directCost(c, 1),
+    gram: c.count * gramCost(c, 1),
+    single: c.p === 1 && c.count === 1,
+    positions: c.p * c.count,
+  };
 }
 
 /** How one squared norm is computed, and its cost in multiplications per example beyond the backward pass. */

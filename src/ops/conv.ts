@@ -12,6 +12,7 @@ import { flipWeight, lowerWithWeight } from './conv-lowering.ts';
 import { pixelGram, weightGradient } from './conv-weight.ts';
 import { mul } from './elementwise.ts';
 import { reduceSum } from './reduce.ts';
+import { mixedAlong } from './scaled.ts';
 import { reshape } from './shape.ts';
 
 /** x [b, cIn, ...in], w [cOut, cIn / groups, ...kernel], y [b, cOut, ...out]; 1, 2 or 3 spatial axes. */
@@ -215,13 +216,14 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
       const { x, y } = parts.factors(ctx, inputs, lead);
       return parts.finish(ctx, outerProduct(ctx, x, y), lead);
     },
-    scaled: ({ inputs, attrs }, _dW, axis) => {
+    scaled: ({ inputs, attrs }, _dW, axis, mixed) => {
       const [x, dY] = inputs as [Value, Value];
       const operand = axis === 0 ? dY : x;
-      if (axis > 1 || (axis === 1 && attrsOf(attrs).groups > 1)) return undefined;
+      // Channels of one group are products with no input of another.
+      if (axis > 1 || ((axis === 1 || mixed) && attrsOf(attrs).groups > 1)) return undefined;
       const ofChannels = operand.shape.map((d, k) => (k === 1 ? d : 1));
       return (by) => {
-        const scaled = mul(operand, reshape(by, ofChannels));
+        const scaled = mixed ? mixedAlong(operand, 1, by) : mul(operand, reshape(by, ofChannels));
         return apply(convOps.ConvWeightGrad, axis === 0 ? [x, scaled] : [scaled, dY], attrs);
       };
     },

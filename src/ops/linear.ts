@@ -108,10 +108,11 @@ export const linearOps = {
       const name = ctx.emit('MatMul', [xT, ctx.full(y!)]);
       return ctx.stored(name, [ctx.leadSize(lead), ...z.shape], z, lead);
     },
-    scaled: (node, _z, axis) => {
+    scaled: (node, _z, axis, mixed) => {
       const [x, y] = node.inputs as [Value, Value];
+      const columns = mixed ? mixedColumns : scaledColumns;
       return (by) => {
-        const [own, other] = axis === 0 ? scaledColumns(x, y, by) : scaledColumns(y, x, by);
+        const [own, other] = axis === 0 ? columns(x, y, by) : columns(y, x, by);
         return axis === 0 ? outerSum(own, other) : outerSum(other, own);
       };
     },
@@ -136,6 +137,9 @@ export const linearOps = {
     },
   },
 } satisfies Record<string, OpRecord>;
+
+/** Factors of the same sum of outer products with the columns of `own` mixed by a matrix. */
+const mixedColumns = (own: Value, other: Value, by: Value): [Value, Value] => [matmul(own, transpose(by)), other];
 
 /**
  * Factors of the same sum of outer products with the columns of `own` multiplied: one-hot rows stay as they are, and

@@ -107,7 +107,8 @@ export function withoutExamples(data: Dataset, odd: readonly number[]) {
   return { data: select(data, indices, ` without ${odd.length}`, ` without ${odd}`), indices };
 }
 
-/** The metric of each aspect that these examples tell; `progressOf` says what hears of that of one. */
+/**
+ * The metric of each aspect, of Kronecker factors, that these examples tell; `progressOf` says what hears of that of one. */
 export async function metricsFrom(
   model: ScoringModel,
   examples: Dataset,
@@ -116,7 +117,13 @@ export async function metricsFrom(
 ): Promise<readonly PackedMetric[]> {
   const metrics: PackedMetric[] = [];
   for (const [name, aspect] of Object.entries(model.aspects?.() ?? { '': model })) {
-    metrics.push(await metricFrom(aspect, examples, { ...options, ...defined({ onProgress: progressOf?.(name) }) }));
+    metrics.push(
+      await metricFrom(aspect, examples, {
+        ...options,
+        form: 'kronecker',
+        ...defined({ onProgress: progressOf?.(name) }),
+      }),
+    );
   }
   return metrics;
 }

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/index.ts';
 import { memoryDataset } from '../../src/data/index.ts';
 import { openProgram } from '../../src/engine/index.ts';
-import { type Axes, factoredAxes, LARGE } from '../../src/features/factored.ts';
+import { factorsOf, LARGE, LONG } from '../../src/features/factored.ts';
 import { fisherDiagonal, metricOf, openExtractor, packed, unpacked } from '../../src/features/index.ts';
 import { factorName } from '../../src/features/metric-name.ts';
 import { normGraph } from '../../src/features/norms.ts';
@@ -103,8 +103,8 @@ function inputsFor(arena: Arena, loss: Value) {
 
 const numbersOf = (weights: Weights) =>
   Object.fromEntries(Object.entries(weights).map(([name, { data }]) => [name, data]));
-const axesOf = (shape: Shape): Axes =>
-  [...shape.keys()].filter((axis) => shape[axis]! > 1).slice(0, 2) as unknown as Axes;
+const longAxes = (shape: Shape) => [...shape.keys()].filter((axis) => shape[axis]! > 1);
+const axesOf = (shape: Shape) => longAxes(shape).slice(0, 2);
 const placeOf = (shape: Shape, axis: number, k: number) => Math.floor(k / sizeOf(shape.slice(axis + 1))) % shape[axis]!;
 
 describe.each(Object.keys(uses))('a factored metric of %s', (use) => {
@@ -133,10 +133,45 @@ describe.each(Object.keys(uses))('a factored metric of %s', (use) => {
       const own = gradients.slice(g * group, (g + 1) * group);
       return Array.from({ length: sizeOf(shape) }, (_, k) => {
         const sum = own.reduce((all, one) => all + one[k]!, 0);
-        return (sum * u[placeOf(shape, axes[0], k)]! * v[placeOf(shape, axes[1], k)]!) ** 2;
+        return (sum * u[placeOf(shape, axes[0]!, k)]! * v[placeOf(shape, axes[1]!, k)]!) ** 2;
       }).reduce((a, b) => a + b, 0);
     });
     expectSqNorms(found.fisher!.data as Float32Array, expected, ['w']);
+  });
+
+  it.each(cases)('of matrices, for groups of %i by the plan %s, gives the norm of float64', async (group, plan) => {
+    const { shape } = lossOf(use).param;
+    const axes = longAxes(shape);
+    for (const mixed of [axes, axes.slice(0, 1), axes.slice(1)].filter((some) => some.length > 0)) {
+      const { arena, loss, param } = lossOf(use);
+      const { graph } = normGraph(loss, { fisher: true, factored: { w: { axes, mixed } } });
+      const weights = randomWeights(graph);
+      const program = openProgram(graph, { runtime: nodeRuntime(), weights, group, plan, batch: n });
+      const { feeds, each } = inputsFor(arena, loss);
+      const found = await program.run(feeds);
+      await program.dispose();
+      const [gradient] = differentiate(loss, [param]) as [Value];
+      const gradients = each.map(
+        (own) => interpret({ arena, outputs: { gradient } }, { ...numbersOf(weights), ...own }).gradient!.data,
+      );
+      const expected = Array.from({ length: n / group }, (_, g) => {
+        const own = gradients.slice(g * group, (g + 1) * group);
+        const sum = Array.from({ length: sizeOf(shape) }, (_, k) => own.reduce((all, one) => all + one[k]!, 0));
+        const made = axes.reduce((values, axis) => {
+          const { data } = weights[factorName('w', axis)]!;
+          const [d, stride] = [shape[axis]!, sizeOf(shape.slice(axis + 1))];
+          return values.map((v, k) => {
+            const at = placeOf(shape, axis, k);
+            if (!mixed.includes(axis)) return v * data[at]!;
+            return Array.from({ length: d }, (_, l) => data[at * d + l]! * values[k + (l - at) * stride]!).reduce(
+              (a, b) => a + b,
+            );
+          });
+        }, sum);
+        return made.reduce((all, v) => all + v ** 2, 0);
+      });
+      expectSqNorms(found.fisher!.data as Float32Array, expected, ['w']);
+    }
   });
 
   it('is made of sums of squares along the axes', () => {
@@ -153,12 +188,79 @@ describe.each(Object.keys(uses))('a factored metric of %s', (use) => {
   });
 });
 
+describe('a metric of Kronecker factors', () => {
+  it('whitens the gradients that it is made of along every axis', async () => {
+    const { arena, loss, param } = lossOf('a convolution');
+    const weights = randomWeights({ arena, outputs: { loss } });
+    const model = {
+      about: 'a convolution',
+      hash: 'conv',
+      inputs: { x: [12, 3, 3] },
+      weights,
+      loss: () => loss,
+    } as unknown as ScoringModel;
+    const x = { data: randomData('many', 50 * 108), shape: [12, 3, 3] };
+    const data = memoryDataset('many', 50, 'many', { x });
+    const squares = await fisherDiagonal(model, data, { runtime: nodeRuntime(), threads: 1, form: 'kronecker' });
+    const { w: found } = squares;
+    if (!found || !('axes' in found)) throw new Error('no factors');
+    expect([found.axes, found.mixed]).toEqual([
+      [0, 1, 2, 3],
+      [0, 1, 2, 3],
+    ]);
+    const [gradient] = differentiate(loss, [param]) as [Value];
+    const gradients = Array.from({ length: 50 }, (_, i) => {
+      const own = { x: x.data.subarray(i * 108, (i + 1) * 108) };
+      return interpret({ arena, outputs: { gradient } }, { ...numbersOf(weights), ...own }).gradient!.data;
+    });
+    const { roots } = metricOf(squares);
+    for (const [k, axis] of found.axes.entries()) {
+      const d = param.shape[axis]!;
+      const moments = new Float64Array(d * d); // mean over examples and places of g gᵀ along the axis
+      for (const g of gradients) {
+        for (const [a, value] of g.entries()) {
+          const at = placeOf(param.shape, axis, a);
+          const stride = sizeOf(param.shape.slice(axis + 1));
+          for (let l = 0; l < d; l++) moments[at * d + l]! += (value * g[a + (l - at) * stride]! * d) / g.length / 50;
+        }
+      }
+      for (const [e, value] of moments.entries()) {
+        expect(Math.abs(found.means[k]![e]! - value)).toBeLessThan(1e-4 * Math.max(...moments));
+      }
+      // W M Wᵀ is a multiple of the identity, but for what damping takes.
+      const { data: root } = roots[factorName('w', axis)]!;
+      const at = (i: number, j: number) => {
+        let sum = 0;
+        for (let p = 0; p < d; p++)
+          for (let q = 0; q < d; q++) sum += root[i * d + p]! * moments[p * d + q]! * root[j * d + q]!;
+        return sum;
+      };
+      for (let i = 0; i < d; i++) {
+        for (let j = 0; j < i; j++) expect(Math.abs(at(i, j)) / Math.sqrt(at(i, i) * at(j, j))).toBeLessThan(0.2);
+      }
+    }
+  });
+
+  it('has numbers in place of matrices along long axes, and what a diagonal has for large tensors', () => {
+    const factorsFor = (shape: Shape) => {
+      const arena = new Arena();
+      const w = arena.param('w', shape);
+      return factorsOf(differentiate(reduceSum(mul(w, w)), [w])[0]!, 'kronecker');
+    };
+    expect(factorsFor([LONG, 3, 1])).toEqual({ axes: [0, 1], mixed: [0, 1] });
+    expect(factorsFor([LONG + 1, 3])).toEqual({ axes: [0, 1], mixed: [1] });
+    expect(factorsFor([LONG + 1])).toBeUndefined();
+    expect(factorsFor([1])).toBeUndefined();
+    expect(factorsFor([LARGE / 2, 4])).toEqual({ axes: [0, 1] });
+  });
+});
+
 describe('where a metric is factored', () => {
   const axesFor = (shape: Shape, use: (arena: Arena, w: Value) => Value) => {
     const arena = new Arena();
     const w = arena.param('w', shape);
     const y = use(arena, w);
-    return factoredAxes(differentiate(reduceSum(mul(y, y)), [w])[0]!);
+    return factorsOf(differentiate(reduceSum(mul(y, y)), [w])[0]!, 'diagonal')?.axes;
   };
 
   it('is where no gradient has to be made then, or the tensor is large', () => {

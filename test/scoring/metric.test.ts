@@ -16,6 +16,7 @@ import {
   sharedWithFit,
   viewsNeeded,
 } from '../../src/detectors/index.ts';
+import type { PackedRoots } from '../../src/features/packed-metric.ts';
 import { fisherDiagonal, type Metric, metricOf, packed, unpacked } from '../../src/features/index.ts';
 import { factorName, metricName } from '../../src/features/metric-name.ts';
 import { featuresToFit, openExtractor } from '../../src/node/defaults.ts';
@@ -87,13 +88,40 @@ describe('a metric that is kept', () => {
     }
     const { w } = kept.tensors;
     if (!('axes' in w!)) throw new Error('no factors');
-    const [first, second] = w.factors;
-    const damaged = { ...kept, tensors: { w: { ...w, factors: [{ ...first, most: 9 }, second] as const } } };
+    const [first, second] = w.factors as [PackedRoots, PackedRoots];
+    const damaged = { ...kept, tensors: { w: { ...w, factors: [{ ...first, most: 9 }, second] } } };
     expect(() => unpacked(damaged, 'd.json')).toThrow('d.json: the metric is damaged');
     const longer = packed({ ...metric, factored: { w: { shape: [3, 1, 5], axes: [0, 2] } } });
     expect(() => unpacked(longer, 'd.json')).toThrow("d.json: the metric of 'w' has 4 weights, expected 5");
     const askew = packed({ ...metric, factored: { w: { shape: [3], axes: [0, 2] } } });
-    expect(() => unpacked(askew, 'd.json')).toThrow("the metric of 'w' is along the axes 0 and 2 of [3]");
+    expect(() => unpacked(askew, 'd.json')).toThrow("the metric of 'w' has 2 factors along the axes 0, 2 of [3]");
+  });
+
+  it('is a matrix of two bytes for each element along an axis that is mixed', () => {
+    const d = 40;
+    const root = randomData('root', d * d).map((v, k) => (k % d > Math.floor(k / d) ? 0 : v * 10 ** (k % 7)));
+    const factored = { w: { shape: [3, d], axes: [0, 1], mixed: [1] } };
+    const vector = { shape: [3], data: Float32Array.of(1, 2, 3) };
+    const matrix = { shape: [d, d], data: root };
+    const kept = packed({ hash: 'x', factored, roots: { [factorName('w', 0)]: vector, [factorName('w', 1)]: matrix } });
+    const back = unpacked(JSON.parse(JSON.stringify(kept)), 'x');
+    expect([back.hash, back.factored]).toEqual([kept.hash, factored]);
+    const found = back.roots[factorName('w', 1)]!;
+    expect(found.shape).toEqual([d, d]);
+    for (let i = 0; i < d; i++) {
+      const most = Math.max(...root.subarray(i * d, (i + 1) * d).map(Math.abs));
+      for (let j = 0; j < d; j++) {
+        expect(Math.abs(found.data[i * d + j]! - root[i * d + j]!)).toBeLessThanOrEqual((0.6 * most) / 32_767);
+      }
+    }
+    const { w } = kept.tensors;
+    if (!('axes' in w!)) throw new Error('no factors');
+    const [first, second] = w.factors as [PackedRoots, { scales: string; codes: string }];
+    const other = { ...kept, tensors: { w: { ...w, factors: [first, { ...second, scales: second.codes }] } } };
+    expect(() => unpacked(other, 'd.json')).toThrow('d.json: the metric is damaged');
+    const infinite = { ...matrix, data: root.map(() => Infinity) };
+    const roots = { [factorName('w', 0)]: vector, [factorName('w', 1)]: infinite };
+    expect(() => packed({ hash: 'x', factored, roots })).toThrow('not finite');
   });
 
   it('has the hash that files of before factors have', () => {
