@@ -18,7 +18,7 @@ import { notesOf } from './notes.ts';
 import { required, whole, wholes } from './options.ts';
 import { foldedNames, parameterNotes } from './parameters.ts';
 import { endProgress, print, say } from './terminal.ts';
-import { viewsOf } from './views.ts';
+import { metricFormOf, viewsOf } from './views.ts';
 
 export const fitCommand: Command = {
   writes: ([path], values) => ({ files: [required(values, 'out')], reads: [path], data: [required(values, 'data')] }),
@@ -30,13 +30,14 @@ export const fitCommand: Command = {
     for (const line of parameterNotes(model)) say(line);
     const data = limited(opened.data, whole(values, 'limit', 1));
     const views = viewsOf(values);
+    const metricForm = metricFormOf(values);
     const forMetric = views.includes('fisher') ? metricExamples(data.length) : 0;
     const toFit = { name: data.name, length: data.length - forMetric };
     const { groups, missing } = groupsToFit(wholes(values, 'group', 1), toFit);
     for (const one of missing) say(missingLine(one));
     if (forMetric > 0) say(`${data.name}: the first ${forMetric} inputs are for the metric, the others to fit on`);
     const noiseSamples = whole(values, 'noise-samples', 1);
-    const keys = { noise: noiseOf(values), noiseSamples: noiseSamples ?? 1, views };
+    const keys = { noise: noiseOf(values), noiseSamples: noiseSamples ?? 1, views, metricForm };
     const leaveOut = values['skip-not-finite'] === true;
     const set = { name: data.name, data };
     const found = await featuresToFit(model, set, { ...featureOptions(options, groups, keys), leaveOut });
@@ -51,7 +52,10 @@ export const fitCommand: Command = {
       ...defined({ metric }),
       leaveOut,
     });
-    const how = { ...featureOptions(options, groups, { noise: noiseOf(values) }), ...defined({ noiseSamples }) };
+    const how = {
+      ...featureOptions(options, groups, { noise: noiseOf(values), metricForm }),
+      ...defined({ noiseSamples }),
+    };
     const { combined, lacking } = await fitCombinedWherePossible(model, set, { ...how, leaveOut });
     endProgress();
     if (lacking !== undefined) say(`The combined detector is missing: ${lacking}`);

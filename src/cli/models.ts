@@ -234,7 +234,7 @@ function askedOf(
 export function featureOptions(
   options: RunOptions,
   groups: readonly number[],
-  keys: Partial<Pick<FeatureOptions, 'seed' | 'noise' | 'noiseSamples' | 'views'>> = {},
+  keys: Partial<Pick<FeatureOptions, 'seed' | 'noise' | 'noiseSamples' | 'views' | 'metricForm'>> = {},
 ): FeatureOptions {
   const show = throttled((p: CompareProgress) => {
     const speed = pace(p.examplesPerSecond, (p.of - p.done) / p.examplesPerSecond);

@@ -1,7 +1,7 @@
 // What is measured beside the norms, as `--features` says it.
 
 import { DataError, UsageError } from '../errors.ts';
-import { type Metric, unpacked, type View, viewNames } from '../features/index.ts';
+import { type Metric, type MetricForm, metricForms, unpacked, type View, viewNames } from '../features/index.ts';
 import { readDetector } from '../node/index.ts';
 import { detectorOf } from '../scoring/index.ts';
 import type { ScoringModel } from '../store/index.ts';
@@ -18,6 +18,14 @@ export async function metricFrom(path: string, model: ScoringModel): Promise<Met
  * Those that are measured by nothing, or by what `fit` keeps for them; a basis comes with the combined detector alone.
  */
 const asViews = viewNames.filter((view) => view !== 'activations');
+
+/** `--fisher-form`. */
+export function metricFormOf(values: Values): MetricForm {
+  const asked = text(values, 'fisher-form') ?? 'diagonal';
+  const form = metricForms.find((name) => name === asked);
+  if (form === undefined) throw new UsageError(`--fisher-form is '${asked}', expected ${metricForms.join(' or ')}`);
+  return form;
+}
 
 /** The views of `--features norms,radial,…`. */
 export function viewsOf(values: Values): View[] {

@@ -3,7 +3,7 @@
 
 import type { Value } from '../graph/index.ts';
 import { productCosts } from '../lower/index.ts';
-import { expand, mixedAlong, mul, reshape, scalerAlong, sqNorm, weightedSqNorm } from '../ops/index.ts';
+import { expand, matmul, mul, reshape, scalerAlong, sqNorm, transpose, weightedSqNorm } from '../ops/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 
 /** Axes of a tensor along which its metric has a factor each, ascending. */
@@ -17,7 +17,9 @@ export interface Factors {
  * What is kept of the Fisher matrix of each tensor. `diagonal`: a number for each element, or factors where that is
  * cheaper. `kronecker`: matrices along its axes, whose Kronecker product the matrix is taken for.
  */
-export type MetricForm = 'diagonal' | 'kronecker';
+export type MetricForm = (typeof metricForms)[number];
+
+export const metricForms = ['diagonal', 'kronecker'] as const;
 
 /** The metric of a tensor of more elements is factored whatever it costs: a file has no room for a number for each. */
 export const LARGE = 2 ** 20;
@@ -32,7 +34,10 @@ export const LONG = 256;
 export function factorsOf(gradient: Value, form: MetricForm): Factors | undefined {
   const { shape } = gradient;
   const axes = [...shape.keys()].filter((axis) => shape[axis]! > 1);
-  const mixed = axes.filter((axis) => shape[axis]! <= LONG);
+  const short = axes.filter((axis) => shape[axis]! <= LONG);
+  // A kernel has one matrix, the product of those of its axes: all of them, and not too large a one.
+  const mixesKernel = sizeOf(shape.slice(2)) <= LONG;
+  const mixed = short.filter((axis) => axis < 2 || mixesKernel);
   if (form === 'kronecker' && mixed.length > 0 && sizeOf(shape) <= LARGE) return { axes, mixed };
   const two = diagonalAxes(gradient);
   return two && { axes: two };
@@ -71,37 +76,74 @@ function isCheaper(gradient: Value, single: boolean): boolean {
  * without that gradient where that is cheaper.
  */
 export function factoredSqNorm(gradient: Value, { axes, mixed = [] }: Factors, roots: readonly Value[]): Value {
-  const vectors = axes.flatMap((axis, k) => (mixed.includes(axis) ? [] : [{ axis, root: roots[k]! }]));
-  const matrices = axes.flatMap((axis, k) => (mixed.includes(axis) ? [{ axis, root: roots[k]! }] : []));
+  const all: readonly Along[] = axes.map((axis, k) => ({ axis, root: roots[k]! }));
+  const matrices = all.filter(({ axis }) => mixed.includes(axis));
   if (matrices.length === 0 ? isCheaper(gradient, true) : mixesFactors(gradient, matrices)) {
-    let [made, all] = [gradient, true];
-    const rest: { readonly axis: number; readonly root: Value }[] = [];
-    for (const along of [...matrices, ...vectors]) {
+    let made = gradient;
+    const rest: Along[] = [];
+    for (const along of all) {
       const scaled = scalerAlong(made, along.axis, mixed.includes(along.axis))?.(along.root);
-      all &&= scaled !== undefined;
       if (scaled) made = scaled;
       else rest.push(along);
     }
-    if (all) return sqNorm(made);
+    if (rest.length === 0) return sqNorm(made);
     if (matrices.length > 0) return scaledSqNorm(made, rest, mixed);
   }
-  return scaledSqNorm(gradient, [...matrices, ...vectors], mixed);
+  return scaledSqNorm(gradient, all, mixed);
 }
 
 /** The same from the gradient itself. */
-function scaledSqNorm(
-  gradient: Value,
-  roots: readonly { readonly axis: number; readonly root: Value }[],
-  mixed: readonly number[],
-): Value {
+function scaledSqNorm(gradient: Value, roots: readonly Along[], mixed: readonly number[]): Value {
   const { shape } = gradient;
-  const isMixed = ({ axis }: { readonly axis: number }) => mixed.includes(axis);
-  const made = roots.filter(isMixed).reduce((g, { axis, root }) => mixedAlong(g, axis, root), gradient);
   const [first, ...others] = roots
-    .filter((along) => !isMixed(along))
+    .filter(({ axis }) => !mixed.includes(axis))
     .map(({ axis, root }) => reshape(root, onlyAxis(shape, axis)));
-  if (!first) return sqNorm(made);
-  return weightedSqNorm(made, expand(others.reduce(mul, first), shape));
+  const matrices = roots.filter(({ axis }) => mixed.includes(axis));
+  if (matrices.length === 0)
+    return first ? weightedSqNorm(gradient, expand(others.reduce(mul, first), shape)) : sqNorm(gradient);
+  return sqNorm(mixedTurned(first ? mul(gradient, others.reduce(mul, first)) : gradient, matrices));
+}
+
+/** A root along an axis. */
+interface Along {
+  readonly axis: number;
+  readonly root: Value;
+}
+
+/**
+ * What is multiplied by matrices along some axes, its elements in another order: the runtime is fast where a matrix
+ * meets the first axis or the last, and slow where it does so in many small products in between. The axes of a kernel
+ * have one matrix together.
+ */
+function mixedTurned(v: Value, matrices: readonly Along[]): Value {
+  const shape = v.shape;
+  const rootAt = (axis: number) => matrices.find((along) => along.axis === axis)?.root;
+  let made = v;
+  const ofFirst = rootAt(0);
+  if (ofFirst) made = matmul(ofFirst, reshape(made, [shape[0]!, -1]));
+  const kernel = matrices.filter(({ axis }) => axis >= 2);
+  const last = sizeOf(shape.slice(2));
+  const one = kernel.length > 0 ? kroneckerOf(shape.slice(2), (k) => rootAt(k + 2)) : undefined;
+  if (one) made = matmul(reshape(made, [-1, last]), transpose(one));
+  const ofSecond = rootAt(1);
+  if (!ofSecond) return made;
+  const second = shape[1]!;
+  const turned = last === 1 ? made : transpose(reshape(made, [shape[0]!, second, last]), [0, 2, 1]);
+  return matmul(reshape(turned, [-1, second]), transpose(ofSecond));
+}
+
+/** The Kronecker product of the matrices along these axes, [n, n], n the product of their sizes. */
+function kroneckerOf(shape: Shape, rootAt: (axis: number) => Value | undefined): Value | undefined {
+  let [product, size]: [Value | undefined, number] = [undefined, 1];
+  for (const [axis, d] of shape.entries()) {
+    const root = rootAt(axis);
+    if (!root) continue;
+    product = product
+      ? reshape(mul(reshape(product, [size, 1, size, 1]), reshape(root, [1, d, 1, d])), [size * d, size * d])
+      : root;
+    size *= d;
+  }
+  return product;
 }
 
 const onlyAxis = (shape: Shape, axis: number) => shape.map((d, k) => (k === axis ? d : 1));
@@ -110,10 +152,10 @@ const onlyAxis = (shape: Shape, axis: number) => shape.map((d, k) => (k === axis
  * Whether it takes fewer multiplications to mix what a gradient is the product of, and make that product once more,
  * than to mix the gradient: where there are few positions and many channels.
  */
-function mixesFactors(gradient: Value, matrices: readonly { readonly axis: number }[]): boolean {
+function mixesFactors(gradient: Value, matrices: readonly Along[]): boolean {
   const costs = productCosts(gradient);
   if (!costs) return false;
-  const lengths = (axes: readonly { readonly axis: number }[]) => axes.map(({ axis }) => gradient.shape[axis]!);
+  const lengths = (axes: readonly Along[]) => axes.map(({ axis }) => gradient.shape[axis]!);
   const [inside, after] = [true, false].map((wanted) =>
     lengths(matrices.filter(({ axis }) => (scalerAlong(gradient, axis, true) !== undefined) === wanted)),
   ) as [number[], number[]];

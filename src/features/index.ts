@@ -7,6 +7,7 @@ export {
   type ExtractorOptions,
   openExtractor,
 } from './extractor.ts';
+export { type MetricForm, metricForms } from './factored.ts';
 export { type GradientOptions, type WeightGradients, weightGradients } from './gradients.ts';
 export { guessRoles, type InputRole, type InputRoles, roleText, type UnknownInput } from './input-roles.ts';
 export { asImages, asModelTakes, type InputOptions } from './inputs.ts';

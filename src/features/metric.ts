@@ -32,6 +32,8 @@ interface FactoredSquares {
   readonly axes: readonly number[];
   readonly mixed: readonly number[];
   readonly means: readonly Float64Array[];
+  /** That the means are over. */
+  readonly examples: number;
 }
 
 /** By parameter name. */
@@ -125,7 +127,8 @@ function accumulated(
     const squares = (n: number): Squares | FactoredSquares => {
       const data = sum.map((v) => v / n);
       if (!factors) return { shape, data };
-      return { shape, axes: factors.axes, mixed: [], means: factors.axes.map((axis) => meansAlong(data, shape, axis)) };
+      const means = factors.axes.map((axis) => meansAlong(data, shape, axis));
+      return { shape, axes: factors.axes, mixed: [], means, examples: n };
     };
     return { name, parts: [{ value: gradient, width: size, add }], squares };
   }
@@ -138,7 +141,7 @@ function accumulated(
   }));
   const squares = (n: number) => {
     const means = sums.map((sum, k) => sum.map((v) => (v / n / size) * shape[axes[k]!]!));
-    return { shape, axes, mixed, means };
+    return { shape, axes, mixed, means, examples: n };
   };
   return { name, parts, squares };
 }
@@ -193,7 +196,7 @@ const DAMPING = 1e-3;
  * w_k = 1 / (F_k + 10⁻³ · mean F), the mean over the tensor: a gradient's squared length in units of what is usual for
  * each of its elements. With one number for all of a tensor's elements it would be the paper's metric. Where it is
  * factored w[a, b] = mean F / ((u[a] + 10⁻³ · mean F) (v[b] + 10⁻³ · mean F)); with a matrix M along an axis in place of
- * u, its inverse (M + 10⁻³ · mean F · I)⁻¹ in place of the reciprocals. A tensor whose diagonal is 0 throughout has
+ * u, its inverse (M + λ · mean F · I)⁻¹ in place of the reciprocals, λ = `matrixDamping`. A tensor whose diagonal is 0 throughout has
  * w = 0.
  */
 export function metricOf(diagonal: Diagonal): Metric {
@@ -208,14 +211,16 @@ export function metricOf(diagonal: Diagonal): Metric {
   for (const [name, squares] of Object.entries(diagonal)) {
     const { shape } = squares;
     if ('axes' in squares) {
-      const { axes, mixed, means } = squares;
+      const { axes, mixed, means, examples } = squares;
       factored[name] = { shape, axes, ...(mixed.length > 0 ? { mixed } : {}) };
       // Each has its share of mean F, so that none leaves float32 before their product does.
       const power = (axes.length - 1) / (2 * axes.length);
       for (const [k, axis] of axes.entries()) {
         const d = shape[axis]!;
-        if (mixed.includes(axis)) keep(factorName(name, axis), [d, d], whitening(means[k]!, d, power));
-        else keep(factorName(name, axis), [d], rootsOf(means[k]!, power));
+        if (mixed.includes(axis)) {
+          const slices = (examples * sizeOf(shape)) / d;
+          keep(factorName(name, axis), [d, d], whitening(means[k]!, d, power, matrixDamping(d, slices)));
+        } else keep(factorName(name, axis), [d], rootsOf(means[k]!, power));
       }
     } else keep(metricName(name), shape, rootsOf(squares.data, 0));
   }
@@ -229,14 +234,20 @@ function rootsOf(values: Float64Array, power: number): Float32Array {
 }
 
 /**
- * mean^`power` · C⁻¹ with C Cᵀ = M + 10⁻³ · mean · I, the mean that of M's diagonal: what it makes of a vector has the
+ * Of a matrix [d, d] that is the mean over so many slices: where there are few, directions in which they do not happen to
+ * lie are not as short as they look.
+ */
+const matrixDamping = (d: number, slices: number): number => 1e-4 + (0.01 * d) / slices;
+
+/**
+ * mean^`power` · C⁻¹ with C Cᵀ = M + `damping` · mean · I, the mean that of M's diagonal: what it makes of a vector has the
  * squared length of that vector in the metric M⁻¹. Lower triangular; zeros for zeros.
  */
-function whitening(moments: Float64Array, d: number, power: number): Float32Array {
+function whitening(moments: Float64Array, d: number, power: number, damping: number): Float32Array {
   const m = Matrix.from1DArray(d, d, moments);
   const mean = m.trace() / d;
   if (!(mean > 0)) return new Float32Array(d * d);
-  const damped = Matrix.div(m, mean).add(Matrix.eye(d).mul(DAMPING));
+  const damped = Matrix.div(m, mean).add(Matrix.eye(d).mul(damping));
   const root = inverse(new CholeskyDecomposition(damped).lowerTriangularMatrix);
   return Float32Array.from(root.to1DArray(), (v, k) => (k % d > Math.floor(k / d) ? 0 : v * mean ** (power - 1 / 2)));
 }

@@ -90,7 +90,7 @@ export { reduceFirstMax, reduceMax, reduceMean, reduceSum, sumTo } from './reduc
 export { blockSum, repeatEach } from './resample.ts';
 export { type Rewrite, rewrite, rewrites, simplify, simplifyGraph, substitute } from './rewrite.ts';
 export { hotRows, rows } from './rows.ts';
-export { mixedAlong, scalerAlong, squaresAlong } from './scaled.ts';
+export { scalerAlong, squaresAlong } from './scaled.ts';
 export { concat, flip, place, reshape, slice, sliceRaw, split, transpose, zeroPad } from './shape.ts';
 export { logSoftmax, logSumExp, softmax } from './softmax.ts';
 export { acos, acosh, asin, asinh, atan, atanh, cos, cosh, sin, sinh, tan } from './trigonometry.ts';

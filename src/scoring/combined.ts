@@ -70,7 +70,7 @@ export async function fitCombinedOn(
     };
   };
   const { onNotFinite } = odd;
-  const metrics = await metricsFrom(model, first, { ...how, onNotFinite }, (aspect) =>
+  const metrics = await metricsFrom(model, first, { ...how, onNotFinite, form: options.metricForm }, (aspect) =>
     show(`${set.name}, metric${aspect === '' ? '' : ` of ${aspect}`}`, count),
   );
   const finite = withoutExamples(first, odd.all());

@@ -24,6 +24,7 @@ import {
   type Extractor,
   type FeatureTable,
   type Metric,
+  type MetricForm,
   type NoiseKey,
   openExtractor,
   type Rows,
@@ -57,6 +58,8 @@ export interface FeatureOptions {
   readonly views?: readonly View[];
   /** Of the view `fisher`; `featuresToFit` takes it from the data where it is left out. */
   readonly metric?: Metric;
+  /** Of the metric where it is taken from the data, and of that of the combined detector. Default: 'diagonal'. */
+  readonly metricForm?: MetricForm;
   readonly prepared?: boolean;
   readonly batch?: number;
   readonly threads?: number;

@@ -55,7 +55,7 @@ export async function featuresToFit(
     const [tables] = await featuresOf(model, [set], options);
     return { tables: tables! };
   }
-  const { runtime, seed, memory, threads, prepared } = options;
+  const { runtime, seed, memory, threads, prepared, metricForm: form } = options;
   const data = asModelTakes(model, set.data, options);
   const count = metricExamples(data.length);
   if (count < LEAST_FOR_METRIC) {
@@ -63,7 +63,7 @@ export async function featuresToFit(
     throw new DataError(`${set.name}: has ${data.length} examples, the view fisher needs at least ${needed} to fit on`);
   }
   const odd = oddInputs(options);
-  const how = { runtime, seed, ...defined({ memory, threads, prepared }), onNotFinite: odd.onNotFinite };
+  const how = { runtime, seed, ...defined({ memory, threads, prepared, form }), onNotFinite: odd.onNotFinite };
   const metric = await metricFrom(model, take(data, 0, count), how);
   const measured = { ...options, metric: unpacked(metric, set.name) };
   const [tables] = await featuresOf(model, [{ ...set, data }], measured, { start: count });
@@ -108,7 +108,7 @@ export function withoutExamples(data: Dataset, odd: readonly number[]) {
 }
 
 /**
- * The metric of each aspect, of Kronecker factors, that these examples tell; `progressOf` says what hears of that of one. */
+ * The metric of each aspect that these examples tell; `progressOf` says what hears of that of one. */
 export async function metricsFrom(
   model: ScoringModel,
   examples: Dataset,
@@ -120,7 +120,6 @@ export async function metricsFrom(
     metrics.push(
       await metricFrom(aspect, examples, {
         ...options,
-        form: 'kronecker',
         ...defined({ onProgress: progressOf?.(name) }),
       }),
     );

@@ -1,6 +1,6 @@
 // fisher-ood fit: how it is called.
 
-import { dataOptions, drawOptions, modelOptions, noiseOptions, viewOptions } from './options.ts';
+import { dataOptions, drawOptions, metricOptions, modelOptions, noiseOptions, viewOptions } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const fitUsage: Usage = {
@@ -16,6 +16,7 @@ export const fitUsage: Usage = {
   examples: [
     "fit models/glow-fashion-mnist --data 'fashion-mnist:test[0:5000]' --out detector.json",
     'fit models/glow-fashion-mnist --data sample/fashion-mnist --group 1,5,20 --out detector.json',
+    'fit models/glow-fashion-mnist --data sample/fashion-mnist --fisher-form kronecker --out detector.json',
   ],
   options: {
     data: { type: 'string', value: 'DATA', about: 'in-distribution inputs' },
@@ -28,6 +29,7 @@ export const fitUsage: Usage = {
     },
     ...dataOptions,
     ...viewOptions,
+    ...metricOptions,
     ...noiseOptions,
     ...drawOptions,
     ...modelOptions,

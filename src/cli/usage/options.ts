@@ -141,6 +141,16 @@ export const noiseOptions: Options = {
   },
 };
 
+/** What the Fisher metric keeps. */
+export const metricOptions: Options = {
+  'fisher-form': {
+    type: 'string',
+    value: 'FORM',
+    about:
+      'the Fisher metric as a diagonal (default) or as kronecker: a matrix along each axis of a tensor, which tells more and takes longer',
+  },
+};
+
 /** What is measured beside the norms. */
 export const viewOptions: Options = {
   features: {
