@@ -1,6 +1,6 @@
-// npm run calibration -- MODEL --data DATA [--fit N] [--fresh N] [--splits S] [--apart N]: a model and in-distribution data in; how
-// often the combined detector calls inputs of the same data out, over random halves that it is fitted on and judges,
-// out.
+// npm run calibration -- MODEL --data DATA [--fit N] [--fresh N] [--splits S] [--apart N]: a model and in-distribution
+// data in; how often the combined detector calls inputs of the same data out, over random halves that it is fitted on
+// and judges, out.
 
 import { parseArgs } from 'node:util';
 import { openModel } from '../src/cli/models.ts';

@@ -24,8 +24,8 @@ interface Squares {
 }
 
 /**
- * Of one parameter whose metric is factored, for each of its axes: the mean squares of the gradient for each place, [d];
- * of those that are mixed the mean products of each two places, [d, d].
+ * Of one parameter whose metric is factored, for each of its axes: the mean squares of the gradient for each place,
+ * [d]; of those that are mixed the mean products of each two places, [d, d].
  */
 interface FactoredSquares {
   readonly shape: Shape;
@@ -58,8 +58,8 @@ export interface DiagonalOptions extends InputOptions {
 
 /**
  * F_k = mean over the examples of g_k², g the gradient of one example's loss in nats: the diagonal of the Fisher matrix
- * as data of the learned kind have it; of parameters whose metric is factored (`factorsOf`) its means along axes, or, of
- * the form `kronecker`, the mean of g gᵀ along each. Draws are keyed by content. Whole gradients of a batch are in
+ * as data of the learned kind have it; of parameters whose metric is factored (`factorsOf`) its means along axes, or,
+ * of the form `kronecker`, the mean of g gᵀ along each. Draws are keyed by content. Whole gradients of a batch are in
  * memory, but for tensors of more than a million elements. Throws a ModelError where the loss depends on no parameter,
  * and a DataError where none is left of the examples, or where a loss or gradient is not finite and nobody hears of it
  * (`onNotFinite`).
@@ -195,9 +195,9 @@ const DAMPING = 1e-3;
 /**
  * w_k = 1 / (F_k + 10⁻³ · mean F), the mean over the tensor: a gradient's squared length in units of what is usual for
  * each of its elements. With one number for all of a tensor's elements it would be the paper's metric. Where it is
- * factored w[a, b] = mean F / ((u[a] + 10⁻³ · mean F) (v[b] + 10⁻³ · mean F)); with a matrix M along an axis in place of
- * u, its inverse (M + λ · mean F · I)⁻¹ in place of the reciprocals, λ = `matrixDamping`. A tensor whose diagonal is 0 throughout has
- * w = 0.
+ * factored w[a, b] = mean F / ((u[a] + 10⁻³ · mean F) (v[b] + 10⁻³ · mean F)); with a matrix M along an axis in place
+ * of u, its inverse (M + λ · mean F · I)⁻¹ in place of the reciprocals, λ = `matrixDamping`. A tensor whose diagonal is
+ * 0 throughout has w = 0.
  */
 export function metricOf(diagonal: Diagonal): Metric {
   const hash = host().sha256();
@@ -234,14 +234,14 @@ function rootsOf(values: Float64Array, power: number): Float32Array {
 }
 
 /**
- * Of a matrix [d, d] that is the mean over so many slices: where there are few, directions in which they do not happen to
- * lie are not as short as they look.
+ * Of a matrix [d, d] that is the mean over so many slices: where there are few, directions in which they do not happen
+ * to lie are not as short as they look.
  */
 const matrixDamping = (d: number, slices: number): number => 1e-4 + (0.01 * d) / slices;
 
 /**
- * mean^`power` · C⁻¹ with C Cᵀ = M + `damping` · mean · I, the mean that of M's diagonal: what it makes of a vector has the
- * squared length of that vector in the metric M⁻¹. Lower triangular; zeros for zeros.
+ * mean^`power` · C⁻¹ with C Cᵀ = M + `damping` · mean · I, the mean that of M's diagonal: what it makes of a vector has
+ * the squared length of that vector in the metric M⁻¹. Lower triangular; zeros for zeros.
  */
 function whitening(moments: Float64Array, d: number, power: number, damping: number): Float32Array {
   const m = Matrix.from1DArray(d, d, moments);

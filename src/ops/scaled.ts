@@ -11,7 +11,8 @@ import { reshape, transpose } from './shape.ts';
 
 /**
  * Makes of a vector the value with every slice along an axis multiplied by that element of it, where they are to be
- * `mixed`, of a matrix the value with its slices mixed by that, by doing so to what the value is made of. Undefined where that does not go.
+ * `mixed`, of a matrix the value with its slices mixed by that, by doing so to what the value is made of. Undefined
+ * where that does not go.
  */
 export function scalerAlong(v: Value, axis: number, mixed = false): Scaler | undefined {
   if (v.source.kind !== 'node') return undefined;

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { makeDataset, syntheticDataset, take } from '../../src/data/index.ts';
 import { type DetectorFile, fitDetectors, formatDetector, parseDetector } from '../../src/detectors/index.ts';
-import { fisherDiagonal, metricOf } from '../../src/features/index.ts';
+import { fisherDiagonal, type MetricForm, metricOf } from '../../src/features/index.ts';
 import { openExtractor } from '../../src/node/defaults.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
 import { openAspects } from '../../src/scoring/aspects.ts';
@@ -25,8 +25,12 @@ const runtime = nodeRuntime();
 const dataOf = (model: { readonly info: { readonly data: readonly number[] } }, length: number, seed = 1) =>
   syntheticDataset('noise', { length, shape: model.info.data, seed });
 
-async function fitted(model: ScoringModel, data: ReturnType<typeof dataOf>): Promise<DetectorFile> {
-  const options = { runtime, groups: [1, 3], seed: 0, threads: 1 };
+async function fitted(
+  model: ScoringModel,
+  data: ReturnType<typeof dataOf>,
+  metricForm: MetricForm = 'diagonal',
+): Promise<DetectorFile> {
+  const options = { runtime, groups: [1, 3], seed: 0, threads: 1, metricForm };
   const [tables] = await featuresOf(model, [{ name: 'fit', data }], options);
   const combined = await fitCombinedOn(model, { name: 'fit', data }, options);
   const file = { ...fitDetectors(tables!), combined };
@@ -34,6 +38,23 @@ async function fitted(model: ScoringModel, data: ReturnType<typeof dataOf>): Pro
 }
 
 describe('the combined detector of a model', () => {
+  it.each(['vae', 'ddpm'] as const)('of a %s is fitted with a metric of Kronecker factors, and kept', async (name) => {
+    const model = smallModel(name);
+    const detector = await fitted(model, dataOf(model, 60), 'kronecker');
+    for (const { tensors } of detector.combined!.metrics) {
+      const factors = Object.values(tensors).flatMap((tensor) => ('axes' in tensor ? tensor.factors : []));
+      expect(factors.some((factor) => 'scales' in factor)).toBe(true);
+    }
+    const scorer = openScorer({ model, detector, runtime, threads: 1, group: 1 });
+    const own: number[] = [];
+    for await (const { judgements } of scorer.judge(dataOf(model, 20, 2)).runs()) {
+      own.push(...judgements.map(({ pValue }) => pValue!));
+    }
+    await scorer.dispose();
+    expect(own.length).toBe(20);
+    expect(own.filter((p) => p <= 0.05).length).toBeLessThan(6);
+  });
+
   it('judges alike whatever the runs are, alone, in groups and from a file', async () => {
     const model = smallModel('vae');
     const detector = await fitted(model, dataOf(model, 60));

@@ -16,9 +16,9 @@ import {
   sharedWithFit,
   viewsNeeded,
 } from '../../src/detectors/index.ts';
-import type { PackedRoots } from '../../src/features/packed-metric.ts';
 import { fisherDiagonal, type Metric, metricOf, packed, unpacked } from '../../src/features/index.ts';
 import { factorName, metricName } from '../../src/features/metric-name.ts';
+import type { PackedRoots } from '../../src/features/packed-metric.ts';
 import { featuresToFit, openExtractor } from '../../src/node/defaults.ts';
 import { readTable } from '../../src/node/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';

@@ -35,7 +35,7 @@ export function costsOf(model: Model, id: string, { fitted, kinds, draws, direct
   const count = (one: ScoringModel) => {
     const { nll } = splitLoss(one);
     const activations = directions === 0 ? undefined : basisOfSize(nll, directions);
-    const views = normGraph(nll, { radial: true, fisher: true, factored: 'auto', ...defined({ activations }) });
+    const views = normGraph(nll, { radial: true, fisher: true, factored: 'diagonal', ...defined({ activations }) });
     return {
       forward: countMultiplications(simplifyGraph({ arena: nll.arena, outputs: { nll } })),
       norms: countMultiplications(normGraph(nll).graph),
