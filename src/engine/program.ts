@@ -48,6 +48,8 @@ export interface ProgramOptions {
    * for. Default 8.
    */
   readonly sessions?: number | undefined;
+  /** Groups are but parts of a batch, whose size is all that anybody chooses: for the same message. */
+  readonly divisible?: boolean | undefined;
   /** What a run does, for the message that it does not fit into the memory. Default: 'a batch'. */
   readonly runs?: string | undefined;
 }
@@ -156,7 +158,7 @@ function programOf<C extends Compiled>(
       : Math.max(1, Math.floor(checkWhole(options.batch, 'the batch size', 1) / group)) * group;
   const needed = estimate.fixed + batch * estimate.perExample;
   const remedy =
-    options.group === undefined || options.group === options.batch
+    options.group === undefined || options.group === options.batch || options.divisible
       ? 'a smaller batch takes less'
       : 'a smaller batch or group takes less';
   checkFits(needed, runtime.memory, `${options.runs ?? 'a batch'} of ${batch} examples`, remedy);

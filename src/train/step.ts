@@ -43,7 +43,7 @@ export function openStep({ arch, config, data, batch, adam, ...where }: StepOpti
   const graphs = trainingStep(arch, config, data, { examples: batch, parts }, adam);
   const { layout, specs } = graphs;
   const how = { ...where, weights: 'inputs', keep: true } as const;
-  const gradient = openProgram(graphs.gradient, { ...how, batch, group: part, runs: 'steps' });
+  const gradient = openProgram(graphs.gradient, { ...how, batch, group: part, divisible: true, runs: 'steps' });
   const update = openProgram(graphs.update, { ...how, batch: 1 });
   return {
     layout,
