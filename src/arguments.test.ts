@@ -14,7 +14,7 @@ const any = (value: unknown) => value as never;
 const cases: readonly (readonly [() => unknown, string])[] = [
   [() => lib.syntheticDataset(any('nose'), { length: 1, shape: [2], seed: 0 }), "kind is 'nose', expected one of"],
   [() => lib.syntheticDataset('noise', any(undefined)), 'options is undefined, expected an object'],
-  [() => lib.syntheticDataset('noise', any({ length: 1, seed: 0 })), 'shape is undefined, expected a list of whole'],
+  [() => lib.syntheticDataset('noise', any({ length: 1, seed: 0 })), 'shape is undefined, expected a list'],
   [() => lib.memoryDataset('m', 2, 'f', any(undefined)), 'arrays is undefined, expected a record of { data, shape }'],
   [() => lib.memoryDataset('m', 2, 'f', any({ x: [1, 2] })), 'arrays is an object of x, expected a record of'],
   [

@@ -1,6 +1,6 @@
 // Data sets without structure, from a seed: images of one constant colour, and images of independent uniform pixels.
 
-import { checkArguments, checkOptions, oneOf, optional, text, wholesFrom } from '../arguments.ts';
+import { aList, checkArguments, checkOptions, oneOf, optional, text } from '../arguments.ts';
 import { DataError } from '../errors.ts';
 import { RandomStream } from '../tensor/random.ts';
 import { type Dataset, fingerprintOf, makeDataset, sizeOf } from './dataset.ts';
@@ -23,7 +23,7 @@ export interface SyntheticOptions {
  */
 export function syntheticDataset(kind: SyntheticKind, options: SyntheticOptions): Dataset {
   checkArguments('syntheticDataset', { kind }, { kind: oneOf(...Object.keys(fillers)) });
-  checkOptions('syntheticDataset', options, { shape: wholesFrom(1, '[1, 28, 28]'), name: optional(text) });
+  checkOptions('syntheticDataset', options, { shape: aList, name: optional(text) });
   const { length, shape, seed } = options;
   const name = options.name ?? `${kind}:${length}`;
   if (!Number.isInteger(length) || length < 1)

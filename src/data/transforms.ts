@@ -1,6 +1,6 @@
 // Data sets from data sets: some of the examples, in some order; images with a border of zeros.
 
-import { checkArguments, dataset, wholeFrom } from '../arguments.ts';
+import { checkArguments, dataset } from '../arguments.ts';
 import { DataError } from '../errors.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { type Batch, checkRange, type DataArray, type Dataset, makeDataset } from './dataset.ts';
@@ -59,7 +59,7 @@ export function select(data: Dataset, indices: Uint32Array, what: string, key = 
  * larger, or no images.
  */
 export function pad(data: Dataset, height: number, width: number): Dataset {
-  checkArguments('pad', { data, height, width }, { data: dataset, height: wholeFrom(1), width: wholeFrom(1) });
+  checkArguments('pad', { data }, { data: dataset });
   const shape = data.shapes.x;
   if (shape?.length !== 3) throw new DataError(`${data.name}: holds no images, so there is nothing to pad`);
   const [c, h, w] = shape as [number, number, number];

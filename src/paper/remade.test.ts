@@ -57,7 +57,7 @@ describe('remade', () => {
       noise(1),
     ];
     expect(new Set([made, ...others].map(({ fingerprint }) => fingerprint)).size).toBe(4);
-    const text = memoryDataset('text', 2, 'text', { x: { data: new Float32Array(8), shape: [2, 4] } });
+    const text = memoryDataset('text', 2, 'text', { x: { data: new Float32Array(16), shape: [2, 4] } });
     expect(() => remade(text, making)).toThrow('text: holds no grey or colour images, which could be made again');
   });
 });
