@@ -1,7 +1,7 @@
 // A parameter's gradient in; along which axes its Fisher metric is kept as factors, and the squared norm in such a
 // metric, out.
 
-import type { Value } from '../graph/index.ts';
+import type { Arena, Value } from '../graph/index.ts';
 import { productCosts } from '../lower/index.ts';
 import { expand, matmul, mul, reshape, scalerAlong, sqNorm, transpose, weightedSqNorm } from '../ops/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
@@ -123,8 +123,10 @@ function mixedTurned(v: Value, matrices: readonly Along[]): Value {
   if (ofFirst) made = matmul(ofFirst, reshape(made, [shape[0]!, -1]));
   const kernel = matrices.filter(({ axis }) => axis >= 2);
   const last = sizeOf(shape.slice(2));
-  const one = kernel.length > 0 ? kroneckerOf(shape.slice(2), (k) => rootAt(k + 2)) : undefined;
-  if (one) made = matmul(reshape(made, [-1, last]), transpose(one));
+  if (kernel.length > 0) {
+    const one = kroneckerOf(v.arena, shape.slice(2), (k) => rootAt(k + 2));
+    made = matmul(reshape(made, [-1, last]), transpose(one));
+  }
   const ofSecond = rootAt(1);
   if (!ofSecond) return made;
   const second = shape[1]!;
@@ -132,19 +134,22 @@ function mixedTurned(v: Value, matrices: readonly Along[]): Value {
   return matmul(reshape(turned, [-1, second]), transpose(ofSecond));
 }
 
-/** The Kronecker product of the matrices along these axes, [n, n], n the product of their sizes. */
-function kroneckerOf(shape: Shape, rootAt: (axis: number) => Value | undefined): Value | undefined {
-  let [product, size]: [Value | undefined, number] = [undefined, 1];
-  for (const [axis, d] of shape.entries()) {
-    const root = rootAt(axis);
-    if (!root) continue;
-    product = product
-      ? reshape(mul(reshape(product, [size, 1, size, 1]), reshape(root, [1, d, 1, d])), [size * d, size * d])
-      : root;
-    size *= d;
-  }
-  return product;
+/**
+ * The Kronecker product of the matrices along axes of these sizes, [n, n], n their product; of the identity where there
+ * is none.
+ */
+function kroneckerOf(arena: Arena, shape: Shape, rootAt: (axis: number) => Value | undefined): Value {
+  return shape.reduce<Value>(
+    (product, d, axis) => {
+      const n = product.shape[0]!;
+      const root = rootAt(axis) ?? arena.constant(identity(d), [d, d]);
+      return reshape(mul(reshape(product, [n, 1, n, 1]), reshape(root, [1, d, 1, d])), [n * d, n * d]);
+    },
+    arena.constant([1], [1, 1]),
+  );
 }
+
+const identity = (d: number) => Array.from({ length: d * d }, (_, k) => (k % (d + 1) === 0 ? 1 : 0));
 
 const onlyAxis = (shape: Shape, axis: number) => shape.map((d, k) => (k === axis ? d : 1));
 
