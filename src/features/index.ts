@@ -13,6 +13,7 @@ export { guessRoles, type InputRole, type InputRoles, roleText, type UnknownInpu
 export { asImages, asModelTakes, type InputOptions } from './inputs.ts';
 export { type Diagonal, type DiagonalOptions, fisherDiagonal, type Metric, metricOf } from './metric.ts';
 export { type NormGraph, normGraph } from './norms.ts';
+export { notFiniteCure } from './odd-examples.ts';
 export { type ActivationBasis, openBasis, type PackedBasis } from './packed-basis.ts';
 export { type PackedMetric, packed, unpacked } from './packed-metric.ts';
 export { withRanges } from './ranges.ts';

@@ -3,6 +3,9 @@
 import type { Dataset } from '../data/index.ts';
 import { DataError } from '../errors.ts';
 
+/** What can be done about inputs to fit on that are not finite. */
+export const notFiniteCure = 'take them out of the data, or have them left out (`leaveOut: true`)';
+
 /** An output [n, …] of a run; of what no example changes it is one row. */
 interface RunOutput {
   /** As messages call it. */
@@ -46,8 +49,7 @@ export function oddExamplesOf(data: Dataset, onNotFinite?: (example: number) => 
       const more = odd.length > first.length ? ` and ${odd.length - first.length} more` : '';
       const each = first.map((example, k) => (ids ? `${example} (${ids[k]})` : example)).join(', ');
       const which = `${odd.length === 1 ? 'example' : 'examples'} ${each}${more}`;
-      const cure = 'take them out of the data, or have them left out (`leaveOut: true`)';
-      throw new DataError(`${data.name}: ${which}: ${reason}; ${cure}`);
+      throw new DataError(`${data.name}: ${which}: ${reason}; ${notFiniteCure}`);
     },
   };
 }

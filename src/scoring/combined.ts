@@ -20,6 +20,7 @@ import {
   type FeatureTable,
   finiteRows,
   notFinite,
+  notFiniteCure,
   openBasis,
   rowsOf,
   sliceTable,
@@ -145,8 +146,7 @@ function countsOf(made: readonly RecombinedFeatures[]): Readonly<Record<string, 
 function notFiniteError(name: string, table: FeatureTable, rows: readonly number[], start: number): DataError {
   const which = describeExamples({ ...table, meta: { ...table.meta, start } }, rows);
   const what = whatIsNotFinite(table, rows[0]!);
-  const cure = 'take them out of the data, or have them left out (`leaveOut: true`)';
-  return new DataError(`${name}: ${which}: not finite: ${what}; ${cure}`);
+  return new DataError(`${name}: ${which}: not finite: ${what}; ${notFiniteCure}`);
 }
 
 /** The combined detector of a model and data, or why there is none. */

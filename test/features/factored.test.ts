@@ -9,7 +9,7 @@ import { factorsOf, LARGE, LONG } from '../../src/features/factored.ts';
 import { fisherDiagonal, metricOf, openExtractor, packed, unpacked } from '../../src/features/index.ts';
 import { factorName } from '../../src/features/metric-name.ts';
 import { normGraph } from '../../src/features/norms.ts';
-import { Arena, inputsOf, interpret, nameOf, paramsOf, type Value } from '../../src/graph/index.ts';
+import { Arena, type Graph, inputsOf, interpret, nameOf, paramsOf, type Value } from '../../src/graph/index.ts';
 import type { PlanChoice } from '../../src/lower/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
 import {
@@ -107,6 +107,32 @@ const longAxes = (shape: Shape) => [...shape.keys()].filter((axis) => shape[axis
 const axesOf = (shape: Shape) => longAxes(shape).slice(0, 2);
 const placeOf = (shape: Shape, axis: number, k: number) => Math.floor(k / sizeOf(shape.slice(axis + 1))) % shape[axis]!;
 
+/** What the graph's outputs are for n examples by the runtime, and each one's gradient in float64. */
+async function measured({
+  arena,
+  loss,
+  param,
+  graph,
+  weights,
+  group,
+  plan,
+}: ReturnType<typeof lossOf> & {
+  readonly graph: Graph;
+  readonly weights: Weights;
+  readonly group: number;
+  readonly plan: PlanChoice;
+}) {
+  const program = openProgram(graph, { runtime: nodeRuntime(), weights, group, plan, batch: n });
+  const { feeds, each } = inputsFor(arena, loss);
+  const found = await program.run(feeds);
+  await program.dispose();
+  const [gradient] = differentiate(loss, [param]) as [Value];
+  const gradients = each.map(
+    (own) => interpret({ arena, outputs: { gradient } }, { ...numbersOf(weights), ...own }).gradient!.data,
+  );
+  return { found, gradients };
+}
+
 describe.each(Object.keys(uses))('a factored metric of %s', (use) => {
   const cases: [number, PlanChoice][] = [
     [1, 'auto'],
@@ -120,14 +146,7 @@ describe.each(Object.keys(uses))('a factored metric of %s', (use) => {
     const axes = axesOf(shape);
     const { graph } = normGraph(loss, { fisher: true, factored: { w: { axes } } });
     const weights = randomWeights(graph);
-    const program = openProgram(graph, { runtime: nodeRuntime(), weights, group, plan, batch: n });
-    const { feeds, each } = inputsFor(arena, loss);
-    const found = await program.run(feeds);
-    await program.dispose();
-    const [gradient] = differentiate(loss, [param]) as [Value];
-    const gradients = each.map(
-      (own) => interpret({ arena, outputs: { gradient } }, { ...numbersOf(weights), ...own }).gradient!.data,
-    );
+    const { found, gradients } = await measured({ arena, loss, param, graph, weights, group, plan });
     const [u, v] = axes.map((axis) => weights[factorName('w', axis)]!.data) as [Float32Array, Float32Array];
     const expected = Array.from({ length: n / group }, (_, g) => {
       const own = gradients.slice(g * group, (g + 1) * group);
@@ -146,14 +165,7 @@ describe.each(Object.keys(uses))('a factored metric of %s', (use) => {
       const { arena, loss, param } = lossOf(use);
       const { graph } = normGraph(loss, { fisher: true, factored: { w: { axes, mixed } } });
       const weights = randomWeights(graph);
-      const program = openProgram(graph, { runtime: nodeRuntime(), weights, group, plan, batch: n });
-      const { feeds, each } = inputsFor(arena, loss);
-      const found = await program.run(feeds);
-      await program.dispose();
-      const [gradient] = differentiate(loss, [param]) as [Value];
-      const gradients = each.map(
-        (own) => interpret({ arena, outputs: { gradient } }, { ...numbersOf(weights), ...own }).gradient!.data,
-      );
+      const { found, gradients } = await measured({ arena, loss, param, graph, weights, group, plan });
       const expected = Array.from({ length: n / group }, (_, g) => {
         const own = gradients.slice(g * group, (g + 1) * group);
         const sum = Array.from({ length: sizeOf(shape) }, (_, k) => own.reduce((all, one) => all + one[k]!, 0));
