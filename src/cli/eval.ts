@@ -5,6 +5,7 @@ import { sharedWithFit } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
 import { checkSetNames, formatResults } from '../eval/index.ts';
 import { leftOver } from '../features/index.ts';
+import { inOrder } from '../in-order.ts';
 import { evaluateDetector } from '../node/defaults.ts';
 import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
@@ -38,7 +39,7 @@ export const evalCommand: Command = {
     }
     const raw = await openRaw(model, required(values, 'in'), options);
     const inSet = { name: raw.name, data: taken(model, raw, options) };
-    const oodSets = await Promise.all(
+    const oodSets = await inOrder(
       pairs.map(async ({ name, spec }) => ({ name, data: await openFor(model, spec, options, raw.shapes.x) })),
     );
     checkNames(names, inSet.name);

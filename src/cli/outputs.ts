@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, relative, resolve } from 'node:path';
 import { defined } from '../defined.ts';
+import { inOrder } from '../in-order.ts';
 import { type Claim, claimFiles, claimFolder, pathsOf } from '../node/index.ts';
 import type { RunOptions } from './options.ts';
 
@@ -29,8 +30,8 @@ export async function claimOutputs(outputs: Outputs, options: RunOptions): Promi
   const files = outputs.files?.filter(given) ?? [];
   const named = outputs.reads?.filter(given) ?? [];
   const { dataDir } = options;
-  const data = await Promise.all((outputs.data ?? []).filter(given).map((spec) => pathsOf(spec, defined({ dataDir }))));
-  const external = await Promise.all(named.flatMap((model) => files.map((file) => externalOf(model, file))));
+  const data = await inOrder((outputs.data ?? []).filter(given).map((spec) => pathsOf(spec, defined({ dataDir }))));
+  const external = await inOrder(named.flatMap((model) => files.map((file) => externalOf(model, file))));
   const reads = [...named, ...data.flat(), ...external.flat()];
   return outputs.folder === undefined ? claimFiles(files, reads, outputs.beside) : claimFolder(outputs.folder, reads);
 }

@@ -1,6 +1,7 @@
 // Encoded pictures (PNG, JPEG, WebP) -> data set of raw pixels, channels first, decoded lazily in runs.
 
 import { DataError } from '../errors.ts';
+import { inOrder } from '../in-order.ts';
 import { type DataArray, type Dataset, makeDataset } from './dataset.ts';
 import { wholeOf } from './origin.ts';
 import type { EncodedFile } from './source.ts';
@@ -245,7 +246,7 @@ async function decodeInto(
   meet: (image: EncodedFile, decoded: DecodedImage) => void,
 ): Promise<void> {
   for (let i = 0; i < images.length; i += CONCURRENT) {
-    const decoded = await Promise.all(images.slice(i, i + CONCURRENT).map((image) => decode(image, shape)));
+    const decoded = await inOrder(images.slice(i, i + CONCURRENT).map((image) => decode(image, shape)));
     decoded.forEach((image, k) => {
       meet(images[i + k]!, image);
       out.set(image.data, (i + k) * image.data.length);

@@ -6,6 +6,7 @@ import { mkdir, readdir, realpath, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { PICTURES } from '../data/images.ts';
 import { DataError, UsageError } from '../errors.ts';
+import { inOrder } from '../in-order.ts';
 import { modelFiles } from '../train/store.ts';
 import { codeOf, pathKind, reasonOf, removeAbandoned, resolveTarget } from './files.ts';
 import { fileLock, folderLock, type Lock, lock, removeAbandonedLocks } from './lock.ts';
@@ -56,7 +57,7 @@ export async function claimFiles(
     for (const claim of claims) await claim.release();
   };
   try {
-    const places = await Promise.all(paths.map(async (path) => resolve(await resolveTarget(path))));
+    const places = await inOrder(paths.map(async (path) => resolve(await resolveTarget(path))));
     const twice = places.findIndex((place, i) => places.indexOf(place) < i);
     if (twice >= 0) throw new UsageError(`${paths[twice]}: two outputs are to be written to this one file`);
     for (const path of paths) claims.push(await claimFile(path, reads, beside));

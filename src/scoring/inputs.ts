@@ -12,6 +12,7 @@ import {
 } from '../data/index.ts';
 import { DataError, UsageError } from '../errors.ts';
 import { asModelTakes } from '../features/index.ts';
+import { inOrder } from '../in-order.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { shapeText } from '../tensor/shape.ts';
 
@@ -148,7 +149,7 @@ function joined(sets: readonly Dataset[], prepared: Preparation): Dataset {
   for (const set of sets) starts.push(starts.at(-1)! + set.length);
   const length = starts.at(-1)!;
   const gather = async (indices: readonly number[]) => {
-    const parts = await Promise.all(
+    const parts = await inOrder(
       sets.map(async (set, k) => {
         const own = indices.filter((i) => i >= starts[k]! && i < starts[k + 1]!).map((i) => i - starts[k]!);
         return { own, arrays: own.length === 0 ? {} : (await set.gather(own)).arrays };

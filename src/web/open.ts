@@ -4,6 +4,7 @@ import { bytesSource, type Dataset, type DecodeImage, type EncodedFile, readData
 import { defined } from '../defined.ts';
 import { type DetectorFile, parseDetector } from '../detectors/index.ts';
 import { DataError } from '../errors.ts';
+import { inOrder } from '../in-order.ts';
 import { type Model, modelOf, type OnnxOptions, onnxModel, type ScoringModel } from '../store/index.ts';
 import { infoFile, weightsFile } from '../train/store.ts';
 import { decodeImage } from './picture.ts';
@@ -26,7 +27,7 @@ export async function fetchFile(url: string | URL): Promise<EncodedFile> {
 /** A directory written by `train`, by its address. See `modelOf`. */
 export async function loadModel(url: string, scoring: Readonly<Record<string, unknown>> = {}): Promise<Model> {
   const at = (file: string) => fetchFile(`${url.replace(/\/$/, '')}/${file}`);
-  const [info, weights] = await Promise.all([at(infoFile), at(weightsFile)]);
+  const [info, weights] = await inOrder([at(infoFile), at(weightsFile)]);
   return modelOf({ info, weights }, scoring);
 }
 
