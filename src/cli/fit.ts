@@ -37,7 +37,7 @@ export const fitCommand: Command = {
     for (const one of missing) say(missingLine(one));
     if (forMetric > 0) say(`${data.name}: the first ${forMetric} inputs are for the metric, the others to fit on`);
     const noiseSamples = whole(values, 'noise-samples', 1);
-    const keys = { noise: noiseOf(values), noiseSamples: noiseSamples ?? 1, views, metricForm };
+    const keys = { noise: noiseOf(values), noiseSamples: noiseSamples ?? 1, views, ...defined({ metricForm }) };
     const leaveOut = values['skip-not-finite'] === true;
     const set = { name: data.name, data };
     const found = await featuresToFit(model, set, { ...featureOptions(options, groups, keys), leaveOut });
@@ -53,8 +53,8 @@ export const fitCommand: Command = {
       leaveOut,
     });
     const how = {
-      ...featureOptions(options, groups, { noise: noiseOf(values), metricForm }),
-      ...defined({ noiseSamples }),
+      ...featureOptions(options, groups, { noise: noiseOf(values) }),
+      ...defined({ noiseSamples, metricForm }),
     };
     const { combined, lacking } = await fitCombinedWherePossible(model, set, { ...how, leaveOut });
     endProgress();

@@ -19,9 +19,10 @@ export async function metricFrom(path: string, model: ScoringModel): Promise<Met
  */
 const asViews = viewNames.filter((view) => view !== 'activations');
 
-/** `--fisher-form`. */
-export function metricFormOf(values: Values): MetricForm {
-  const asked = text(values, 'fisher-form') ?? 'diagonal';
+/** `--fisher-form`; undefined where nothing is said, which leaves it to each detector. */
+export function metricFormOf(values: Values): MetricForm | undefined {
+  const asked = text(values, 'fisher-form');
+  if (asked === undefined) return undefined;
   const form = metricForms.find((name) => name === asked);
   if (form === undefined) throw new UsageError(`--fisher-form is '${asked}', expected ${metricForms.join(' or ')}`);
   return form;

@@ -11,6 +11,7 @@ import {
   type AspectsExtractor,
   aspectsOf,
   basesFrom,
+  COMBINED_FORM,
   DRAWS,
   metricExamples,
   metricsFrom,
@@ -56,7 +57,7 @@ export async function combinedIn(
   const how = { runtime: nodeRuntime(), seed, ...machine };
   const metrics = await stageIn<readonly PackedMetric[]>(
     folders.stages,
-    { name: `metric-${id}`, key: { model: model.hash, data: first.fingerprint, seed }, progress },
+    { name: `metric-${id}`, key: { model: model.hash, data: first.fingerprint, seed, form: COMBINED_FORM }, progress },
     () => metricsFrom(model, first, how),
   );
   const bases = await stageIn<readonly PackedBasis[]>(

@@ -24,4 +24,4 @@ export {
   featuresOf,
   type NamedData,
 } from './tables.ts';
-export { basesFrom, type FeaturesToFit, featuresToFit, measuredAs, metricExamples, metricsFrom } from './to-fit.ts';
+export { basesFrom, COMBINED_FORM, type FeaturesToFit, featuresToFit, measuredAs, metricExamples, metricsFrom } from './to-fit.ts';

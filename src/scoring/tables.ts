@@ -58,7 +58,10 @@ export interface FeatureOptions {
   readonly views?: readonly View[];
   /** Of the view `fisher`; `featuresToFit` takes it from the data where it is left out. */
   readonly metric?: Metric;
-  /** Of the metric where it is taken from the data, and of that of the combined detector. Default: 'diagonal'. */
+  /**
+   * Of the metric where it is taken from the data, 'diagonal' by default; and of that of the combined detector,
+   * 'kronecker' by default.
+   */
   readonly metricForm?: MetricForm;
   readonly prepared?: boolean;
   readonly batch?: number;

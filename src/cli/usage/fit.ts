@@ -16,7 +16,7 @@ export const fitUsage: Usage = {
   examples: [
     "fit models/glow-fashion-mnist --data 'fashion-mnist:test[0:5000]' --out detector.json",
     'fit models/glow-fashion-mnist --data sample/fashion-mnist --group 1,5,20 --out detector.json',
-    'fit models/glow-fashion-mnist --data sample/fashion-mnist --fisher-form kronecker --out detector.json',
+    'fit models/glow-fashion-mnist --data sample/fashion-mnist --fisher-form diagonal --out detector.json',
   ],
   options: {
     data: { type: 'string', value: 'DATA', about: 'in-distribution inputs' },

@@ -147,7 +147,7 @@ export const metricOptions: Options = {
     type: 'string',
     value: 'FORM',
     about:
-      'the Fisher metric as a diagonal (default) or as kronecker: a matrix along each axis of a tensor, which tells more and takes longer',
+      'the Fisher metric as a diagonal or as kronecker, a matrix along each axis of a tensor: it tells more and takes longer (default: kronecker for the combined detector, a diagonal for the others)',
   },
 };
 
