@@ -90,7 +90,7 @@ export async function compile(c: Case): Promise<Compiled> {
   } else if (c.what === 'views') {
     const { nll, parts } = split();
     const activations = anyBasis(nll);
-    graph = normGraph(nll, { radial: true, fisher: true, factored: 'diagonal', activations, parts: parts() }).graph;
+    graph = normGraph(nll, { radial: true, fisher: true, factored: (process.env.FORM ?? 'kronecker') as 'kronecker', activations, parts: parts() }).graph;
     // Roots of a metric, directions of activations; speed does not depend on the values.
     const all = paramsOf(graph, { all: true }).map((param) => [nameOf(param), ones(param.shape)] as const);
     const roots = all.filter(([name]) => !Object.hasOwn(weights, name));

@@ -3,7 +3,18 @@
 
 import type { Arena, Value } from '../graph/index.ts';
 import { productCosts } from '../lower/index.ts';
-import { expand, matmul, mul, reshape, scalerAlong, sqNorm, transpose, weightedSqNorm } from '../ops/index.ts';
+import {
+  type Along,
+  expand,
+  matmul,
+  mixedSqNorm,
+  mul,
+  reshape,
+  scalerAlong,
+  sqNorm,
+  transpose,
+  weightedSqNorm,
+} from '../ops/index.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 
 /** Axes of a tensor along which its metric has a factor each, ascending. */
@@ -89,7 +100,23 @@ export function factoredSqNorm(gradient: Value, { axes, mixed = [] }: Factors, r
     if (rest.length === 0) return sqNorm(made);
     if (matrices.length > 0) return scaledSqNorm(made, rest, mixed);
   }
-  return scaledSqNorm(gradient, all, mixed);
+  const product = matrices.length === all.length ? ofProduct(gradient, matrices) : undefined;
+  return product ? mixedSqNorm(product.value, product.matrices) : scaledSqNorm(gradient, all, mixed);
+}
+
+/** A gradient that was only transposed and reshaped, before that, and the matrices along its axes there. */
+function ofProduct(gradient: Value, matrices: readonly Along[]) {
+  let value = gradient;
+  let axes: readonly (number | undefined)[] = matrices.map(({ axis }) => axis);
+  while (value.source.kind === 'node' && value.source.op.isometric) {
+    const { op, inputs } = value.source;
+    const [node, y] = [value.source, value];
+    axes = axes.map((axis) => (axis === undefined ? undefined : op.axisBefore?.(node, y, axis)));
+    value = inputs[0]!;
+  }
+  const mixing = productCosts(value)?.mixing;
+  if (!mixing || !axes.every((axis) => axis !== undefined)) return undefined;
+  return { value, matrices: matrices.map(({ root }, k): Along => ({ axis: axes[k]!, root })), costs: mixing(axes) };
 }
 
 /** The same from the gradient itself. */
@@ -102,12 +129,6 @@ function scaledSqNorm(gradient: Value, roots: readonly Along[], mixed: readonly 
   if (matrices.length === 0)
     return first ? weightedSqNorm(gradient, expand(others.reduce(mul, first), shape)) : sqNorm(gradient);
   return sqNorm(mixedTurned(first ? mul(gradient, others.reduce(mul, first)) : gradient, matrices));
-}
-
-/** A root along an axis. */
-interface Along {
-  readonly axis: number;
-  readonly root: Value;
 }
 
 /**
@@ -160,6 +181,7 @@ const onlyAxis = (shape: Shape, axis: number) => shape.map((d, k) => (k === axis
 function mixesFactors(gradient: Value, matrices: readonly Along[]): boolean {
   const costs = productCosts(gradient);
   if (!costs) return false;
+  const known = ofProduct(gradient, matrices)?.costs;
   const lengths = (axes: readonly Along[]) => axes.map(({ axis }) => gradient.shape[axis]!);
   const [inside, after] = [true, false].map((wanted) =>
     lengths(matrices.filter(({ axis }) => (scalerAlong(gradient, axis, true) !== undefined) === wanted)),
@@ -167,8 +189,10 @@ function mixesFactors(gradient: Value, matrices: readonly Along[]): boolean {
   if (inside.length === 0) return false;
   const size = sizeOf(gradient.shape);
   const sum = (all: readonly number[], of: (d: number) => number) => all.reduce((total, d) => total + of(d), 0);
-  const ofGradient = size * sum([...inside, ...after], (d) => d) + (costs.gram < costs.direct ? costs.direct : 0);
-  const ofFactors = costs.positions * sum(inside, (d) => d ** 2) + size * sum(after, (d) => d);
+  const mixed = known?.product ?? size * sum([...inside, ...after], (d) => d);
+  const ofGradient = mixed + (costs.gram < costs.direct ? costs.direct : 0);
+  const factors = known?.factors ?? costs.positions * sum(inside, (d) => d ** 2);
+  const ofFactors = factors + size * sum(after, (d) => d);
   const product = after.length > 0 ? costs.direct : Math.min(costs.direct, costs.gram);
   return ofFactors + product < ofGradient;
 }

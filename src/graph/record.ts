@@ -110,6 +110,10 @@ export interface Contraction {
   finish(ctx: Lowering, product: string, m: number): Lowered;
   /** The other way round: a value of the result's shape without lead as [count, i, o]. */
   arrange(ctx: Lowering, value: string): string;
+  /**
+   * The axes of the result that lie along i and along o, in this order; undefined where there is more than one product.
+   */
+  readonly sides?: Readonly<Record<'i' | 'o', readonly number[]>> | undefined;
 }
 
 /** One side of a contraction, in the layout that was cheaper to make: a matrix product takes either. */

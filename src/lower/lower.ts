@@ -58,7 +58,7 @@ export function lower(graph: Graph, options: LowerOptions): OnnxModel {
     if (v.source.kind === 'node' && known(v)) continue;
     if (norm) {
       const inputs = norm.from.map(get);
-      done.set(v, norm.gram ? gramNorm(ctx, norm, inputs) : products.norm(norm, inputs, norm.other && get(norm.other)));
+      done.set(v, norm.gram ? gramNorm(ctx, norm, inputs) : products.norm(norm, inputs, norm.others.map(get)));
     } else if (sum) {
       const product = groupedProduct(ctx, sum, sum.from.map(get));
       done.set(v, sum.contraction.finish(ctx, product, ctx.leadSize('group')));

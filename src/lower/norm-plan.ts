@@ -5,8 +5,9 @@ import type { Contraction, Graph, OpRecord, Value } from '../graph/index.ts';
 import { reachable } from '../graph/index.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import { groupOps } from '../ops/group.ts';
-import { innerOps } from '../ops/inner.ts';
-import { sizeOf } from '../tensor/shape.ts';
+import { innerOps, mixedAxes } from '../ops/inner.ts';
+import { type Mixing, mixingCost } from '../ops/kronecker.ts';
+import { type Shape, sizeOf } from '../tensor/shape.ts';
 
 export type PlanChoice = 'auto' | 'direct' | 'gram';
 
@@ -19,17 +20,19 @@ export interface GroupedProduct {
 }
 
 /**
- * The squared norm of such a gradient, its inner product with a value without lead, or its squared norm with such
- * weights.
+ * The squared norm of such a gradient, its inner product with a value without lead, its squared norm with such weights,
+ * or that of what matrices along its axes make of it.
  */
 export interface PlannedNorm extends GroupedProduct {
-  readonly kind: 'square' | 'inner' | 'weighted';
+  readonly kind: 'square' | 'inner' | 'weighted' | 'mixed';
   /** The gradient's value, which need not be made itself. */
   readonly sum: Value;
   /** From the Gram matrices of the two factors. */
   readonly gram: boolean;
-  /** The other operand. */
-  readonly other?: Value;
+  /** The other operand; of the kind `mixed` the matrices. */
+  readonly others: readonly Value[];
+  /** The axes of the gradient that the matrices mix. */
+  readonly axes?: readonly number[];
 }
 
 export interface Plan {
@@ -93,9 +96,17 @@ function planOf(graph: Graph, group: number, choice: PlanChoice): Plan {
     const [sum, other] = kind === 'inner' && a.lead === 'none' ? [b, a] : [a, b];
     const grouped = sums.get(sum);
     if (!grouped || other.lead !== 'none') continue;
-    const norm: PlannedNorm = { ...grouped, kind, sum, other, gram: false };
+    const norm: PlannedNorm = { ...grouped, kind, sum, others: [other], gram: false };
     norms.set(v, norm);
     if (!isSeparable(norm, group)) made.add(sum);
+  }
+  for (const v of all) {
+    if (v.source.kind !== 'node' || v.source.op !== innerOps.MixedSqNorm) continue;
+    const [sum, ...others] = v.source.inputs as [Value, ...Value[]];
+    const grouped = sums.get(sum);
+    if (!grouped?.contraction.sides || others.some(({ lead }) => lead !== 'none')) continue;
+    norms.set(v, { ...grouped, kind: 'mixed', sum, others, axes: mixedAxes(v.source.attrs), gram: false });
+    made.add(sum);
   }
   for (const v of all) {
     if (v.source.kind !== 'node' || v.source.op !== groupOps.SqNorm) continue;
@@ -105,9 +116,15 @@ function planOf(graph: Graph, group: number, choice: PlanChoice): Plan {
     const { contraction: c } = grouped;
     const cheaper = !made.has(sum) && gramCost(c, group) < directCost(c, group);
     const gram = choice === 'auto' ? cheaper : choice === 'gram';
-    norms.set(v, { ...grouped, kind: 'square', sum, gram, from: (gram && c.gram?.from) || grouped.from });
+    norms.set(v, { ...grouped, kind: 'square', sum, others: [], gram, from: (gram && c.gram?.from) || grouped.from });
   }
   return { sums, norms, order: needed(graph, sums, norms) };
+}
+
+/** Multiplications beyond making a product: to mix it by matrices along its axes, or what it is made of. */
+export interface MixingCosts {
+  readonly product: number;
+  readonly factors: number;
 }
 
 /** What the squared norm of a product costs, in multiplications: from the product itself, from its Gram matrices. */
@@ -118,19 +135,34 @@ export interface ProductCosts {
   readonly single: boolean;
   /** Positions of one example that are summed over. */
   readonly positions: number;
+  /** Of matrices along these axes; undefined of several products side by side. */
+  readonly mixing?: ((axes: readonly number[]) => MixingCosts) | undefined;
 }
 
 /** Of a gradient that is a sum of outer products over the positions of one example; undefined for any other. */
 export function productCosts(gradient: Value): ProductCosts | undefined {
-  const c = groupedProduct(throughIsometries(gradient))?.contraction;
+  const sum = throughIsometries(gradient);
+  const c = groupedProduct(sum)?.contraction;
   if (!c) return undefined;
   return {
+    mixing: c.sides && mixingIn(sum.shape, c.p, c.sides),
     direct: c.count * directCost(c, 1),
     gram: c.count * gramCost(c, 1),
     single: c.p === 1 && c.count === 1,
     positions: c.p * c.count,
   };
 }
+
+/** See `ProductCosts.mixing`: taps behind the first axis of each side are mixed as they are made. */
+const mixingIn =
+  (shape: Shape, p: number, { i, o }: NonNullable<Contraction['sides']>) =>
+  (axes: readonly number[]): MixingCosts => {
+    const side = (all: readonly number[]) =>
+      all.map((axis): Mixing => ({ d: shape[axis]!, root: axes.includes(axis) ? '' : undefined }));
+    const channels = [i[0]!, o[0]!].filter((axis) => axes.includes(axis));
+    const factors = p * channels.reduce((sum, axis) => sum + shape[axis]! ** 2, 0);
+    return { product: mixingCosts(side(i), side(o)).least, factors };
+  };
 
 /** How one squared norm is computed, and its cost in multiplications per example beyond the backward pass. */
 export interface NormCost {
@@ -176,6 +208,10 @@ export function countMultiplications(graph: Graph, group = 1, choice: PlanChoice
       const isMade = norm !== undefined && !norm.gram && (made.has(norm.sum) || isSeparable(norm, group));
       if (norm && !norm.gram && !isSeparable(norm, group)) made.add(norm.sum);
       sum += (c.count * (norm?.gram ? gramCost(c, group) : isMade ? c.i * c.o : directCost(c, group))) / group;
+      if (norm?.kind === 'mixed') {
+        const { i, o } = mixingsOf(norm, ({ shape }) => String(shape));
+        sum += mixingCosts(i, o).least / group;
+      }
     } else if (v.source.kind === 'node' && v.lead !== 'none') {
       const { op } = v.source;
       const c = op.contraction?.(v.source, v);
@@ -184,6 +220,26 @@ export function countMultiplications(graph: Graph, group = 1, choice: PlanChoice
     }
   }
   return sum;
+}
+
+/** Of a product as it is, [i, o], and transposed. */
+export function mixingCosts(i: readonly Mixing[], o: readonly Mixing[]) {
+  const [straight, flipped] = [mixingCost(i, o), mixingCost(o, i)];
+  return { straight, flipped, least: Math.min(straight, flipped) };
+}
+
+/** The matrices of a norm of the kind `mixed` along both sides of its product. */
+export function mixingsOf(
+  { contraction, sum, others, axes }: PlannedNorm,
+  nameOf: (root: Value) => string,
+): Readonly<Record<'i' | 'o', readonly Mixing[]>> {
+  const side = (all: readonly number[]) =>
+    all.map((axis): Mixing => {
+      const root = others[axes!.indexOf(axis)];
+      return { d: sum.shape[axis]!, root: root && nameOf(root) };
+    });
+  const { i, o } = contraction.sides!;
+  return { i: side(i), o: side(o) };
 }
 
 function groupedProduct(v: Value): GroupedProduct | undefined {
@@ -204,7 +260,7 @@ function throughIsometries(v: Value): Value {
 export function operandsOf(v: Value, { norms, sums }: Pick<Plan, 'norms' | 'sums'>): readonly Value[] {
   const norm = norms.get(v);
   const grouped = norm ?? sums.get(v);
-  if (grouped) return norm?.other ? [...grouped.from, norm.other] : grouped.from;
+  if (grouped) return [...grouped.from, ...(norm?.others ?? [])];
   return v.source.kind === 'node' ? v.source.inputs : [];
 }
 

@@ -1,11 +1,12 @@
 // The product of a weight gradient's two factors, made once, and the scalars that are read from it.
 
-import type { Contraction, Factor, Lowered, Value } from '../graph/index.ts';
+import { type Contraction, type Factor, type Lowered, nameOf, type Value } from '../graph/index.ts';
 import { joinGroups, outerProduct } from '../ops/contraction.ts';
 import { dotsWithRow } from '../ops/dots.ts';
 import { sumOfSquares, sumOverGroups } from '../ops/group.ts';
+import { mixedMatrices } from '../ops/kronecker.ts';
 import type { OnnxBuilder } from './builder.ts';
-import { type GroupedProduct, isSeparable, type Plan, type PlannedNorm } from './norm-plan.ts';
+import { type GroupedProduct, isSeparable, mixingCosts, mixingsOf, type Plan, type PlannedNorm } from './norm-plan.ts';
 
 /** Scalars of products, by the value of the gradient that they are of. */
 export class Products {
@@ -13,25 +14,40 @@ export class Products {
   /** Gradients of which more than one scalar is wanted. */
   readonly #shared: ReadonlySet<Value>;
   readonly #made = new Map<Value, string>();
+  /** Of those that are mixed, whether they are better made as YᵀX. */
+  readonly #flipped = new Map<Value, boolean>();
 
   constructor(ctx: OnnxBuilder, plan: Plan) {
     this.#ctx = ctx;
     const counts = new Map<Value, number>();
     for (const norm of plan.norms.values()) {
       if (!norm.gram && !isSeparable(norm, ctx.group)) counts.set(norm.sum, (counts.get(norm.sum) ?? 0) + 1);
+      if (norm.kind !== 'mixed') continue;
+      const { i, o } = mixingsOf(norm, nameOf);
+      const { straight, flipped } = mixingCosts(i, o);
+      if (straight !== flipped) this.#flipped.set(norm.sum, flipped < straight);
     }
     this.#shared = new Set([...counts].flatMap(([sum, count]) => (count > 1 ? [sum] : [])));
   }
 
-  /** ‖XᵀY‖², ⟨XᵀY, other⟩ or ‖other·XᵀY‖², from the product in whatever order its elements are. */
-  norm(planned: PlannedNorm, inputs: readonly Lowered[], other?: Lowered): Lowered {
+  /**
+   * ‖XᵀY‖², ⟨XᵀY, other⟩, ‖other·XᵀY‖² or that of the product mixed by matrices, from the product in whatever order its
+   * elements are.
+   */
+  norm(planned: PlannedNorm, inputs: readonly Lowered[], others: readonly Lowered[]): Lowered {
     const { contraction: c, kind } = planned;
     const ctx = this.#ctx;
+    const [other] = others;
     if (isSeparable(planned, ctx.group)) return separatedNorm(ctx, c, inputs, other!);
     const product = this.#product(planned, inputs);
     const whole = { shape: [c.count, c.i, c.o], lead: 'group' } as const;
     if (kind === 'square') return sumOfSquares(ctx, product, whole);
-    const flipped = isFlipped(planned);
+    const flipped = this.#isFlipped(planned);
+    if (kind === 'mixed') {
+      const { i, o } = mixingsOf(planned, (root) => others[planned.others.indexOf(root)]!.name);
+      const matrices = { name: product, shape: [ctx.leadSize('group'), 1, ...(flipped ? [c.o, c.i] : [c.i, c.o])] };
+      return sumOfSquares(ctx, flipped ? mixedMatrices(ctx, matrices, o, i) : mixedMatrices(ctx, matrices, i, o), whole);
+    }
     const arranged = c.arrange(ctx, other!.name);
     const like = flipped ? ctx.emit('Transpose', [arranged], { perm: [0, 2, 1] }) : arranged;
     const order = [c.count, ...(flipped ? [c.o, c.i] : [c.i, c.o])];
@@ -44,11 +60,15 @@ export class Products {
     return { name, shape: [], dtype: 'float', lead: 'group' };
   }
 
+  #isFlipped(planned: PlannedNorm): boolean {
+    return this.#flipped.get(planned.sum) ?? isFlipped(planned);
+  }
+
   #product(planned: PlannedNorm, inputs: readonly Lowered[]): string {
     const { sum } = planned;
     const found = this.#made.get(sum);
     if (found !== undefined) return found;
-    const product = groupedProduct(this.#ctx, planned, inputs, true);
+    const product = groupedProduct(this.#ctx, planned, inputs, this.#isFlipped(planned));
     if (this.#shared.has(sum)) this.#made.set(sum, product);
     return product;
   }
@@ -83,18 +103,14 @@ function separatedNorm(ctx: OnnxBuilder, c: Contraction, inputs: readonly Lowere
  */
 const isFlipped = ({ contraction: c }: GroupedProduct): boolean => c.i > c.o;
 
-/**
- * XᵀY [m, count, i, o], summed over each group's examples. With `anyOrder` [m, count, o, i] will do where that is
- * faster.
- */
+/** XᵀY [m, count, i, o], summed over each group's examples; if `flip` transposed, [m, count, o, i]. */
 export function groupedProduct(
   ctx: OnnxBuilder,
   grouped: GroupedProduct,
   inputs: readonly Lowered[],
-  anyOrder = false,
+  flip = false,
 ): string {
   const { contraction: c } = grouped;
-  const flip = anyOrder && isFlipped(grouped);
   const product = (x: Factor, y: Factor) => (flip ? outerProduct(ctx, y, x) : outerProduct(ctx, x, y));
   const { x, y } = c.factors(ctx, inputs);
   const toMove = (x.positionsLast ? c.i : 0) + (y.positionsLast ? c.o : 0);

@@ -5,6 +5,7 @@ import type { Contraction, Factor, Lowered, Lowering, ValueType } from '../graph
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import { gramMatrix, joinGroups } from './contraction.ts';
 import { type ConvAttrs, typeOf } from './conv-attrs.ts';
+import { kronecker } from './kronecker.ts';
 
 /**
  * The weight gradient as a sum of outer products over positions, dW[t] = Σ_p x[p + t] ⊗ dY[p]. Along an axis of stride
@@ -20,7 +21,9 @@ export function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType)
   const free = kernel.map((k, s) => k > 1 && a.strides[s] === 1 && reach[s]! >= 0 && reach[s + r]! >= 0);
   const onY = cheapestSides(kernel, free, perIn, perOut);
   const space = kernel.map((_, s) => (onY[s] ? x[s + 2]! : dY[s + 2]!));
+  const own = (y: boolean) => [...kernel.keys()].filter((s) => onY[s] === y).map((s) => s + 2);
   const side = (y: boolean): Taps => ({
+    axes: own(y),
     kernel: kernel.map((k, s) => (onY[s] === y ? k : 1)),
     dilations: a.dilations,
     shift: (y ? reach : a.pads).map((p, i) => (onY[i % r] === y ? p : 0)),
@@ -34,10 +37,14 @@ export function weightGradient(a: ConvAttrs, x: Shape, dY: Shape, dW: ValueType)
     p: x[0]! * sizeOf(space),
     i: perIn * sizeOf(xTaps.kernel),
     o: perOut * sizeOf(yTaps.kernel),
-    /** Both with the positions last; each side's channels come before its taps. */
-    factors: (ctx: Lowering, [vx, vy]: readonly Lowered[], lead: Lowered['lead']) => ({
-      x: patches(ctx, vx!, lead, g, xTaps),
-      y: patches(ctx, vy!, lead, g, yTaps),
+    sides: g === 1 ? { i: [1, ...own(false)], o: [0, ...own(true)] } : undefined,
+    /**
+     * Both with the positions last; each side's channels come before its taps, which are mixed by the `roots` of their
+     * axes.
+     */
+    factors: (ctx: Lowering, [vx, vy]: readonly Lowered[], lead: Lowered['lead'], roots: TapRoots = new Map()) => ({
+      x: patches(ctx, vx!, lead, g, xTaps, roots),
+      y: patches(ctx, vy!, lead, g, yTaps, roots),
     }),
     finish(ctx: Lowering, product: string, lead: Lowered['lead']): Lowered {
       const m = ctx.leadSize(lead);
@@ -186,8 +193,13 @@ function cheapestSides(kernel: Shape, free: readonly boolean[], perIn: number, p
   return best;
 }
 
+/** Matrices [d, d] that mix the weight gradient along axes of the kernel, by the axis of the weight. */
+export type TapRoots = ReadonlyMap<number, string>;
+
 /** Shifts of one side of a contraction: at output position o, tap t reads o · step + t · dilation − shift. */
 interface Taps {
+  /** The axes of the weight whose taps these are. */
+  readonly axes: readonly number[];
   readonly kernel: Shape;
   readonly dilations: readonly number[];
   /** Zeros before each spatial axis, then after each. */
@@ -199,12 +211,19 @@ interface Taps {
 }
 
 /** v [b, g·c, ...space] as one side of a contraction, [size, g, c·taps, b·positions]. */
-function patches(ctx: Lowering, v: Lowered, lead: Lowered['lead'], g: number, taps: Taps): Factor {
+function patches(
+  ctx: Lowering,
+  v: Lowered,
+  lead: Lowered['lead'],
+  g: number,
+  taps: Taps,
+  roots: TapRoots,
+): Factor {
   const size = ctx.leadSize(lead);
   const [b, channels, ...space] = v.shape as [number, number, ...number[]];
   const [positions, width] = [sizeOf(taps.out), (channels / g) * sizeOf(taps.kernel)];
   const rows = ctx.reshape(ctx.expanded(v, lead), [size, ...v.shape], [size * b, channels, ...space]);
-  const copies = tapCopies(ctx, rows, channels, taps); // [size·b, channels·taps, ...out]
+  const copies = tapCopies(ctx, rows, channels, taps, roots); // [size·b, channels·taps, ...out]
   const dims = [size * b, g * width, ...taps.out];
   const factor = [size, g, width, b * positions];
   if (b === 1) return { name: ctx.reshape(copies, dims, factor), positionsLast: true };
@@ -218,15 +237,37 @@ function patches(ctx: Lowering, v: Lowered, lead: Lowered['lead'], g: number, ta
  * channel. Done by a convolution with kernels that are 1 at one tap: exact, one node, and faster than slices that are
  * joined.
  */
-function tapCopies(ctx: Lowering, v: string, channels: number, taps: Taps): string {
+function tapCopies(ctx: Lowering, v: string, channels: number, taps: Taps, roots: TapRoots): string {
   const k = sizeOf(taps.kernel);
-  if (k === 1 && taps.steps.every((s) => s === 1) && taps.shift.every((s) => s === 0)) return v;
+  const mixed = taps.axes.some((axis) => roots.has(axis));
+  if (!mixed && k === 1 && taps.steps.every((s) => s === 1) && taps.shift.every((s) => s === 0)) return v;
+  const weight = mixed
+    ? ctx.emit('Tile', [
+        mixedTaps(ctx, taps, roots),
+        ctx.ints([channels, ...new Array<number>(taps.kernel.length + 1).fill(1)]),
+      ])
+    : ctx.float(oneTapEach(channels, k, taps.reverse), [channels * k, 1, ...taps.kernel]);
+  const { shift: pads, steps: strides, dilations } = taps;
+  return ctx.emit('Conv', [v, weight], { pads, strides, dilations, group: channels });
+}
+
+/** Kernels [channels · k, 1, k], in row-major order: that of a row is 1 at one tap. */
+function oneTapEach(channels: number, k: number, reverse: boolean): Float32Array {
   const kernels = new Float32Array(channels * k * k);
   for (let row = 0; row < channels * k; row++) {
     const tap = row % k;
-    kernels[row * k + (taps.reverse ? k - 1 - tap : tap)] = 1;
+    kernels[row * k + (reverse ? k - 1 - tap : tap)] = 1;
   }
-  const weight = ctx.float(kernels, [channels * k, 1, ...taps.kernel]);
-  const { shift: pads, steps: strides, dilations } = taps;
-  return ctx.emit('Conv', [v, weight], { pads, strides, dilations, group: channels });
+  return kernels;
+}
+
+/** Kernels [k, 1, ...taps] of one channel: the taps as the roots mix them. */
+function mixedTaps(ctx: Lowering, { kernel, axes, reverse }: Taps, roots: TapRoots): string {
+  const k = sizeOf(kernel);
+  const own = axes.map((axis) => ({ root: roots.get(axis), d: kernel[axis - 2]! }));
+  const rows = kronecker(ctx, own);
+  const last = reverse
+    ? ctx.emit('Gather', [rows, ctx.ints([...new Array<number>(k).keys()].reverse())], { axis: 1 })
+    : rows;
+  return ctx.reshape(last, [k, k], [k, 1, ...kernel]);
 }

@@ -2,18 +2,18 @@
 // and its adjoint in w (the weight gradient). Each one's gradients are the other two.
 
 import { GraphError } from '../errors.ts';
-import type { Attrs, Contraction, OpRecord, Value } from '../graph/index.ts';
-import { ndarray } from '../tensor/ndarray.ts';
+import type { Attrs, Contraction, Lowered, OpRecord, Value } from '../graph/index.ts';
+import { mixedNdarray, ndarray } from '../tensor/ndarray.ts';
 import { type Shape, sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
 import { outerProduct } from './contraction.ts';
 import { attrsOf, type ConvAttrs, onnxAttrs } from './conv-attrs.ts';
 import { flipWeight, lowerWithWeight } from './conv-lowering.ts';
-import { pixelGram, weightGradient } from './conv-weight.ts';
+import { pixelGram, type TapRoots, weightGradient } from './conv-weight.ts';
 import { mul } from './elementwise.ts';
 import { reduceSum } from './reduce.ts';
 import { mixedAlong } from './scaled.ts';
-import { reshape } from './shape.ts';
+import { reshape, transpose } from './shape.ts';
 
 /** x [b, cIn, ...in], w [cOut, cIn / groups, ...kernel], y [b, cOut, ...out]; 1, 2 or 3 spatial axes. */
 export interface ConvOptions {
@@ -186,26 +186,29 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
     },
   },
 
-  // x, dY -> dW of `shape`.
+  // x, dY -> dW of `shape`; more operands are matrices that mix it along the axes `mixed` of the kernel.
   ConvWeightGrad: {
     name: 'ConvWeightGrad',
     type: ([x, dY], attrs) => {
       check('ConvWeightGrad', attrsOf(attrs), x!.shape, attrs.shape as Shape, dY!.shape);
       return { shape: attrs.shape as Shape, dtype: 'float' };
     },
-    evaluate: ([x, dY], attrs, out) => {
+    evaluate: ([x, dY, ...roots], attrs, out) => {
       const dW = ndarray(out.shape);
       visit(attrsOf(attrs), x!.shape, dW.shape, dY!.shape, (xi, wi, yi) => {
         dW.data[wi]! += x!.data[xi]! * dY!.data[yi]!;
       });
-      return dW;
+      return mixedAxesOf(attrs).reduce((v, axis, k) => mixedNdarray(v, axis, roots[k]!), dW);
     },
     gradient: (ddW, node, _dW, needs) => {
-      const [x, dY] = node.inputs as [Value, Value];
+      const [x, dY, ...roots] = node.inputs as [Value, Value, ...Value[]];
+      if (needs.slice(2).some((need) => need)) throw new GraphError('ConvWeightGrad: no gradient of what mixes taps');
       const attrs = baseAttrs(node.attrs);
+      const unmixed = mixedAxesOf(node.attrs).reduce((v, axis, k) => mixedAlong(v, axis, transpose(roots[k]!)), ddW);
       return [
-        needs[0] ? apply(convOps.ConvInputGrad, [dY, ddW], { ...attrs, shape: x.shape }) : null,
-        needs[1] ? apply(convOps.Conv, [x, ddW], attrs) : null,
+        needs[0] ? apply(convOps.ConvInputGrad, [dY, unmixed], { ...attrs, shape: x.shape }) : null,
+        needs[1] ? apply(convOps.Conv, [x, unmixed], attrs) : null,
+        ...roots.map(() => null),
       ];
     },
     lower: (ctx, inputs, node, dW) => {
@@ -213,26 +216,33 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
       const lead = inputs.some((x) => x.lead === 'example')
         ? 'example'
         : (inputs.find((x) => x.lead !== 'none')?.lead ?? 'none');
-      const { x, y } = parts.factors(ctx, inputs, lead);
+      const { x, y } = parts.factors(ctx, inputs, lead, tapRoots(node.attrs, inputs));
       return parts.finish(ctx, outerProduct(ctx, x, y), lead);
     },
     scaled: ({ inputs, attrs }, _dW, axis, mixed) => {
-      const [x, dY] = inputs as [Value, Value];
+      const [x, dY, ...roots] = inputs as [Value, Value, ...Value[]];
+      if (axis > 1) {
+        const before = mixedAxesOf(attrs);
+        if (!mixed || before.includes(axis)) return undefined;
+        // Shifted copies of an operand are made by kernels, which mix them as well.
+        return (by) => apply(convOps.ConvWeightGrad, [...inputs, by], { ...attrs, mixed: [...before, axis] });
+      }
       const operand = axis === 0 ? dY : x;
       // Channels of one group are products with no input of another.
-      if (axis > 1 || ((axis === 1 || mixed) && attrsOf(attrs).groups > 1)) return undefined;
+      if ((axis === 1 || mixed) && attrsOf(attrs).groups > 1) return undefined;
       const ofChannels = operand.shape.map((d, k) => (k === 1 ? d : 1));
       return (by) => {
         const scaled = mixed ? mixedAlong(operand, 1, by) : mul(operand, reshape(by, ofChannels));
-        return apply(convOps.ConvWeightGrad, axis === 0 ? [x, scaled] : [scaled, dY], attrs);
+        return apply(convOps.ConvWeightGrad, axis === 0 ? [x, scaled, ...roots] : [scaled, dY, ...roots], attrs);
       };
     },
     contraction: (node, dW): Contraction => {
       const parts = weightGradient(attrsOf(node.attrs), node.inputs[0]!.shape, node.inputs[1]!.shape, dW);
+      const mixed = mixedAxesOf(node.attrs).length > 0;
       return {
         ...parts,
-        ...pixelGram(attrsOf(node.attrs), node.inputs[0]!.shape, node.inputs[1]!.shape, dW.shape),
-        factors: (ctx, inputs) => parts.factors(ctx, inputs, 'example'),
+        ...(mixed ? {} : pixelGram(attrsOf(node.attrs), node.inputs[0]!.shape, node.inputs[1]!.shape, dW.shape)),
+        factors: (ctx, inputs) => parts.factors(ctx, inputs, 'example', tapRoots(node.attrs, inputs)),
         finish: (ctx, product) => parts.finish(ctx, product, 'group'),
       };
     },
@@ -241,6 +251,12 @@ export const convOps: Record<'Conv' | 'ConvInputGrad' | 'ConvWeightGrad', OpReco
 
 /** Of a convolution with results of shape `y`; of a weight [o, i, kernel] each result takes i·kernel. */
 const products = (y: Shape, w: Shape) => sizeOf(y) * sizeOf(w.slice(1));
+
+/** Axes of a weight gradient along which its taps are mixed, in the order of the matrices behind its two factors. */
+const mixedAxesOf = ({ mixed }: Attrs): readonly number[] => (mixed as readonly number[] | undefined) ?? [];
+
+const tapRoots = (attrs: Attrs, inputs: readonly Lowered[]): TapRoots =>
+  new Map(mixedAxesOf(attrs).map((axis, k) => [axis, inputs[2 + k]!.name]));
 
 function baseAttrs(attrs: Attrs): ConvAttrs {
   const { strides, pads, dilations, groups } = attrsOf(attrs);

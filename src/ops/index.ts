@@ -80,7 +80,7 @@ export {
 } from './elementwise.ts';
 export { expand } from './expand.ts';
 export { groupRepeat, groupSum, sqNorm, sumOfSquares } from './group.ts';
-export { inner, weightedSqNorm } from './inner.ts';
+export { type Along, inner, mixedSqNorm, weightedSqNorm } from './inner.ts';
 export { clamp, firstMaximum, fractionalPower, negativePart, root, squareRoot } from './kinks.ts';
 export { matmul, outerSum } from './linear.ts';
 export { logErfc } from './log-erfc.ts';

@@ -133,6 +133,7 @@ export const linearOps = {
         factors: (ctx, [x, y]) => ({ x: rowsFactor(ctx, x!), y: rowsFactor(ctx, y!) }),
         finish: (ctx, product, m) => ctx.stored(product, [m, 1, i, o], z, 'group'),
         arrange: (ctx, value) => ctx.reshape(value, z.shape, [1, i, o]),
+        sides: { i: [0], o: [1] },
       };
     },
   },

@@ -32,6 +32,19 @@ export function walk(shape: Shape, strides: readonly (readonly number[])[], visi
   }
 }
 
+/** The array with slice k along an axis replaced by Σ_l by[k, l] · slice l. */
+export function mixedNdarray({ shape, data }: NdArray, axis: number, by: NdArray): NdArray {
+  const d = shape[axis]!;
+  const inner = sizeOf(shape.slice(axis + 1));
+  const made = new Float64Array(data.length);
+  for (const i of made.keys()) {
+    const k = Math.floor(i / inner) % d;
+    const start = i - k * inner;
+    for (let l = 0; l < d; l++) made[i]! += by.data[k * d + l]! * data[start + l * inner]!;
+  }
+  return { shape, data: made };
+}
+
 /** Strides that read an array of shape `from` as if it had been broadcast to `to`. */
 export function broadcastStrides(from: Shape, to: Shape): number[] {
   const own = stridesOf(from);

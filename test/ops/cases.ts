@@ -30,6 +30,13 @@ const broadcastPair = fc
     return swap ? [part, full] : [full, part];
   });
 
+/** A matrix [d, d] of no symmetry. */
+const mixing = (arena: Value['arena'], d: number): Value =>
+  arena.constant(
+    Array.from({ length: d * d }, (_, k) => Math.sin(1 + 7 * k)),
+    [d, d],
+  );
+
 const unary = (f: (x: Value) => Value, positive = false): fc.Arbitrary<OpCase> =>
   shape.map((s) => ({ operands: [s], build: ([x]) => f(x!), positive }));
 
@@ -277,5 +284,9 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   GroupRepeat: unary((x) => x),
   SqNorm: unary(o.sqNorm),
   Inner: shape.map((s) => ({ operands: [s, s], build: ([a, b]) => o.inner(a!, b!) })),
+  MixedSqNorm: shape.map((s) => ({
+    operands: [s],
+    build: ([a]) => o.mixedSqNorm(a!, [...s.keys()].map((axis) => ({ axis, root: mixing(a!.arena, s[axis]!) }))),
+  })),
   WeightedSqNorm: shape.map((s) => ({ operands: [s, s], build: ([a, r]) => o.weightedSqNorm(a!, r!) })),
 };
