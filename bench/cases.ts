@@ -13,6 +13,7 @@ import { loadOnnx, summariseOnnxFile } from '../src/node/index.ts';
 import { nodeRuntime } from '../src/node/runtime.ts';
 import { encode } from '../src/onnx/index.ts';
 import { rewrite, simplifyGraph } from '../src/ops/index.ts';
+import { COMBINED_FORM } from '../src/scoring/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
 import { type Shape, sizeOf } from '../src/tensor/shape.ts';
 import type { Weights } from '../src/tensor/weights.ts';
@@ -90,7 +91,7 @@ export async function compile(c: Case): Promise<Compiled> {
   } else if (c.what === 'views') {
     const { nll, parts } = split();
     const activations = anyBasis(nll);
-    graph = normGraph(nll, { radial: true, fisher: true, factored: (process.env.FORM ?? 'kronecker') as 'kronecker', activations, parts: parts() }).graph;
+    graph = normGraph(nll, { radial: true, fisher: true, factored: COMBINED_FORM, activations, parts: parts() }).graph;
     // Roots of a metric, directions of activations; speed does not depend on the values.
     const all = paramsOf(graph, { all: true }).map((param) => [nameOf(param), ones(param.shape)] as const);
     const roots = all.filter(([name]) => !Object.hasOwn(weights, name));

@@ -9,7 +9,7 @@ import { factorsOf, LARGE, LONG } from '../../src/features/factored.ts';
 import { fisherDiagonal, metricOf, openExtractor, packed, unpacked } from '../../src/features/index.ts';
 import { factorName } from '../../src/features/metric-name.ts';
 import { normGraph } from '../../src/features/norms.ts';
-import { Arena, type Graph, inputsOf, interpret, nameOf, paramsOf, type Value } from '../../src/graph/index.ts';
+import { Arena, type Graph, inputsOf, interpret, nameOf, paramsOf, reachable, type Value } from '../../src/graph/index.ts';
 import type { PlanChoice } from '../../src/lower/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
 import {
@@ -55,6 +55,19 @@ const uses: Readonly<Record<string, (arena: Arena) => Value>> = {
   },
   'a convolution': (arena) =>
     conv(arena.input('x', [1, 12, 3, 3]), arena.param('w', [16, 12, 3, 3]), { pads: [1, 1, 1, 1] }),
+  'a convolution of many places': (arena) =>
+    conv(arena.input('x', [1, 4, 9, 9]), arena.param('w', [5, 4, 3, 3]), { pads: [1, 1, 1, 1] }),
+  'a convolution of few channels to many': (arena) =>
+    conv(arena.input('x', [1, 3, 9, 9]), arena.param('w', [16, 3, 3, 3]), { pads: [1, 1, 1, 1] }),
+  'a convolution of many channels to few': (arena) =>
+    conv(arena.input('x', [1, 12, 9, 9]), arena.param('w', [2, 12, 3, 3]), { pads: [1, 1, 1, 1] }),
+  'a convolution of many channels to few, of few places': (arena) =>
+    conv(arena.input('x', [1, 12, 2, 3]), arena.param('w', [3, 12, 3, 3]), { pads: [1, 1, 1, 1] }),
+  'a convolution of an uneven kernel': (arena) =>
+    conv(arena.input('x', [1, 4, 6, 8]), arena.param('w', [5, 4, 2, 4]), { pads: [0, 1, 1, 2] }),
+  'a strided convolution of many places': (arena) =>
+    conv(arena.input('x', [1, 4, 17, 17]), arena.param('w', [6, 4, 3, 3]), { strides: [2, 2] }),
+  'a matrix of many positions': (arena) => matmul(arena.input('x', [1, 50, 8]), arena.param('w', [8, 6])),
   'a strided convolution': (arena) =>
     conv(arena.input('x', [1, 12, 5, 5]), arena.param('w', [16, 12, 3, 3]), { strides: [2, 2] }),
   'a transposed convolution': (arena) =>
@@ -68,6 +81,15 @@ const uses: Readonly<Record<string, (arena: Arena) => Value>> = {
 };
 
 const n = 6;
+
+/** What norms in Kronecker factors were computed by. */
+const met = new Set<string>();
+
+const opsIn = (graph: Graph) =>
+  reachable(Object.values(graph.outputs)).flatMap(({ source }) => {
+    if (source.kind !== 'node') return [];
+    return [source.attrs.mixed ? `${source.op.name}, mixed` : source.op.name];
+  });
 
 /** Of a loss that is not linear and weighs places differently. */
 function lossOf(use: string): { readonly arena: Arena; readonly loss: Value; readonly param: Value } {
@@ -161,15 +183,19 @@ describe.each(Object.keys(uses))('a factored metric of %s', (use) => {
   it.each(cases)('of matrices, for groups of %i by the plan %s, gives the norm of float64', async (group, plan) => {
     const { shape } = lossOf(use).param;
     const axes = longAxes(shape);
-    for (const mixed of [axes, axes.slice(0, 1), axes.slice(1), axes.slice(-1)].filter((some) => some.length > 0)) {
+    const some = [axes, axes.slice(0, 1), axes.slice(1), axes.slice(-1)].filter((mixed) => mixed.length > 0);
+    const all = [...some.map((mixed) => [axes, mixed] as const), ...some.map((mixed) => [mixed, mixed] as const)];
+    for (const [factored, mixed] of all) {
       const { arena, loss, param } = lossOf(use);
-      const { graph } = normGraph(loss, { fisher: true, factored: { w: { axes, mixed } } });
+      const factors = { axes: factored, mixed };
+      const { graph } = normGraph(loss, { fisher: true, radial: true, factored: { w: factors } });
+      if (plan === 'auto') for (const op of opsIn(graph)) met.add(op);
       const weights = randomWeights(graph);
       const { found, gradients } = await measured({ arena, loss, param, graph, weights, group, plan });
       const expected = Array.from({ length: n / group }, (_, g) => {
         const own = gradients.slice(g * group, (g + 1) * group);
         const sum = Array.from({ length: sizeOf(shape) }, (_, k) => own.reduce((all, one) => all + one[k]!, 0));
-        const made = axes.reduce((values, axis) => {
+        const made = factored.reduce((values, axis) => {
           const { data } = weights[factorName('w', axis)]!;
           const [d, stride] = [shape[axis]!, sizeOf(shape.slice(axis + 1))];
           return values.map((v, k) => {
@@ -198,6 +224,12 @@ describe.each(Object.keys(uses))('a factored metric of %s', (use) => {
         expect(value / (expected[k]! + 1e-12)).toBeCloseTo(expected[k] === 0 ? 0 : 1, 8);
     }
   });
+});
+
+it('is taken of products that are mixed, and of products whose taps are', () => {
+  expect([...met].filter((op) => /Mixed|mixed/.test(op))).toEqual(
+    expect.arrayContaining(['MixedSqNorm', 'ConvWeightGrad, mixed']),
+  );
 });
 
 describe('a metric of Kronecker factors', () => {

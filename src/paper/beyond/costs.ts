@@ -4,6 +4,7 @@ import { defined } from '../../defined.ts';
 import { basisOfSize, normGraph, splitLoss } from '../../features/index.ts';
 import { countMultiplications } from '../../lower/index.ts';
 import { simplifyGraph } from '../../ops/index.ts';
+import { COMBINED_FORM } from '../../scoring/index.ts';
 import type { Model, ScoringModel } from '../../store/index.ts';
 
 /** Multiplications in convolutions and matrix products for one input, of which time is made in the main. */
@@ -35,7 +36,7 @@ export function costsOf(model: Model, id: string, { fitted, kinds, draws, direct
   const count = (one: ScoringModel) => {
     const { nll } = splitLoss(one);
     const activations = directions === 0 ? undefined : basisOfSize(nll, directions);
-    const views = normGraph(nll, { radial: true, fisher: true, factored: 'diagonal', ...defined({ activations }) });
+    const views = normGraph(nll, { radial: true, fisher: true, factored: COMBINED_FORM, ...defined({ activations }) });
     return {
       forward: countMultiplications(simplifyGraph({ arena: nll.arena, outputs: { nll } })),
       norms: countMultiplications(normGraph(nll).graph),
