@@ -10,6 +10,7 @@ import { chooseBatch, countMultiplications, describeNorms, estimateMemory } from
 import { readDetector, summariseOnnxFile } from '../node/index.ts';
 import { nodeRuntime } from '../node/runtime.ts';
 import { cureOf } from '../onnx/index.ts';
+import { combinedMultiplications } from '../scoring/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import type { Command } from './command.ts';
 import { combinedLines, combinedSummary, droppedLines, summaryOf } from './dropped.ts';
@@ -26,7 +27,8 @@ export const inspectCommand: Command = {
     const model = await openModel(path!, values).catch((error: unknown) => explain(path!, options.json, error));
     const batchLoss = await model.batchLoss?.({ runtime: nodeRuntime() });
     const { graph, norms, names } = normGraph(model.loss());
-    const { parts, views } = viewCosts(model, group);
+    const { parts, views, norms: ofNorms } = viewCosts(model, group);
+    const combined = combinedMultiplications(model);
     const costs = describeNorms(graph, norms, group);
     const memory = estimateMemory(graph, group);
     const inputs = inputsOf(graph).map((v) => ({
@@ -50,6 +52,7 @@ export const inspectCommand: Command = {
       parameters,
       parts,
       views,
+      combined,
       ...defined({ declared }),
       folded: foldedNames(model),
       doubtful,
@@ -81,6 +84,8 @@ export const inspectCommand: Command = {
     );
     print(`\n${parameters.length} tensors, ${total} parameters`);
     print(`more with --features, in multiplications: ${costText(views)}`);
+    const times = group === 1 ? `, ${(combined / ofNorms).toFixed(1)} times those of the norms` : '';
+    print(`the combined detector, multiplications for each draw of the noise: ${Math.round(combined)}${times}`);
     if (parts.length > 0) print(`parts: ${[...parts.slice(0, 6), ...(parts.length > 6 ? ['…'] : [])].join(', ')}`);
     for (const table of parameterTables(model)) print(`\n${table}`);
     for (const line of parameterNotes(model)) print(line);
@@ -89,7 +94,7 @@ export const inspectCommand: Command = {
 };
 
 /**
- * What the parts of the loss are called, and what each view takes beside the norms, in multiplications for each
+ * What the parts of the loss are called, what the norms take and each view beside them, in multiplications for each
  * example.
  */
 function viewCosts(model: ScoringModel, group: number) {
@@ -105,7 +110,7 @@ function viewCosts(model: ScoringModel, group: number) {
     fisher: count(() => ({ fisher: true, factored: 'diagonal' })).cost - plain,
     ...(parts.length > 0 ? { parts: cost - plain } : {}),
   };
-  return { parts, views };
+  return { parts, views, norms: plain };
 }
 
 const costText = (views: Partial<Record<View, number>>) =>

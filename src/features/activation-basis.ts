@@ -16,7 +16,7 @@ import { basisHash, type PackedBasis } from './packed-basis.ts';
 import { withRanges } from './ranges.ts';
 
 /** Directions at most. */
-const MOST = 64;
+export const MOST_DIRECTIONS = 64;
 /** Of an eigenvalue to the largest: less is rounding. */
 const NEGLIGIBLE = 1e-6;
 /** Of a channel's standard deviation to its largest number: less is rounding in float32. */
@@ -91,7 +91,7 @@ export function packedBasis(rows: Matrix): PackedBasis {
   const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(u.mmul(transposed), {
     assumeSymmetric: true,
   });
-  const count = Math.min(MOST, n - 1);
+  const count = Math.min(MOST_DIRECTIONS, n - 1);
   const order = realEigenvalues.map((_, k) => k).sort((a, b) => realEigenvalues[b]! - realEigenvalues[a]!);
   const most = Math.max(0, realEigenvalues[order[0]!]!);
   const directions = new Int8Array(channels * count);

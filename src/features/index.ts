@@ -1,4 +1,4 @@
-export { activationBasis, type BasisOrReason } from './activation-basis.ts';
+export { activationBasis, type BasisOrReason, MOST_DIRECTIONS } from './activation-basis.ts';
 export { basisOfSize } from './activations.ts';
 export { type Answers, type Comparison, compareAnswers, type LayerAnswer, parseAnswers } from './answers.ts';
 export { type BoundOptions, fullBound } from './bound.ts';

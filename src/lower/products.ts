@@ -46,7 +46,11 @@ export class Products {
     if (kind === 'mixed') {
       const { i, o } = mixingsOf(planned, (root) => others[planned.others.indexOf(root)]!.name);
       const matrices = { name: product, shape: [ctx.leadSize('group'), 1, ...(flipped ? [c.o, c.i] : [c.i, c.o])] };
-      return sumOfSquares(ctx, flipped ? mixedMatrices(ctx, matrices, o, i) : mixedMatrices(ctx, matrices, i, o), whole);
+      return sumOfSquares(
+        ctx,
+        flipped ? mixedMatrices(ctx, matrices, o, i) : mixedMatrices(ctx, matrices, i, o),
+        whole,
+      );
     }
     const arranged = c.arrange(ctx, other!.name);
     const like = flipped ? ctx.emit('Transpose', [arranged], { perm: [0, 2, 1] }) : arranged;

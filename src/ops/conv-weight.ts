@@ -211,14 +211,7 @@ interface Taps {
 }
 
 /** v [b, g·c, ...space] as one side of a contraction, [size, g, c·taps, b·positions]. */
-function patches(
-  ctx: Lowering,
-  v: Lowered,
-  lead: Lowered['lead'],
-  g: number,
-  taps: Taps,
-  roots: TapRoots,
-): Factor {
+function patches(ctx: Lowering, v: Lowered, lead: Lowered['lead'], g: number, taps: Taps, roots: TapRoots): Factor {
   const size = ctx.leadSize(lead);
   const [b, channels, ...space] = v.shape as [number, number, ...number[]];
   const [positions, width] = [sizeOf(taps.out), (channels / g) * sizeOf(taps.kernel)];

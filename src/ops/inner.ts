@@ -65,10 +65,7 @@ export const innerOps = {
       const all = mixedAxes(node.attrs).map((axis, k) => ({ axis, root: roots[k]! }));
       const made = all.reduce((v, { axis, root }) => mixedAlong(v, axis, root), g);
       const dMade = mul(expand(mul(dY, 2), g.shape), made);
-      return [
-        all.reduce((v, { axis, root }) => mixedAlong(v, axis, transpose(root)), dMade),
-        ...roots.map(() => null),
-      ];
+      return [all.reduce((v, { axis, root }) => mixedAlong(v, axis, transpose(root)), dMade), ...roots.map(() => null)];
     },
     lower: (ctx, [g, ...roots], node) => {
       const { shape, lead } = g!;

@@ -13,6 +13,7 @@ export {
   fitAndEvaluate,
   type SetFeatures,
 } from './compare.ts';
+export { combinedMultiplications } from './costs.ts';
 export type { Input, Opening, Pixels } from './inputs.ts';
 export type { Judgement } from './judge.ts';
 export { detectorOf, type Names, preparedAs } from './recipe.ts';
@@ -24,4 +25,12 @@ export {
   featuresOf,
   type NamedData,
 } from './tables.ts';
-export { basesFrom, COMBINED_FORM, type FeaturesToFit, featuresToFit, measuredAs, metricExamples, metricsFrom } from './to-fit.ts';
+export {
+  basesFrom,
+  COMBINED_FORM,
+  type FeaturesToFit,
+  featuresToFit,
+  measuredAs,
+  metricExamples,
+  metricsFrom,
+} from './to-fit.ts';

@@ -9,7 +9,16 @@ import { factorsOf, LARGE, LONG } from '../../src/features/factored.ts';
 import { fisherDiagonal, metricOf, openExtractor, packed, unpacked } from '../../src/features/index.ts';
 import { factorName } from '../../src/features/metric-name.ts';
 import { normGraph } from '../../src/features/norms.ts';
-import { Arena, type Graph, inputsOf, interpret, nameOf, paramsOf, reachable, type Value } from '../../src/graph/index.ts';
+import {
+  Arena,
+  type Graph,
+  inputsOf,
+  interpret,
+  nameOf,
+  paramsOf,
+  reachable,
+  type Value,
+} from '../../src/graph/index.ts';
 import type { PlanChoice } from '../../src/lower/index.ts';
 import { nodeRuntime } from '../../src/node/runtime.ts';
 import {

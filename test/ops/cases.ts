@@ -286,7 +286,11 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
   Inner: shape.map((s) => ({ operands: [s, s], build: ([a, b]) => o.inner(a!, b!) })),
   MixedSqNorm: shape.map((s) => ({
     operands: [s],
-    build: ([a]) => o.mixedSqNorm(a!, [...s.keys()].map((axis) => ({ axis, root: mixing(a!.arena, s[axis]!) }))),
+    build: ([a]) =>
+      o.mixedSqNorm(
+        a!,
+        [...s.keys()].map((axis) => ({ axis, root: mixing(a!.arena, s[axis]!) })),
+      ),
   })),
   WeightedSqNorm: shape.map((s) => ({ operands: [s, s], build: ([a, r]) => o.weightedSqNorm(a!, r!) })),
 };
