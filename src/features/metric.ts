@@ -133,14 +133,23 @@ function accumulated(
     return { name, parts: [{ value: gradient, width: size, add }], squares };
   }
   const { axes, mixed = [] } = factors;
-  const sums = axes.map((axis) => new Float64Array(shape[axis]! ** (mixed.includes(axis) ? 2 : 1)));
-  const parts = axes.map((axis, k) => ({
-    value: groupSum(mixed.includes(axis) ? productsAlong(gradient, axis) : squaresAlong(gradient, axis)),
-    width: sums[k]!.length,
-    add: (output: Float32Array, rows: readonly number[]) => addRows(sums[k]!, output, rows, (v) => v),
-  }));
+  // The products along the axes of a kernel are traces of those of its elements.
+  const ofKernel = mixed.filter((axis) => axis >= 2);
+  const kernel = ofKernel.length > 1 ? shape.slice(2) : undefined;
+  const single = kernel ? axes.filter((axis) => axis < 2) : axes;
+  const values = single.map((axis) =>
+    mixed.includes(axis) ? productsAlong(gradient, axis) : squaresAlong(gradient, axis),
+  );
+  if (kernel) values.push(productsOfLast(reshape(gradient, [-1, sizeOf(kernel)])));
+  const parts = values.map((value) => {
+    const sum = new Float64Array(sizeOf(value.shape));
+    const add: AddRows = (output, rows) => addRows(sum, output, rows, (v) => v);
+    return { value: groupSum(value), width: sum.length, add, sum };
+  });
   const squares = (n: number) => {
-    const means = sums.map((sum, k) => sum.map((v) => (v / n / size) * shape[axes[k]!]!));
+    const sums = parts.map(({ sum }) => sum);
+    const ofAxes = kernel ? [...sums.slice(0, -1), ...tracesOf(sums.at(-1)!, kernel)] : sums;
+    const means = ofAxes.map((sum, k) => sum.map((v) => (v / n / size) * shape[axes[k]!]!));
     return { shape, axes, mixed, means, examples: n };
   };
   return { name, parts, squares };
@@ -151,6 +160,27 @@ function productsAlong(v: Value, axis: number): Value {
   const others = [...v.shape.keys()].filter((k) => k !== axis);
   const slices = reshape(transpose(v, [axis, ...others]), [v.shape[axis]!, -1]);
   return matmul(slices, transpose(slices));
+}
+
+/** Gᵀ G, [d, d], of a matrix G [m, d]. */
+const productsOfLast = (v: Value): Value => matmul(transpose(v), v);
+
+/**
+ * Of sums of products [n, n] of the elements of a kernel, row-major, those along each of its axes of more than one
+ * place, [d, d]: elements that differ along another axis do not count.
+ */
+function tracesOf(sums: Float64Array, kernel: Shape): Float64Array[] {
+  const n = sizeOf(kernel);
+  return [...kernel.keys()].flatMap((axis) => {
+    const [d, stride] = [kernel[axis]!, sizeOf(kernel.slice(axis + 1))];
+    if (d === 1) return [];
+    const traces = new Float64Array(d * d);
+    for (let e = 0; e < n; e++) {
+      const at = Math.floor(e / stride) % d;
+      for (let l = 0; l < d; l++) traces[at * d + l]! += sums[e * n + e + (l - at) * stride]!;
+    }
+    return [traces];
+  });
 }
 
 /** Adds up rows of an output, number by number. */

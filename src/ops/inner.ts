@@ -118,6 +118,8 @@ export interface Along {
   readonly root: Value;
 }
 
-/** Σ v², v what becomes of a value when its slices along each of some axes are mixed by a matrix: slice k by its row k. */
+/**
+ * Σ v², v what becomes of a value when its slices along each of some axes are mixed by a matrix: slice k by its row k.
+ */
 export const mixedSqNorm = (g: Value, matrices: readonly Along[]): Value =>
   apply(innerOps.MixedSqNorm, [g, ...matrices.map(({ root }) => root)], { axes: matrices.map(({ axis }) => axis) });

@@ -242,57 +242,62 @@ it('is taken of products that are mixed, and of products whose taps are', () => 
 });
 
 describe('a metric of Kronecker factors', () => {
-  it('whitens the gradients that it is made of along every axis', async () => {
-    const { arena, loss, param } = lossOf('a convolution');
-    const weights = randomWeights({ arena, outputs: { loss } });
-    const model = {
-      about: 'a convolution',
-      hash: 'conv',
-      inputs: { x: [12, 3, 3] },
-      weights,
-      loss: () => loss,
-    } as unknown as ScoringModel;
-    const x = { data: randomData('many', 50 * 108), shape: [12, 3, 3] };
-    const data = memoryDataset('many', 50, 'many', { x });
-    const squares = await fisherDiagonal(model, data, { runtime: nodeRuntime(), threads: 1, form: 'kronecker' });
-    const { w: found } = squares;
-    if (!found || !('axes' in found)) throw new Error('no factors');
-    expect([found.axes, found.mixed]).toEqual([
-      [0, 1, 2, 3],
-      [0, 1, 2, 3],
-    ]);
-    const [gradient] = differentiate(loss, [param]) as [Value];
-    const gradients = Array.from({ length: 50 }, (_, i) => {
-      const own = { x: x.data.subarray(i * 108, (i + 1) * 108) };
-      return interpret({ arena, outputs: { gradient } }, { ...numbersOf(weights), ...own }).gradient!.data;
-    });
-    const { roots } = metricOf(squares);
-    for (const [k, axis] of found.axes.entries()) {
-      const d = param.shape[axis]!;
-      const moments = new Float64Array(d * d); // mean over examples and places of g gᵀ along the axis
-      for (const g of gradients) {
-        for (const [a, value] of g.entries()) {
-          const at = placeOf(param.shape, axis, a);
-          const stride = sizeOf(param.shape.slice(axis + 1));
-          for (let l = 0; l < d; l++) moments[at * d + l]! += (value * g[a + (l - at) * stride]! * d) / g.length / 50;
+  it.each(['a convolution', 'a convolution of an uneven kernel'])(
+    'of %s whitens the gradients that it is made of along every axis',
+    async (use) => {
+      const { arena, loss, param } = lossOf(use);
+      const taken = inputsOf({ arena, outputs: { loss } })[0]!.shape.slice(1);
+      const size = sizeOf(taken);
+      const weights = randomWeights({ arena, outputs: { loss } });
+      const model = {
+        about: 'a convolution',
+        hash: 'conv',
+        inputs: { x: taken },
+        weights,
+        loss: () => loss,
+      } as unknown as ScoringModel;
+      const x = { data: randomData('many', 50 * size), shape: taken };
+      const data = memoryDataset('many', 50, 'many', { x });
+      const squares = await fisherDiagonal(model, data, { runtime: nodeRuntime(), threads: 1, form: 'kronecker' });
+      const { w: found } = squares;
+      if (!found || !('axes' in found)) throw new Error('no factors');
+      expect([found.axes, found.mixed]).toEqual([
+        [0, 1, 2, 3],
+        [0, 1, 2, 3],
+      ]);
+      const [gradient] = differentiate(loss, [param]) as [Value];
+      const gradients = Array.from({ length: 50 }, (_, i) => {
+        const own = { x: x.data.subarray(i * size, (i + 1) * size) };
+        return interpret({ arena, outputs: { gradient } }, { ...numbersOf(weights), ...own }).gradient!.data;
+      });
+      const { roots } = metricOf(squares);
+      for (const [k, axis] of found.axes.entries()) {
+        const d = param.shape[axis]!;
+        const moments = new Float64Array(d * d); // mean over examples and places of g gᵀ along the axis
+        for (const g of gradients) {
+          for (const [a, value] of g.entries()) {
+            const at = placeOf(param.shape, axis, a);
+            const stride = sizeOf(param.shape.slice(axis + 1));
+            for (let l = 0; l < d; l++) moments[at * d + l]! += (value * g[a + (l - at) * stride]! * d) / g.length / 50;
+          }
+        }
+        for (const [e, value] of moments.entries()) {
+          expect(Math.abs(found.means[k]![e]! - value)).toBeLessThan(1e-4 * Math.max(...moments));
+        }
+        // W M Wᵀ is a multiple of the identity, but for what damping takes.
+        const { data: root } = roots[factorName('w', axis)]!;
+        const at = (i: number, j: number) => {
+          let sum = 0;
+          for (let p = 0; p < d; p++)
+            for (let q = 0; q < d; q++) sum += root[i * d + p]! * moments[p * d + q]! * root[j * d + q]!;
+          return sum;
+        };
+        for (let i = 0; i < d; i++) {
+          for (let j = 0; j < i; j++) expect(Math.abs(at(i, j)) / Math.sqrt(at(i, i) * at(j, j))).toBeLessThan(0.2);
         }
       }
-      for (const [e, value] of moments.entries()) {
-        expect(Math.abs(found.means[k]![e]! - value)).toBeLessThan(1e-4 * Math.max(...moments));
-      }
-      // W M Wᵀ is a multiple of the identity, but for what damping takes.
-      const { data: root } = roots[factorName('w', axis)]!;
-      const at = (i: number, j: number) => {
-        let sum = 0;
-        for (let p = 0; p < d; p++)
-          for (let q = 0; q < d; q++) sum += root[i * d + p]! * moments[p * d + q]! * root[j * d + q]!;
-        return sum;
-      };
-      for (let i = 0; i < d; i++) {
-        for (let j = 0; j < i; j++) expect(Math.abs(at(i, j)) / Math.sqrt(at(i, i) * at(j, j))).toBeLessThan(0.2);
-      }
-    }
-  });
+    },
+  );
 
   it('has numbers in place of matrices along long axes, and what a diagonal has for large tensors', () => {
     const factorsFor = (shape: Shape) => {

@@ -19,7 +19,7 @@ import {
 } from '../../features/index.ts';
 import { countMultiplications } from '../../lower/index.ts';
 import { nodeRuntime } from '../../node/runtime.ts';
-import { fitCombinedOn, openAspects } from '../../scoring/index.ts';
+import { COMBINED_FORM, fitCombinedOn, openAspects } from '../../scoring/index.ts';
 import { RandomStream } from '../../tensor/random.ts';
 import { type Lab, openLab } from '../lab.ts';
 import type { ModelPlan, Preset } from '../plan.ts';
@@ -157,7 +157,7 @@ describe('costs', () => {
     // With activations: the graph that a detector of twelve inputs has runs.
     const data = syntheticDataset('noise', { length: 12, shape: model.info.data, seed: 1 });
     const how = { runtime: nodeRuntime(), threads: 1 };
-    const { factored } = metricOf(await fisherDiagonal(model, data, how));
+    const { factored } = metricOf(await fisherDiagonal(model, data, { ...how, form: COMBINED_FORM }));
     const basis = openBasis((await activationBasis(model, data, how)).basis!, 'test');
     expect(basis.count).toBe(11);
     const own = normGraph(model.loss(), { radial: true, fisher: true, factored, activations: basis });
