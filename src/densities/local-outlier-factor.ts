@@ -53,7 +53,7 @@ function densityOf({ index, distance }: Near, reach: Float64Array): number {
 }
 
 /** The nearest rows, nearest first; of equally near ones the earlier first. `without`: a row that does not count. */
-function nearest(rows: Rows, point: Float64Array, count: number, without = -1): Near {
+export function nearest(rows: Rows, point: Float64Array, count: number, without = -1): Near {
   const index: number[] = [];
   const squares: number[] = [];
   for (let i = 0; i < rows.n; i++) {

@@ -14,6 +14,8 @@ export {
   fitCombined,
   inputsForGroups,
   isCombined,
+  type Judged,
+  judged,
   leastPValue,
   metricsOf,
   missingGroups,

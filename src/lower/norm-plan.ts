@@ -122,7 +122,7 @@ function planOf(graph: Graph, group: number, choice: PlanChoice): Plan {
 }
 
 /** Multiplications beyond making a product: to mix it by matrices along its axes, or what it is made of. */
-export interface MixingCosts {
+interface MixingCosts {
   readonly product: number;
   readonly factors: number;
 }

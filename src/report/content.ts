@@ -6,7 +6,8 @@ import {
   type DetectorFile,
   type DetectorName,
   isCombined,
-  scoreCombined,
+  type Judged,
+  judged,
   scoreTable,
 } from '../detectors/index.ts';
 import type { EvalRow } from '../eval/index.ts';
@@ -45,6 +46,18 @@ export interface ReportContent {
   readonly oodSets: readonly ReportSet[];
 }
 
+const known = new WeakMap<DetectorFile, WeakMap<FeatureTable, Map<number, Judged>>>();
+
+/** What the combined detector says of a table of a report, found once for all figures. */
+export function judgedIn(detector: DetectorFile, table: FeatureTable, group: number): Judged {
+  const ofDetector = known.get(detector) ?? new WeakMap<FeatureTable, Map<number, Judged>>();
+  const ofTable = ofDetector.get(table) ?? new Map<number, Judged>();
+  known.set(detector, ofDetector.set(table, ofTable));
+  const found = ofTable.get(group) ?? judged(combinedOf(detector), table, group);
+  ofTable.set(group, found);
+  return found;
+}
+
 /**
  * The scores of one detector for one set and group size; undefined where the set or the detector has none of that size.
  */
@@ -55,8 +68,8 @@ export function scoresOf(
   name: DetectorName | CombinedKind,
 ): Float64Array | undefined {
   if (isCombined(name)) {
-    const known = detector.combined?.detector.groups.some((entry) => entry.group === group);
-    return known && set.singles ? scoreCombined(combinedOf(detector), set.singles, group, name) : undefined;
+    const isFitted = detector.combined?.detector.groups.some((entry) => entry.group === group);
+    return isFitted && set.singles ? judgedIn(detector, set.singles, group).scores(name) : undefined;
   }
   const table = tableOf(set, group);
   return table && scoreTable(detector, table, [name])[0]?.scores;

@@ -7,7 +7,6 @@ import {
   type DetectorName,
   detectorNames,
   explain,
-  explainCombined,
   missingViews,
 } from '../detectors/index.ts';
 import { type EvalRow, rocCurve } from '../eval/index.ts';
@@ -15,6 +14,7 @@ import {
   bitsPerDimOf,
   colourOf,
   colours,
+  judgedIn,
   mainDetector,
   type ReportContent,
   type ReportSet,
@@ -182,7 +182,9 @@ export function viewsSection(content: ReportContent): string {
   const names = fit.views.map(({ view }) => view.name);
   const lines = [content.inSet, ...content.oodSets].flatMap(({ name, singles }) => {
     if (!singles) return [];
-    const shares = explainCombined(fit, singles, 1, 'combined').filter(({ likelihood }) => !Number.isNaN(likelihood));
+    const shares = judgedIn(detector, singles, 1)
+      .shares('combined')
+      .filter(({ likelihood }) => !Number.isNaN(likelihood));
     const mean = (of: (one: (typeof shares)[number]) => number) =>
       shares.reduce((sum, one) => sum + of(one), 0) / shares.length;
     const cells = names.map((_, k) => `<td>${mean(({ views }) => views[k]!.share).toFixed(2)}</td>`);

@@ -2,14 +2,7 @@
 
 import { checkArguments, detector as detectorRule } from '../arguments.ts';
 import { defined } from '../defined.ts';
-import {
-  combinedKinds,
-  combinedOf,
-  type DetectorFile,
-  fitDetectors,
-  scoreCombined,
-  viewsNeeded,
-} from '../detectors/index.ts';
+import { combinedKinds, combinedOf, type DetectorFile, fitDetectors, judged, viewsNeeded } from '../detectors/index.ts';
 import { checkSetNames, type EvalRow, evaluate, measure } from '../eval/index.ts';
 import { type FeatureTable, unpacked } from '../features/index.ts';
 import type { ScoringModel } from '../store/index.ts';
@@ -166,14 +159,15 @@ function combinedRows(
   const fit = combinedOf(detector);
   return groups
     .filter((B) => fit.groups.some(({ group }) => group === B))
-    .flatMap((group) =>
-      oodSets.flatMap(({ name, singles }) =>
+    .flatMap((group) => {
+      const [learned, ...others] = [inSet, ...oodSets].map(({ singles }) => judged(fit, singles!, group));
+      return oodSets.flatMap(({ name }, k) =>
         combinedKinds.map((kind): EvalRow => {
-          const scores = [inSet.singles, singles].map((table) =>
-            scoreCombined(fit, table!, group, kind).filter((score) => !Number.isNaN(score)),
+          const [inScores, oodScores] = [learned!, others[k]!].map((one) =>
+            one.scores(kind).filter((score) => !Number.isNaN(score)),
           );
-          return { detector: kind, group, ood: name, ...measure(scores[0]!, scores[1]!, { seed }) };
+          return { detector: kind, group, ood: name, ...measure(inScores!, oodScores!, { seed }) };
         }),
-      ),
-    );
+      );
+    });
 }

@@ -9,10 +9,9 @@ import {
   type DetectorChoice,
   type DetectorFile,
   explain,
-  explainCombined,
+  judged,
   leastPValue,
   resolved,
-  scoreCombined,
   scoreTable,
   verdicts,
   viewsNeeded,
@@ -169,9 +168,10 @@ export function openCombinedJudge(
       yield* inWholeGroups((await extractor()).tables(data, rows), B);
     },
     judgements(table, B) {
-      const scores = scoreCombined(fit, table, B, kind);
+      const found = judged(fit, table, B);
+      const scores = found.scores(kind);
       const pValues = combinedPValues(fit, scores, B, kind);
-      const explained = options.explain ? explainCombined(fit, table, B, kind) : [];
+      const explained = options.explain ? found.shares(kind) : [];
       const marked = notFinite(table);
       return Array.from(scores, (score, g): Judgement => {
         const where = { ...placeOf(table, g, B), group: B };

@@ -11,6 +11,8 @@ export {
   combinedPValues,
   explainCombined,
   isCombined,
+  type Judged,
+  judged,
   leastPValue,
   type Shares,
   scoreCombined,

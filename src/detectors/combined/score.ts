@@ -1,6 +1,7 @@
 // The combined detector and features of single inputs in; scores of groups of them, and what each view and layer adds
 // to these, out.
 
+import { nearest } from '../../densities/local-outlier-factor.ts';
 import { normalScores, surprise } from '../../densities/normal-scores.ts';
 import { meansOf, type Rows, rowOf } from '../../densities/rows.ts';
 import { contributions } from '../../densities/shrunk-normal.ts';
@@ -32,8 +33,27 @@ export function combinedGroup({ groups }: Combined, B: number): CombinedGroup {
  * whose features are not finite. Throws a ModelError for a table of other layers, of groups, or without the views it
  * needs.
  */
-export function scoreCombined(fit: Combined, table: FeatureTable, B: number, kind: CombinedKind): Float64Array {
-  const { z, odd } = viewsOf(fit, table, B);
+export const scoreCombined = (fit: Combined, table: FeatureTable, B: number, kind: CombinedKind): Float64Array =>
+  judged(fit, table, B).scores(kind);
+
+/** Both detectors' word on the groups of a table, for which each view is asked once. */
+export interface Judged {
+  /** See `scoreCombined`. */
+  scores(kind: CombinedKind): Float64Array;
+  /** See `explainCombined`. */
+  shares(kind: CombinedKind): Shares[];
+}
+
+/** Throws as `scoreCombined` does. The table is not to change as long as it is asked. */
+export function judged(fit: Combined, table: FeatureTable, B: number): Judged {
+  const views = normalViews(fit, table, B);
+  return {
+    scores: (kind) => scoresFrom(fit, views, kind),
+    shares: (kind) => sharesFrom(fit, table, B, { ...views, kind }),
+  };
+}
+
+function scoresFrom(fit: Combined, { z, odd }: NormalViews, kind: CombinedKind): Float64Array {
   const scores = totals(
     fit.views.map(({ view }) => view.weight),
     z,
@@ -79,11 +99,19 @@ export interface Shares {
  * density's number: to the squared distance, to the squared distance from the neighbours, to the projections on the
  * directions that surprise. Parts that speak for an ordinary input count as nothing. NaN as the scores.
  */
-export function explainCombined(fit: Combined, table: FeatureTable, B: number, kind: CombinedKind): Shares[] {
-  const { z, odd, means, n } = viewsOf(fit, table, B);
+export const explainCombined = (fit: Combined, table: FeatureTable, B: number, kind: CombinedKind): Shares[] =>
+  judged(fit, table, B).shares(kind);
+
+function sharesFrom(
+  fit: Combined,
+  table: FeatureTable,
+  B: number,
+  { z, odd, kind }: NormalViews & { readonly kind: CombinedKind },
+): Shares[] {
+  const means = meansIn(fit, table, B);
   const group = combinedGroup(fit, B);
   const place = new Map(fit.names.map((name, j) => [name, j]));
-  return Array.from({ length: n }, (_, g): Shares => {
+  return Array.from({ length: Math.floor(rowsOf(table) / B) }, (_, g): Shares => {
     const layers = new Float64Array(fit.names.length);
     const zs = new Float64Array(fit.names.length).fill(Number.NaN);
     let [activations, likelihood] = [0, 0];
@@ -129,20 +157,13 @@ const aspectOf = ({ aspects }: Combined, { aspect }: FittedView): Aspect => ({
 /** What each standardised column adds to a view's number for one group, [q]. */
 function partsOf({ model }: FittedView, group: CombinedGroup, k: number, mean: Float64Array, B: number): Float64Array {
   if (model.density === 'normal') return contributions(model.normal, mean, B);
-  const parts = new Float64Array(mean.length);
   if (model.density === 'local-outlier-factor') {
     const factors = model.at(B);
     const at = mean.map((v) => Math.sqrt(B) * v);
-    let nearest = Infinity;
-    for (let i = 0; i < factors.rows.n; i++) {
-      const row = rowOf(factors.rows, i);
-      const distance = row.reduce((sum, v, j) => sum + (v - at[j]!) ** 2, 0);
-      if (distance >= nearest) continue;
-      nearest = distance;
-      for (const [j, v] of row.entries()) parts[j] = (v - at[j]!) ** 2;
-    }
-    return parts;
+    const [first] = nearest(factors.rows, at, 1).index;
+    return rowOf(factors.rows, first!).map((v, j) => (v - at[j]!) ** 2);
   }
+  const parts = new Float64Array(mean.length);
   const { directions, centre } = model.contrast;
   for (const [way, w] of directions.entries()) {
     const along = w.map((v, j) => Math.sqrt(B) * v * (mean[j]! - centre[j]!));
@@ -153,23 +174,33 @@ function partsOf({ model }: FittedView, group: CombinedGroup, k: number, mean: F
   return parts;
 }
 
-/** Every view on the scale of a standard normal, [views] of [groups]; the groups about which nothing can be said. */
-function viewsOf(fit: Combined, table: FeatureTable, B: number) {
+/** What each view says of the groups of a table. */
+interface NormalViews {
+  /** On the scale of a standard normal, [views] of [groups]. */
+  readonly z: readonly Float64Array[];
+  /** Groups about which nothing can be said. */
+  readonly odd: ReadonlySet<number>;
+}
+
+function normalViews(fit: Combined, table: FeatureTable, B: number): NormalViews {
   const group = combinedGroup(fit, B);
   const names = table.names;
   if (names.length !== fit.names.length || names.some((name, j) => name !== fit.names[j])) {
     throw new ModelError(`${table.meta.data}: cannot score: other layers than the detector's`);
   }
-  const n = Math.floor(rowsOf(table) / B);
   const odd = new Set(notFinite(table).map((i) => Math.floor(i / B)));
-  const means: Rows[] = [];
-  const z = fit.views.map((fitted, k) => {
-    const u = standardised(fitted, columnsOf(withNumbers(table), fit.floors, fitted.view.of, aspectOf(fit, fitted)));
-    means.push(meansOf(u, B));
-    const scores = viewScores(columnsOfView(fitted, means[k]!, B), group.inner[k]!);
+  const z = meansIn(fit, table, B).map((means, k) => {
+    const scores = viewScores(columnsOfView(fit.views[k]!, means, B), group.inner[k]!);
     return normalScores(group.outer[k]!, scores);
   });
-  return { z, odd, means, n };
+  return { z, odd };
+}
+
+/** The means of each view's standardised columns over the inputs of each group, [views] of [groups, q]. */
+function meansIn(fit: Combined, table: FeatureTable, B: number): readonly Rows[] {
+  return fit.views.map((fitted) =>
+    meansOf(standardised(fitted, columnsOf(withNumbers(table), fit.floors, fitted.view.of, aspectOf(fit, fitted))), B),
+  );
 }
 
 /**
