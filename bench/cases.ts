@@ -17,10 +17,17 @@ import { COMBINED_FORM } from '../src/scoring/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
 import { type Shape, sizeOf } from '../src/tensor/shape.ts';
 import type { Weights } from '../src/tensor/weights.ts';
-import { adamDefaults, flatten, openStep, type Step, trainingStep } from '../src/train/index.ts';
+import { adamDefaults, flatten, openStep, partOf, type Step, trainingStep } from '../src/train/index.ts';
 
 /** Shape of the examples for an architecture. */
 const dataOf = (model: string): Shape => (architecture(model).takes === 'bytes' ? [256] : [1, 32, 32]);
+
+/** Examples that a training step sums the gradient over at a time. */
+export function trainingPart(model: string, batch: number): number {
+  const arch = architecture(model);
+  const data = dataOf(model);
+  return partOf({ arch, config: arch.configure({}, data), data, batch });
+}
 
 export interface Case {
   readonly model: string;

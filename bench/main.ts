@@ -4,8 +4,7 @@
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { alignColumns } from '../src/eval/index.ts';
-import { partOf } from '../src/train/index.ts';
-import { type Case, measure, median, type Prepared, prepare } from './cases.ts';
+import { type Case, measure, median, type Prepared, prepare, trainingPart } from './cases.ts';
 import { openPeak } from './peak.ts';
 
 const { values } = parseArgs({
@@ -36,7 +35,7 @@ for (const model of values.models.split(',')) {
       { model, what: 'norms', batch: n, group: 1 },
     ];
     cases.push({ model, what: 'views', batch: n, group: 1 });
-    if (!model.endsWith('.onnx')) cases.push({ model, what: 'train', batch: n, group: partOf(n) });
+    if (!model.endsWith('.onnx')) cases.push({ model, what: 'train', batch: n, group: trainingPart(model, n) });
     if (n >= 5) cases.push({ model, what: 'norms', batch: n - (n % 5), group: 5 });
     const prepared: Prepared[] = [];
     for (const c of cases) prepared.push(await prepare(c, threads));

@@ -5,8 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { alignColumns } from '../src/eval/index.ts';
-import { partOf } from '../src/train/index.ts';
-import { type Case, measure, median, type Prepared, prepare } from './cases.ts';
+import { type Case, measure, median, type Prepared, prepare, trainingPart } from './cases.ts';
 
 const { values, positionals: scripts } = parseArgs({
   allowPositionals: true,
@@ -99,7 +98,7 @@ async function pairsOf(model: string, ways: readonly Way[]): Promise<Pair[]> {
   const ours = new Map<Kind, Prepared>();
   const caseOf = (kind: Kind): Case =>
     kind === 'backward'
-      ? { model, what: 'train', batch, group: partOf(batch) }
+      ? { model, what: 'train', batch, group: trainingPart(model, batch) }
       : { model: file, what: kinds[kind], batch, group: 1 };
   for (const { kind } of ways) if (!ours.has(kind)) ours.set(kind, await prepare(caseOf(kind), threads));
   const pairs: Pair[] = [];

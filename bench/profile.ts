@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as ort from 'onnxruntime-node';
 import { alignColumns } from '../src/eval/index.ts';
-import { partOf } from '../src/train/index.ts';
-import { type Case, compile } from './cases.ts';
+import { type Case, compile, trainingPart } from './cases.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -21,7 +20,7 @@ const { values, positionals } = parseArgs({
 });
 const [model = 'glow', what = 'norms'] = positionals;
 const [batch, runs] = [Number(values.batch), Number(values.runs)];
-const group = what === 'train' ? partOf(batch) : Number(values.group);
+const group = what === 'train' ? trainingPart(model, batch) : Number(values.group);
 const { bytes, feeds } = await compile({ model, what: what as Case['what'], batch, group });
 
 const folder = mkdtempSync(join(tmpdir(), 'profile-'));
