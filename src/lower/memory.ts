@@ -60,7 +60,8 @@ function scratch(plan: Plan, v: Value, group: number): number {
   const { count, p, i, o } = c;
   // squares of both, and what the matrix product makes
   if (norm && isSeparable(norm, group)) return 4 * 2 * (i + 2 * o);
-  if (!norm?.gram) return 4 * count * (p * (i + o) + (i * o) / group);
+  const products = norm?.kind === 'mixed' ? 3 : 1; // itself, and mixed along one side, and along both
+  if (!norm?.gram) return 4 * count * (p * (i + o) + (products * i * o) / group);
   const matrices = 3 * p * p * group; // both, and their product
   if (!c.gram?.from) return 4 * count * (p * (i + o) + matrices);
   return 4 * (c.gram.from.reduce((sum, x) => sum + sizeOf(x.shape), 0) + matrices);

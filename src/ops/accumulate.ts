@@ -132,7 +132,7 @@ function termOf(v: Value): Term | undefined {
       return { v, x: left, y: right, product: source, summed, kind: kind('') };
     }
     if (source.op === convOps.ConvWeightGrad) {
-      if (flipped) return undefined;
+      if (flipped || source.inputs.length > 2) return undefined;
       const sizes = [x.shape.slice(1), y.shape.slice(1), source.attrs];
       return { v, x, y, product: source, summed, kind: kind(JSON.stringify(sizes)) };
     }
