@@ -19,8 +19,8 @@ import { type Shape, sizeOf } from '../src/tensor/shape.ts';
 import type { Weights } from '../src/tensor/weights.ts';
 import { adamDefaults, flatten, openStep, partOf, type Step, trainingStep } from '../src/train/index.ts';
 
-/** Shape of the examples for an architecture. */
-const dataOf = (model: string): Shape => (architecture(model).takes === 'bytes' ? [256] : [1, 32, 32]);
+/** Shape of the examples for an architecture; `length` of sequences. */
+const dataOf = (model: string, length = 256): Shape => (architecture(model).takes === 'bytes' ? [length] : [1, 32, 32]);
 
 /** Examples that a training step sums the gradient over at a time. */
 export function trainingPart(model: string, batch: number): number {
@@ -37,6 +37,8 @@ export interface Case {
   readonly group: number;
   /** Sizes that are not the architecture's own defaults. */
   readonly config?: Readonly<Record<string, number>>;
+  /** Bytes of a sequence; default 256. */
+  readonly length?: number;
 }
 
 export interface Compiled {
@@ -62,7 +64,7 @@ export interface Prepared extends Case, Pick<Compiled, 'flops' | 'compileSeconds
  * A model's loss and weights: the default sizes of an architecture at their random start (speed does not depend on the
  * values), or a file.
  */
-async function subject({ model, config: sizes = {} }: Case): Promise<{ split: () => Loss; weights: Weights }> {
+async function subject({ model, config: sizes = {}, length }: Case): Promise<{ split: () => Loss; weights: Weights }> {
   if (model.endsWith('.onnx')) {
     const { inputs } = await summariseOnnxFile(model);
     const normal = inputs.map((v) => v.name).filter((name) => name === 'eps' || name === 'noise');
@@ -70,7 +72,7 @@ async function subject({ model, config: sizes = {} }: Case): Promise<{ split: ()
     return { split: () => splitLoss(loaded), weights: loaded.weights };
   }
   const arch = architecture(model);
-  const data = dataOf(model);
+  const data = dataOf(model, length);
   const config = arch.configure(sizes, data);
   const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
   const scorer = arch.scorer?.(config, {});

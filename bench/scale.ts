@@ -1,5 +1,5 @@
 // npm run bench:scale: whether time follows the arithmetic. Measured against counted cost for deeper and wider models;
-// cost per example and memory of data sets of 1,000 to 100,000 examples.
+// cost per example and memory of longer sequences, and of data sets of 1,000 to 100,000 examples.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { type Case, measure, median, type Prepared, prepare } from './cases.ts';
 const { values } = parseArgs({
   options: {
     lengths: { type: 'string', default: '1000,10000,100000' },
+    sequences: { type: 'string', default: '512,1024,2048' },
     rounds: { type: 'string', default: '9' },
     skip: { type: 'string', default: '' },
     json: { type: 'boolean', default: false },
@@ -36,6 +37,26 @@ async function sizes() {
     process.stderr.write(`${model} ${JSON.stringify(config)}: done\n`);
   }
   return out;
+}
+
+/** One sequence of so many bytes under a transformer of four layers of width 512. */
+async function sequence(bytes: number) {
+  const config = { layers: 4, width: 512, heads: 8 };
+  const cases = (['forward', 'norms'] as const).map(
+    (what): Case => ({ model: 'transformer', what, batch: 1, group: 1, config, length: bytes }),
+  );
+  const prepared: Prepared[] = [];
+  for (const c of cases) prepared.push(await prepare(c, 2));
+  await measure(prepared, Number(values.rounds));
+  const [forward, norms] = prepared.map((p) => ({
+    flops: p.flops,
+    ms: median(p.milliseconds),
+    openSeconds: p.openSeconds,
+    peakMiB: p.peakBytes / 2 ** 20,
+  }));
+  for (const p of prepared) await p.dispose();
+  process.stderr.write(`sequences of ${bytes}: done\n`);
+  return { bytes, forward: forward!, norms: norms! };
 }
 
 /** `fisher-ood features` of that many noise images under the shipped Glow, in a process of its own. */
@@ -64,9 +85,13 @@ function length(n: number) {
 }
 
 const bySize = values.skip.includes('sizes') ? [] : await sizes();
+const bySequence: Awaited<ReturnType<typeof sequence>>[] = [];
+if (!values.skip.includes('sequences')) {
+  for (const bytes of values.sequences.split(',').map(Number)) bySequence.push(await sequence(bytes));
+}
 const byLength = values.skip.includes('lengths') ? [] : values.lengths.split(',').map(Number).map(length);
 if (values.json) {
-  process.stdout.write(`${JSON.stringify({ sizes: bySize, lengths: byLength })}\n`);
+  process.stdout.write(`${JSON.stringify({ sizes: bySize, sequences: bySequence, lengths: byLength })}\n`);
 } else {
   const rows = bySize.map(({ model, forward, norms, ...config }) => [
     `${model} ${Object.entries(config).map(([key, value]) => `${key} ${value}`)}`,
@@ -89,6 +114,17 @@ if (values.json) {
     'norms GFLOP/s',
   ];
   if (rows.length > 0) process.stdout.write(`${alignColumns([head, ...rows])}\n\n`);
+  const sequences = bySequence.map(({ bytes, forward, norms }) => [
+    String(bytes),
+    (norms.flops / 1e9).toFixed(1),
+    forward.ms.toFixed(0),
+    norms.ms.toFixed(0),
+    (norms.ms / forward.ms).toFixed(2),
+    norms.peakMiB.toFixed(0),
+    norms.openSeconds.toFixed(1),
+  ]);
+  const labels = ['sequence', 'norms GFLOP', 'forward ms', 'norms ms', 'measured ratio', 'norms MiB more', 'open s'];
+  if (sequences.length > 0) process.stdout.write(`${alignColumns([labels, ...sequences])}\n\n`);
   const lines = byLength.map((r) => [
     String(r.n),
     r.examplesPerSecond.toFixed(0),

@@ -2,7 +2,7 @@
 
 import { GraphError } from '../errors.ts';
 import { type NodeSource, reachable, type Value } from '../graph/index.ts';
-import { expand, groupSum, Sum, simplify, sumTo } from '../ops/index.ts';
+import { after, expand, groupSum, Sum, simplify, sumTo } from '../ops/index.ts';
 import { broadcastTwo, sameShape, shapeText } from '../tensor/shape.ts';
 
 /**
@@ -33,8 +33,10 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
   const order = reachable([loss]);
   const wanted = influencedBy(order, wrt);
   const sums = new Map<Value, Sum>();
+  const again = new Again();
   const share = (v: Value, part: Value) => {
     const sum = sums.get(v) ?? new Sum();
+    again.given(v, sum);
     sum.add(part);
     sums.set(v, sum);
   };
@@ -67,10 +69,12 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
   function give(y: Value): void {
     if (!sums.has(y) || y.source.kind !== 'node' || !wanted.has(y)) return;
     const dY = cotangent(y)!;
-    const { inputs } = y.source;
+    const { inputs, op } = y.source;
+    if (op.recomputes) again.make(y, y.source, dY);
+    const made = again.of(y);
     const given = gradientsOf(
-      y,
-      y.source,
+      made,
+      made.source as NodeSource,
       dY,
       inputs.map((x) => wanted.has(x) && x.dtype === 'float'),
     );
@@ -79,6 +83,62 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
       if (dX && wanted.has(x)) share(x, simplify(x.lead === 'none' && y.lead === 'example' ? groupSum(dX) : dX));
     });
   }
+}
+
+/**
+ * What is made anew for the backward pass, in place of what the forward pass has made and need not keep. Each is made
+ * after the cotangent of what it is for is there, and after the last one's has been used up, or the runtime might make all of them at
+ * once and early.
+ */
+class Again {
+  readonly #made = new Map<Value, Value>();
+  /** The sums of the values that had a share since the last one was begun; none before the first. */
+  #since: Map<Value, Sum> | undefined;
+
+  /** v as the gradients' rules are to see it. */
+  of(v: Value): Value {
+    return this.#made.get(v) ?? v;
+  }
+
+  given(v: Value, sum: Sum): void {
+    this.#since?.set(v, sum);
+  }
+
+  /** What lies between the first operand of y and the others. */
+  make(y: Value, { inputs: [result, ...from] }: NodeSource, dY: Value): void {
+    const open = [...(this.#since ?? [])].filter(([v]) => v.id < y.id);
+    const before = [dY, ...open.flatMap(([, sum]) => sum.settled())].filter((v) => v.lead === 'example');
+    this.#since = new Map();
+    const others = new Map(from.map((x) => [x, after(x, before)]));
+    for (const v of between(result!, from)) {
+      if (this.#made.has(v)) continue;
+      const { op, inputs, attrs } = v.source as NodeSource;
+      const other = v.arena.node(
+        op,
+        inputs.map((x) => others.get(x) ?? x),
+        attrs,
+      );
+      others.set(v, other);
+      this.#made.set(v, other);
+    }
+  }
+}
+
+/** What v is made of that is made of one of `sources`, v included, operands before results. */
+function between(v: Value, sources: readonly Value[]): Value[] {
+  const first = Math.min(...sources.map((x) => x.id));
+  const seen = new Set<Value>();
+  const stack = [v];
+  for (let x = stack.pop(); x; x = stack.pop()) {
+    if (x.id <= first || seen.has(x)) continue;
+    seen.add(x);
+    if (x.source.kind === 'node') stack.push(...x.source.inputs);
+  }
+  const wanted = influencedBy(
+    [...seen].sort((a, b) => a.id - b.id),
+    sources,
+  );
+  return [...seen].filter((x) => wanted.has(x) && !sources.includes(x)).sort((a, b) => a.id - b.id);
 }
 
 /** What the op's rule gives, summed to the shape of each operand that was broadcast. */

@@ -31,7 +31,13 @@ export interface OpRecord {
   /** The result is its (only) operand's elements, repeated by broadcasting. */
   readonly repeats?: boolean;
 
-  /** The result's squared norm equals the (only) operand's: a permutation of its elements. */
+  /** Each element of the result is made of those at its place in the operands, which broadcast. */
+  readonly elementwise?: boolean;
+
+  /** Between the first operand and the others, values are made anew for the backward pass (`ops/recompute.ts`). */
+  readonly recomputes?: boolean;
+
+  /** The result's squared norm equals the first operand's: a permutation of its elements. */
   readonly isometric?: boolean;
 
   /**

@@ -41,6 +41,13 @@ export class Sum {
     this.#waiting = [];
     return sum;
   }
+
+  /** What is to be made of what was added so far, so that nothing else of it is kept: the last of pieces side by side, or the sum. */
+  settled(): Value[] {
+    const last = this.#waiting.at(-1);
+    const piece = last && placed(last);
+    return piece && !this.#plain && sideBySide(this.#waiting).length === 1 ? [piece.x] : [this.value];
+  }
 }
 
 /** Shares that are placed among zeros, next to one another along an axis, as one. */

@@ -42,6 +42,7 @@ export function elementwise(name: string, arity: number, rule: ElementwiseRule):
   const { d } = rule;
   return {
     name,
+    elementwise: true,
     ...(rule.takes ? { takes: rule.takes } : {}),
     type: (inputs) => {
       if (inputs.length !== arity) throw new GraphError(`${name}: ${inputs.length} operands, takes ${arity}`);

@@ -10,6 +10,7 @@ import { linearOps } from './linear.ts';
 import { logErfcOps } from './log-erfc.ts';
 import { logSigmoidOps } from './log-sigmoid.ts';
 import { normaliseOps } from './normalise.ts';
+import { recomputeOps } from './recompute.ts';
 import { reduceOps } from './reduce.ts';
 import { resampleOps } from './resample.ts';
 import { rowOps } from './rows.ts';
@@ -37,6 +38,7 @@ export const ops = {
   ...resampleOps,
   ...groupOps,
   ...innerOps,
+  ...recomputeOps,
 };
 
 export { Sum } from './accumulate.ts';
@@ -86,6 +88,7 @@ export { matmul, outerSum } from './linear.ts';
 export { logErfc } from './log-erfc.ts';
 export { cutLogSigmoid, logComplement, logSigmoid, softplusInTails } from './log-sigmoid.ts';
 export { inverseStd, normalise } from './normalise.ts';
+export { after, recomputed } from './recompute.ts';
 export { reduceFirstMax, reduceMax, reduceMean, reduceSum, sumTo } from './reduce.ts';
 export { blockSum, repeatEach } from './resample.ts';
 export { type Rewrite, rewrite, rewrites, simplify, simplifyGraph, substitute } from './rewrite.ts';

@@ -38,6 +38,7 @@ export const kinkOps: Record<'Clamp' | 'FirstMax' | 'NegativePart' | 'Root', OpR
   // min(max(x, low), high) for bounds that are numbers, infinite where there is none. At a bound the gradient is 0.
   Clamp: {
     name: 'Clamp',
+    elementwise: true,
     type: ([x]) => x!,
     evaluate: ([x], attrs, out) => {
       const { low, high } = boundsOf(attrs);

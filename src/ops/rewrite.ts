@@ -14,9 +14,11 @@
 import type { Graph, NodeSource, OpRecord, Value } from '../graph/index.ts';
 import * as algebra from './algebra.ts';
 import { apply } from './apply.ts';
+import { attentionInBlocks } from './attention.ts';
 import { elementwiseOps } from './elementwise.ts';
 import { groupOps } from './group.ts';
 import { kinkOps } from './kinks.ts';
+import { linearOps } from './linear.ts';
 import { cutAsPyTorch } from './log-sigmoid.ts';
 import { betterLogarithm } from './logarithm.ts';
 import { normaliseOps } from './normalise.ts';
@@ -167,6 +169,14 @@ export const rewrites = {
     to: 'what is had from their logarithms',
     because: CUTS,
     give: betterLogarithm,
+  },
+  attentionInBlocks: {
+    losses: true,
+    at: [linearOps.MatMul],
+    from: 'softmax(S) · V, S of more than 2²¹ scores',
+    to: 'blocks of its rows, made anew for the gradient, without what a mask hides from all of them',
+    because: 'memory grows with the length, not with its square; half the scores of a causal model are not computed',
+    give: attentionInBlocks,
   },
   cutAsPyTorch: {
     losses: true,

@@ -1,7 +1,7 @@
 // Ops that move elements: reshape, transpose, slice and its adjoint, concatenation.
 
 import { GraphError } from '../errors.ts';
-import type { Attrs, Lowered, OpRecord, Value } from '../graph/index.ts';
+import type { Attrs, Lowered, Lowering, NodeSource, OpRecord, Value } from '../graph/index.ts';
 import { ndarray, walk } from '../tensor/ndarray.ts';
 import { axisLike, normaliseAxis, type Shape, sameShape, shapeText, sizeOf, stridesOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
@@ -106,33 +106,7 @@ export const shapeOps = {
       return y;
     },
     gradient: (dY, node) => [place(dY, node.inputs[0]!.shape, list(node.attrs, 'starts'), list(node.attrs, 'steps'))],
-    lower: (ctx, [x], node, y) => {
-      const [starts, sizes, steps] = ['starts', 'sizes', 'steps'].map((k) => list(node.attrs, k));
-      const cut = x!.shape.flatMap((d, a) => (sizes![a] === d && steps![a] === 1 ? [] : [a]));
-      if (cut.length === 1 && cut[0] === 0 && x!.shape[0] !== 1 && y.shape[0] === 1 && x!.lead !== 'none') {
-        // One place of the first axis, which goes with it.
-        const name = ctx.emit('Gather', [x!.name, ctx.int(starts![0]!)], { axis: 1 });
-        return { name, ...typeOf(y), lead: x!.lead };
-      }
-      const direct = !cut.includes(0) || x!.lead === 'none' || x!.shape[0] !== 1;
-      const source = direct ? x!.name : ctx.full(x!);
-      const axes = cut.map((a) => (direct ? storageAxis(x!, a)! : a + 1));
-      const ends = cut.map((a) => {
-        const end = starts![a]! + sizes![a]! * steps![a]!;
-        return end < 0 ? BEFORE_FIRST : end;
-      });
-      const name = ctx.emit('Slice', [
-        source,
-        ctx.ints(cut.map((a) => starts![a]!)),
-        ctx.ints(ends),
-        ctx.ints(axes),
-        ctx.ints(cut.map((a) => steps![a]!)),
-      ]);
-      if (x!.lead === 'none') return { name, ...typeOf(y), lead: 'none' };
-      const dropped = direct && x!.shape[0] === 1;
-      const dims = [ctx.leadSize(x!.lead), ...(dropped ? y.shape.slice(1) : y.shape)];
-      return ctx.stored(name, dims, y, x!.lead);
-    },
+    lower: (ctx, [x], node, y) => lowerSlice(ctx, x!, node, y),
   },
 
   // The adjoint of Slice: zeros of `shape` with x at starts[a] + k·steps[a]. With steps of 1 it is zero-padding.
@@ -286,6 +260,38 @@ export const shapeOps = {
     },
   },
 } satisfies Record<string, OpRecord>;
+
+/** Slice, whose starts an int64 of one element is added to, where there is one. */
+export function lowerSlice(ctx: Lowering, x: Lowered, { attrs }: NodeSource, y: Value, offset?: string): Lowered {
+  const [starts, sizes, steps] = [list(attrs, 'starts'), list(attrs, 'sizes'), list(attrs, 'steps')];
+  const cut = x.shape.flatMap((d, a) => (sizes[a] === d && steps[a] === 1 ? [] : [a]));
+  if (!offset && cut.length === 1 && cut[0] === 0 && x.shape[0] !== 1 && y.shape[0] === 1 && x.lead !== 'none') {
+    // One place of the first axis, which goes with it.
+    const name = ctx.emit('Gather', [x.name, ctx.int(starts[0]!)], { axis: 1 });
+    return { name, ...typeOf(y), lead: x.lead };
+  }
+  const direct = !cut.includes(0) || x.lead === 'none' || x.shape[0] !== 1;
+  const source = direct ? x.name : ctx.full(x);
+  const axes = cut.map((a) => (direct ? storageAxis(x, a)! : a + 1));
+  const ends = cut.map((a) => {
+    const end = starts[a]! + sizes[a]! * steps[a]!;
+    return end < 0 ? BEFORE_FIRST : end;
+  });
+  const from = ctx.ints(cut.map((a) => starts[a]!));
+  let name = ctx.emit('Slice', [
+    source,
+    offset ? ctx.emit('Add', [from, offset]) : from,
+    ctx.ints(ends),
+    ctx.ints(axes),
+    ctx.ints(cut.map((a) => steps[a]!)),
+  ]);
+  if (x.lead === 'none') return { name, ...typeOf(y), lead: 'none' };
+  const dropped = direct && x.shape[0] === 1;
+  const dims = [ctx.leadSize(x.lead), ...(dropped ? y.shape.slice(1) : y.shape)];
+  // The runtime does not infer its size where it does not know the starts, and plans without what it does not know.
+  if (offset) name = ctx.emit('Reshape', [name, ctx.ints(dims)]);
+  return ctx.stored(name, dims, y, x.lead);
+}
 
 function typeOf(y: Value) {
   return { shape: y.shape, dtype: y.dtype };

@@ -1,5 +1,5 @@
 // Runs one batch of norms of a built-in model and prints the most memory that the process had: node … memory-child.ts
-// ARCH BATCH GROUP
+// ARCH BATCH GROUP [LENGTH]
 
 import { normGraph } from '../../src/features/index.ts';
 import { lower } from '../../src/lower/index.ts';
@@ -8,8 +8,8 @@ import { encode } from '../../src/onnx/index.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
 import { defaultModel, type SmallName } from '../support/models.ts';
 
-const [name, batch, group] = process.argv.slice(2);
-const model = defaultModel(name as SmallName);
+const [name, batch, group, length] = process.argv.slice(2);
+const model = defaultModel(name as SmallName, length === undefined ? undefined : Number(length));
 const lowered = lower(normGraph(model.loss()).graph, {
   examples: Number(batch),
   group: Number(group),

@@ -11,8 +11,9 @@ import { defaultModel } from '../support/models.ts';
 const child = fileURLToPath(new URL('memory-child.ts', import.meta.url));
 
 /** Most bytes of a process that runs one batch. */
-async function peak(name: string, batch: number, group: number): Promise<number> {
-  const args = ['--import', 'tsx', child, name, String(batch), String(group)];
+async function peak(name: string, batch: number, group: number, length?: number): Promise<number> {
+  const sizes = [batch, group, ...(length === undefined ? [] : [length])];
+  const args = ['--import', 'tsx', child, name, ...sizes.map(String)];
   return Number((await promisify(execFile)(process.execPath, args)).stdout);
 }
 
@@ -30,6 +31,14 @@ describe('the memory estimate', { timeout: 400_000 }, () => {
     const { perExample } = estimateMemory(normGraph(defaultModel(name).loss()).graph, group);
     const [few, many] = [10, 100];
     const measured = ((await peak(name, many, group)) - (await peak(name, few, group))) / (many - few);
+    expect(perExample / measured).toBeGreaterThan(1 / 1.5);
+    expect(perExample / measured).toBeLessThan(1.5);
+  });
+
+  it('of long sequences, whose attention is cut in blocks, is right within a factor of 1.5', async () => {
+    const length = 2048;
+    const { perExample } = estimateMemory(normGraph(defaultModel('transformer', length).loss()).graph, 1);
+    const measured = ((await peak('transformer', 5, 1, length)) - (await peak('transformer', 1, 1, length))) / 4;
     expect(perExample / measured).toBeGreaterThan(1 / 1.5);
     expect(perExample / measured).toBeLessThan(1.5);
   });

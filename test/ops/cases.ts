@@ -292,5 +292,19 @@ export const opCases: Record<keyof typeof ops, fc.Arbitrary<OpCase>> = {
         [...s.keys()].map((axis) => ({ axis, root: mixing(a!.arena, s[axis]!) })),
       ),
   })),
+  Recomputed: windows.map(({ shape, starts, sizes, steps }) => ({
+    operands: [shape],
+    build: ([x]) => {
+      const part = o.sliceRaw(x!, starts, sizes, steps);
+      return part === x ? x : o.recomputed(o.exp(part), [part]);
+    },
+  })),
+  SliceAfter: windows.map(({ shape, starts, sizes, steps }) => ({
+    operands: [shape],
+    build: ([x]) => {
+      const part = o.sliceRaw(x!, starts, sizes, steps);
+      return part === x ? x : o.after(part, [o.exp(x!)]);
+    },
+  })),
   WeightedSqNorm: shape.map((s) => ({ operands: [s, s], build: ([a, r]) => o.weightedSqNorm(a!, r!) })),
 };

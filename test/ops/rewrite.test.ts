@@ -47,6 +47,16 @@ type Case = readonly [written: (leaves: Leaves) => Value, expected: string];
 const ones = (x: Value, value = 1) => o.expand(x.arena.constant(value), [2, 8]);
 const sumOfRows = (x: Value) => o.expand(o.reduceSum(x, [1], true), x.shape);
 
+/** [1, count]: numbers from 1 down to 0. */
+const counted = ({ arena }: Value, count: number) =>
+  arena.constant(
+    Array.from({ length: count }, (_, k) => 1 - k / count),
+    [1, count],
+  );
+const ROWS = 'Slice(Reshape(MatMul(Reshape(a), 1)))';
+const VALUES = 'Reshape(MatMul(Reshape(b), 1))';
+const BLOCK = `Recomputed(MatMul(Softmax(MatMul(${ROWS}, Transpose(${VALUES}))), ${VALUES}), ${ROWS})`;
+
 const cases = {
   sumOfNegative: [({ a, b }) => o.add(a, o.neg(b)), 'Sub(a, b)'],
   differenceOfNegative: [({ a, b }) => o.sub(a, o.neg(b)), 'Add(a, b)'],
@@ -74,6 +84,15 @@ const cases = {
   timesReciprocalSigmoid: [({ a, b }) => o.div(a, o.sigmoid(b)), 'Mul(a, Add(1, Exp(Neg(b))))'],
   sigmoidOfQuotient: [({ b }) => o.div(1, o.add(1, o.exp(o.neg(b)))), 'Sigmoid(b)'],
   logarithm: [({ a, b }) => o.log(o.sigmoid(o.mul(a, b))), 'LogSigmoid(Mul(a, b))'],
+  attentionInBlocks: [
+    ({ a, b }) => {
+      const repeated = (x: Value, times: number) => o.matmul(o.reshape(x, [16, 1]), counted(x, times));
+      const q = o.reshape(repeated(a, 16), [256, 1]);
+      const v = o.reshape(repeated(b, 520), [16 * 520, 1]);
+      return o.matmul(o.softmax(o.matmul(q, o.transpose(v)), 1), v);
+    },
+    `Concat(${[0, 1].map(() => BLOCK).join(', ')})`,
+  ],
   cutAsPyTorch: [({ a, b }) => o.maximum(o.log(o.sigmoid(o.mul(a, b))), -100), 'CutLogSigmoid(Mul(a, b))'],
 } satisfies Record<keyof typeof o.rewrites, Case>;
 

@@ -33,10 +33,10 @@ export function smallModel(name: SmallName): Model {
   return builtInModel(infoOf(name, config, data), weights, `small ${name}`);
 }
 
-/** Of the sizes that `train` takes without --config, on grey 32×32 images or 128 bytes. */
-export function defaultModel(name: SmallName): Model {
+/** Of the sizes that `train` takes without --config, on grey 32×32 images or so many bytes. */
+export function defaultModel(name: SmallName, length = 128): Model {
   const arch = architecture(name);
-  const data = arch.takes === 'bytes' ? [128] : [1, 32, 32];
+  const data = arch.takes === 'bytes' ? [length] : [1, 32, 32];
   const config = arch.configure({}, data);
   const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
   return builtInModel(infoOf(name, config, data), initialWeights(specs, 0), `default ${name}`);
