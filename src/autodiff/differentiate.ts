@@ -86,9 +86,9 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
 }
 
 /**
- * What is made anew for the backward pass, in place of what the forward pass has made and need not keep. Each is made
- * after the cotangent of what it is for is there, and after the last one's has been used up, or the runtime might make all of them at
- * once and early.
+ * What is made anew for the backward pass, in place of what the forward pass has made and need not keep
+ * (`ops/recompute.ts`). It is made after the cotangent that it is for, and after all that was made of what was made
+ * anew before: or whatever runs the graph might make all of it at once, and early.
  */
 class Again {
   readonly #made = new Map<Value, Value>();

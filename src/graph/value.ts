@@ -108,6 +108,7 @@ export interface ArenaLimits {
 /** Owns values. Asking twice for the same expression gives the same value, so common subexpressions are shared. */
 export class Arena {
   readonly #known = new Map<string, Value>();
+  readonly #large = new Map<string, Value[]>();
   readonly #names = new Map<string, Value>();
   readonly #requirements = new Map<string, Requirement>();
   #limits: ArenaLimits | undefined;
@@ -165,7 +166,14 @@ export class Arena {
       if (this.#numbers > most) throw new GraphError(`constants of more than ${most} numbers in all`);
       return this.#new({ shape, dtype }, 'none', { kind: 'constant', data: values });
     };
-    return values.length <= 64 ? this.#once(`constant ${dtype} ${shapeText(shape)} ${bits(values)}`, make) : make();
+    if (values.length <= 64) return this.#once(`constant ${dtype} ${shapeText(shape)} ${bits(values)}`, make);
+    const key = `${dtype} ${shapeText(shape)} ${hash(values)}`;
+    const alike = this.#large.get(key) ?? [];
+    const known = alike.find((v) => v.source.kind === 'constant' && sameBits(v.source.data, values));
+    if (known) return known;
+    const made = make();
+    this.#large.set(key, [...alike, made]);
+    return made;
   }
 
   /** The result of `op`, whose record checks the operands. */
@@ -226,6 +234,22 @@ export class Arena {
 /** Exact text of numbers, with -0 and NaN kept apart from 0 and from each other's payloads. */
 function bits(values: Float64Array): string {
   return Array.from(values, (x) => (Object.is(x, -0) ? '-0' : String(x))).join();
+}
+
+const words = (values: Float64Array): Uint32Array =>
+  new Uint32Array(values.buffer, values.byteOffset, 2 * values.length);
+
+/** FNV-1a, by words of 32 bits. */
+function hash(values: Float64Array): number {
+  let h = 0x811c9dc5;
+  for (const word of words(values)) h = Math.imul(h ^ word, 0x01000193);
+  return h >>> 0;
+}
+
+function sameBits(a: Float64Array, b: Float64Array): boolean {
+  const [x, y] = [words(a), words(b)];
+  for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return false;
+  return true;
 }
 
 function leadOf(op: OpRecord, inputs: readonly Value[]): Lead {

@@ -42,7 +42,10 @@ export class Sum {
     return sum;
   }
 
-  /** What is to be made of what was added so far, so that nothing else of it is kept: the last of pieces side by side, or the sum. */
+  /**
+   * What is to be made of what was added so far, so that nothing else of it is kept: the last of pieces side by side,
+   * or the sum.
+   */
   settled(): Value[] {
     const last = this.#waiting.at(-1);
     const piece = last && placed(last);

@@ -2,7 +2,7 @@
 // with its square, and what a mask hides from a whole block is not computed. Rabe & Staats, "Self-attention does not
 // need O(n²) memory", 2021; Dao et al., "FlashAttention", NeurIPS 2022.
 
-import type { NodeSource, Value } from '../graph/index.ts';
+import { type NodeSource, reachable, type Value } from '../graph/index.ts';
 import type { NdArray } from '../tensor/ndarray.ts';
 import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { apply, uniformValue } from './apply.ts';
@@ -19,10 +19,7 @@ const FEWEST_ROWS = 128;
 /** What is added to a score to hide it, or less: e to it is 0 whatever scores a model may give. */
 const HIDDEN = -1e8;
 
-/**
- * Columns are cut at multiples of this share of them: the runtime compares every value's shape with those of all values
- * before it that none has the shape of.
- */
+/** Columns are cut at multiples of this share of them: of few sizes, values can have the memory of others before. */
 const SHARE = 1 / 8;
 
 /** From `start` on, before `end`. */
@@ -32,8 +29,8 @@ interface Range {
 }
 
 /**
- * softmax(S)·V in blocks of so many rows, each made anew for the gradient; S made of matrix products by steps that treat
- * each element alike, masks and scales among them. Undefined for anything else, and for what one block holds.
+ * softmax(S)·V in blocks of so many rows, each made anew for the gradient; S made of matrix products by steps that
+ * treat each element alike, masks and scales among them. Undefined for anything else, and for what one block holds.
  */
 export function attentionInBlocks(y: Value, { inputs }: NodeSource, most?: number): Value | undefined {
   const [p, v] = inputs as [Value, Value];
@@ -130,14 +127,11 @@ class Cut {
  * sees nothing.
  */
 function shownColumns(scores: Value, length: number, width: number): (rows: Range) => Range {
-  const shown = new Uint8Array(length * width).fill(1);
-  let some = false;
-  for (const mask of masksOf(scores)) {
-    some = true;
-    const seen = seenBy(mask, length, width);
-    for (let i = 0; i < shown.length; i++) shown[i]! &= seen[i]!;
-  }
-  if (!some) return () => ({ start: 0, end: width });
+  const masks = [...masksOf(scores)].flatMap((mask) => seenBy(mask, length, width) ?? []);
+  if (masks.length === 0) return () => ({ start: 0, end: width });
+  const [first, ...more] = masks;
+  const shown = Uint8Array.from(first!);
+  for (const seen of more) for (let i = 0; i < shown.length; i++) shown[i]! &= seen[i]!;
   const ranges = Array.from({ length }, (_, r): Range => {
     const row = shown.subarray(r * width, (r + 1) * width);
     const start = row.indexOf(1);
@@ -151,58 +145,68 @@ function shownColumns(scores: Value, length: number, width: number): (rows: Rang
   };
 }
 
-/** Numbers that are added to scores, 0 for those that are shown. */
-function* masksOf(scores: Value): Generator<NdArray> {
-  for (let v: Value | undefined = scores; v?.source.kind === 'node'; ) {
+/** What is added to scores; or what decides, where it holds or where not, that they count. */
+interface Mask {
+  readonly value: Value;
+  readonly kind: 'added' | 'shows' | 'hides';
+}
+
+function* masksOf(scores: Value): Generator<Mask> {
+  for (let v: Value | undefined = scores; v?.source.kind === 'node' && v.lead === 'example'; ) {
     const { op, inputs }: NodeSource = v.source;
     const [a, b, c] = inputs as [Value, Value, Value];
     if (op === elementwiseOps.Add) {
-      const mask = numbersOf(a) ?? numbersOf(b);
-      if (mask) yield mask;
-      v = numbersOf(a) ? b : a;
+      const [mask, rest]: Value[] = a.lead === 'none' ? [a, b] : [b, a];
+      if (mask!.lead === 'none') yield { value: mask!, kind: 'added' };
+      v = rest;
     } else if (op === elementwiseOps.Where) {
-      const [condition, low] = [numbersOf(a), uniformValue(b) ?? uniformValue(c)];
-      const hides = uniformValue(b) === undefined ? 0 : 1;
-      if (condition && low !== undefined && low <= HIDDEN) {
-        yield { shape: condition.shape, data: condition.data.map((x) => (Number(x !== 0) === hides ? -Infinity : 0)) };
-      }
-      v = hides ? c : b;
+      const low = uniformValue(b) ?? uniformValue(c);
+      const kind = uniformValue(b) === undefined ? 'shows' : 'hides';
+      if (low !== undefined && low <= HIDDEN) yield { value: a, kind };
+      v = kind === 'hides' ? c : b;
     } else v = keepsMatrices(v) ? a : undefined;
   }
 }
 
-/** 1 where a mask shows a column to a row in some matrix of it. */
-function seenBy(mask: NdArray, length: number, width: number): Uint8Array {
+const known: Readonly<Record<Mask['kind'], WeakMap<Value, Uint8Array>>> = {
+  added: new WeakMap(),
+  shows: new WeakMap(),
+  hides: new WeakMap(),
+};
+
+/** 1 where a mask shows a column to a row in some matrix of it; undefined where its numbers are not known. */
+function seenBy({ value, kind }: Mask, length: number, width: number): Uint8Array | undefined {
+  const before = known[kind].get(value);
+  if (before?.length === length * width) return before;
+  const numbers = numbersOf(value, 2 * Math.max(length * width, sizeOf(value.shape)));
+  if (!numbers) return undefined;
   const seen = new Uint8Array(length * width);
-  const rank = mask.shape.length;
-  const [height, breadth] = [mask.shape[rank - 2] ?? 1, mask.shape[rank - 1] ?? 1];
-  for (let at = 0; at < mask.data.length; at += height * breadth) {
+  const [height, breadth] = [numbers.shape.at(-2) ?? 1, numbers.shape.at(-1) ?? 1];
+  const score = (x: number) => (kind === 'added' ? x : (x !== 0) === (kind === 'shows') ? 0 : -Infinity);
+  for (let at = 0; at < numbers.data.length; at += height * breadth) {
     for (let r = 0; r < length; r++) {
-      const row = at + (height === 1 ? 0 : r) * breadth;
-      const number = (k: number) => mask.data[row + (breadth === 1 ? 0 : k)]!;
-      let highest = -Infinity;
-      for (let k = 0; k < breadth; k++) highest = Math.max(highest, number(k));
-      for (let k = 0; k < width; k++) if (number(k) > highest + HIDDEN) seen[r * width + k] = 1;
+      const start = at + (height === 1 ? 0 : r) * breadth;
+      const row = numbers.data.subarray(start, start + breadth).map(score);
+      const least = row.reduce((a, b) => Math.max(a, b), -Infinity) + HIDDEN;
+      for (let k = 0; k < width; k++) if (row[breadth === 1 ? 0 : k]! > least) seen[r * width + k] = 1;
     }
   }
+  known[kind].set(value, seen);
   return seen;
 }
 
-const known = new WeakMap<Value, NdArray>();
-
-/** What can be computed beforehand without parameters; undefined for anything else. */
-function numbersOf(v: Value): NdArray | undefined {
-  if (v.source.kind === 'constant') return { shape: v.shape, data: v.source.data };
-  if (v.source.kind !== 'node' || v.lead !== 'none') return undefined;
-  const before = known.get(v);
-  if (before) return before;
-  const inputs: NdArray[] = [];
-  for (const x of v.source.inputs) {
-    const numbers = numbersOf(x);
-    if (!numbers) return undefined;
-    inputs.push(numbers);
+/** What follows from constants alone, step by step of at most so many numbers; undefined for anything else. */
+function numbersOf(value: Value, most: number): NdArray | undefined {
+  const found = new Map<Value, NdArray>();
+  for (const v of reachable([value])) {
+    const { source } = v;
+    if (source.kind === 'constant') found.set(v, { shape: v.shape, data: source.data });
+    else if (source.kind !== 'node' || source.op.lead || source.op.multiplications || sizeOf(v.shape) > most)
+      return undefined;
+    else {
+      const inputs = source.inputs.map((x) => found.get(x)!);
+      found.set(v, source.op.evaluate(inputs, source.attrs, v));
+    }
   }
-  const found = v.source.op.evaluate(inputs, v.source.attrs, v);
-  known.set(v, found);
-  return found;
+  return found.get(value);
 }
