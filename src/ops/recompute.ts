@@ -3,7 +3,8 @@
 import { GraphError } from '../errors.ts';
 import type { Lowering, OpRecord, Value } from '../graph/index.ts';
 import { apply } from './apply.ts';
-import { lowerSlice, shapeOps } from './shape.ts';
+import { shapeOps } from './shape.ts';
+import { lowerSlice } from './slice-lowering.ts';
 
 export const recomputeOps = {
   // The first operand. What lies between it and the others is made anew when its cotangent is there (`differentiate`).

@@ -8,7 +8,8 @@ import { broadcastAxes, normaliseAxis, type Shape, sameShape, shapeText, sizeOf 
 import { apply, uniformValue } from './apply.ts';
 import { div, equal, mul, toFloat } from './elementwise.ts';
 import { expand } from './expand.ts';
-import { reshape, storageAxis } from './shape.ts';
+import { reshape } from './shape.ts';
+import { storageAxis } from './slice-lowering.ts';
 
 interface ReduceAttrs extends Attrs {
   readonly axes: readonly number[];

@@ -7,7 +7,7 @@ import { normaliseAxis, shapeText, sizeOf } from '../tensor/shape.ts';
 import { apply } from './apply.ts';
 import { exp, mul, sub } from './elementwise.ts';
 import { axesOf, reduce, reduceSum, reduction } from './reduce.ts';
-import { storageAxis } from './shape.ts';
+import { storageAxis } from './slice-lowering.ts';
 
 /** `f` turns one run of values, with their largest and log Σ exp, into the results. */
 function overAxis(
