@@ -17,7 +17,7 @@ import { COMBINED_FORM } from '../src/scoring/index.ts';
 import { RandomStream } from '../src/tensor/random.ts';
 import { type Shape, sizeOf } from '../src/tensor/shape.ts';
 import type { Weights } from '../src/tensor/weights.ts';
-import { adamDefaults, flatten, openStep, partOf, type Step, trainingStep } from '../src/train/index.ts';
+import { adamDefaults, flatten, openStep, type Step, trainingStep } from '../src/train/index.ts';
 
 /** Shape of the examples for an architecture; `length` of sequences. */
 const dataOf = (model: string, length = 256): Shape => (architecture(model).takes === 'bytes' ? [length] : [1, 32, 32]);
@@ -26,7 +26,7 @@ const dataOf = (model: string, length = 256): Shape => (architecture(model).take
 export function trainingPart(model: string, batch: number): number {
   const arch = architecture(model);
   const data = dataOf(model);
-  return partOf({ arch, config: arch.configure({}, data), data, batch });
+  return batch / trainingStep(arch, arch.configure({}, data), data, { examples: batch }).parts;
 }
 
 export interface Case {

@@ -219,6 +219,8 @@ const cpu: Preset = {
         warmUp: 500,
       }),
       { ...ddpm('cifar10', 23_500), id: 'ddpm-cifar10-30ep', ema: 0.9995 },
+      image('pixelvae', 'cifar10', 4000, 0.001, { warmUp: 200 }),
+      image('pixelcnn', 'cifar10', 2000, 0.001, { warmUp: 200, beyond: { fit: 750, test: 200 } }),
     ],
   },
 };

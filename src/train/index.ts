@@ -1,5 +1,5 @@
 export { adamDefaults, flatten, trainingStep } from './optimiser.ts';
-export { openStep, partOf, type Step } from './step.ts';
+export { openStep, type Step } from './step.ts';
 export {
   checkpointFile,
   infoFile,

@@ -2,6 +2,7 @@
 
 import { differentiate } from '../autodiff/index.ts';
 import { Arena, type Graph, type Value } from '../graph/index.ts';
+import { countMultiplications } from '../lower/index.ts';
 import type { Architecture, ParamSpec } from '../models/index.ts';
 import { collectSpecs, scopeFrom } from '../models/index.ts';
 import {
@@ -86,26 +87,38 @@ export interface TrainingStep {
    * and `nextMean` = keep · mean + (1 − keep) · nextTheta.
    */
   readonly update: Graph;
+  readonly parts: number;
   readonly layout: Layout;
   readonly specs: readonly ParamSpec[];
 }
 
+/** Multiplications that a part makes for each weight: with fewer, adding up its gradient takes longer than it gains. */
+const LEAST_FOR_PART = 3000;
+
 /**
  * Adam (Kingma & Ba, "Adam: A method for stochastic optimization", ICLR 2015) on the mean loss per dimension of a batch
- * of `parts` parts that hold `examples` examples together.
+ * of `parts` parts that hold `examples` examples together. Parts go to several cores, and what one reads stays nearer to
+ * them: left out, they are a quarter or half of the batch where that is whole and enough to do, by nothing that depends
+ * on the machine, so that every one makes the same numbers.
  */
 export function trainingStep(
   arch: Architecture<unknown>,
   config: unknown,
   data: Shape,
-  { examples, parts }: { readonly examples: number; readonly parts: number },
+  { examples, parts: given }: { readonly examples: number; readonly parts?: number },
   options: AdamOptions = adamDefaults,
 ): TrainingStep {
   const specs = collectSpecs((scope) => void arch.loss(config, data, scope));
   const layout = layoutOf(specs);
   const gradient = gradientGraph(arch, config, data, layout);
+  const parts = given ?? partsWorthwhile(gradient, layout.size, examples);
   const update = updateGraph(layout.size, { examples, parts, dims: sizeOf(data) }, options);
-  return { gradient, update, layout, specs };
+  return { gradient, update, parts, layout, specs };
+}
+
+function partsWorthwhile(gradient: Graph, weights: number, examples: number): number {
+  const work = examples * countMultiplications(gradient, examples);
+  return [4, 2].find((parts) => examples % parts === 0 && work / parts >= LEAST_FOR_PART * weights) ?? 1;
 }
 
 function gradientGraph(arch: Architecture<unknown>, config: unknown, data: Shape, layout: Layout): Graph {

@@ -1,7 +1,6 @@
 // A step of training that is ready to run: parts of a batch side by side, then Adam on what they add up to.
 
 import { type Feeds, type Outputs, openProgram, type Program, type Runtime } from '../engine/index.ts';
-import { countMultiplications } from '../lower/index.ts';
 import type { Architecture } from '../models/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { type AdamOptions, type TrainingStep, trainingStep } from './optimiser.ts';
@@ -31,29 +30,18 @@ export interface StepOptions {
   readonly threads?: number | undefined;
 }
 
-/** Multiplications that a part makes for each weight: with fewer, adding up its gradient takes longer than it gains. */
-const LEAST_FOR_PART = 3000;
-
-/**
- * Examples to a part: parts go to several cores, and what one reads stays nearer to them. A quarter or half of the
- * batch where that is whole and enough to do; nothing that depends on the machine, so that every one makes the same
- * numbers.
- */
-export function partOf({ arch, config, data, batch }: Pick<StepOptions, 'arch' | 'config' | 'data' | 'batch'>): number {
-  const whole = trainingStep(arch, config, data, { examples: batch, parts: 1 });
-  const each = countMultiplications(whole.gradient, batch);
-  const isWorth = (parts: number) => (each * batch) / parts >= LEAST_FOR_PART * whole.layout.size;
-  return batch / ([4, 2].find((parts) => batch % parts === 0 && isWorth(parts)) ?? 1);
-}
-
 /** Throws a ModelError where a batch does not fit into the machine. Opens no session before the first step. */
 export function openStep({ arch, config, data, batch, adam, ...where }: StepOptions): Step {
-  const part = partOf({ arch, config, data, batch });
-  const parts = batch / part;
-  const graphs = trainingStep(arch, config, data, { examples: batch, parts }, adam);
-  const { layout, specs } = graphs;
+  const graphs = trainingStep(arch, config, data, { examples: batch }, adam);
+  const { layout, specs, parts } = graphs;
   const how = { ...where, weights: 'inputs', keep: true } as const;
-  const gradient = openProgram(graphs.gradient, { ...how, batch, group: part, divisible: true, runs: 'steps' });
+  const gradient = openProgram(graphs.gradient, {
+    ...how,
+    batch,
+    group: batch / parts,
+    divisible: true,
+    runs: 'steps',
+  });
   const update = openProgram(graphs.update, { ...how, batch: 1 });
   return {
     layout,
