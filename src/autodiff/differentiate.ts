@@ -107,11 +107,15 @@ class Again {
   /** What lies between the first operand of y and the others. */
   make(y: Value, { inputs: [result, ...from] }: NodeSource, dY: Value): void {
     const open = [...(this.#since ?? [])].filter(([v]) => v.id < y.id);
-    const before = [dY, ...open.flatMap(([, sum]) => sum.settled())].filter((v) => v.lead === 'example');
+    const used = [dY, ...open.flatMap(([, sum]) => sum.settled())].filter((v) => v.lead === 'example');
     this.#since = new Map();
-    const others = new Map(from.map((x) => [x, after(x, before)]));
+    const others = new Map(from.map((x) => [x, after(x, used)]));
     for (const v of between(result!, from)) {
-      if (this.#made.has(v)) continue;
+      const before = this.#made.get(v);
+      if (before) {
+        others.set(v, before);
+        continue;
+      }
       const { op, inputs, attrs } = v.source as NodeSource;
       const other = v.arena.node(
         op,

@@ -20,6 +20,18 @@ describe('constants', () => {
     expect(new Set([one, ...others]).size).toBe(6);
   });
 
+  it('of few different numbers are told apart in time', () => {
+    const arena = new Arena();
+    const began = performance.now();
+    for (let k = 0; k < 5000; k++) {
+      arena.constant(
+        Float64Array.from({ length: 70 }, (_, i) => ((k >> (i % 13)) & 1) * 2 - 1),
+        [70],
+      );
+    }
+    expect(performance.now() - began).toBeLessThan(2000);
+  });
+
   it('count once towards what a graph may hold', () => {
     const arena = new Arena({ values: 10, numbers: 1500, steps: 10 });
     for (let k = 0; k < 5; k++) arena.constant(numbers(7, 1000), [1000]);

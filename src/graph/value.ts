@@ -172,7 +172,8 @@ export class Arena {
     const known = alike.find((v) => v.source.kind === 'constant' && sameBits(v.source.data, values));
     if (known) return known;
     const made = make();
-    this.#large.set(key, [...alike, made]);
+    alike.push(made);
+    this.#large.set(key, alike);
     return made;
   }
 
@@ -242,7 +243,10 @@ const words = (values: Float64Array): Uint32Array =>
 /** FNV-1a, by words of 32 bits. */
 function hash(values: Float64Array): number {
   let h = 0x811c9dc5;
-  for (const word of words(values)) h = Math.imul(h ^ word, 0x01000193);
+  for (const word of words(values)) {
+    h = Math.imul(h ^ word, 0x01000193);
+    h ^= h >>> 15; // or high bits, which is where small whole numbers differ, would change no low ones
+  }
   return h >>> 0;
 }
 

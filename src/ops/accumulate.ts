@@ -47,9 +47,9 @@ export class Sum {
    * or the sum.
    */
   settled(): Value[] {
-    const last = this.#waiting.at(-1);
+    const [last, ...before] = this.#waiting.slice(-2).toReversed();
     const piece = last && placed(last);
-    return piece && !this.#plain && sideBySide(this.#waiting).length === 1 ? [piece.x] : [this.value];
+    return piece && !this.#plain && sideBySide([last, ...before]).length === 1 ? [piece.x] : [this.value];
   }
 }
 

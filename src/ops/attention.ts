@@ -3,67 +3,97 @@
 // need O(n²) memory", 2021; Dao et al., "FlashAttention", NeurIPS 2022.
 
 import { type NodeSource, reachable, type Value } from '../graph/index.ts';
-import type { NdArray } from '../tensor/ndarray.ts';
 import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { apply, uniformValue } from './apply.ts';
 import { elementwiseOps } from './elementwise.ts';
 import { linearOps, matmul } from './linear.ts';
-import { recomputed } from './recompute.ts';
-import { concat, reshape, shapeOps, slice } from './shape.ts';
+import { HIDDEN, type Mask, type Range, shownColumns } from './masks.ts';
+import { ownSlice, recomputed } from './recompute.ts';
+import { concat, reshape, shapeOps } from './shape.ts';
 import { softmaxOps } from './softmax.ts';
 
 /** Scores of a block, about: 8 MB. */
 const BLOCK = 2 ** 21;
 /** Fewer rows than these make products slower than they make them smaller. */
 const FEWEST_ROWS = 128;
-/** What is added to a score to hide it, or less: e to it is 0 whatever scores a model may give. */
-const HIDDEN = -1e8;
-
-/** Columns are cut at multiples of this share of them: of few sizes, values can have the memory of others before. */
-const SHARE = 1 / 8;
-
-/** From `start` on, before `end`. */
-interface Range {
-  readonly start: number;
-  readonly end: number;
-}
+/** Steps from the products that make scores to the weights: a dozen in what exporters write. */
+const MOST_STEPS = 64;
 
 /**
- * softmax(S)·V in blocks of so many rows, each made anew for the gradient; S made of matrix products by steps that
- * treat each element alike, masks and scales among them. Undefined for anything else, and for what one block holds.
+ * softmax(S)·V in blocks of so many rows, each made anew for the gradient; S and what is done with the softmax made of
+ * matrix products by steps that treat each element alike, masks and scales among them. Undefined for anything else, and
+ * for what one block holds.
  */
 export function attentionInBlocks(y: Value, { inputs }: NodeSource, most?: number): Value | undefined {
   const [p, v] = inputs as [Value, Value];
-  const [length, width] = p.shape.slice(-2) as [number, number];
+  const length = p.shape.at(-2)!;
   const rows = most ?? Math.max(FEWEST_ROWS, 2 ** Math.floor(Math.log2((BLOCK * length) / sizeOf(p.shape))));
-  if (y.lead !== 'example' || rows >= length) return undefined;
-  const scores = scoresOf(p);
-  if (!scores) return undefined;
-  const shown = shownColumns(scores, length, width);
-
+  if (y.lead !== 'example' || !(rows < length)) return undefined;
+  const weights = weightsOf(p);
+  if (!weights) return undefined;
+  const shown = weights.shown();
   const blocks: Value[] = [];
   for (let start = 0; start < length; start += rows) {
     const own = { start, end: Math.min(length, start + rows) };
     const columns = shown(own);
-    const cut = new Cut(p.shape, own, columns);
-    const weights = cut.of(p);
-    if (!weights || cut.from.length === 0) return undefined;
-    blocks.push(recomputed(matmul(weights, cut.part(v, -2, columns)), cut.from));
+    const cut = new Cut(y, p, own, columns);
+    blocks.push(recomputed(matmul(cut.of(weights), cut.part(v, -2, columns)), [...cut.from]));
   }
   return concat(blocks, -2);
 }
 
-/** What softmax is taken of along the last axis, where p is made of that by steps that treat each element alike. */
-function scoresOf(p: Value): Value | undefined {
-  if (p.source.kind !== 'node') return undefined;
-  const { op, inputs, attrs } = p.source;
-  if (op === softmaxOps.Softmax) return attrs.axis === p.shape.length - 1 ? inputs[0] : undefined;
-  if (!op.elementwise && !keepsMatrices(p)) return undefined;
-  for (const x of inputs) {
-    const found = x.lead === 'example' ? scoresOf(x) : undefined;
-    if (found) return found;
+/** How weights [..., length, width] come about. */
+interface Weights {
+  /** Steps that treat each row alone, operands before results; products of queries and keys come first. */
+  readonly steps: readonly Value[];
+  /** The columns that some row of a block sees. */
+  shown(): (rows: Range) => Range;
+}
+
+/** Undefined where this is not softmax, or where something as large as the weights would be kept for it. */
+function weightsOf(p: Value): Weights | undefined {
+  const found = new Set<Value>();
+  const others = new Set<Value>();
+  const stack = [p];
+  for (let v = stack.pop(); v; v = stack.pop()) {
+    if (found.has(v)) continue;
+    const operands = isMatrices(v, p) ? rowwiseOperands(v) : undefined;
+    if (operands) {
+      found.add(v);
+      if (found.size > MOST_STEPS) return undefined;
+      stack.push(...operands);
+    } else {
+      const kept = v.source.kind === 'node' ? [v, ...v.source.inputs] : [v];
+      if (kept.some((x) => x.lead === 'example' && isMatrices(x, p) && !isProduct(x))) return undefined;
+      others.add(v);
+    }
   }
-  return undefined;
+  const steps = [...found].sort((a, b) => a.id - b.id);
+  const softmaxes = steps.filter(({ source }) => (source as NodeSource).op === softmaxOps.Softmax);
+  if (softmaxes.length === 0 || !steps.some(isProduct)) return undefined;
+  const masks = softmaxes.length === 1 && keepsZeros(p, softmaxes[0]!) ? masksOf(softmaxes[0]!, others) : undefined;
+  return { steps, shown: () => shownColumns(p, masks ?? []) };
+}
+
+/** Whether v is as many matrices of the same sizes. */
+const isMatrices = (v: Value, p: Value): boolean =>
+  v.shape.length >= 2 &&
+  sameShape(v.shape.slice(-2), p.shape.slice(-2)) &&
+  sizeOf(v.shape) >= sizeOf(p.shape.slice(-2));
+
+const isProduct = ({ source, lead }: Value): boolean =>
+  source.kind === 'node' &&
+  lead === 'example' &&
+  source.op === linearOps.MatMul &&
+  source.inputs[0]!.lead === 'example';
+
+/** Of what has each row from the same row of its operands: those that are matrices or broadcast to them. */
+function rowwiseOperands(v: Value): readonly Value[] | undefined {
+  if (v.source.kind !== 'node' || v.lead !== 'example') return undefined;
+  const { op, inputs, attrs } = v.source;
+  if (op.elementwise || keepsMatrices(v)) return inputs;
+  if (op === softmaxOps.Softmax) return attrs.axis === v.shape.length - 1 ? inputs : undefined;
+  return isProduct(v) ? [] : undefined;
 }
 
 /** Whether v is a reshape that leaves its last two axes as they are. */
@@ -72,141 +102,114 @@ function keepsMatrices({ source, shape }: Value): boolean {
   return shape.length >= 2 && sameShape(source.inputs[0]!.shape.slice(-2), shape.slice(-2));
 }
 
+/** Whether p is 0 wherever the softmax is. */
+function keepsZeros(p: Value, softmax: Value): boolean {
+  for (let v = p; v !== softmax; ) {
+    const { op, inputs } = v.source as NodeSource;
+    const [a, b, c] = inputs as [Value, Value, Value];
+    const { Mul, Div, Neg, Where } = elementwiseOps;
+    if (op === Mul) v = leadsTo(a, softmax) ? a : b;
+    else if (op === Div || op === Neg || keepsMatrices(v)) v = a;
+    else if (op === Where && uniformValue(c) === 0) v = b;
+    else if (op === Where && uniformValue(b) === 0) v = c;
+    else return false;
+    if (!leadsTo(v, softmax)) return false;
+  }
+  return true;
+}
+
+/** Whether v is made of `source` by what `keepsZeros` follows. */
+function leadsTo(v: Value, source: Value): boolean {
+  const seen = new Set<Value>();
+  const stack = [v];
+  for (let x = stack.pop(); x; x = stack.pop()) {
+    if (x === source) return true;
+    if (seen.has(x) || x.id < source.id || x.source.kind !== 'node') continue;
+    seen.add(x);
+    stack.push(...x.source.inputs);
+  }
+  return false;
+}
+
+/**
+ * What is added to the scores before their softmax, or stands in their place, outermost first. Undefined where anything
+ * else might hide scores: then a row might see nothing but what a mask hides, and all of that.
+ */
+function masksOf({ source }: Value, others: ReadonlySet<Value>): Mask[] | undefined {
+  const masks: Mask[] = [];
+  const used = new Set<Value>();
+  let v = (source as NodeSource).inputs[0]!;
+  for (;;) {
+    const { op, inputs } = v.source as NodeSource;
+    const [a, b, c] = inputs as [Value, Value, Value];
+    const [own, rest]: Value[] = a.lead === 'none' ? [a, b] : [b, a];
+    const low = op === elementwiseOps.Where ? (uniformValue(b) ?? uniformValue(c)) : undefined;
+    if (op === elementwiseOps.Add && own!.lead === 'none') {
+      masks.push({ value: own! });
+      used.add(own!);
+      v = rest!;
+    } else if (a.lead === 'none' && low !== undefined && low <= HIDDEN) {
+      const hides = uniformValue(b) !== undefined;
+      masks.push({ value: a, hides, low });
+      for (const x of hides ? [a, b] : [a, c]) used.add(x);
+      v = hides ? c : b;
+    } else if (keepsMatrices(v)) v = a;
+    else break;
+    if (v.source.kind !== 'node' || v.lead !== 'example') return undefined;
+  }
+  return [...others].some((x) => !used.has(x) && mightHide(x)) ? undefined : masks;
+}
+
+/** Whether v may be so large that it hides what it is added to: of what is learned, only where a constant in it is. */
+function mightHide(v: Value): boolean {
+  if (v.lead !== 'none') return true;
+  return reachable([v]).some(
+    ({ source }) => source.kind === 'constant' && source.data.some((x) => !(Math.abs(x) < -HIDDEN / 1e3)),
+  );
+}
+
 /** Makes what stands in some rows and columns of matrices out of as many rows and columns of what they are made of. */
 class Cut {
   readonly #size: Shape;
   readonly #rows: Range;
   readonly #columns: Range;
+  readonly #id: number;
   /** What differs from block to block: slices of values that each example has its own of. */
-  readonly from: Value[] = [];
+  readonly from = new Set<Value>();
 
-  constructor(size: Shape, rows: Range, columns: Range) {
-    this.#size = size;
+  constructor(y: Value, p: Value, rows: Range, columns: Range) {
+    this.#size = p.shape.slice(-2);
+    this.#id = y.id;
     this.#rows = rows;
     this.#columns = columns;
   }
 
-  /** Undefined where a value as large as the whole would be kept. */
-  of(v: Value): Value | undefined {
-    const [length] = this.#size.slice(-2);
-    if (v.source.kind === 'node' && v.lead === 'example' && v.shape.length >= 2) {
-      const { op, inputs, attrs } = v.source;
-      if (op.elementwise || op === softmaxOps.Softmax) {
-        const parts = inputs.map((x) => this.of(x));
-        return parts.every((x) => x !== undefined) ? apply(op, parts, attrs) : undefined;
-      }
-      if (keepsMatrices(v)) {
-        const x = this.of(inputs[0]!);
-        return x && reshape(x, [...v.shape.slice(0, -2), ...x.shape.slice(-2)]);
-      }
-      const [a, b] = inputs;
-      if (op === linearOps.MatMul && v.shape.at(-2) === length && a!.lead === 'example') {
-        return matmul(this.part(a!, -2, this.#rows), this.#columnsOf(b!));
-      }
-      if (sizeOf(v.shape) >= sizeOf(this.#size)) return undefined;
+  of({ steps }: Weights): Value {
+    const made = new Map<Value, Value>();
+    for (const v of steps) {
+      const { op, inputs, attrs } = v.source as NodeSource;
+      const operand = (x: Value) => made.get(x) ?? this.#broadcast(x);
+      if (isProduct(v)) {
+        made.set(v, matmul(this.part(inputs[0]!, -2, this.#rows), this.part(inputs[1]!, -1, this.#columns)));
+      } else if (keepsMatrices(v)) {
+        const x = operand(inputs[0]!);
+        made.set(v, reshape(x, [...v.shape.slice(0, -2), ...x.shape.slice(-2)]));
+      } else made.set(v, apply(op, inputs.map(operand), attrs));
     }
-    const [length0] = v.shape.length >= 2 ? v.shape.slice(-2) : [1];
-    return this.#columnsOf(length0 === length && length !== 1 ? this.part(v, -2, this.#rows) : v);
+    return made.get(steps.at(-1)!)!;
+  }
+
+  /** An operand whose last axes are those of the matrices, or 1. */
+  #broadcast(v: Value): Value {
+    const [length, width] = this.#size as [number, number];
+    const x = v.shape.length >= 2 && v.shape.at(-2) === length && length !== 1 ? this.part(v, -2, this.#rows) : v;
+    return x.shape.length > 0 && x.shape.at(-1) === width && width !== 1 ? this.part(x, -1, this.#columns) : x;
   }
 
   /** Along an axis. */
   part(v: Value, axis: number, { start, end }: Range): Value {
-    const x = slice(v, axis, start, end);
-    if (x !== v && x.lead === 'example') this.from.push(x);
+    const x = ownSlice(v, axis, start, end, this.#id);
+    if (x !== v && x.lead === 'example') this.from.add(x);
     return x;
   }
-
-  #columnsOf(v: Value): Value {
-    const width = this.#size.at(-1)!;
-    return v.shape.length > 0 && v.shape.at(-1) === width && width !== 1 ? this.part(v, -1, this.#columns) : v;
-  }
-}
-
-/**
- * The columns that masks show to some row of a block; all where there is no mask that the graph knows, or a row that
- * sees nothing.
- */
-function shownColumns(scores: Value, length: number, width: number): (rows: Range) => Range {
-  const masks = [...masksOf(scores)].flatMap((mask) => seenBy(mask, length, width) ?? []);
-  if (masks.length === 0) return () => ({ start: 0, end: width });
-  const [first, ...more] = masks;
-  const shown = Uint8Array.from(first!);
-  for (const seen of more) for (let i = 0; i < shown.length; i++) shown[i]! &= seen[i]!;
-  const ranges = Array.from({ length }, (_, r): Range => {
-    const row = shown.subarray(r * width, (r + 1) * width);
-    const start = row.indexOf(1);
-    return start < 0 ? { start: 0, end: width } : { start, end: row.lastIndexOf(1) + 1 };
-  });
-  const step = Math.ceil(width * SHARE);
-  return ({ start, end }) => {
-    const own = ranges.slice(start, end);
-    const [first, last] = [Math.min(...own.map((r) => r.start)), Math.max(...own.map((r) => r.end))];
-    return { start: Math.floor(first / step) * step, end: Math.min(width, Math.ceil(last / step) * step) };
-  };
-}
-
-/** What is added to scores; or what decides, where it holds or where not, that they count. */
-interface Mask {
-  readonly value: Value;
-  readonly kind: 'added' | 'shows' | 'hides';
-}
-
-function* masksOf(scores: Value): Generator<Mask> {
-  for (let v: Value | undefined = scores; v?.source.kind === 'node' && v.lead === 'example'; ) {
-    const { op, inputs }: NodeSource = v.source;
-    const [a, b, c] = inputs as [Value, Value, Value];
-    if (op === elementwiseOps.Add) {
-      const [mask, rest]: Value[] = a.lead === 'none' ? [a, b] : [b, a];
-      if (mask!.lead === 'none') yield { value: mask!, kind: 'added' };
-      v = rest;
-    } else if (op === elementwiseOps.Where) {
-      const low = uniformValue(b) ?? uniformValue(c);
-      const kind = uniformValue(b) === undefined ? 'shows' : 'hides';
-      if (low !== undefined && low <= HIDDEN) yield { value: a, kind };
-      v = kind === 'hides' ? c : b;
-    } else v = keepsMatrices(v) ? a : undefined;
-  }
-}
-
-const known: Readonly<Record<Mask['kind'], WeakMap<Value, Uint8Array>>> = {
-  added: new WeakMap(),
-  shows: new WeakMap(),
-  hides: new WeakMap(),
-};
-
-/** 1 where a mask shows a column to a row in some matrix of it; undefined where its numbers are not known. */
-function seenBy({ value, kind }: Mask, length: number, width: number): Uint8Array | undefined {
-  const before = known[kind].get(value);
-  if (before?.length === length * width) return before;
-  const numbers = numbersOf(value, 2 * Math.max(length * width, sizeOf(value.shape)));
-  if (!numbers) return undefined;
-  const seen = new Uint8Array(length * width);
-  const [height, breadth] = [numbers.shape.at(-2) ?? 1, numbers.shape.at(-1) ?? 1];
-  const score = (x: number) => (kind === 'added' ? x : (x !== 0) === (kind === 'shows') ? 0 : -Infinity);
-  for (let at = 0; at < numbers.data.length; at += height * breadth) {
-    for (let r = 0; r < length; r++) {
-      const start = at + (height === 1 ? 0 : r) * breadth;
-      const row = numbers.data.subarray(start, start + breadth).map(score);
-      const least = row.reduce((a, b) => Math.max(a, b), -Infinity) + HIDDEN;
-      for (let k = 0; k < width; k++) if (row[breadth === 1 ? 0 : k]! > least) seen[r * width + k] = 1;
-    }
-  }
-  known[kind].set(value, seen);
-  return seen;
-}
-
-/** What follows from constants alone, step by step of at most so many numbers; undefined for anything else. */
-function numbersOf(value: Value, most: number): NdArray | undefined {
-  const found = new Map<Value, NdArray>();
-  for (const v of reachable([value])) {
-    const { source } = v;
-    if (source.kind === 'constant') found.set(v, { shape: v.shape, data: source.data });
-    else if (source.kind !== 'node' || source.op.lead || source.op.multiplications || sizeOf(v.shape) > most)
-      return undefined;
-    else {
-      const inputs = source.inputs.map((x) => found.get(x)!);
-      found.set(v, source.op.evaluate(inputs, source.attrs, v));
-    }
-  }
-  return found.get(value);
 }

@@ -3,7 +3,7 @@
 import { GraphError } from '../errors.ts';
 import type { Lowering, OpRecord, Value } from '../graph/index.ts';
 import { apply } from './apply.ts';
-import { shapeOps } from './shape.ts';
+import { shapeOps, slice } from './shape.ts';
 import { lowerSlice } from './slice-lowering.ts';
 
 export const recomputeOps = {
@@ -11,6 +11,7 @@ export const recomputeOps = {
   Recomputed: {
     name: 'Recomputed',
     isometric: true,
+    takes: 'anything',
     recomputes: true,
     type: ([y]) => ({ shape: y!.shape, dtype: y!.dtype }),
     evaluate: ([y]) => y!,
@@ -21,6 +22,7 @@ export const recomputeOps = {
   // Slice of the first operand, not to be had before the others are.
   SliceAfter: {
     name: 'SliceAfter',
+    takes: 'anything',
     type: ([x], attrs) => shapeOps.Slice.type([x!], attrs),
     evaluate: ([x], attrs, out) => shapeOps.Slice.evaluate([x!], attrs, out),
     gradient: (dY, node) => {
@@ -55,10 +57,22 @@ export function recomputed(y: Value, from: readonly Value[]): Value {
   return apply(recomputeOps.Recomputed, [y, ...from]);
 }
 
+/**
+ * Elements start..end-1 of one axis; of what each example has its own of, another value than any slice whose `owner` has
+ * another number, so that what is made of it is made for nothing else.
+ */
+export function ownSlice(x: Value, axis: number, start: number, end: number, owner: number): Value {
+  const y = slice(x, axis, start, end);
+  return y === x || x.lead === 'none' ? y : apply(shapeOps.Slice, [x], { ...sliceOf(y)!.attrs, owner });
+}
+
 /** A slice once more, which whatever runs the graph has after all of `others`. */
 export function after(x: Value, others: readonly Value[]): Value {
   const { inputs, attrs } = sliceOf(x)!;
   return others.length === 0 ? x : apply(recomputeOps.SliceAfter, [inputs[0]!, ...others], attrs);
 }
 
-const sliceOf = ({ source }: Value) => (source.kind === 'node' && source.op === shapeOps.Slice ? source : undefined);
+function sliceOf({ source }: Value) {
+  if (source.kind !== 'node') return undefined;
+  return source.op === shapeOps.Slice || source.op === recomputeOps.SliceAfter ? source : undefined;
+}
