@@ -16,13 +16,14 @@ const target = fileURLToPath(new URL('../docs/results', import.meta.url));
 /** All checkpoints together. */
 const MOST_BYTES = 25e6;
 /** First come those that the report's main figures are of. */
-const order = [/^glow-/, /^ddpm-/, /^pixelcnn-/, /^transformer-/, /^vae-(fashion-mnist|cifar10)$/, /^vae-/];
+const order = [/^glow-/, /^ddpm-/, /^pixel/, /^transformer-/, /^vae-(fashion-mnist|cifar10)$/, /^vae-/];
 
 const [source] = process.argv.slice(2);
 if (source === undefined) throw new Error('expected the directory of a reproduction');
 const results = JSON.parse(await readFile(join(source, 'results.json'), 'utf8')) as Results;
 const folders = await readdir(join(source, 'models'));
-const plans = Object.values(presetNamed(results.preset).models).flat();
+const preset = presetNamed(results.preset);
+const plans = [...Object.values(preset.models).flat(), ...preset.beyond.further];
 const made = plans.filter(({ id }) => folders.includes(id)); // others ship with the program, or their data were missing
 for (const { id, steps } of made) {
   const { training } = await readInfo(join(source, 'models', id));
