@@ -36,7 +36,6 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
   const again = new Again();
   const share = (v: Value, part: Value) => {
     const sum = sums.get(v) ?? new Sum();
-    again.given(v, sum);
     sum.add(part);
     sums.set(v, sum);
   };
@@ -80,7 +79,9 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
     );
     given.forEach((dX, i) => {
       const x = inputs[i]!;
-      if (dX && wanted.has(x)) share(x, simplify(x.lead === 'none' && y.lead === 'example' ? groupSum(dX) : dX));
+      if (!dX || !wanted.has(x)) return;
+      share(x, simplify(x.lead === 'none' && y.lead === 'example' ? groupSum(dX) : dX));
+      again.given(y, x, sums.get(x)!);
     });
   }
 }
@@ -92,23 +93,27 @@ export function gradients(loss: Value, wrt: readonly Value[]): (Value | undefine
  */
 class Again {
   readonly #made = new Map<Value, Value>();
-  /** The sums of the values that had a share since the last one was begun; none before the first. */
-  #since: Map<Value, Sum> | undefined;
+  /** What it was made from. */
+  readonly #from = new Set<Value>();
+  /** The sums of the values that had a share of the last one's. */
+  #since = new Map<Value, Sum>();
 
   /** v as the gradients' rules are to see it. */
   of(v: Value): Value {
     return this.#made.get(v) ?? v;
   }
 
-  given(v: Value, sum: Sum): void {
-    this.#since?.set(v, sum);
+  /** y has given a share to `sum`, which is x's. */
+  given(y: Value, x: Value, sum: Sum): void {
+    if (this.#made.has(y) || this.#from.has(y)) this.#since.set(x, sum);
   }
 
   /** What lies between the first operand of y and the others. */
   make(y: Value, { inputs: [result, ...from] }: NodeSource, dY: Value): void {
-    const open = [...(this.#since ?? [])].filter(([v]) => v.id < y.id);
-    const used = [dY, ...open.flatMap(([, sum]) => sum.settled())].filter((v) => v.lead === 'example');
+    const open = [...this.#since].filter(([v]) => v.id < y.id);
+    const used = [dY, ...open.flatMap(([, sum]) => sum.settled())].filter((v) => v.lead !== 'none');
     this.#since = new Map();
+    for (const x of from) this.#from.add(x);
     const others = new Map(from.map((x) => [x, after(x, used)]));
     for (const v of between(result!, from)) {
       const before = this.#made.get(v);

@@ -2,11 +2,12 @@
 // with its square, and what a mask hides from a whole block is not computed. Rabe & Staats, "Self-attention does not
 // need O(n²) memory", 2021; Dao et al., "FlashAttention", NeurIPS 2022.
 
-import { type NodeSource, reachable, type Value } from '../graph/index.ts';
+import { type NodeSource, type OpRecord, reachable, type Value } from '../graph/index.ts';
 import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
-import { apply, uniformValue } from './apply.ts';
+import { apply, constantData, uniformValue } from './apply.ts';
 import { elementwiseOps } from './elementwise.ts';
 import { linearOps, matmul } from './linear.ts';
+import { picksByColumns } from './logarithm.ts';
 import { HIDDEN, type Mask, type Range, shownColumns } from './masks.ts';
 import { ownSlice, recomputed } from './recompute.ts';
 import { concat, reshape, shapeOps } from './shape.ts';
@@ -28,7 +29,8 @@ export function attentionInBlocks(y: Value, { inputs }: NodeSource, most?: numbe
   const [p, v] = inputs as [Value, Value];
   const length = p.shape.at(-2)!;
   const rows = most ?? Math.max(FEWEST_ROWS, 2 ** Math.floor(Math.log2((BLOCK * length) / sizeOf(p.shape))));
-  if (y.lead !== 'example' || !(rows < length)) return undefined;
+  // What only picks is of probabilities, whose logarithm is yet to be taken.
+  if (y.lead !== 'example' || !(rows < length) || picksByColumns(v)) return undefined;
   const weights = weightsOf(p);
   if (!weights) return undefined;
   const shown = weights.shown();
@@ -64,14 +66,14 @@ function weightsOf(p: Value): Weights | undefined {
       stack.push(...operands);
     } else {
       const kept = v.source.kind === 'node' ? [v, ...v.source.inputs] : [v];
-      if (kept.some((x) => x.lead === 'example' && isMatrices(x, p) && !isProduct(x))) return undefined;
+      if (kept.some((x) => x.lead === 'example' && isMatrices(x, p))) return undefined;
       others.add(v);
     }
   }
   const steps = [...found].sort((a, b) => a.id - b.id);
   const softmaxes = steps.filter(({ source }) => (source as NodeSource).op === softmaxOps.Softmax);
   if (softmaxes.length === 0 || !steps.some(isProduct)) return undefined;
-  const masks = softmaxes.length === 1 && keepsZeros(p, softmaxes[0]!) ? masksOf(softmaxes[0]!, others) : undefined;
+  const masks = softmaxes.length === 1 && keepsZeros(p, softmaxes[0]!) ? masksOf(softmaxes[0]!, found) : undefined;
   return { steps, shown: () => shownColumns(p, masks ?? []) };
 }
 
@@ -135,37 +137,74 @@ function leadsTo(v: Value, source: Value): boolean {
  * What is added to the scores before their softmax, or stands in their place, outermost first. Undefined where anything
  * else might hide scores: then a row might see nothing but what a mask hides, and all of that.
  */
-function masksOf({ source }: Value, others: ReadonlySet<Value>): Mask[] | undefined {
+function masksOf({ source }: Value, steps: ReadonlySet<Value>): Mask[] | undefined {
   const masks: Mask[] = [];
-  const used = new Set<Value>();
+  const several = new Set<number>(); // levels between reshapes at which masks differ from matrix to matrix
+  let level = 0;
+  const isMask = (value: Value, how: Partial<Mask> = {}) => {
+    masks.push({ value, ...how } as Mask);
+    if (sizeOf(value.shape.slice(0, -2)) > 1) several.add(level);
+  };
   let v = (source as NodeSource).inputs[0]!;
   for (;;) {
+    if (!steps.has(v)) return undefined;
     const { op, inputs } = v.source as NodeSource;
     const [a, b, c] = inputs as [Value, Value, Value];
     const [own, rest]: Value[] = a.lead === 'none' ? [a, b] : [b, a];
     const low = op === elementwiseOps.Where ? (uniformValue(b) ?? uniformValue(c)) : undefined;
     if (op === elementwiseOps.Add && own!.lead === 'none') {
-      masks.push({ value: own! });
-      used.add(own!);
+      isMask(own!);
       v = rest!;
     } else if (a.lead === 'none' && low !== undefined && low <= HIDDEN) {
       const hides = uniformValue(b) !== undefined;
-      masks.push({ value: a, hides, low });
-      for (const x of hides ? [a, b] : [a, c]) used.add(x);
+      isMask(a, { hides, low });
       v = hides ? c : b;
-    } else if (keepsMatrices(v)) v = a;
-    else break;
-    if (v.source.kind !== 'node' || v.lead !== 'example') return undefined;
+    } else if (keepsMatrices(v)) {
+      level++;
+      v = a;
+    } else break;
   }
-  return [...others].some((x) => !used.has(x) && mightHide(x)) ? undefined : masks;
+  return several.size <= 1 && isModest(v, steps) ? masks : undefined;
 }
 
-/** Whether v may be so large that it hides what it is added to: of what is learned, only where a constant in it is. */
-function mightHide(v: Value): boolean {
-  if (v.lead !== 'none') return true;
-  return reachable([v]).some(
-    ({ source }) => source.kind === 'constant' && source.data.some((x) => !(Math.abs(x) < -HIDDEN / 1e3)),
-  );
+/** What a score may be multiplied by in all before it might hide others. */
+const MOST_FACTOR = 1e5;
+
+/** Whether v is products of queries and keys, scaled and shifted by numbers that are learned, or known to be modest. */
+function isModest(v: Value, steps: ReadonlySet<Value>): boolean {
+  const { Add, Sub, Mul, Div, Neg, Tanh } = elementwiseOps;
+  let factor = 1;
+  const seen = new Set<Value>();
+  const stack = [v];
+  for (let x = stack.pop(); x; x = stack.pop()) {
+    if (seen.has(x)) continue;
+    seen.add(x);
+    if (!steps.has(x)) {
+      if (x.lead !== 'none' || !isModestNumber(x)) return false;
+      continue;
+    }
+    if (isProduct(x)) continue;
+    const { op, inputs } = x.source as NodeSource;
+    if (!keepsMatrices(x) && !([Add, Sub, Mul, Div, Neg, Tanh] as OpRecord[]).includes(op)) return false;
+    for (const y of op === Mul || op === Div ? inputs : []) {
+      const sizes = constantData(y)?.map(Math.abs);
+      if (sizes) factor *= op === Mul ? Math.max(1, ...sizes) : Math.max(1, 1 / Math.min(...sizes));
+    }
+    stack.push(...inputs);
+  }
+  return factor <= MOST_FACTOR;
+}
+
+/** Of what no example has its own of: learned numbers, and few constants of no great size. */
+function isModestNumber(v: Value): boolean {
+  const { Log, Pow, Exp, Div } = elementwiseOps;
+  return reachable([v]).every(({ source }) => {
+    if (source.kind === 'param') return source.trainable;
+    if (source.kind === 'node') return !([Log, Pow, Exp, Div] as OpRecord[]).includes(source.op);
+    return (
+      source.kind === 'constant' && source.data.length <= 64 && source.data.every((x) => Math.abs(x) < MOST_FACTOR)
+    );
+  });
 }
 
 /** Makes what stands in some rows and columns of matrices out of as many rows and columns of what they are made of. */

@@ -305,7 +305,7 @@ function product(x: Value, a: Value, b: Value): Value | undefined {
 const LARGEST_PRODUCT = 2 ** 20;
 
 /** Whether every column of x has a single 1 among zeros: rows that pick, transposed. */
-function picksByColumns(x: Value): boolean {
+export function picksByColumns(x: Value): boolean {
   if (!isNode(x, shapeOps.Transpose)) return false;
   const last = x.shape.length - 1;
   const swapped = (x.source.attrs.perm as readonly number[]).every(

@@ -25,8 +25,8 @@ export type Mask =
 const known = new WeakMap<object, Map<string, readonly Range[] | undefined>>();
 
 /**
- * Of weights p [..., length, width] whose scores have these masks, the outermost first: all columns where they cannot be
- * told, or where a row sees nothing, which so sees all.
+ * Of weights p [..., length, width] whose scores have these masks, the outermost first: all columns where they cannot
+ * be told, or where a row sees nothing, which so sees all.
  */
 export function shownColumns(p: Value, masks: readonly Mask[]): (rows: Range) => Range {
   const [length, width] = p.shape.slice(-2) as [number, number];
@@ -91,7 +91,7 @@ function offsetOf(row: number, outer: Shape, strides: readonly number[]): number
 function widen(range: { start: number; end: number }, scores: Float64Array): void {
   let highest = -Infinity;
   for (const score of scores) highest = Math.max(highest, score);
-  const seesNothing = !(highest > HIDDEN / 2);
+  const seesNothing = !(highest > HIDDEN / 2 && highest < Infinity);
   for (let k = 0; k < scores.length; k++) {
     if (!seesNothing && scores[k]! <= highest + HIDDEN) continue;
     range.start = Math.min(range.start, k);

@@ -23,6 +23,7 @@ export const recomputeOps = {
   SliceAfter: {
     name: 'SliceAfter',
     takes: 'anything',
+    lead: 'example', // as the operand's; sums over groups may be among the others
     type: ([x], attrs) => shapeOps.Slice.type([x!], attrs),
     evaluate: ([x], attrs, out) => shapeOps.Slice.evaluate([x!], attrs, out),
     gradient: (dY, node) => {
@@ -58,8 +59,8 @@ export function recomputed(y: Value, from: readonly Value[]): Value {
 }
 
 /**
- * Elements start..end-1 of one axis; of what each example has its own of, another value than any slice whose `owner` has
- * another number, so that what is made of it is made for nothing else.
+ * Elements start..end-1 of one axis; of what each example has its own of, another value than any slice whose `owner`
+ * has another number, so that what is made of it is made for nothing else.
  */
 export function ownSlice(x: Value, axis: number, start: number, end: number, owner: number): Value {
   const y = slice(x, axis, start, end);

@@ -97,9 +97,9 @@ const LEAST_FOR_PART = 3000;
 
 /**
  * Adam (Kingma & Ba, "Adam: A method for stochastic optimization", ICLR 2015) on the mean loss per dimension of a batch
- * of `parts` parts that hold `examples` examples together. Parts go to several cores, and what one reads stays nearer to
- * them: left out, they are a quarter or half of the batch where that is whole and enough to do, by nothing that depends
- * on the machine, so that every one makes the same numbers.
+ * of `parts` parts that hold `examples` examples together. Parts go to several cores, and what one reads stays nearer
+ * to them: left out, they are a quarter or half of the batch where that is whole and enough to do, by nothing that
+ * depends on the machine, so that every one makes the same numbers.
  */
 export function trainingStep(
   arch: Architecture<unknown>,
