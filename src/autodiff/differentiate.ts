@@ -143,11 +143,9 @@ function between(v: Value, sources: readonly Value[]): Value[] {
     seen.add(x);
     if (x.source.kind === 'node') stack.push(...x.source.inputs);
   }
-  const wanted = influencedBy(
-    [...seen].sort((a, b) => a.id - b.id),
-    sources,
-  );
-  return [...seen].filter((x) => wanted.has(x) && !sources.includes(x)).sort((a, b) => a.id - b.id);
+  const order = [...seen].sort((a, b) => a.id - b.id);
+  const wanted = influencedBy(order, sources);
+  return order.filter((x) => wanted.has(x) && !sources.includes(x));
 }
 
 /** What the op's rule gives, summed to the shape of each operand that was broadcast. */

@@ -33,7 +33,7 @@ export function attentionInBlocks(y: Value, { inputs }: NodeSource, most?: numbe
   if (y.lead !== 'example' || !(rows < length) || picksByColumns(v)) return undefined;
   const weights = weightsOf(p);
   if (!weights) return undefined;
-  const shown = weights.shown();
+  const shown = shownColumns(p, weights.masks);
   const blocks: Value[] = [];
   for (let start = 0; start < length; start += rows) {
     const own = { start, end: Math.min(length, start + rows) };
@@ -48,8 +48,8 @@ export function attentionInBlocks(y: Value, { inputs }: NodeSource, most?: numbe
 interface Weights {
   /** Steps that treat each row alone, operands before results; products of queries and keys come first. */
   readonly steps: readonly Value[];
-  /** The columns that some row of a block sees. */
-  shown(): (rows: Range) => Range;
+  /** What hides scores, where columns that it hides may be left out. */
+  readonly masks: readonly Mask[];
 }
 
 /** Undefined where this is not softmax, or where something as large as the weights would be kept for it. */
@@ -74,7 +74,7 @@ function weightsOf(p: Value): Weights | undefined {
   const softmaxes = steps.filter(({ source }) => (source as NodeSource).op === softmaxOps.Softmax);
   if (softmaxes.length === 0 || !steps.some(isProduct)) return undefined;
   const masks = softmaxes.length === 1 && keepsZeros(p, softmaxes[0]!) ? masksOf(softmaxes[0]!, found) : undefined;
-  return { steps, shown: () => shownColumns(p, masks ?? []) };
+  return { steps, masks: masks ?? [] };
 }
 
 /** Whether v is as many matrices of the same sizes. */

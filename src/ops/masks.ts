@@ -1,7 +1,7 @@
 // Which columns of a matrix of scores masks show to some row of a block, from numbers that a graph knows.
 
-import { reachable, type Value } from '../graph/index.ts';
-import { broadcastStrides, type NdArray } from '../tensor/ndarray.ts';
+import { interpret, reachable, type Value } from '../graph/index.ts';
+import { broadcastStrides, type NdArray, walk } from '../tensor/ndarray.ts';
 import { broadcastTwo, type Shape, sizeOf } from '../tensor/shape.ts';
 
 /** What is added to a score to hide it, or less: e to it is 0 whatever scores a model may give. */
@@ -61,30 +61,20 @@ function rangesOf(masks: readonly Mask[], length: number, width: number): Range[
   }
   const ranges = Array.from({ length }, () => ({ start: width, end: 0 }));
   const scores = new Float64Array(width);
-  const outer = shape.slice(0, -1);
-  for (let at = 0; at < sizeOf(outer); at++) {
+  const starts = numbers.map(({ strides }) => strides.slice(0, -1));
+  walk(shape.slice(0, -1), starts, (row, at) => {
     scores.fill(0);
-    for (const { mask, data, strides } of numbers) {
-      const [from, step] = [offsetOf(at, outer, strides), strides.at(-1)!];
+    for (const [m, { mask, data, strides }] of numbers.entries()) {
+      const [start, step] = [at[m]!, strides.at(-1)!];
       for (let k = 0; k < width; k++) {
-        const x = data[from + k * step]!;
+        const x = data[start + k * step]!;
         if (mask.low === undefined) scores[k]! += x;
         else if ((x !== 0) === mask.hides) scores[k] = mask.low;
       }
     }
-    widen(ranges[at % length]!, scores);
-  }
+    widen(ranges[row % length]!, scores);
+  });
   return ranges;
-}
-
-/** Of the element in a row that has this number, row by row. */
-function offsetOf(row: number, outer: Shape, strides: readonly number[]): number {
-  let [offset, rest] = [0, row];
-  for (let a = outer.length - 1; a >= 0; a--) {
-    offset += (rest % outer[a]!) * strides[a]!;
-    rest = Math.floor(rest / outer[a]!);
-  }
-  return offset;
 }
 
 /** Adds the columns that the scores of a row show to its range. */
@@ -101,31 +91,12 @@ function widen(range: { start: number; end: number }, scores: Float64Array): voi
 
 /** What follows from constants alone in few enough steps; undefined for anything else. */
 function numbersOf(value: Value): NdArray | undefined {
-  const order = reachable([value]);
   let steps = 0;
-  const last = new Map<Value, Value>();
-  for (const v of order) {
-    const { source } = v;
+  for (const { source, shape } of reachable([value])) {
     if (source.kind === 'constant') continue;
     if (source.kind !== 'node' || source.op.lead || source.op.multiplications) return undefined;
-    steps += 4 * (sizeOf(v.shape) + source.inputs.reduce((sum, x) => sum + sizeOf(x.shape), 0));
+    steps += 4 * (sizeOf(shape) + source.inputs.reduce((sum, x) => sum + sizeOf(x.shape), 0));
     if (steps > MOST) return undefined;
-    for (const x of source.inputs) last.set(x, v);
   }
-  const found = new Map<Value, NdArray>();
-  for (const v of order) {
-    const { source } = v;
-    if (source.kind === 'constant') found.set(v, { shape: v.shape, data: source.data });
-    if (source.kind !== 'node') continue;
-    found.set(
-      v,
-      source.op.evaluate(
-        source.inputs.map((x) => found.get(x)!),
-        source.attrs,
-        v,
-      ),
-    );
-    for (const x of source.inputs) if (last.get(x) === v) found.delete(x);
-  }
-  return found.get(value);
+  return interpret({ arena: value.arena, outputs: { value } }, {}).value;
 }

@@ -337,13 +337,23 @@ function inBlocks(loss: Value, rows = ROWS): Value {
 
 const lossOf = (y: Value) => o.reduceSum(o.square(o.matmul(y, y.arena.param('out', [SIZE, 4]))));
 
-describe.each(Object.entries(cases))('%s', (_, [share, write]) => {
+/** What is written and cut in blocks, with numbers for its parameters and so many examples. */
+function subject(write: (s: Scene) => Value, examples: number) {
   const s = scene();
   const written = lossOf(write(s));
-  const cut = inBlocks(written);
-  const params = paramsOf({ arena: s.arena, outputs: { written } });
-  const weights = randomWeights({ arena: s.arena, outputs: { written } });
-  const inputs = randomInputs({ arena: s.arena, outputs: { written } }, 4);
+  const graph = { arena: s.arena, outputs: { written } };
+  return {
+    s,
+    written,
+    cut: inBlocks(written),
+    params: paramsOf(graph),
+    weights: randomWeights(graph),
+    inputs: randomInputs(graph, examples),
+  };
+}
+
+describe.each(Object.entries(cases))('%s', (_, [share, write]) => {
+  const { s, written, cut, params, weights, inputs } = subject(write, 4);
   const namesOf = (values: readonly Value[], what: (v: Value) => Value = (v) => v) =>
     Object.fromEntries(values.map((g, k) => [nameOf(params[k]!), what(g)]));
   const gradientsOf = (loss: Value) => gradients(loss, params).map((g) => g!);
@@ -385,12 +395,7 @@ describe.each(Object.entries(cases))('%s', (_, [share, write]) => {
 });
 
 describe.each(Object.entries(odd))('%s', (_, write) => {
-  const s = scene();
-  const written = lossOf(write(s));
-  const cut = inBlocks(written);
-  const params = paramsOf({ arena: s.arena, outputs: { written } });
-  const weights = randomWeights({ arena: s.arena, outputs: { written } });
-  const inputs = randomInputs({ arena: s.arena, outputs: { written } }, 2);
+  const { s, written, cut, params, weights, inputs } = subject(write, 2);
   const all = (loss: Value) => {
     const found = gradients(loss, params).map((g) => g!);
     const [dQ] = gradients(loss, [s.q]);
