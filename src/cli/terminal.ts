@@ -18,6 +18,8 @@ function shown(text: string): string {
   return asFlags(text).replace(CONTROL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+const unquoted = (text: string) => text.replace(/^'(.*)'$/s, '$1');
+
 /** Options that messages of the library speak of: the flag of each, and how it takes a value. */
 const flags: Readonly<Record<string, readonly [flag: string, value?: (text: string) => string]>> = {
   background: ['--background'],
@@ -29,9 +31,9 @@ const flags: Readonly<Record<string, readonly [flag: string, value?: (text: stri
   id: ['--id'],
   integers: ['--integer', (record) => pair(record).replace(/=\[(.*), (.*)\]$/, '=$1..$2')],
   leaveOut: ['--skip-not-finite', () => ''],
-  loss: ['--loss', (text) => text.replace(/^'(.*)'$/s, '$1')],
+  loss: ['--loss', unquoted],
   normal: ['--normal', (list) => list.replace(/^\['(.*)'\]$/s, '$1')],
-  objective: ['--objective'],
+  objective: ['--objective', unquoted],
   params: ['--params'],
   pad: ['--pad', (size) => [...new Set(numbers(size))].join('x')],
   shape: ['--shape'],

@@ -46,6 +46,27 @@ function cosine(t: number, steps: number): number {
   return Math.min(0.999, 1 - f(t + 1) / f(t));
 }
 
+/**
+ * Beside the first step, shares of all steps: of little noise, where textures show, and of much, where shapes do. They
+ * were chosen on the published models (docs/detection.md).
+ */
+const SHARES = [0.064, 0.256];
+
+/** The steps at which a model of so many is scored where none is asked for, each by itself; the first one first. */
+export function scoredSteps(steps: number): readonly number[] {
+  return [...new Set([Math.min(1, steps - 1), ...SHARES.map((share) => Math.floor(share * steps))])];
+}
+
+/**
+ * What there is of each of these steps by itself, under the name that columns of tables begin with; none of one step.
+ */
+export function aspectsAt<T>(
+  steps: readonly number[],
+  of: (t: number) => T,
+): { readonly aspects?: Readonly<Record<string, T>> } {
+  return steps.length === 1 ? {} : { aspects: Object.fromEntries(steps.map((t) => [`t${t}`, of(t)])) };
+}
+
 /** √ᾱ and √(1 − ᾱ), the factors of image and noise at a step: numbers, or values of shape []. */
 export interface NoiseLevel {
   readonly signal: Operand;

@@ -1,6 +1,7 @@
 export { categorical, drawCategory, oneHot } from './categorical.ts';
 export {
   alphaBars,
+  aspectsAt,
   denoisingErrors,
   denoisingLoss,
   gridNll,
@@ -11,6 +12,7 @@ export {
   noiseLevel,
   type Prediction,
   predictedClean,
+  scoredSteps,
   stepKlWeight,
 } from './diffusion.ts';
 export { causalLmNll, elboNll, flowNll, scaledPixels } from './foreign.ts';

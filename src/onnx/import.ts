@@ -8,6 +8,7 @@ import type { Weights } from '../tensor/weights.ts';
 import { type LossOfCopies, ofCopies } from './copies.ts';
 import { naming } from './decode.ts';
 import type { FileModel } from './file.ts';
+import { likelyObjective, objectiveWithPart } from './likely.ts';
 import { Sequence } from './operators/index.ts';
 import type { ImportOptions } from './options.ts';
 import { type ParameterReport, Weight } from './tensors.ts';
@@ -133,23 +134,37 @@ function chooseOutput(
   });
   const fitting = kinds.filter(({ fits }) => fits);
   const listed = kinds.map(({ key, shape }) => `${key} ${shape}`).join(', ');
+  const all = `it has the outputs ${listed}`;
+  const likely = likelyObjective(file, values);
   const [only] = fitting;
   if (only && fitting.length === 1) {
+    const whole = objectiveWithPart(only.key);
+    if (whole !== undefined) {
+      throw new ModelError(
+        `${name}: output '${only.key}' ${only.shape} is by its name only a part of a loss: ${all}; \`objective: '${whole}'\` makes a loss of all, \`loss: '${only.key}'\` takes the part`,
+      );
+    }
+    const other = likely === 'flow' ? `, \`objective: 'flow'\` both where it is a log-determinant` : '';
     return {
       name: only.key,
-      note: `output '${only.key}' ${only.shape} is taken for the loss, the only one of ${listed} that can be; \`loss\` takes another`,
+      note: `output '${only.key}' ${only.shape} is taken for the loss, the only one of ${listed} that can be; \`loss\` takes another${other}`,
     };
   }
-  const all = `it has the outputs ${listed}`;
   if (fitting.length === 0) {
     throw new ModelError(
-      `${name}: no output is one number per example that depends on data and parameters: ${all}; \`objective\` makes a loss of others`,
+      `${name}: no output is one number per example that depends on data and parameters: ${all}; ${makes(likely)}`,
     );
   }
   throw new ModelError(
     `${name}: ${fitting.length} outputs could be the loss: ${fitting.map(({ key, shape }) => `${key} ${shape}`).join(', ')}; say which, as \`loss: '${fitting[0]!.key}'\` (${all})`,
   );
 }
+
+/** What makes a loss of a network that gives none, with the kind of network that it seems to be. */
+const makes = (likely: string | undefined): string =>
+  likely === undefined
+    ? '`objective` makes one from other outputs'
+    : `\`objective: '${likely}'\` makes one, if it is the network that it looks like`;
 
 /** An output by name, if a node gives it. */
 function made(key: string, values: ReadonlyMap<string, Value>, name: string): Chosen {
@@ -169,6 +184,6 @@ function lossOf(
   if (copies > 1) return ofCopies(file, name, values, key, output, copies);
   if (sizeOf(output.shape) === 1) return { loss: output };
   throw new ModelError(
-    `${name}: output '${key}' is ${shapeText(output.shape)} for one example, expected one number: a loss per example; \`objective\` makes one from other outputs`,
+    `${name}: output '${key}' is ${shapeText(output.shape)} for one example, expected one number: a loss per example; ${makes(likelyObjective(file, values))}`,
   );
 }

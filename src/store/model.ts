@@ -243,15 +243,19 @@ function aspectsOf(
   aspects: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
 ): Readonly<Record<string, Model>> {
   return Object.fromEntries(
-    Object.entries(aspects).map(([name, scoring]) => {
-      const own = host()
-        .sha256()
-        .update(`${hash} ${JSON.stringify(scoring)}`)
-        .digest();
-      return [name, builtInModel(info, weights, own, scoring)];
-    }),
+    Object.entries(aspects).map(([name, scoring]) => [
+      name,
+      builtInModel(info, weights, aspectHash(hash, scoring), scoring),
+    ]),
   );
 }
+
+/** The hash of a model that is scored in one of several ways. */
+export const aspectHash = (model: string, scoring: unknown): string =>
+  host()
+    .sha256()
+    .update(`${model} ${JSON.stringify(scoring)}`)
+    .digest();
 
 function scorerOf(arch: Architecture<unknown>, config: unknown, scoring: Readonly<Record<string, unknown>>) {
   if (arch.scorer) return arch.scorer(config, scoring);

@@ -19,7 +19,7 @@ export interface KnownObjective {
 const kinds = {
   nll: {},
   denoise: {
-    t: 'timestep, from 0 (needed)',
+    t: 'timestep, from 0 (1; the combined detector also looks at two later ones)',
     time: 'the input that takes it (default: the other one)',
     steps: 'number of steps of the schedule (1000)',
     schedule: 'linear or cosine (linear)',

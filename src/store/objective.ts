@@ -4,6 +4,7 @@ import { ModelError, UsageError } from '../errors.ts';
 import type { Value } from '../graph/index.ts';
 import {
   alphaBars,
+  aspectsAt,
   causalLmNll,
   denoisingLoss,
   elboNll,
@@ -12,8 +13,9 @@ import {
   noiseLevel,
   type Prediction,
   scaledPixels,
+  scoredSteps,
 } from '../objectives/index.ts';
-import type { FileModel, ImportOptions } from '../onnx/index.ts';
+import type { FileInput, FileModel, ImportOptions } from '../onnx/index.ts';
 import type { KnownObjective, Objective } from './objective-kinds.ts';
 
 export interface NetworkOptions {
@@ -59,6 +61,20 @@ export function networkImport(file: FileModel, name: string, asked: KnownNetwork
   }
 }
 
+/**
+ * Of a denoising network for which no step was chosen: as it is scored at each of several, by short names. The first is
+ * what it is scored by where there is to be one.
+ */
+export function atSteps(asked: KnownNetwork): Readonly<Record<string, KnownNetwork>> | undefined {
+  const { objective } = asked;
+  if (objective?.kind !== 'denoise' || objective.options.t !== undefined) return undefined;
+  const { kind, options } = objective;
+  const at = (t: number) => ({ ...asked, objective: { kind, options: { ...options, t: String(t) } } });
+  return aspectsAt(scoredSteps(stepsOf(options)), at).aspects;
+}
+
+const stepsOf = ({ steps = '1000' }: KnownObjective['options']): number => count('steps', steps, 1);
+
 function denoise(
   file: FileModel,
   name: string,
@@ -67,8 +83,8 @@ function denoise(
   options: Readonly<Record<string, string>>,
   scaled: (x: Value) => Value,
 ): ImportOptions {
-  const steps = count('steps', options.steps ?? '1000', 1);
-  const t = count('t', options.t ?? refuse('t=… is needed: the timestep'), 0);
+  const steps = stepsOf(options);
+  const t = options.t === undefined ? scoredSteps(steps)[0]! : count('t', options.t, 0);
   if (t >= steps) refuse(`t=${t} is not one of the ${steps} steps`);
   const schedule = oneOf('schedule', options.schedule ?? 'linear', ['linear', 'cosine']);
   const level = noiseLevel(alphaBars(schedule, steps)[t]!);
@@ -76,9 +92,10 @@ function denoise(
   const norm = oneOf('norm', options.norm ?? 'l2', ['l1', 'l2']);
 
   const taken = [...(base.normal ?? []), ...(base.uniform ?? []), ...Object.keys(base.constants ?? {})];
-  const left = file.graph.inputs.filter((v) => !taken.includes(v.name)).map((v) => v.name);
-  const data = asked.input ?? left.find((v) => v !== options.time) ?? refuse(`${name} has no input for the data`);
-  const time = options.time ?? left.find((v) => v !== data);
+  const left = file.graph.inputs.filter((v) => !taken.includes(v.name));
+  const [most] = left.filter((v) => v.name !== options.time).sort((a, b) => placesIn(b) - placesIn(a));
+  const data = asked.input ?? most?.name ?? refuse(`${name} has no input for the data`);
+  const time = options.time ?? left.find((v) => v.name !== data)?.name;
   let clean: Value | undefined;
   let noise: Value | undefined;
   return {
@@ -95,6 +112,13 @@ function denoise(
     },
   };
 }
+
+/**
+ * Numbers in one example as far as the file says; of a size that it leaves open, more than one. The time may come
+ * first.
+ */
+const placesIn = ({ shape = [] }: FileInput): number =>
+  shape.slice(1).reduce((product: number, size) => product * (typeof size === 'number' ? size : 2), 1);
 
 function refuse(reason: string): never {
   throw new UsageError(`\`objective\`: ${reason}`);

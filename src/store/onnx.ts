@@ -35,8 +35,8 @@ import { batchLoss } from './batch.ts';
 import { rangesOf } from './batch-inputs.ts';
 import type { BatchLoss, BatchOptions, Comparable } from './batch-runs.ts';
 import { type ExternalStore, noExternal } from './external.ts';
-import type { ScoringModel } from './model.ts';
-import { type KnownNetwork, type NetworkOptions, networkImport } from './objective.ts';
+import { aspectHash, type ScoringModel } from './model.ts';
+import { atSteps, type KnownNetwork, type NetworkOptions, networkImport } from './objective.ts';
 import { type KnownObjective, knownObjective } from './objective-kinds.ts';
 import { formerHash, onnxHash } from './onnx-hash.ts';
 
@@ -90,8 +90,11 @@ export async function onnxModel(
     axes,
   };
   const known = axes.bind(dims);
-  const read: Read = (sizes, copies = 1) =>
-    importModel(file, path, networkImport(file, path, network, { ...base, sizes, copies }));
+  const readingOf =
+    (asked: KnownNetwork): Read =>
+    (sizes, copies = 1) =>
+      importModel(file, path, networkImport(file, path, asked, { ...base, sizes, copies }));
+  const read = readingOf(network);
   const once = remembering(read);
   const sizes = openSizes(axes, known).length === 0 ? known : probe(axes, known, once);
   const comparable = (first: ImportedModel, copies: number): Comparable => ({
@@ -130,10 +133,11 @@ export async function onnxModel(
     if (alone) taken = 1; // the same numbers for less
     return found;
   };
+  const aspects = Object.entries(atSteps(network) ?? {});
   const model = (at: Sizes, imported: () => ImportedModel): ScoringModel => {
     const shapes = axes.shapes(at);
-    return {
-      hash,
+    const readBy = (read: Read, own: string, more: Pick<ScoringModel, 'aspects'> = {}): ScoringModel => ({
+      hash: own,
       formerHash: () => formerHash(bytes, external, options, reading),
       get weights() {
         return imported().weights;
@@ -149,7 +153,13 @@ export async function onnxModel(
       parameters: first.parameters,
       notes: first.notes,
       about: `ONNX model, opset ${file.opset}`,
-    };
+      ...more,
+    });
+    if (aspects.length === 0) return readBy(read, hash);
+    return readBy(read, hash, {
+      aspects: () =>
+        Object.fromEntries(aspects.map(([name, asked]) => [name, readBy(readingOf(asked), aspectHash(hash, name))])),
+    });
   };
   const fixed = model(sizes, () => first);
   if (sizes === known) return fixed;

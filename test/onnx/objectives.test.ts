@@ -12,10 +12,11 @@ import { openExtractor } from '../../src/node/defaults.ts';
 import { loadOnnx } from '../../src/node/index.ts';
 import { alphaBars } from '../../src/objectives/index.ts';
 import { encode, type OnnxModel } from '../../src/onnx/index.ts';
-import { type OnnxOptions, parseObjective, type ScoringModel } from '../../src/store/index.ts';
+import { type OnnxOptions, onnxModel, parseObjective, type ScoringModel } from '../../src/store/index.ts';
 import { inTemporaryFolder } from '../support/cli.ts';
 import { expectClose, expectSqNorms } from '../support/compare.ts';
 import { network, node } from '../support/onnx.ts';
+import * as proto from '../support/proto.ts';
 import { finiteDifferences, randomData } from '../support/run.ts';
 
 const n = 3;
@@ -176,6 +177,52 @@ describe('denoise', () => {
     });
   });
 
+  it('without a step is scored at the first, and by the combined detector at later ones, too', async () => {
+    const model = await load(net, { objective: 'denoise:steps=500' });
+    const at = async (t: number) => load(net, { objective: `denoise:steps=500,t=${t}` });
+    const aspects = model.aspects!();
+    expect(Object.keys(aspects)).toEqual(['t1', 't32', 't128']);
+    const data = memoryDataset('d', n, 'f', { x: floats('x', 4) });
+    const tableOf = async (one: ScoringModel) => {
+      const extractor = await openExtractor(one, { seed: 5, threads: 1 });
+      const { nll, sqNorms } = await extractor.table(data);
+      await extractor.dispose();
+      return { nll, sqNorms };
+    };
+    expect(await tableOf(model)).toEqual(await tableOf(await at(1)));
+    for (const t of [1, 32, 128]) expect(await tableOf(aspects[`t${t}`]!)).toEqual(await tableOf(await at(t)));
+    const hashes = [model, ...Object.values(aspects), await at(1)].map(({ hash }) => hash);
+    expect(new Set(hashes).size).toBe(5);
+    expect(aspects.t1!.aspects).toBeUndefined();
+    expect((await at(32)).aspects).toBeUndefined();
+    expect((await load(net, { objective: 'denoise:steps=1' })).aspects).toBeUndefined();
+  });
+
+  it('has aspects at the size that the data have', async () => {
+    const bytes = proto.modelBytes({
+      node: [proto.node('MatMul', ['x', 'w'], ['prediction'])],
+      initializer: [proto.tensor('w', [4, 4], new Float32Array(16))],
+      input: [proto.value('x', proto.FLOAT, ['n', 'k', 4]), proto.value('t', proto.INT64, ['n'])],
+      output: [proto.value('prediction', proto.FLOAT)],
+    });
+    const model = await onnxModel(bytes, 'free.onnx', { objective: 'denoise' });
+    const at = model.at!({ x: [7, 4] });
+    for (const [name, aspect] of Object.entries(at.aspects!())) {
+      expect(aspect.inputs.x, name).toEqual([7, 4]);
+      const loss = aspect.loss();
+      const noise = inputsOf({ arena: loss.arena, outputs: { loss } }).find((v) => nameOf(v) === 'denoise.noise')!;
+      expect(noise.shape).toEqual([1, 7, 4]);
+    }
+  });
+
+  it.each(['denoise:t=3', 'denoise:t=3,time=t'])('whose time comes first, by %s', async (objective) => {
+    for (const time of [[], [1]]) {
+      const first = network({ t: time, x: [4] }, { w: [4, 4], b: [4] }, nodes, ['prediction'], ['t']);
+      const model = await load(first, { objective });
+      expect(Object.keys(model.inputs)).toEqual(['x']);
+    }
+  });
+
   it('has the schedules of their papers', () => {
     expect(alphaBars('linear', 1000)[0]!).toBeCloseTo(1 - 1e-4, 12);
     expect(alphaBars('linear', 1000)[999]!).toBeCloseTo(4.04e-5, 6);
@@ -189,7 +236,8 @@ describe('what does not fit', () => {
   it.each([
     ['nonsense', UsageError, /there are nll, denoise, flow, elbo, causal-lm/],
     ['flow:t=3', UsageError, /'t=3' is none of latent=…, logdet=…/],
-    ['denoise', UsageError, /t=… is needed/],
+    ['denoise:t=one', UsageError, /t is 'one', expected a whole number/],
+    ['denoise:steps=0', UsageError, /steps is '0', expected a whole number from 1/],
     ['denoise:t=1000', UsageError, /t=1000 is not one of the 1000 steps/],
     ['denoise:t=1,schedule=square', UsageError, /schedule is 'square', expected linear or cosine/],
     ['flow', ModelError, /has no output 2; it has y/],
@@ -234,5 +282,52 @@ describe('what does not fit', () => {
 
   it('a loss that is not one number per example', async () => {
     await expect(load(net, {})).rejects.toThrow(/output 'y' is \[1,4\] for one example, expected one number/);
+  });
+});
+
+describe('without an objective it is said which one the network looks made for:', () => {
+  const matmul = (x: string, w: string, y: string) => node('MatMul', [x, w], y);
+  const times4 = matmul('x', 'w', 'z');
+  const numbers = { x: [4] };
+  const one = [times4, matmul('z', 'v', 'a')];
+
+  it.each([
+    ['denoise', network({ x: [4], t: [] }, { w: [4, 4] }, [times4], ['z'], ['t'])],
+    ['causal-lm', network({ ids: [5] }, { e: [7, 3] }, [node('Gather', ['e', 'ids'], 'z')], ['z'], ['ids'])],
+    ['elbo', network(numbers, { w: [4, 4], v: [4, 2] }, [...one, matmul('z', 'v', 'b')], ['z', 'a', 'b'])],
+  ])('%s', async (objective, net) => {
+    await expect(load(net, {})).rejects.toThrow(`\`objective: '${objective}'\` makes one, if it is the network`);
+  });
+
+  it('none that its shapes do not tell', async () => {
+    await expect(load(network(numbers, { w: [4, 4] }, [times4], ['z']), {})).rejects.toThrow(/makes one from other/);
+  });
+
+  const sum = (name: string) => [times4, matmul('z', 'v', 'a'), node('Squeeze', ['a', 'last'], name)];
+  const withSum = (name: string): OnnxModel => {
+    const net = network(numbers, { w: [4, 4], v: [4, 1] }, sum(name), ['z', name]);
+    const last = { name: 'last', dims: [1], dtype: 'int64', data: BigInt64Array.of(1n) } as const;
+    return { ...net, initializers: [...net.initializers, last] };
+  };
+
+  it.each([
+    ['log_det', 'flow'],
+    ['logdet', 'flow'],
+    ['sum_log_abs_det_jacobian', 'flow'],
+    ['ldj', 'flow'],
+    ['kl', 'elbo'],
+    ['kl_loss', 'elbo'],
+    ['KLD', 'elbo'],
+  ])('an output %s is not taken for the loss, but for a part of a loss of %s', async (name, objective) => {
+    await expect(load(withSum(name), {})).rejects.toThrow(
+      `output '${name}' [n] is by its name only a part of a loss: it has the outputs z [n, 4], ${name} [n]; \`objective: '${objective}'\` makes a loss of all`,
+    );
+    expect((await load(withSum(name), { loss: name })).notes).toEqual([]);
+  });
+
+  it('an output that may be a log-determinant is taken for the loss, and that is said', async () => {
+    expect((await load(withSum('nll'), {})).notes).toEqual([
+      "output 'nll' [n] is taken for the loss, the only one of z [n, 4], nll [n] that can be; `loss` takes another, `objective: 'flow'` both where it is a log-determinant",
+    ]);
   });
 });
