@@ -38,15 +38,20 @@ export function summaryOf(entry: FittedGroup) {
 export function combinedSummary({ combined, groups: asked }: DetectorFile) {
   if (!combined) return {};
   const { detector, noiseSamples = 1, leftOut = [], leftOutRecombined } = combined;
-  const { n, views, groups, repeats } = detector;
+  const { n, views, aspects, groups, repeats } = detector;
   const sizes = asked.map(({ group }) => group);
   return {
     combined: {
       n,
       noiseSamples,
-      views: views.map(({ name }) => name),
+      views: [...new Set(views.map(({ name }) => name))],
       groups: groups.map(({ group }) => group),
-      ...filled({ without: missingViews(detector), missing: missingGroups(detector, sizes), notFinite: leftOut }),
+      ...filled({
+        aspects,
+        without: missingViews(detector),
+        missing: missingGroups(detector, sizes),
+        notFinite: leftOut,
+      }),
       ...defined({ notFiniteRecombined: leftOutRecombined, repeats }),
     },
   };

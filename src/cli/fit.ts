@@ -91,9 +91,10 @@ export const fitCommand: Command = {
       );
     }
     if (detector.combined) {
-      const { n, groups: sizes } = detector.combined.detector;
+      const { n, groups: sizes, aspects } = detector.combined.detector;
       const all = sizes.map(({ group }) => group).join(', ');
-      print(`${out}: combined, combined-gradient fitted on ${n} inputs for B = ${all}`);
+      const at = aspects.length === 0 ? '' : `, each at ${aspects.join(', ')}`;
+      print(`${out}: combined, combined-gradient fitted on ${n} inputs for B = ${all}${at}`);
     }
     for (const f of summaries) {
       print(`${out}: B = ${f.group}: ${f.detectors.join(', ')} fitted on ${f.n} groups`);

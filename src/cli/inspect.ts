@@ -155,9 +155,10 @@ async function inspectDetector(path: string, json: boolean): Promise<void> {
     print(`features: norms, ${views.join(', ')}${metric ? `, metric ${metric.hash.slice(0, 12)}` : ''}`);
   const { combined } = combinedSummary(detector);
   if (combined) {
+    const of = combined.aspects ? ` at ${combined.aspects.join(', ')}` : '';
     const draws = combined.noiseSamples === 1 ? '' : `, ${combined.noiseSamples} draws of the noise`;
     print(
-      `combined: ${combined.views.join(', ')}; fitted on ${combined.n} inputs for B = ${combined.groups.join(', ')}${draws}`,
+      `combined: ${combined.views.join(', ')}${of}; fitted on ${combined.n} inputs for B = ${combined.groups.join(', ')}${draws}`,
     );
     for (const line of combinedLines(detector)) print(`  ${line.replace('combined: ', '')}`);
   }

@@ -3,6 +3,7 @@
 
 import { defined } from '../defined.ts';
 import { optionFor } from '../errors.ts';
+import { called, TIME } from '../onnx/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 
@@ -29,11 +30,8 @@ export interface InputRoles {
 
 type Takes = Pick<ScoringModel, 'inputs' | 'inputTypes'>;
 
-/** A name, or the last part of one: `x.noise`, `input_noise`, `eps1`. */
-const called = (words: string) => new RegExp(`(^|[._/:-]|input)(${words})\\d*(:\\d+)?$`, 'i');
 const NORMAL = called('eps|epsilon|noise|randn|normal|gaussian(_noise)?');
 const UNIFORM = called('uniform(_noise)?|dequant\\w*|rand');
-const TIME = called('t|time|times|timestep|timesteps|time_?steps?|step|steps');
 const LABELS = called('y|label|labels|class|classes|class_labels|target|targets');
 /** What is masked out is 1 for the first, 0 for the second. */
 const IGNORED = called('(key_)?padding_mask|pad_mask');

@@ -8,7 +8,7 @@ import type { Weights } from '../tensor/weights.ts';
 import { type LossOfCopies, ofCopies } from './copies.ts';
 import { naming } from './decode.ts';
 import type { FileModel } from './file.ts';
-import { likelyObjective, objectiveWithPart } from './likely.ts';
+import { type DrawnTime, drawnTime, likelyObjective, objectiveWithPart } from './likely.ts';
 import { Sequence } from './operators/index.ts';
 import type { ImportOptions } from './options.ts';
 import { type ParameterReport, Weight } from './tensors.ts';
@@ -28,6 +28,8 @@ export interface ImportedModel {
   readonly total?: 'sum' | 'mean';
   /** What was chosen without being asked for. */
   readonly notes: readonly string[];
+  /** What is drawn for the time of a diffusion. */
+  readonly time?: DrawnTime;
   /** Elements of the largest value that the file's nodes make of one example, and of all of them. */
   readonly largest: number;
   readonly elements: number;
@@ -81,6 +83,7 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
     const t = walk.tensors.weights.get(nameOf(p))!;
     return [nameOf(p), new Weight(t, `${name}: parameter '${nameOf(p)}'`)] as const;
   });
+  const time = drawnTime(loss);
   const byName = Object.fromEntries(weights);
   return {
     loss,
@@ -95,6 +98,7 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
     parameters: walk.tensors.report(params, file),
     outputs: chosen ? [chosen.name] : [...walk.outputsUsed],
     ...(made.total ? { total: made.total } : {}),
+    ...(time ? { time } : {}),
     notes: chosen?.note === undefined ? [] : [chosen.note],
     largest: walk.largest,
     elements: walk.elements,

@@ -5,6 +5,7 @@ export { encode, signature } from './encode.ts';
 export { type FileInput, type FileModel, operatorName } from './file.ts';
 export type { ExternalData } from './file-tensors.ts';
 export { type ImportedModel, importModel, NEWEST_OPSET, OLDEST_OPSET } from './import.ts';
+export { called, type DrawnTime, TIME } from './likely.ts';
 export type { OnnxDType, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
 export { drawsNumbers, NodeContext, type OperatorName, operators, withoutGradient } from './operators/index.ts';
 export type { ImportOptions } from './options.ts';

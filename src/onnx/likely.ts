@@ -1,6 +1,6 @@
 // What a network takes and gives in; the objective that it seems to be made for out, for people who gave none.
 
-import type { Value } from '../graph/index.ts';
+import { inputsOf, type Value, type WholeRange } from '../graph/index.ts';
 import { sameShape, sizeOf } from '../tensor/shape.ts';
 import type { FileModel } from './file.ts';
 import { Sequence } from './operators/index.ts';
@@ -13,6 +13,35 @@ const PARTS: readonly (readonly [RegExp, string])[] = [
 
 /** The objective of which the output `key` seems to be a part alone. */
 export const objectiveWithPart = (key: string): string | undefined => PARTS.find(([name]) => name.test(key))?.[1];
+
+/** A time that is drawn for every example: a whole number of a range, or a real one of [0, 1). */
+export interface DrawnTime {
+  /** Of the input that is drawn. */
+  readonly name: string;
+  readonly range?: WholeRange;
+}
+
+/** A name, or the last part of one: `x.noise`, `input_noise`, `eps1`. */
+export const called = (words: string): RegExp => new RegExp(`(^|[._/:-]|input)(${words})\\d*(:\\d+)?$`, 'i');
+
+export const TIME: RegExp = called('t|time|times|timestep|timesteps|time_?steps?|step|steps');
+
+/**
+ * What is drawn for the time of a diffusion: a whole number that is called like one, or a single uniform number beside
+ * larger data; undefined where there is none or more than one.
+ */
+export function drawnTime(loss: Value): DrawnTime | undefined {
+  let size = 0;
+  const times = inputsOf({ arena: loss.arena, outputs: { loss } }).flatMap(({ source, shape }): DrawnTime[] => {
+    if (source.kind !== 'input') return [];
+    const { name, from, range } = source;
+    if (from === 'data') size += sizeOf(shape);
+    if (sizeOf(shape) !== 1) return [];
+    if (from === 'uniform') return [{ name }];
+    return from === 'integer' && TIME.test(name) ? [{ name, range: range! }] : [];
+  });
+  return size > 1 && times.length === 1 ? times[0] : undefined;
+}
 
 /**
  * The objective by the shapes of one example: a prediction of the size of the data beside an input of one number is a

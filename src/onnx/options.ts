@@ -15,6 +15,10 @@ export interface ImportOptions extends ParameterOptions {
   readonly integers?: Readonly<Record<string, readonly [low: number, high: number]>>;
   /** Inputs that have one value for all examples. */
   readonly constants?: Readonly<Record<string, number>>;
+  /**
+   * What has one value for all examples though it is drawn for each: a time that is held, under the name of its draws.
+   */
+  readonly held?: Readonly<Record<string, number>>;
   /** Values of the main graph through which no gradient goes, by name. */
   readonly stopGradient?: readonly string[];
   /** What the network sees in place of an input, made from that input and from others that `arena` gives. */

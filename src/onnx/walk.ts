@@ -109,7 +109,8 @@ export class Walk implements Importer {
   }
 
   #input(v: FileInput, shape: Shape | undefined, axes: Axes): Value {
-    const { normal = [], uniform = [], integers = {}, constants = {}, feed, copies = 1 } = this.#options;
+    const { normal = [], uniform = [], integers = {}, held = {}, feed, copies = 1 } = this.#options;
+    const constants = { ...this.#options.constants, ...held };
     if (v.sequence)
       throw new ModelError(`${this.#name}: input '${v.name}' is a sequence of tensors, expected a tensor`);
     if (!shape) throw new ModelError(`${this.#name}: input '${v.name}' declares no shape`);
@@ -321,9 +322,11 @@ export class Walk implements Importer {
   }
 
   draw(name: string, shape: Shape, from: 'normal' | 'uniform'): Value {
-    const { copies = 1 } = this.#options;
+    const { copies = 1, held = {} } = this.#options;
     const own = copies > 1 && shape[0] === copies ? [1, ...shape.slice(1)] : shape;
-    const drawn = this.arena.input(this.arena.free(name), own, from);
+    const key = this.arena.free(name);
+    if (Object.hasOwn(held, key)) return expand(this.arena.constant(held[key]!, []), shape);
+    const drawn = this.arena.input(key, own, from);
     return own === shape ? drawn : expand(drawn, shape);
   }
 

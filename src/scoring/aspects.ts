@@ -44,7 +44,7 @@ export async function openAspects(
       ...defined({ basis }),
     });
   const aspects = model.aspects?.();
-  if (!aspects) return open(model, metrics[0]!, bases[0]);
+  if (!aspects || metrics.length === 1) return open(model, metrics[0]!, bases[0]); // or of before it had aspects
   const names = Object.keys(aspects);
   if (names.length !== metrics.length) {
     throw new ModelError(`${model.about}: has ${names.length} aspects, the detector ${metrics.length}`);

@@ -15,7 +15,7 @@ import {
   scaledPixels,
   scoredSteps,
 } from '../objectives/index.ts';
-import type { FileInput, FileModel, ImportOptions } from '../onnx/index.ts';
+import type { DrawnTime, FileInput, FileModel, ImportOptions } from '../onnx/index.ts';
 import type { KnownObjective, Objective } from './objective-kinds.ts';
 
 export interface NetworkOptions {
@@ -61,16 +61,33 @@ export function networkImport(file: FileModel, name: string, asked: KnownNetwork
   }
 }
 
+/** One of several ways in which a diffusion model can be scored. */
+export interface AtStep {
+  readonly network: KnownNetwork;
+  /** A time that is drawn elsewhere. */
+  readonly held?: Readonly<Record<string, number>>;
+}
+
 /**
- * Of a denoising network for which no step was chosen: as it is scored at each of several, by short names. The first is
- * what it is scored by where there is to be one.
+ * Steps at which a model can be scored, by short names: of a denoising network for which none was chosen, and of a loss
+ * whose time is drawn. Of a time that is no whole number, its range is a thousand steps.
  */
-export function atSteps(asked: KnownNetwork): Readonly<Record<string, KnownNetwork>> | undefined {
-  const { objective } = asked;
-  if (objective?.kind !== 'denoise' || objective.options.t !== undefined) return undefined;
-  const { kind, options } = objective;
-  const at = (t: number) => ({ ...asked, objective: { kind, options: { ...options, t: String(t) } } });
-  return aspectsAt(scoredSteps(stepsOf(options)), at).aspects;
+export function atSteps(network: KnownNetwork, time?: DrawnTime): Readonly<Record<string, AtStep>> | undefined {
+  const { objective } = network;
+  if (objective?.kind === 'denoise') {
+    const { kind, options } = objective;
+    if (options.t !== undefined) return undefined;
+    const at = (t: number) => ({ ...network, objective: { kind, options: { ...options, t: String(t) } } });
+    return aspectsAt(scoredSteps(stepsOf(options)), (t) => ({ network: at(t) })).aspects;
+  }
+  if (!time) return undefined;
+  const { name, range } = time;
+  if (!range) {
+    return aspectsAt(scoredSteps(1000), (t) => ({ network, held: { [name]: (t + 0.5) / 1000 } })).aspects;
+  }
+  const [low, high] = range;
+  const steps = scoredSteps(high - low + 1).map((t) => low + t);
+  return aspectsAt(steps, (t) => ({ network, held: { [name]: t } })).aspects;
 }
 
 const stepsOf = ({ steps = '1000' }: KnownObjective['options']): number => count('steps', steps, 1);

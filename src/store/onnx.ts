@@ -36,7 +36,7 @@ import { rangesOf } from './batch-inputs.ts';
 import type { BatchLoss, BatchOptions, Comparable } from './batch-runs.ts';
 import { type ExternalStore, noExternal } from './external.ts';
 import { aspectHash, type ScoringModel } from './model.ts';
-import { atSteps, type KnownNetwork, type NetworkOptions, networkImport } from './objective.ts';
+import { type AtStep, atSteps, type KnownNetwork, type NetworkOptions, networkImport } from './objective.ts';
 import { type KnownObjective, knownObjective } from './objective-kinds.ts';
 import { formerHash, onnxHash } from './onnx-hash.ts';
 
@@ -44,7 +44,7 @@ import { formerHash, onnxHash } from './onnx-hash.ts';
  * How the file is read: which inputs are what, how a loss is made of its outputs, and what the sizes are that it leaves
  * open.
  */
-export type OnnxOptions = Omit<ImportOptions, 'feed' | 'objective' | 'axes' | 'sizes' | 'copies'> &
+export type OnnxOptions = Omit<ImportOptions, 'feed' | 'objective' | 'axes' | 'sizes' | 'copies' | 'held'> &
   NetworkOptions & {
     /**
      * Sizes that the file leaves open, by the name it gives them or by the place of an axis, as 'ids.1'; the data say
@@ -91,11 +91,11 @@ export async function onnxModel(
   };
   const known = axes.bind(dims);
   const readingOf =
-    (asked: KnownNetwork): Read =>
+    ({ network, held }: AtStep): Read =>
     (sizes, copies = 1) =>
-      importModel(file, path, networkImport(file, path, asked, { ...base, sizes, copies }));
-  const read = readingOf(network);
-  const once = remembering(read);
+      importModel(file, path, networkImport(file, path, network, { ...base, ...defined({ held }), sizes, copies }));
+  const whole = readingOf({ network });
+  const once = remembering(whole);
   const sizes = openSizes(axes, known).length === 0 ? known : probe(axes, known, once);
   const comparable = (first: ImportedModel, copies: number): Comparable => ({
     path,
@@ -126,18 +126,18 @@ export async function onnxModel(
   let taken = copies;
   const findOut = async (how: BatchOptions): Promise<BatchLoss> => {
     const single = () => {
-      const found = attempt(() => read(sizes));
+      const found = attempt(() => whole(sizes));
       return found instanceof Error ? undefined : comparable(found, 1);
     };
     const { alone = false, ...found } = await batchLoss(comparable(first, copies), single, hash, how);
     if (alone) taken = 1; // the same numbers for less
     return found;
   };
-  const aspects = Object.entries(atSteps(network) ?? {});
+  const steps = Object.entries(atSteps(network, first.time) ?? {});
   const model = (at: Sizes, imported: () => ImportedModel): ScoringModel => {
     const shapes = axes.shapes(at);
-    const readBy = (read: Read, own: string, more: Pick<ScoringModel, 'aspects'> = {}): ScoringModel => ({
-      hash: own,
+    const readBy = (read: Read, hash: string): ScoringModel => ({
+      hash,
       formerHash: () => formerHash(bytes, external, options, reading),
       get weights() {
         return imported().weights;
@@ -153,13 +153,11 @@ export async function onnxModel(
       parameters: first.parameters,
       notes: first.notes,
       about: `ONNX model, opset ${file.opset}`,
-      ...more,
+      ...(read === whole && steps.length > 0 && { aspects }),
     });
-    if (aspects.length === 0) return readBy(read, hash);
-    return readBy(read, hash, {
-      aspects: () =>
-        Object.fromEntries(aspects.map(([name, asked]) => [name, readBy(readingOf(asked), aspectHash(hash, name))])),
-    });
+    const aspects = () =>
+      Object.fromEntries(steps.map(([name, step]) => [name, readBy(readingOf(step), aspectHash(hash, name))]));
+    return readBy(whole, hash);
   };
   const fixed = model(sizes, () => first);
   if (sizes === known) return fixed;
@@ -178,7 +176,7 @@ export async function onnxModel(
         recent.get(key) ??
         model(
           bound,
-          lazily(() => read(bound, copies)),
+          lazily(() => whole(bound, copies)),
         );
       recent.delete(key);
       recent.set(key, found);

@@ -230,6 +230,69 @@ describe('denoise', () => {
   });
 });
 
+describe('a loss whose time is drawn', () => {
+  // Σ (x w − b t)²
+  const error = [node('MatMul', ['x', 'w'], 'h'), node('Mul', ['time', 'b'], 'shift')];
+  const square = [node('Sub', ['h', 'shift'], 'd'), node('Mul', ['d', 'd'], 's')];
+  const sum = node('ReduceSum', ['s'], 'loss', { keepdims: 0 });
+  const weights = { w: [4, 4], b: [4] };
+  const cast = node('Cast', ['t'], 'time', { to: 1 });
+  const whole = (name: string) => {
+    const own = [{ ...cast, inputs: [name] }, ...error, ...square, sum];
+    return network({ x: [4], [name]: [1] }, weights, own, ['loss'], [name]);
+  };
+  const data = memoryDataset('d', n, 'f', { x: floats('x', 4) });
+  const losses = async (model: ScoringModel) => {
+    const extractor = await openExtractor(model, { seed: 5, threads: 1 });
+    const { nll } = await extractor.table(data);
+    await extractor.dispose();
+    return [...nll];
+  };
+
+  it.each([
+    [[0, 999], { t1: 1, t64: 64, t256: 256 }],
+    [[10, 509], { t11: 11, t42: 42, t138: 138 }],
+    [[1, 4], { t2: 2, t1: 1 }],
+  ] as const)('from whole numbers of %j has aspects at some', async (range, wanted) => {
+    const model = await load(whole('t'), { integers: { t: range } });
+    const aspects = model.aspects!();
+    expect(Object.keys(aspects)).toEqual(Object.keys(wanted));
+    for (const [name, t] of Object.entries(wanted)) {
+      const fixed = await load(whole('t'), { constants: { t } });
+      expect(await losses(aspects[name]!)).toEqual(await losses(fixed));
+      expect(fixed.aspects).toBeUndefined();
+    }
+  });
+
+  it('has none of a single step, nor of a number that is not called a time', async () => {
+    expect((await load(whole('t'), { integers: { t: [3, 3] } })).aspects).toBeUndefined();
+    expect((await load(whole('label'), { integers: { label: [0, 9] } })).aspects).toBeUndefined();
+  });
+
+  it('from a real number has aspects at shares of it, as an input or drawn by the file', async () => {
+    const time = node('Identity', ['u'], 'time');
+    const input = network({ x: [4], u: [1] }, weights, [time, ...error, ...square, sum], ['loss']);
+    const column = node('Gemm', ['x', 'v'], 'c'); // [n, 1]
+    const draw = node('RandomUniformLike', ['c'], 'time');
+    const drawn = network({ x: [4] }, { ...weights, v: [4, 1] }, [column, draw, ...error, ...square, sum], ['loss']);
+    for (const model of [await load(input, { uniform: ['u'] }), await load(drawn, {})]) {
+      const aspects = model.aspects!();
+      expect(Object.keys(aspects)).toEqual(['t1', 't64', 't256']);
+      const fixed = await load(input, { constants: { u: 0.0645 } });
+      expectClose(Float64Array.from(await losses(aspects.t64!)), await losses(fixed), 1e-6, 'loss');
+    }
+  });
+
+  it('has none where two are drawn, or where the data are a single number', async () => {
+    const two = [node('Add', ['u', 'v'], 'time'), ...error, ...square, sum];
+    const both = network({ x: [4], u: [1], v: [1] }, weights, two, ['loss']);
+    expect((await load(both, { uniform: ['u', 'v'] })).aspects).toBeUndefined();
+    const nodes = [node('Add', ['x', 'u'], 'y'), node('Mul', ['y', 'w'], 'd'), node('Mul', ['d', 'd'], 'loss')];
+    const noised = network({ x: [1], u: [1] }, { w: [1] }, nodes, ['loss']);
+    expect((await load(noised, { uniform: ['u'], params: /w/ })).aspects).toBeUndefined();
+  });
+});
+
 describe('what does not fit', () => {
   const net = network({ x: [4] }, { w: [4, 4] }, [node('MatMul', ['x', 'w'], 'y')], ['y']);
 

@@ -1,9 +1,10 @@
 // The combined detector from a model to judgements: for models with noise, with several aspects, of any ONNX file;
 // whatever the runs are.
 
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { makeDataset, syntheticDataset, take } from '../../src/data/index.ts';
+import { writeNpz } from '../../src/data/npy.ts';
 import { type DetectorFile, fitDetectors, formatDetector, parseDetector } from '../../src/detectors/index.ts';
 import { fisherDiagonal, type MetricForm, metricOf } from '../../src/features/index.ts';
 import { openExtractor } from '../../src/node/defaults.ts';
@@ -20,6 +21,7 @@ import {
 import type { ScoringModel } from '../../src/store/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
 import { smallModel } from '../support/models.ts';
+import { randomData } from '../support/run.ts';
 
 const runtime = nodeRuntime();
 const dataOf = (model: { readonly info: { readonly data: readonly number[] } }, length: number, seed = 1) =>
@@ -152,6 +154,26 @@ describe('the combined detector of a model', () => {
     await scorer.dispose();
   });
 
+  it('judges as it did by a detector from before the model had aspects', async () => {
+    const model = smallModel('ddpm');
+    const { aspects: _, ...before } = model;
+    const detector = await fitted(before, dataOf(model, 40));
+    expect(detector.combined!.detector.aspects).toEqual([]);
+    const scores = await Promise.all(
+      [before, model].map(async (one) => {
+        const scorer = openScorer({ model: one, detector, runtime, threads: 1 });
+        const found: number[] = [];
+        for await (const { judgements } of scorer.judge(dataOf(model, 6, 9)).runs()) {
+          found.push(...judgements.map(({ score }) => score!));
+        }
+        await scorer.dispose();
+        return found;
+      }),
+    );
+    expect(scores[0]).toHaveLength(6);
+    expect(scores[1]).toEqual(scores[0]);
+  });
+
   it('stands first in evaluations, and is left out where there is too little to fit it on', async () => {
     const model = smallModel('glow');
     const set = (name: string, length: number, seed: number) => ({ name, data: dataOf(model, length, seed) });
@@ -174,6 +196,19 @@ describe('the combined detector of a model', () => {
     const few = await fitAndEvaluate(model, set('few', 20, 1), inSet, [odd], options);
     expect(few.detector.combined).toBeUndefined();
     expect(few.rows[0]!.detector).toBe('layer-norms');
+  });
+
+  it('of an ONNX loss that draws its time looks at several times', async () => {
+    await inTemporaryFolder(async (dir) => {
+      const file = new URL('../onnx/axes/diffusion.ts.onnx', import.meta.url).pathname;
+      const x = randomData('x', 40 * 4);
+      writeFileSync(`${dir}/x.npz`, writeNpz({ x: { dtype: 'float32', shape: [40, 4], data: Float32Array.from(x) } }));
+      const fit = await runCli('fit', file, '--data', `${dir}/x.npz`, '--out', `${dir}/d.json`, '--group', '1');
+      expect(fit.code, fit.stderr).toBe(0);
+      expect((await runCli('inspect', `${dir}/d.json`)).stdout).toContain('likelihood at t1, t5; fitted on 30');
+      const score = await runCli('score', `${dir}/d.json`, '--data', `${dir}/x.npz[0:6]`, '--fpr', '0.2');
+      expect(score.stdout).toMatch(/\bt[15] \S+ [+-]\d/); // the layers that stand out, each at a time
+    });
   });
 
   it('is fitted and shown by the command line, and asked for by name', async () => {
