@@ -5,7 +5,7 @@
     export(loss, params, "vae", x=images, eps=noise, normal=["eps"])       # loss(params, x, eps) gives the loss of each example, [n]
     export(model, params, "flow", x=points, objective="flow")              # flax.linen: apply gives latent and log |det|
     export(model, None, "lm", ids=tokens, objective="causal-lm")           # flax.nnx: the module has its parameters; logits [n, T, V]
-    export(model, params, "ddpm", x=images, objective="denoise:t=10", pixels=(-1, 1))
+    export(model, params, "ddpm", x=images, objective="denoise", pixels=(-1, 1))
     export(model, params, "any", x=points, objective=lambda apply, x: -apply(x, method="log_prob"))
 
 writes NAME.onnx, whose only output is the loss of each example, and NAME.check.npz: two examples, their losses and the squared norm of the
@@ -37,7 +37,8 @@ def export(model, params, name, *, objective="nll", pixels=None, normal=(), unif
     model      a function of the parameters and the inputs; a flax.linen module, of whose variables (`params`, as init gives them) the
                collection 'params' is learned; or a flax.nnx module, with `params` None, of which every nnx.Param is learned
     objective  what turns the model's outputs into a loss per example: nll (they are one already), flow, elbo:likelihood=bernoulli,
-               causal-lm, denoise:t=10,schedule=linear,steps=1000,predicts=noise,norm=l2 (as --objective of fisher-ood), or a function of
+               causal-lm, denoise:t=10,schedule=linear,steps=1000,predicts=noise,norm=l2 (as --objective of fisher-ood; without
+               t the file takes it as an input, and fisher-ood looks at several steps), or a function of
                the model with its parameters and of the inputs that gives an array [n]
     pixels     (low, high): the file then takes pixels 0..255 and maps them to this range itself; samples are 0..255 too
     normal     names of the inputs that fisher-ood is to draw from a standard normal; uniform: from [0, 1). They need samples as well
@@ -54,6 +55,8 @@ def export(model, params, name, *, objective="nll", pixels=None, normal=(), unif
     loss = _Loss(apply, objective, pixels)
     if loss.kind == "denoise":
         shape = next(iter(inputs.values())).shape
+        if "t" not in loss.options:
+            inputs["t"] = _some_steps(loss.options)
         inputs["noise"] = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         normal = [*normal, "noise"]
     learned = {key: value for key, value in leaves.items() if not any(key == f or key.startswith(f"{f}.") for f in frozen)}
@@ -174,9 +177,13 @@ class _Loss:
         return error + 0.5 * jnp.sum(mean * mean + jnp.exp(log_var) - 1 - log_var, axis=tuple(range(1, mean.ndim)))
 
     def _denoising(self, model, x, noise, others):
-        signal = math.sqrt(_alpha_bar(self.options))
-        spread = math.sqrt(1 - _alpha_bar(self.options))
-        out = model(signal * x + spread * noise, jnp.full((x.shape[0],), int(self.options["t"]), jnp.int32), *others)
+        if "t" in self.options:
+            step = jnp.full((x.shape[0],), int(self.options["t"]), jnp.int32)
+        else:
+            *others, step = others
+        levels = jnp.asarray(_levels(self.options), x.dtype)[:, step]
+        signal, spread = (level.reshape(-1, *[1] * (x.ndim - 1)) for level in levels)
+        out = model(signal * x + spread * noise, step, *others)
         out = out[0] if isinstance(out, (tuple, list)) else out
         predicts = self.options.get("predicts", "noise")
         target = {"noise": noise, "x0": x, "v": signal * noise - spread * x}[predicts]
@@ -196,20 +203,30 @@ def _parse(objective):
     if kind not in OBJECTIVES:
         raise ValueError(f"objective is '{objective}', expected one of {', '.join(OBJECTIVES)}, or a function")
     options = dict(part.split("=", 1) for part in rest.split(",") if part)
-    if kind == "denoise" and "t" not in options:
-        raise ValueError("objective denoise needs the timestep, such as denoise:t=10")
+    if kind == "denoise" and not 0 <= int(options.get("t", 0)) < _steps(options):
+        raise ValueError(f"objective denoise: t={options['t']} is not one of the {_steps(options)} steps")
     return kind, options
 
 
-def _alpha_bar(options):
-    """The part of the signal's variance that is left at step t (Ho et al. 2020; cosine: Nichol & Dhariwal 2021)."""
-    steps, t = int(options.get("steps", 1000)), int(options["t"])
+def _some_steps(options):
+    """Of two examples, for a file that takes the step as an input."""
+    return np.array([min(1, _steps(options) - 1), _steps(options) // 4], dtype=np.int32)
+
+
+def _steps(options):
+    return int(options.get("steps", 1000))
+
+
+def _levels(options):
+    """What the image and the noise are multiplied by at each step, [2, steps] (Ho et al. 2020; cosine: Nichol & Dhariwal 2021)."""
+    steps = _steps(options)
     if options.get("schedule", "linear") == "linear":
         betas = np.linspace(1e-4, 0.02, steps)
     else:
         f = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * math.pi / 2) ** 2
         betas = np.minimum(1 - f[1:] / f[:-1], 0.999)
-    return float(np.cumprod(1 - betas)[t])
+    alphas = np.cumprod(1 - betas)
+    return np.sqrt([alphas, 1 - alphas])
 
 
 def _single(value):

@@ -5,7 +5,7 @@
     export(model, "vae", x=images, eps=noise, normal=["eps"])              # forward gives the loss of each example, [n]
     export(model, "flow", x=points, objective="flow")                      # forward gives latent and log |det|
     export(model, "lm", ids=tokens, objective="causal-lm")                 # forward gives logits, [n, T, V]
-    export(model, "ddpm", x=images, objective="denoise:t=10", pixels=(-1, 1))
+    export(model, "ddpm", x=images, objective="denoise", pixels=(-1, 1))
     export(model, "any", x=points, objective=lambda model, x: -model.log_prob(x))
 
 writes NAME.onnx, whose only output is the loss of each example, and NAME.check.npz: two examples, their losses and the squared norm of the
@@ -36,7 +36,8 @@ def export(model, name, *, objective="nll", pixels=None, normal=(), uniform=(), 
 
     model      an nn.Module; exported in eval mode, frozen parameters (requires_grad False) as constants
     objective  what turns forward's outputs into a loss per example: nll (they are one already), flow, elbo:likelihood=bernoulli,
-               causal-lm, denoise:t=10,schedule=linear,steps=1000,predicts=noise,norm=l2 (as --objective of fisher-ood), or a function of
+               causal-lm, denoise:t=10,schedule=linear,steps=1000,predicts=noise,norm=l2 (as --objective of fisher-ood; without
+               t the file takes it as an input, and fisher-ood looks at several steps), or a function of
                the model and the inputs that gives a tensor [n]
     pixels     (low, high): the file then takes pixels 0..255 and maps them to this range itself; samples are 0..255 too
     normal     names of the inputs that fisher-ood is to draw from a standard normal; uniform: from [0, 1). They need samples as well
@@ -51,6 +52,8 @@ def export(model, name, *, objective="nll", pixels=None, normal=(), uniform=(), 
 
     loss = _Loss(_copied(model).eval(), objective, pixels, next(iter(inputs)))
     if loss.fisher_ood.kind == "denoise":
+        if "t" not in loss.fisher_ood.options:
+            inputs["t"] = _some_steps(loss.fisher_ood.options)
         inputs["noise"] = torch.randn_like(_scaled(inputs[loss.fisher_ood.data], pixels))
         normal = [*normal, "noise"]
     _freeze(loss)
@@ -119,9 +122,12 @@ class _Loss(nn.Module):
         return error + 0.5 * (mean * mean + log_var.exp() - 1 - log_var).flatten(1).sum(1)
 
     def _denoising(self, x, noise, others):
-        signal = math.sqrt(_alpha_bar(self.fisher_ood.options))
-        spread = math.sqrt(1 - _alpha_bar(self.fisher_ood.options))
-        step = torch.full((x.shape[0],), int(self.fisher_ood.options["t"]), dtype=torch.long)
+        if "t" in self.fisher_ood.options:
+            step = torch.full((x.shape[0],), int(self.fisher_ood.options["t"]), dtype=torch.long)
+        else:
+            *others, step = others
+        levels = (torch.tensor(level, dtype=x.dtype)[step] for level in _levels(self.fisher_ood.options))
+        signal, spread = (level.reshape(-1, *[1] * (x.dim() - 1)) for level in levels)
         out = self.fisher_ood.model(signal * x + spread * noise, step, *others)
         out = out if isinstance(out, torch.Tensor) else out[0]
         predicts = self.fisher_ood.options.get("predicts", "noise")
@@ -142,20 +148,30 @@ def _parse(objective):
     if kind not in OBJECTIVES:
         raise ValueError(f"objective is '{objective}', expected one of {', '.join(OBJECTIVES)}, or a function")
     options = dict(part.split("=", 1) for part in rest.split(",") if part)
-    if kind == "denoise" and "t" not in options:
-        raise ValueError("objective denoise needs the timestep, such as denoise:t=10")
+    if kind == "denoise" and not 0 <= int(options.get("t", 0)) < _steps(options):
+        raise ValueError(f"objective denoise: t={options['t']} is not one of the {_steps(options)} steps")
     return kind, options
 
 
-def _alpha_bar(options):
-    """The part of the signal's variance that is left at step t (Ho et al. 2020; cosine: Nichol & Dhariwal 2021)."""
-    steps, t = int(options.get("steps", 1000)), int(options["t"])
+def _some_steps(options):
+    """Of two examples, for a file that takes the step as an input."""
+    return torch.tensor([min(1, _steps(options) - 1), _steps(options) // 4])
+
+
+def _steps(options):
+    return int(options.get("steps", 1000))
+
+
+def _levels(options):
+    """What the image and the noise are multiplied by at each step, [2, steps] (Ho et al. 2020; cosine: Nichol & Dhariwal 2021)."""
+    steps = _steps(options)
     if options.get("schedule", "linear") == "linear":
         betas = np.linspace(1e-4, 0.02, steps)
     else:
         f = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * math.pi / 2) ** 2
         betas = np.minimum(1 - f[1:] / f[:-1], 0.999)
-    return float(np.cumprod(1 - betas)[t])
+    alphas = np.cumprod(1 - betas)
+    return np.sqrt([alphas, 1 - alphas])
 
 
 def _scaled(x, pixels):

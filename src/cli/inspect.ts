@@ -1,7 +1,7 @@
 // fisher-ood inspect: a model in; its inputs, parameters and how each norm will be computed out.
 
 import { existsSync } from 'node:fs';
-import { defined } from '../defined.ts';
+import { defined, filled } from '../defined.ts';
 import { ModelError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
 import { guessRoles, normGraph, roleText, splitLoss, type View } from '../features/index.ts';
@@ -14,7 +14,7 @@ import { combinedMultiplications } from '../scoring/index.ts';
 import type { ScoringModel } from '../store/index.ts';
 import type { Command } from './command.ts';
 import { combinedLines, combinedSummary, droppedLines, summaryOf } from './dropped.ts';
-import { modelRecipe, openModel, saidRole } from './models.ts';
+import { modelRecipe, openModel, saidRole, withRoles } from './models.ts';
 import { whole } from './options.ts';
 import { foldedNames, parameterNotes, parameterTables, stopsOf } from './parameters.ts';
 import { print } from './terminal.ts';
@@ -28,7 +28,6 @@ export const inspectCommand: Command = {
     const batchLoss = await model.batchLoss?.({ runtime: nodeRuntime() });
     const { graph, norms, names } = normGraph(model.loss());
     const { parts, views, norms: ofNorms } = viewCosts(model, group);
-    const combined = combinedMultiplications(model);
     const costs = describeNorms(graph, norms, group);
     const memory = estimateMemory(graph, group);
     const inputs = inputsOf(graph).map((v) => ({
@@ -39,7 +38,11 @@ export const inspectCommand: Command = {
       ...(v.source.kind === 'input' && v.source.range ? { range: v.source.range } : {}),
     }));
     const { free = [] } = model;
-    const roles = Object.keys(model.inputs).length > 1 ? guessRoles(model, []) : { guessed: [], unknown: [] };
+    const { guessed } = Object.keys(model.inputs).length > 1 ? guessRoles(model, []) : { guessed: [] };
+    const roles = guessed.map(saidRole);
+    const settled = roles.length === 0 ? model : await openModel(path!, withRoles(values, roles));
+    const combined = combinedMultiplications(settled);
+    const aspects = Object.keys(settled.aspects?.() ?? {});
     const parameters = names.map((name, j) => ({ name, shape: model.weights[name]!.shape, ...costs[j]! }));
     const { doubtful = [], declared } = model.parameters ?? {};
     const result = {
@@ -48,7 +51,7 @@ export const inspectCommand: Command = {
       inputs,
       ...(free.length > 0 ? { free } : {}),
       ...(model.notes && model.notes.length > 0 ? { notes: model.notes } : {}),
-      ...(roles.guessed.length > 0 ? { roles: roles.guessed.map(saidRole) } : {}),
+      ...filled({ roles, aspects }),
       parameters,
       parts,
       views,
@@ -74,7 +77,7 @@ export const inspectCommand: Command = {
     ]);
     print(alignColumns([['input', 'shape', 'from'], ...rows]));
     for (const line of freeLines(free)) print(line);
-    for (const role of roles.guessed) print(roleText(role));
+    for (const role of guessed) print(roleText(role));
     print('');
     print(
       alignColumns([
@@ -85,7 +88,8 @@ export const inspectCommand: Command = {
     print(`\n${parameters.length} tensors, ${total} parameters`);
     print(`more with --features, in multiplications: ${costText(views)}`);
     const times = group === 1 ? `, ${(combined / ofNorms).toFixed(1)} times those of the norms` : '';
-    print(`the combined detector, multiplications for each draw of the noise: ${Math.round(combined)}${times}`);
+    const at = aspects.length > 0 ? `, at ${aspects.join(', ')} together` : '';
+    print(`the combined detector, multiplications for each draw of the noise: ${Math.round(combined)}${times}${at}`);
     if (parts.length > 0) print(`parts: ${[...parts.slice(0, 6), ...(parts.length > 6 ? ['…'] : [])].join(', ')}`);
     for (const table of parameterTables(model)) print(`\n${table}`);
     for (const line of parameterNotes(model)) print(line);

@@ -118,12 +118,17 @@ export async function openModelAndData(
     throw new UsageError(`${path} takes ${names.join(', ')}, and ${spec} has ${there}. ${each}`);
   }
   for (const role of guessed) say(roleText(role));
-  const more: Record<string, readonly string[]> = {};
   const roles = guessed.map(saidRole);
-  for (const { option, value } of roles) more[option] = [...(more[option] ?? texts(values, option)), value];
-  const all = { ...values, ...more };
+  const all = withRoles(values, roles);
   const settled = await openModel(path, all);
   return { model: settled, data: taken(settled, opened, options), values: all, roles };
+}
+
+/** The options with what inputs were taken for. */
+export function withRoles(values: Values, roles: readonly SaidRole[]): Values {
+  const more: Record<string, readonly string[]> = {};
+  for (const { option, value } of roles) more[option] = [...(more[option] ?? texts(values, option)), value];
+  return { ...values, ...more };
 }
 
 /** An input that was taken for what its name says, with the flag that says the same and its value. */
