@@ -79,6 +79,8 @@ def export(model, params, name, *, objective="nll", pixels=None, normal=(), unif
     held = {tensor.name for tensor in onnx.load(f"{name}.onnx", load_external_data=False).graph.initializer}
     lost = [key for key in learned if key not in held]
     draws = "".join(f" --normal {key}" for key in normal) + "".join(f" --uniform {key}" for key in uniform)
+    if loss.kind == "denoise" and "t" not in loss.options:
+        draws += f" --integer t=0..{_steps(loss.options) - 1}"
     print(f"{name}.onnx: {len(learned)} parameters, exported by jax2onnx{' at a fixed batch of one' if fixed_batch else ''}")
     if lost:
         print(f"  {len(lost)} of them are not in the file: {', '.join(lost)}")

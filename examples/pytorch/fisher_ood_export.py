@@ -74,6 +74,8 @@ def export(model, name, *, objective="nll", pixels=None, normal=(), uniform=(), 
     held = _held(f"{name}.onnx")
     lost = [key for key in names if key not in held]
     draws = "".join(f" --normal {key}" for key in normal) + "".join(f" --uniform {key}" for key in uniform)
+    if loss.fisher_ood.kind == "denoise" and "t" not in loss.fisher_ood.options:
+        draws += f" --integer t=0..{_steps(loss.fisher_ood.options) - 1}"
     print(f"{name}.onnx: {len(names)} parameters, exported by {way}")
     if lost:
         print(f"  {len(lost)} of them are not in the file under their names: {', '.join(lost)}")

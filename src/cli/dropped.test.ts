@@ -40,6 +40,7 @@ it('each gap of a combined detector has a line', () => {
   expect(combinedLines(fileOf(whole))).toEqual([]);
   expect(combinedSummary(fileOf(whole)).combined).toEqual({
     n: 60,
+    aspects: ['t=1', 't=9'],
     noiseSamples: 1,
     views: ['metric'],
     groups: [1, 5],

@@ -91,7 +91,7 @@ export const modelOptions: Options = {
   objective: {
     type: 'string',
     value: 'KIND:…',
-    about: 'ONNX: makes the loss: flow, elbo, causal-lm, denoise:t=T,schedule=linear,predicts=noise',
+    about: 'ONNX: makes the loss: flow, elbo, causal-lm, denoise:schedule=linear,predicts=noise (t=T for one step)',
   },
   pixels: {
     type: 'string',
