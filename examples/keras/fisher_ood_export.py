@@ -53,6 +53,8 @@ def export(model, name, *, objective="nll", pixels=None, normal=(), uniform=(), 
     loss = _Loss(model, objective, pixels)
     if loss.kind == "denoise":
         shape = next(iter(inputs.values())).shape
+        if "t" in inputs:
+            raise ValueError("objective denoise makes the input t itself: the step, that the model takes after x")
         if "t" not in loss.options:
             inputs["t"] = _some_steps(loss.options)
         inputs["noise"] = np.random.default_rng(0).standard_normal(shape).astype(np.float32)

@@ -52,6 +52,8 @@ def export(model, name, *, objective="nll", pixels=None, normal=(), uniform=(), 
 
     loss = _Loss(_copied(model).eval(), objective, pixels, next(iter(inputs)))
     if loss.fisher_ood.kind == "denoise":
+        if "t" in inputs:
+            raise ValueError("objective denoise makes the input t itself: the step, that the model takes after x")
         if "t" not in loss.fisher_ood.options:
             inputs["t"] = _some_steps(loss.fisher_ood.options)
         inputs["noise"] = torch.randn_like(_scaled(inputs[loss.fisher_ood.data], pixels))

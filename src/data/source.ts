@@ -1,6 +1,8 @@
 // Where a reader's bytes come from, whatever holds them: a file, memory, a Blob, a server that answers requests for
 // ranges.
 
+import { plainBytes } from '../plain-bytes.ts';
+
 /** Bytes that can be read piece by piece. */
 export interface ByteSource {
   /** For messages: the path, or what the user calls it. Readers tell formats by how it ends. */
@@ -22,10 +24,8 @@ export interface EncodedFile {
 
 /** Bytes in memory. What is read of them shares memory with them. */
 export function bytesSource(bytes: Uint8Array, name: string): ByteSource {
-  const { buffer, byteOffset, length: size } = bytes;
-  // a Node Buffer's slice is a view where everybody else's is a copy
-  const plain = new Uint8Array(buffer, byteOffset, size);
-  return { name, size, read: async (offset, length) => plain.subarray(offset, offset + length) };
+  const plain = plainBytes(bytes);
+  return { name, size: plain.length, read: async (offset, length) => plain.subarray(offset, offset + length) };
 }
 
 /** All `source.size` bytes of a source, in memory. Throws a DataError that names the source where it cannot be read. */

@@ -1,6 +1,7 @@
 // The bytes of an ONNX file in; its main graph as plain data out, every size checked against what is there.
 
 import { GraphError, ModelError } from '../errors.ts';
+import { plainBytes } from '../plain-bytes.ts';
 import { shapeText } from '../tensor/shape.ts';
 import {
   type FileAttr,
@@ -26,7 +27,7 @@ import {
 
 /** Throws a ModelError that names the file and the place in it. */
 export function decode(bytes: Uint8Array, name: string, external?: ExternalData): FileModel {
-  return naming(name, () => decoded(bytes, name, external));
+  return naming(name, () => decoded(plainBytes(bytes), name, external));
 }
 
 /** What `work` throws about a file's content, with the file's name, and short however long the names in it are. */

@@ -8,10 +8,11 @@ import type { Weights } from '../tensor/weights.ts';
 import { type LossOfCopies, ofCopies } from './copies.ts';
 import { naming } from './decode.ts';
 import type { FileModel } from './file.ts';
-import { type DrawnTime, drawnTime, likelyObjective, objectiveWithPart } from './likely.ts';
+import { likelyObjective, partCalled } from './likely.ts';
 import { Sequence } from './operators/index.ts';
 import type { ImportOptions } from './options.ts';
 import { type ParameterReport, Weight } from './tensors.ts';
+import { type DrawnTime, drawnTime } from './times.ts';
 import { tensorOf, Walk } from './walk.ts';
 
 export interface ImportedModel {
@@ -62,7 +63,7 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
   const absent = options.stopGradient?.find((key) => !file.graph.nodes.some((node) => node.outputs.includes(key)));
   if (absent !== undefined)
     throw new ModelError(`${name}: no node gives '${absent}', through which no gradient is to go`);
-  const chosen = options.objective ? undefined : chooseOutput(file, name, options, values, walk);
+  const chosen = options.objective ? undefined : chooseOutput(file, name, options, values);
   const made = chosen
     ? lossOf(file, name, options, values, chosen.name)
     : { loss: options.objective!(walk.network(values)) };
@@ -83,7 +84,7 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
     const t = walk.tensors.weights.get(nameOf(p))!;
     return [nameOf(p), new Weight(t, `${name}: parameter '${nameOf(p)}'`)] as const;
   });
-  const time = drawnTime(loss);
+  const time = drawnTime(loss, walk.choices);
   const byName = Object.fromEntries(weights);
   return {
     loss,
@@ -94,7 +95,7 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
         Object.hasOwn(byName, key) ? byName[key]! : new Weight(t, `${name}: parameter '${key}'`),
       ]),
     ),
-    data: walk.dataShapes(loss),
+    data: dataShapes(loss),
     parameters: walk.tensors.report(params, file),
     outputs: chosen ? [chosen.name] : [...walk.outputsUsed],
     ...(made.total ? { total: made.total } : {}),
@@ -103,6 +104,16 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
     largest: walk.largest,
     elements: walk.elements,
   };
+}
+
+/** Whether a value depends on the data and on something that is learned. */
+function isLoss(v: Value): boolean {
+  return v.lead === 'example' && reachable([v]).some((x) => x.source.kind === 'param');
+}
+
+function dataShapes(loss: Value): Record<string, Shape> {
+  const used = reachable([loss]).filter((v) => v.source.kind === 'input' && v.source.from === 'data');
+  return Object.fromEntries(used.map((v) => [nameOf(v), v.shape[0] === 1 ? v.shape.slice(1) : v.shape]));
 }
 
 interface Chosen {
@@ -117,7 +128,6 @@ function chooseOutput(
   name: string,
   options: ImportOptions,
   values: ReadonlyMap<string, Value>,
-  walk: Walk,
 ): Chosen {
   const { outputs } = file.graph;
   if (options.loss !== undefined) {
@@ -134,7 +144,7 @@ function chooseOutput(
     const one = copies === 1 || v.shape[0] === copies ? v.shape.slice(1) : v.shape;
     const batch = v.shape.length > 0 && (v.shape[0] === 1 || v.shape[0] === copies);
     const shape = `[${[...(batch ? ['n'] : []), ...(batch ? one : v.shape)].join(', ')}]`;
-    return { key, shape, fits: sizeOf(batch ? one : v.shape) === 1 && walk.isLoss(v) };
+    return { key, shape, fits: sizeOf(batch ? one : v.shape) === 1 && isLoss(v) };
   });
   const fitting = kinds.filter(({ fits }) => fits);
   const listed = kinds.map(({ key, shape }) => `${key} ${shape}`).join(', ');
@@ -142,16 +152,9 @@ function chooseOutput(
   const likely = likelyObjective(file, values);
   const [only] = fitting;
   if (only && fitting.length === 1) {
-    const whole = objectiveWithPart(only.key);
-    if (whole !== undefined) {
-      throw new ModelError(
-        `${name}: output '${only.key}' ${only.shape} is by its name only a part of a loss: ${all}; \`objective: '${whole}'\` makes a loss of all, \`loss: '${only.key}'\` takes the part`,
-      );
-    }
-    const other = likely === 'flow' ? `, \`objective: 'flow'\` both where it is a log-determinant` : '';
     return {
       name: only.key,
-      note: `output '${only.key}' ${only.shape} is taken for the loss, the only one of ${listed} that can be; \`loss\` takes another${other}`,
+      note: `output '${only.key}' ${only.shape} is taken for the loss, the only one of ${listed} that can be${asPart(only.key, likely, outputs)}; \`loss\` takes another`,
     };
   }
   if (fitting.length === 0) {
@@ -162,6 +165,15 @@ function chooseOutput(
   throw new ModelError(
     `${name}: ${fitting.length} outputs could be the loss: ${fitting.map(({ key, shape }) => `${key} ${shape}`).join(', ')}; say which, as \`loss: '${fitting[0]!.key}'\` (${all})`,
   );
+}
+
+/** A warning of an output that by its name, or by the other one's shape, is only a part of a loss. */
+function asPart(key: string, likely: string | undefined, outputs: readonly string[]): string {
+  const part = partCalled(key);
+  const latent = outputs.find((other) => other !== key);
+  const both = likely === 'flow' && part !== 'divergence' ? `\`objective: 'flow:latent=${latent},logdet=${key}'\`` : '';
+  if (part) return `, though it is called like a ${part} alone${both === '' ? '' : ` (${both} takes both)`}`;
+  return both === '' ? '' : ` (${both} where it is a log-determinant)`;
 }
 
 /** What makes a loss of a network that gives none, with the kind of network that it seems to be. */

@@ -1,46 +1,18 @@
 // What a network takes and gives in; the objective that it seems to be made for out, for people who gave none.
 
-import { inputsOf, type Value, type WholeRange } from '../graph/index.ts';
+import type { Value } from '../graph/index.ts';
 import { sameShape, sizeOf } from '../tensor/shape.ts';
 import type { FileModel } from './file.ts';
 import { Sequence } from './operators/index.ts';
 
-/** Names of outputs that are one number per example and only a part of a loss, with the objective that takes them. */
-const PARTS: readonly (readonly [RegExp, string])[] = [
-  [/log_?(abs_?)?(det|jac)|ldj|jacobian/i, 'flow'],
-  [/(^|[^a-z])kld?([^a-z]|$)/i, 'elbo'],
-];
+const LOG_DETS = /^s?(sum)?(log(abs)?det(jac(obian)?)?|logjac(obian)?|ldj)$/;
+const DIVERGENCES = /^(d?kld?|kldiv(ergence)?)$/;
 
-/** The objective of which the output `key` seems to be a part alone. */
-export const objectiveWithPart = (key: string): string | undefined => PARTS.find(([name]) => name.test(key))?.[1];
-
-/** A time that is drawn for every example: a whole number of a range, or a real one of [0, 1). */
-export interface DrawnTime {
-  /** Of the input that is drawn. */
-  readonly name: string;
-  readonly range?: WholeRange;
-}
-
-/** A name, or the last part of one: `x.noise`, `input_noise`, `eps1`. */
-export const called = (words: string): RegExp => new RegExp(`(^|[._/:-]|input)(${words})\\d*(:\\d+)?$`, 'i');
-
-export const TIME: RegExp = called('t|time|times|timestep|timesteps|time_?steps?|step|steps');
-
-/**
- * What is drawn for the time of a diffusion: a whole number that is called like one, or a single uniform number beside
- * larger data; undefined where there is none or more than one.
- */
-export function drawnTime(loss: Value): DrawnTime | undefined {
-  let size = 0;
-  const times = inputsOf({ arena: loss.arena, outputs: { loss } }).flatMap(({ source, shape }): DrawnTime[] => {
-    if (source.kind !== 'input') return [];
-    const { name, from, range } = source;
-    if (from === 'data') size += sizeOf(shape);
-    if (sizeOf(shape) !== 1) return [];
-    if (from === 'uniform') return [{ name }];
-    return from === 'integer' && TIME.test(name) ? [{ name, range: range! }] : [];
-  });
-  return size > 1 && times.length === 1 ? times[0] : undefined;
+/** Whether an output is called like one part of a loss alone: a flow's log-determinant, a VAE's divergence. */
+export function partCalled(key: string): 'log-determinant' | 'divergence' | undefined {
+  const words = key.replace(/([a-z])([A-Z])/g, '$1_$2').toLowerCase();
+  const name = words.replace(/[^a-z]|(?<![a-z])(total|mean|neg|loss|term|out|output)(?![a-z])/g, '');
+  return LOG_DETS.test(name) ? 'log-determinant' : DIVERGENCES.test(name) ? 'divergence' : undefined;
 }
 
 /**

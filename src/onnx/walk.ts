@@ -57,6 +57,8 @@ export class Walk implements Importer {
   readonly arena: Arena;
   readonly opset: number;
   readonly tensors: Tensors;
+  /** Drawn numbers that choose a class, or whether something is there. */
+  readonly choices = new Set<Value>();
   /** Outputs that an objective asked for. */
   readonly outputsUsed = new Set<string>();
   largest = 0;
@@ -109,8 +111,7 @@ export class Walk implements Importer {
   }
 
   #input(v: FileInput, shape: Shape | undefined, axes: Axes): Value {
-    const { normal = [], uniform = [], integers = {}, held = {}, feed, copies = 1 } = this.#options;
-    const constants = { ...this.#options.constants, ...held };
+    const { normal = [], uniform = [], integers = {}, constants = {}, feed, copies = 1 } = this.#options;
     if (v.sequence)
       throw new ModelError(`${this.#name}: input '${v.name}' is a sequence of tensors, expected a tensor`);
     if (!shape) throw new ModelError(`${this.#name}: input '${v.name}' declares no shape`);
@@ -130,6 +131,8 @@ export class Walk implements Importer {
     const input = range
       ? this.arena.drawnIntegers(v.name, shape, range, v.dtype)
       : this.arena.input(v.name, shape, from, v.dtype);
+    const held = this.#held(input);
+    if (held) return expand(held, repeated);
     this.#inputs.set(v.name, input);
     const fed = from === 'data' && !range && v.dtype === 'float' && feed ? feed(input, this.arena) : input;
     return repeated === shape ? fed : expand(fed, repeated);
@@ -321,13 +324,22 @@ export class Walk implements Importer {
     });
   }
 
-  draw(name: string, shape: Shape, from: 'normal' | 'uniform'): Value {
-    const { copies = 1, held = {} } = this.#options;
+  draw(name: string, shape: Shape, from: 'normal' | 'uniform', isChoice = false): Value {
+    const { copies = 1 } = this.#options;
     const own = copies > 1 && shape[0] === copies ? [1, ...shape.slice(1)] : shape;
-    const key = this.arena.free(name);
-    if (Object.hasOwn(held, key)) return expand(this.arena.constant(held[key]!, []), shape);
-    const drawn = this.arena.input(key, own, from);
+    const drawn = this.arena.input(this.arena.free(name), own, from);
+    if (isChoice) this.choices.add(drawn);
+    const held = this.#held(drawn);
+    if (held) return expand(held, shape);
     return own === shape ? drawn : expand(drawn, shape);
+  }
+
+  /** What stands in place of a drawn input; the input is there in any case, so that others keep their names. */
+  #held(input: Value): Value | undefined {
+    const { held = {} } = this.#options;
+    if (input.source.kind !== 'input' || input.source.from === 'data') return undefined;
+    const name = nameOf(input);
+    return Object.hasOwn(held, name) ? this.arena.constant(held[name]!, [], input.dtype) : undefined;
   }
 
   known(v: Value): Float64Array | undefined {
@@ -377,17 +389,6 @@ export class Walk implements Importer {
 
   #missing(key: string): never {
     throw new ModelError(`${this.#name}: a graph's output '${key}' is not made by any node`);
-  }
-
-  /** Whether a value depends on the data and on something that is learned. */
-  isLoss(v: Value): boolean {
-    if (v.lead !== 'example') return false;
-    return reachable([v]).some((x) => x.source.kind === 'param');
-  }
-
-  dataShapes(loss: Value): Record<string, Shape> {
-    const used = reachable([loss]).filter((v) => v.source.kind === 'input' && v.source.from === 'data');
-    return Object.fromEntries(used.map((v) => [nameOf(v), v.shape[0] === 1 ? v.shape.slice(1) : v.shape]));
   }
 }
 

@@ -103,7 +103,7 @@ export interface ScoringModel {
   /** The same with its parts, where the family says what they are; else they are what the graph of the loss shows. */
   split?(): Loss;
   /** Of a model that can be scored in several ways of which none was asked for: each, under a short name. */
-  aspects?(): Readonly<Record<string, ScoringModel>>;
+  aspects?(): Readonly<Record<string, ScoringModel>> | undefined;
 }
 
 /** A built-in model with its weights, as `train` writes them. */

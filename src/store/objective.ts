@@ -15,7 +15,7 @@ import {
   scaledPixels,
   scoredSteps,
 } from '../objectives/index.ts';
-import type { DrawnTime, FileInput, FileModel, ImportOptions } from '../onnx/index.ts';
+import { type DrawnTime, type FileInput, type FileModel, type ImportOptions, TIME } from '../onnx/index.ts';
 import type { KnownObjective, Objective } from './objective-kinds.ts';
 
 export interface NetworkOptions {
@@ -108,11 +108,15 @@ function denoise(
   const predicts: Prediction = oneOf('predicts', options.predicts ?? 'noise', ['noise', 'x0', 'v']);
   const norm = oneOf('norm', options.norm ?? 'l2', ['l1', 'l2']);
 
-  const taken = [...(base.normal ?? []), ...(base.uniform ?? []), ...Object.keys(base.constants ?? {})];
+  const { normal = [], uniform = [], constants = {}, integers = {} } = base;
+  const taken = [...normal, ...uniform, ...Object.keys(constants), ...Object.keys(integers)];
   const left = file.graph.inputs.filter((v) => !taken.includes(v.name));
-  const [most] = left.filter((v) => v.name !== options.time).sort((a, b) => placesIn(b) - placesIn(a));
-  const data = asked.input ?? most?.name ?? refuse(`${name} has no input for the data`);
-  const time = options.time ?? left.find((v) => v.name !== data)?.name;
+  const others = left.filter((v) => v.name !== options.time);
+  const many = others.find((v) => v.dtype === 'float' && placesIn(v) > 1); // the time may come first
+  const data = asked.input ?? (many ?? others[0])?.name ?? refuse(`${name} has no input for the data`);
+  const rest = left.filter((v) => v.name !== data);
+  const single = rest.filter((v) => placesIn(v) === 1);
+  const time = options.time ?? (single.find((v) => TIME.test(v.name)) ?? single[0] ?? rest[0])?.name;
   let clean: Value | undefined;
   let noise: Value | undefined;
   return {

@@ -30,7 +30,6 @@ import {
   type Sizes,
   UnknownTotal,
 } from '../onnx/index.ts';
-import type { Shape } from '../tensor/shape.ts';
 import { batchLoss } from './batch.ts';
 import { rangesOf } from './batch-inputs.ts';
 import type { BatchLoss, BatchOptions, Comparable } from './batch-runs.ts';
@@ -39,6 +38,7 @@ import { aspectHash, type ScoringModel } from './model.ts';
 import { type AtStep, atSteps, type KnownNetwork, type NetworkOptions, networkImport } from './objective.ts';
 import { type KnownObjective, knownObjective } from './objective-kinds.ts';
 import { formerHash, onnxHash } from './onnx-hash.ts';
+import { type FileRead, lazily, modelOfFile, openSizes, type Read } from './onnx-sizes.ts';
 
 /**
  * How the file is read: which inputs are what, how a loss is made of its outputs, and what the sizes are that it leaves
@@ -133,57 +133,37 @@ export async function onnxModel(
     if (alone) taken = 1; // the same numbers for less
     return found;
   };
-  const steps = Object.entries(atSteps(network, first.time) ?? {});
-  const model = (at: Sizes, imported: () => ImportedModel): ScoringModel => {
-    const shapes = axes.shapes(at);
-    const readBy = (read: Read, hash: string): ScoringModel => ({
-      hash,
+  const read: FileRead = {
+    axes,
+    dims,
+    sizes,
+    copies,
+    first,
+    taken: () => taken,
+    shared: {
       formerHash: () => formerHash(bytes, external, options, reading),
-      get weights() {
-        return imported().weights;
-      },
-      loss: () => (at === sizes ? read(at, taken) : readAt(at, () => read(at, taken))).loss,
       batchLoss: (how) => {
         compared ??= findOut(how);
         return compared;
       },
-      inputs: Object.fromEntries(Object.keys(first.data).map((key) => [key, ofExample(shapes[key]!)])),
       inputTypes,
       ...(pixels ? { takesPixels: true } : {}),
       parameters: first.parameters,
       notes: first.notes,
       about: `ONNX model, opset ${file.opset}`,
-      ...(read === whole && steps.length > 0 && { aspects }),
-    });
-    const aspects = () =>
-      Object.fromEntries(steps.map(([name, step]) => [name, readBy(readingOf(step), aspectHash(hash, name))]));
-    return readBy(whole, hash);
-  };
-  const fixed = model(sizes, () => first);
-  if (sizes === known) return fixed;
-  const recent = new Map<string, ScoringModel>();
-  return {
-    ...fixed,
-    weights: first.tensors,
-    free: openSizes(axes, known).map((f) => ({ ...f, size: sizes.get(f.name)! })),
-    declared: Object.fromEntries(Object.keys(first.data).map((key) => [key, axes.declared(key)])),
-    at: (shapes) => {
-      const wanted = Object.fromEntries(Object.entries(shapes).filter(([key]) => Object.hasOwn(first.data, key)));
-      const bound = axes.bind(dims, wanted);
-      axes.shapes(bound); // throws where something is missing
-      const key = JSON.stringify([...bound].sort());
-      const found =
-        recent.get(key) ??
-        model(
-          bound,
-          lazily(() => whole(bound, copies)),
-        );
-      recent.delete(key);
-      recent.set(key, found);
-      if (recent.size > MOST_SHAPES) recent.delete(recent.keys().next().value!);
-      return found;
     },
   };
+  const model = modelOfFile(read, whole, hash);
+  const steps = Object.entries(atSteps(network, first.time) ?? {});
+  if (steps.length === 0) return model;
+  const learned = ({ weights }: ImportedModel) => Object.keys(weights).join();
+  const aspects = lazily(() => {
+    const reads = steps.map(([name, step]) => [name, readingOf(step)] as const);
+    // A step at which the file takes another branch, with other parameters, is no aspect of the same model.
+    if (reads.some(([, by]) => learned(by(sizes, copies)) !== learned(first))) return undefined;
+    return Object.fromEntries(reads.map(([name, by]) => [name, modelOfFile(read, by, aspectHash(hash, name))]));
+  });
+  return Object.assign(model, { aspects });
 }
 
 function typesOf({ loss, data }: ImportedModel): NonNullable<ScoringModel['inputTypes']> {
@@ -198,38 +178,12 @@ function typesOf({ loss, data }: ImportedModel): NonNullable<ScoringModel['input
   );
 }
 
-/** How many shapes of one model are kept read. */
-const MOST_SHAPES = 8;
-
-type Read = (sizes: Sizes, copies?: number) => ImportedModel;
-
 /** The last reading again, where the next is the same. */
 function remembering(read: Read): Read {
   let last: { readonly sizes: Sizes; readonly copies: number; readonly found: ImportedModel } | undefined;
   return (sizes, copies = 1) => {
     if (last?.sizes !== sizes || last.copies !== copies) last = { sizes, copies, found: read(sizes, copies) };
     return last.found;
-  };
-}
-
-const ofExample = (shape: Shape): Shape => (shape[0] === 1 ? shape.slice(1) : shape);
-
-/** Says at which sizes it does not go. */
-function readAt(sizes: Sizes, work: () => ImportedModel): ImportedModel {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof ModelError)) throw error;
-    const text = [...sizes].map(([key, size]) => `${key} = ${size}`).join(', ');
-    throw new ModelError(`${error.message} (with ${text}, as the data have it)`, { cause: error });
-  }
-}
-
-function lazily<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
   };
 }
 
@@ -267,9 +221,6 @@ function checkedOptions(path: string, given: OnnxOptions): KnownOptions {
   const { objective: _, ...rest } = given;
   return objective === undefined ? rest : { ...rest, objective: knownObjective(objective) };
 }
-
-/** Sizes that nothing has told yet. */
-const openSizes = (axes: Axes, known: Sizes) => axes.free.filter((f) => !known.has(f.name));
 
 /**
  * Sizes at which a file with free ones can be read, to know its parameters before there are data: those of small

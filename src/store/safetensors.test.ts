@@ -11,6 +11,13 @@ describe('safetensors', () => {
     expect(readSafetensors(writeSafetensors(tensors), 'f')).toEqual(tensors);
   });
 
+  it('come back from a Node Buffer, whose memory begins elsewhere', () => {
+    const bytes = writeSafetensors(tensors);
+    const large = Buffer.alloc(bytes.length + 3);
+    large.set(bytes, 3);
+    expect(readSafetensors(large.subarray(3), 'f')).toEqual(tensors);
+  });
+
   it('come back to 11 bits in half precision, in half the bytes', () => {
     const bytes = writeSafetensors(tensors, 'F16');
     const found = readSafetensors(bytes, 'f');

@@ -5,6 +5,7 @@ import { Float16Array } from '@petamoriken/float16';
 import * as z from 'zod';
 import { ModelError } from '../errors.ts';
 import { parseJson } from '../json.ts';
+import { plainBytes } from '../plain-bytes.ts';
 import { type Shape, shapeText, sizeOf } from '../tensor/shape.ts';
 import type { Weights } from '../tensor/weights.ts';
 
@@ -55,6 +56,7 @@ function half(data: Float32Array, name: string): Float16Array {
  * file exactly.
  */
 export function readSafetensors(bytes: Uint8Array, name: string): Weights {
+  const plain = plainBytes(bytes);
   if (bytes.length < 8) throw new ModelError(`${name}: ${bytes.length} bytes, a safetensors file has at least 8`);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   if (length > BigInt(bytes.length - 8)) {
@@ -77,7 +79,7 @@ export function readSafetensors(bytes: Uint8Array, name: string): Weights {
         `${name}: tensor '${tensor}' ${shapeText(entry.shape)} lies at bytes ${from} to ${to}, expected ${expected} to ${expected + size} of ${bytes.length - start}`,
       );
     }
-    const { buffer } = bytes.slice(start + from, start + to);
+    const { buffer } = plain.slice(start + from, start + to);
     const data = entry.dtype === 'F32' ? new Float32Array(buffer) : Float32Array.from(new Float16Array(buffer));
     const odd = data.findIndex((v) => !Number.isFinite(v));
     if (odd >= 0) throw new ModelError(`${name}: tensor '${tensor}' holds ${data[odd]} at ${odd}, expected numbers`);

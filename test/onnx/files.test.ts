@@ -29,6 +29,16 @@ const linear = (initializer: ReturnType<typeof floats>[]) => ({
   initializer,
 });
 
+it('bytes are read wherever they lie in the memory of a Node Buffer', () => {
+  const bytes = model(linear([floats('w', [2, 2], [1, 2, 3, 4])]));
+  for (const offset of [0, 1, 2, 3]) {
+    const large = Buffer.alloc(bytes.length + offset);
+    large.set(bytes, offset);
+    const { weights } = importModel(decode(large.subarray(offset), 'm.onnx'), 'm.onnx');
+    expect([...weights.w!.data]).toEqual([1, 2, 3, 4]);
+  }
+});
+
 describe('external data', () => {
   const weights = Float32Array.of(9, 1, 2, 3, 4);
 

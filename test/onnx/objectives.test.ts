@@ -1,32 +1,21 @@
 // Losses made from networks that stop short of one: against the same computed by hand, and their norms against finite
 // differences.
 
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/dataset.ts';
 import { feedsFor } from '../../src/engine/feeds.ts';
 import { ModelError, UsageError } from '../../src/errors.ts';
 import { inputsOf, nameOf } from '../../src/graph/index.ts';
 import { openExtractor } from '../../src/node/defaults.ts';
-import { loadOnnx } from '../../src/node/index.ts';
 import { alphaBars } from '../../src/objectives/index.ts';
-import { encode, type OnnxModel } from '../../src/onnx/index.ts';
-import { type OnnxOptions, onnxModel, parseObjective, type ScoringModel } from '../../src/store/index.ts';
-import { inTemporaryFolder } from '../support/cli.ts';
+import type { OnnxModel } from '../../src/onnx/index.ts';
+import { onnxModel, parseObjective, type ScoringModel } from '../../src/store/index.ts';
 import { expectClose, expectSqNorms } from '../support/compare.ts';
-import { network, node } from '../support/onnx.ts';
+import { openNetwork as load, network, node, tableOf } from '../support/onnx.ts';
 import * as proto from '../support/proto.ts';
 import { finiteDifferences, randomData } from '../support/run.ts';
 
 const n = 3;
-
-async function load(model: OnnxModel, options: OnnxOptions): Promise<ScoringModel> {
-  return inTemporaryFolder(async (dir) => {
-    await writeFile(join(dir, 'm.onnx'), encode(model));
-    return loadOnnx(join(dir, 'm.onnx'), options);
-  });
-}
 
 /** nll by hand for each example, norms by finite differences for the first. */
 async function check(
@@ -180,17 +169,13 @@ describe('denoise', () => {
   it('without a step is scored at the first, and by the combined detector at later ones, too', async () => {
     const model = await load(net, { objective: 'denoise:steps=500' });
     const at = async (t: number) => load(net, { objective: `denoise:steps=500,t=${t}` });
-    const aspects = model.aspects!();
+    const aspects = model.aspects!()!;
     expect(Object.keys(aspects)).toEqual(['t1', 't32', 't128']);
     const data = memoryDataset('d', n, 'f', { x: floats('x', 4) });
-    const tableOf = async (one: ScoringModel) => {
-      const extractor = await openExtractor(one, { seed: 5, threads: 1 });
-      const { nll, sqNorms } = await extractor.table(data);
-      await extractor.dispose();
-      return { nll, sqNorms };
-    };
-    expect(await tableOf(model)).toEqual(await tableOf(await at(1)));
-    for (const t of [1, 32, 128]) expect(await tableOf(aspects[`t${t}`]!)).toEqual(await tableOf(await at(t)));
+    expect(await tableOf(model, data)).toEqual(await tableOf(await at(1), data));
+    for (const t of [1, 32, 128]) {
+      expect(await tableOf(aspects[`t${t}`]!, data)).toEqual(await tableOf(await at(t), data));
+    }
     const hashes = [model, ...Object.values(aspects), await at(1)].map(({ hash }) => hash);
     expect(new Set(hashes).size).toBe(5);
     expect(aspects.t1!.aspects).toBeUndefined();
@@ -206,12 +191,16 @@ describe('denoise', () => {
       output: [proto.value('prediction', proto.FLOAT)],
     });
     const model = await onnxModel(bytes, 'free.onnx', { objective: 'denoise' });
-    const at = model.at!({ x: [7, 4] });
-    for (const [name, aspect] of Object.entries(at.aspects!())) {
-      expect(aspect.inputs.x, name).toEqual([7, 4]);
-      const loss = aspect.loss();
+    for (const [name, aspect] of Object.entries(model.aspects!()!)) {
+      expect(aspect.free, name).toEqual(model.free);
+      const at = aspect.at!({ x: [7, 4] });
+      expect(at.inputs.x, name).toEqual([7, 4]);
+      const loss = at.loss();
       const noise = inputsOf({ arena: loss.arena, outputs: { loss } }).find((v) => nameOf(v) === 'denoise.noise')!;
       expect(noise.shape).toEqual([1, 7, 4]);
+      const wanted = await onnxModel(bytes, 'free.onnx', { objective: `denoise:t=${name.slice(1)}` });
+      const seven = memoryDataset('d', n, 'f', { x: floats('x', 7, 4) });
+      expect(await tableOf(aspect, seven)).toEqual(await tableOf(wanted, seven));
     }
   });
 
@@ -223,73 +212,29 @@ describe('denoise', () => {
     }
   });
 
+  it('of data beside a longer condition, which the time may stand before', async () => {
+    const names = { x: [4], ids: [9], t: [] };
+    for (const order of [
+      ['x', 'ids', 't'],
+      ['t', 'x', 'ids'],
+      ['ids', 'x', 't'],
+    ] as const) {
+      const inputs = Object.fromEntries(order.map((name) => [name, names[name]]));
+      const embedded = [node('Gather', ['e', 'ids'], 'rows'), node('ReduceSum', ['rows'], 'sum', { keepdims: 0 })];
+      const more = [node('Add', ['sofar', 'sum'], 'prediction')];
+      const own = [...nodes.slice(0, 3), node('Add', ['h', 'shift'], 'sofar'), ...embedded, ...more];
+      const conditional = network(inputs, { w: [4, 4], b: [4], e: [7, 1] }, own, ['prediction'], ['ids', 't']);
+      const model = await load(conditional, { objective: 'denoise:t=3' });
+      expect(Object.keys(model.inputs).sort(), order.join()).toEqual(['ids', 'x']);
+      const drawn = await load(conditional, { objective: 'denoise:t=3', integers: { ids: [0, 6] } });
+      expect(Object.keys(drawn.inputs), order.join()).toEqual(['x']);
+    }
+  });
+
   it('has the schedules of their papers', () => {
     expect(alphaBars('linear', 1000)[0]!).toBeCloseTo(1 - 1e-4, 12);
     expect(alphaBars('linear', 1000)[999]!).toBeCloseTo(4.04e-5, 6);
     expect(alphaBars('cosine', 1000)[499]!).toBeCloseTo(0.494, 3);
-  });
-});
-
-describe('a loss whose time is drawn', () => {
-  // Σ (x w − b t)²
-  const error = [node('MatMul', ['x', 'w'], 'h'), node('Mul', ['time', 'b'], 'shift')];
-  const square = [node('Sub', ['h', 'shift'], 'd'), node('Mul', ['d', 'd'], 's')];
-  const sum = node('ReduceSum', ['s'], 'loss', { keepdims: 0 });
-  const weights = { w: [4, 4], b: [4] };
-  const cast = node('Cast', ['t'], 'time', { to: 1 });
-  const whole = (name: string) => {
-    const own = [{ ...cast, inputs: [name] }, ...error, ...square, sum];
-    return network({ x: [4], [name]: [1] }, weights, own, ['loss'], [name]);
-  };
-  const data = memoryDataset('d', n, 'f', { x: floats('x', 4) });
-  const losses = async (model: ScoringModel) => {
-    const extractor = await openExtractor(model, { seed: 5, threads: 1 });
-    const { nll } = await extractor.table(data);
-    await extractor.dispose();
-    return [...nll];
-  };
-
-  it.each([
-    [[0, 999], { t1: 1, t64: 64, t256: 256 }],
-    [[10, 509], { t11: 11, t42: 42, t138: 138 }],
-    [[1, 4], { t2: 2, t1: 1 }],
-  ] as const)('from whole numbers of %j has aspects at some', async (range, wanted) => {
-    const model = await load(whole('t'), { integers: { t: range } });
-    const aspects = model.aspects!();
-    expect(Object.keys(aspects)).toEqual(Object.keys(wanted));
-    for (const [name, t] of Object.entries(wanted)) {
-      const fixed = await load(whole('t'), { constants: { t } });
-      expect(await losses(aspects[name]!)).toEqual(await losses(fixed));
-      expect(fixed.aspects).toBeUndefined();
-    }
-  });
-
-  it('has none of a single step, nor of a number that is not called a time', async () => {
-    expect((await load(whole('t'), { integers: { t: [3, 3] } })).aspects).toBeUndefined();
-    expect((await load(whole('label'), { integers: { label: [0, 9] } })).aspects).toBeUndefined();
-  });
-
-  it('from a real number has aspects at shares of it, as an input or drawn by the file', async () => {
-    const time = node('Identity', ['u'], 'time');
-    const input = network({ x: [4], u: [1] }, weights, [time, ...error, ...square, sum], ['loss']);
-    const column = node('Gemm', ['x', 'v'], 'c'); // [n, 1]
-    const draw = node('RandomUniformLike', ['c'], 'time');
-    const drawn = network({ x: [4] }, { ...weights, v: [4, 1] }, [column, draw, ...error, ...square, sum], ['loss']);
-    for (const model of [await load(input, { uniform: ['u'] }), await load(drawn, {})]) {
-      const aspects = model.aspects!();
-      expect(Object.keys(aspects)).toEqual(['t1', 't64', 't256']);
-      const fixed = await load(input, { constants: { u: 0.0645 } });
-      expectClose(Float64Array.from(await losses(aspects.t64!)), await losses(fixed), 1e-6, 'loss');
-    }
-  });
-
-  it('has none where two are drawn, or where the data are a single number', async () => {
-    const two = [node('Add', ['u', 'v'], 'time'), ...error, ...square, sum];
-    const both = network({ x: [4], u: [1], v: [1] }, weights, two, ['loss']);
-    expect((await load(both, { uniform: ['u', 'v'] })).aspects).toBeUndefined();
-    const nodes = [node('Add', ['x', 'u'], 'y'), node('Mul', ['y', 'w'], 'd'), node('Mul', ['d', 'd'], 'loss')];
-    const noised = network({ x: [1], u: [1] }, { w: [1] }, nodes, ['loss']);
-    expect((await load(noised, { uniform: ['u'], params: /w/ })).aspects).toBeUndefined();
   });
 });
 
@@ -373,24 +318,29 @@ describe('without an objective it is said which one the network looks made for:'
     return { ...net, initializers: [...net.initializers, last] };
   };
 
-  it.each([
-    ['log_det', 'flow'],
-    ['logdet', 'flow'],
-    ['sum_log_abs_det_jacobian', 'flow'],
-    ['ldj', 'flow'],
-    ['kl', 'elbo'],
-    ['kl_loss', 'elbo'],
-    ['KLD', 'elbo'],
-  ])('an output %s is not taken for the loss, but for a part of a loss of %s', async (name, objective) => {
-    await expect(load(withSum(name), {})).rejects.toThrow(
-      `output '${name}' [n] is by its name only a part of a loss: it has the outputs z [n, 4], ${name} [n]; \`objective: '${objective}'\` makes a loss of all`,
-    );
-    expect((await load(withSum(name), { loss: name })).notes).toEqual([]);
+  const noteOf = async (name: string, net = withSum(name)) => (await load(net, {})).notes![0];
+  const taken = (name: string, more: string) =>
+    `output '${name}' [n] is taken for the loss, the only one of z [n, 4], ${name} [n] that can be${more}; \`loss\` takes another`;
+
+  it.each(['log_det', 'logdet', 'sum_log_abs_det_jacobian', 'ldj', 'sldj', 'logDet', 'total_log_det', 'log_det_1'])(
+    'an output %s is a part of a loss by its name',
+    async (name) => {
+      const objective = `flow:latent=z,logdet=${name}`;
+      const both = ` (\`objective: '${objective}'\` takes both)`;
+      expect(await noteOf(name)).toBe(taken(name, `, though it is called like a log-determinant alone${both}`));
+      expect((await load(withSum(name), { objective })).notes).toEqual([]);
+    },
+  );
+
+  it.each(['kl', 'kl_loss', 'KLD', 'klLoss', 'kl_div', 'DKL', 'kl_term'])('and so is %s', async (name) => {
+    expect(await noteOf(name)).toBe(taken(name, ', though it is called like a divergence alone'));
   });
 
-  it('an output that may be a log-determinant is taken for the loss, and that is said', async () => {
-    expect((await load(withSum('nll'), {})).notes).toEqual([
-      "output 'nll' [n] is taken for the loss, the only one of z [n, 4], nll [n] that can be; `loss` takes another, `objective: 'flow'` both where it is a log-determinant",
-    ]);
-  });
+  it.each(['nll', 'recon_plus_kl', 'bce_kl_loss', 'nll_with_logdet', 'log_detection_loss', 'kl_weighted_elbo'])(
+    '%s is not',
+    async (name) => {
+      const both = ` (\`objective: 'flow:latent=z,logdet=${name}'\` where it is a log-determinant)`;
+      expect(await noteOf(name)).toBe(taken(name, both));
+    },
+  );
 });

@@ -3,7 +3,7 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { makeDataset, syntheticDataset, take } from '../../src/data/index.ts';
+import { makeDataset, memoryDataset, syntheticDataset, take } from '../../src/data/index.ts';
 import { writeNpz } from '../../src/data/npy.ts';
 import { type DetectorFile, fitDetectors, formatDetector, parseDetector } from '../../src/detectors/index.ts';
 import { fisherDiagonal, type MetricForm, metricOf } from '../../src/features/index.ts';
@@ -18,9 +18,10 @@ import {
   type Judgement,
   openScorer,
 } from '../../src/scoring/index.ts';
-import type { ScoringModel } from '../../src/store/index.ts';
+import { onnxModel, type ScoringModel } from '../../src/store/index.ts';
 import { inTemporaryFolder, runCli } from '../support/cli.ts';
 import { smallModel } from '../support/models.ts';
+import * as proto from '../support/proto.ts';
 import { randomData } from '../support/run.ts';
 
 const runtime = nodeRuntime();
@@ -107,7 +108,7 @@ describe('the combined detector of a model', () => {
 
   it('looks at every aspect of a model that has several', async () => {
     const model = smallModel('ddpm');
-    const aspects = model.aspects!();
+    const aspects = model.aspects!()!;
     const names = Object.keys(aspects);
     expect(names.length).toBeGreaterThan(1);
     const data = dataOf(model, 40);
@@ -209,6 +210,33 @@ describe('the combined detector of a model', () => {
       const score = await runCli('score', `${dir}/d.json`, '--data', `${dir}/x.npz[0:6]`, '--fpr', '0.2');
       expect(score.stdout).toMatch(/\bt[15] \S+ [+-]\d/); // the layers that stand out, each at a time
     });
+  });
+
+  it('of a denoising network that leaves its size open is fitted and judges at the sizes of the data', async () => {
+    const bytes = proto.modelBytes({
+      node: [
+        proto.node('MatMul', ['x', 'w'], ['h']),
+        proto.node('Tanh', ['h'], ['a']),
+        proto.node('MatMul', ['a', 'v'], ['y']),
+      ],
+      initializer: ['w', 'v'].map((name) => proto.tensor(name, [4, 4], Float32Array.from(randomData(name, 16)))),
+      input: [proto.value('x', proto.FLOAT, ['n', 'k', 4]), proto.value('t', proto.INT64, ['n'])],
+      output: [proto.value('y', proto.FLOAT)],
+    });
+    const model = await onnxModel(bytes, 'open.onnx', { objective: 'denoise' });
+    const data = (n: number, k: number) =>
+      memoryDataset('x', n, `${k}`, { x: { data: Float32Array.from(randomData('x', n * k * 4)), shape: [k, 4] } });
+    const detector = await fitted(model, data(40, 7));
+    expect(detector.combined!.detector.aspects).toEqual(['t1', 't64', 't256']);
+    for (const k of [7, 5]) {
+      const scorer = openScorer({ model, detector, runtime, threads: 1, group: 1 });
+      const found: number[] = [];
+      for await (const { judgements } of scorer.judge(data(8, k)).runs()) {
+        found.push(...judgements.map(({ score }) => score!));
+      }
+      await scorer.dispose();
+      expect(found.filter(Number.isFinite)).toHaveLength(8);
+    }
   });
 
   it('is fitted and shown by the command line, and asked for by name', async () => {

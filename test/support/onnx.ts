@@ -1,10 +1,24 @@
 // ONNX models of one node: bytes for ONNX Runtime, and the same node as values of our graph.
 
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Dataset } from '../../src/data/index.ts';
 import { Arena, interpret, type Value } from '../../src/graph/index.ts';
+import { openExtractor } from '../../src/node/defaults.ts';
+import { loadOnnx } from '../../src/node/index.ts';
 import { openSession } from '../../src/node/runtime.ts';
-import { NodeContext, type OnnxModel, type OnnxNode, type OnnxTensor, operators } from '../../src/onnx/index.ts';
+import {
+  encode,
+  NodeContext,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+  operators,
+} from '../../src/onnx/index.ts';
 import { constantData } from '../../src/ops/index.ts';
+import type { OnnxOptions, ScoringModel } from '../../src/store/index.ts';
 import { type Shape, sizeOf } from '../../src/tensor/shape.ts';
+import { inTemporaryFolder } from './cli.ts';
 import { type Attr, FLOAT, modelBytes, node as protoNode, tensor, value } from './proto.ts';
 import { randomData } from './run.ts';
 
@@ -140,3 +154,19 @@ export const node = (op: string, inputs: string[], output: string, attrs: OnnxNo
   output,
   attrs,
 });
+
+/** The model in a file with this network. */
+export async function openNetwork(model: OnnxModel, options: OnnxOptions): Promise<ScoringModel> {
+  return inTemporaryFolder(async (dir) => {
+    await writeFile(join(dir, 'm.onnx'), encode(model));
+    return loadOnnx(join(dir, 'm.onnx'), options);
+  });
+}
+
+/** Losses and squared norms, one thread, a seed of its own. */
+export async function tableOf(model: ScoringModel, data: Dataset) {
+  const extractor = await openExtractor(model, { seed: 5, threads: 1 });
+  const { nll, sqNorms } = await extractor.table(data);
+  await extractor.dispose();
+  return { nll, sqNorms };
+}

@@ -32,8 +32,8 @@ export interface Importer {
   known(v: Value): Float64Array | undefined;
   /** The results of a graph of its own (a branch or a loop's body) for values of its inputs. */
   inline(graph: FileGraph, inputs: readonly Value[]): readonly Value[];
-  /** An input that is drawn for every example, under `name` or one made of it. */
-  draw(name: string, shape: Shape, from: 'normal' | 'uniform'): Value;
+  /** An input that is drawn for every example, under `name` or one made of it. `isChoice`: it is compared with odds. */
+  draw(name: string, shape: Shape, from: 'normal' | 'uniform', isChoice?: boolean): Value;
 }
 
 const { INT8, INT16, UINT8, UINT16, UINT32, UINT64 } = TensorProto_DataType;
@@ -144,9 +144,9 @@ export class NodeContext {
   }
 
   /** Random numbers of the node's own, other ones for every example. */
-  draw(shape: Shape, from: 'normal' | 'uniform'): Value {
+  draw(shape: Shape, from: 'normal' | 'uniform', isChoice = false): Value {
     this.sized(sizeOf(shape), 'random numbers');
-    return this.importer.draw(this.node.outputs[0] ?? this.node.name, shape, from);
+    return this.importer.draw(this.node.outputs[0] ?? this.node.name, shape, from, isChoice);
   }
 
   int(name: string, otherwise?: number): number {

@@ -26,7 +26,7 @@ const given = (ctx: NodeContext): Shape => ctx.ints('shape') ?? ctx.refuse('no s
 /** 1 with the probability of the operand. */
 function bernoulli(ctx: NodeContext): Value {
   const p = ctx.in(0);
-  const drawn = less(ctx.draw(p.shape, 'uniform'), p);
+  const drawn = less(ctx.draw(p.shape, 'uniform', true), p);
   const to = ctx.int('dtype', FLOAT);
   if (to === BOOL) return drawn;
   const floats: readonly number[] = [FLOAT, DOUBLE, FLOAT16, BFLOAT16];
@@ -42,7 +42,7 @@ function multinomial(ctx: NodeContext): Value {
   const ones = Array.from({ length: classes * classes }, (_, at) => Number(Math.floor(at / classes) <= at % classes));
   const sums = matmul(softmax(logits, 1), ctx.constant(ones, [classes, classes])); // of all up to each class
   const below = slice(sums, 1, 0, classes - 1); // the last sum is 1 but for rounding
-  const drawn = reshape(ctx.draw([n, count], 'uniform'), [n, count, 1]);
+  const drawn = reshape(ctx.draw([n, count], 'uniform', true), [n, count, 1]);
   const to = ctx.int('dtype', TensorProto_DataType.INT32);
   ctx.declare(0, to);
   return toInt(reduceSum(toFloat(not(less(drawn, reshape(below, [n, 1, classes - 1])))), [2]));

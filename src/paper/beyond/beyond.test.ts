@@ -169,7 +169,7 @@ describe('costs', () => {
 
   it('of a diffusion model are those of all its steps', () => {
     const model = smallModel('ddpm');
-    const aspects = Object.keys(model.aspects!()).length;
+    const aspects = Object.keys(model.aspects!()!).length;
     const { norms, views } = costsOf(model, 'ddpm', { fitted: 100, kinds: 11, draws: 1, directions: 64 });
     expect(aspects).toBeGreaterThan(1);
     expect(views).toBeGreaterThan(aspects * norms);
@@ -275,7 +275,7 @@ describe('scores', () => {
     expect(control.hash).not.toBe(model.hash);
     expect(withShuffledWeights(model, 0).hash).toBe(control.hash);
     expect(withShuffledWeights(model, 1).hash).not.toBe(control.hash);
-    expect(Object.keys(control.aspects!())).toEqual(Object.keys(model.aspects!()));
+    expect(Object.keys(control.aspects!()!)).toEqual(Object.keys(model.aspects!()!));
     const changed = Object.entries(control.weights).filter(
       ([name, w]) => w.data.join() !== model.weights[name]!.data.join(),
     );
