@@ -89,7 +89,7 @@ function roleOf(model: Takes, input: string): InputRole | { readonly advice: str
       return guess('time', 'integers', [Math.max(0, range[0]), range[1]]);
     }
     return {
-      advice: `a time, it seems: ${said('integers', input, [0, 999])} draws one for every example, ${said('constants', input, 10)} is one for all`,
+      advice: `a time, it seems: ${said('integers', input, [0, 999])} draws one for every example${dtype === 'float' ? `, ${said('uniform', input)} one from 0 to 1` : ''}, ${said('constants', input, 10)} is one for all`,
     };
   }
   if (KEPT.test(input)) return guess('mask', 'constants', 1);

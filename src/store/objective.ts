@@ -70,7 +70,7 @@ export interface AtStep {
 
 /**
  * Steps at which a model can be scored, by short names: of a denoising network for which none was chosen, and of a loss
- * whose time is drawn. Of a time that is no whole number, its range is a thousand steps.
+ * whose time is drawn, counted from its clean end. A time that is a real number has a thousand.
  */
 export function atSteps(network: KnownNetwork, time?: DrawnTime): Readonly<Record<string, AtStep>> | undefined {
   const { objective } = network;
@@ -81,13 +81,15 @@ export function atSteps(network: KnownNetwork, time?: DrawnTime): Readonly<Recor
     return aspectsAt(scoredSteps(stepsOf(options)), (t) => ({ network: at(t) })).aspects;
   }
   if (!time) return undefined;
-  const { name, range } = time;
+  const { name, range, clean } = time;
+  const held = (value: number): AtStep => ({ network, held: { [name]: value } });
   if (!range) {
-    return aspectsAt(scoredSteps(1000), (t) => ({ network, held: { [name]: (t + 0.5) / 1000 } })).aspects;
+    const share = (t: number) => (clean === 'low' ? t + 0.5 : 999.5 - t) / 1000;
+    return aspectsAt(scoredSteps(1000), (t) => held(share(t))).aspects;
   }
   const [low, high] = range;
-  const steps = scoredSteps(high - low + 1).map((t) => low + t);
-  return aspectsAt(steps, (t) => ({ network, held: { [name]: t } })).aspects;
+  const steps = scoredSteps(high - low + 1).map((t) => (clean === 'low' ? low + t : high - t));
+  return aspectsAt(steps, held).aspects;
 }
 
 const stepsOf = ({ steps = '1000' }: KnownObjective['options']): number => count('steps', steps, 1);
@@ -134,10 +136,7 @@ function denoise(
   };
 }
 
-/**
- * Numbers in one example as far as the file says; of a size that it leaves open, more than one. The time may come
- * first.
- */
+/** Numbers in one example as far as the file says; of a size that it leaves open, more than one. */
 const placesIn = ({ shape = [] }: FileInput): number =>
   shape.slice(1).reduce((product: number, size) => product * (typeof size === 'number' ? size : 2), 1);
 

@@ -53,61 +53,105 @@ describe('a loss whose time is drawn', () => {
     expect((await load(whole('label'), { integers: { label: [0, 9] } })).aspects).toBeUndefined();
   });
 
-  /** A file that draws its noise, its time by `draw` and, with it, `more`. */
-  const drawing = (draw: readonly OnnxNode[], more: readonly OnnxNode[] = []): OnnxModel => {
-    const noise = [node('RandomNormalLike', ['x'], 'noise'), node('Add', ['x', 'noise'], 'seen')];
+  const constant = (name: string, value: number) =>
+    ({ name, dims: [], dtype: 'float', data: Float32Array.of(value) }) as const;
+
+  /**
+   * The network sees x + amount · noise, [n, 4]; `draw` gives `time` [n, 1], and `amount` from it what its name says.
+   */
+  const drawing = (
+    draw: readonly OnnxNode[],
+    amount: readonly OnnxNode[] = [node('Div', ['time', 'thousand'], 'amount')],
+    inputs: Readonly<Record<string, 'float' | 'int64'>> = {},
+  ): OnnxModel => {
     const column = node('MatMul', ['x', 'v'], 'column'); // [n, 1]
-    const rest = [node('MatMul', ['seen', 'w'], 'h'), error[1]!, ...square, ...more, sum];
-    const net = network({ x: [4] }, { ...weights, v: [4, 1] }, [...noise, column, ...draw, ...rest], ['loss']);
-    const thousand = { name: 'thousand', dims: [], dtype: 'float', data: Float32Array.of(1000) } as const;
-    return { ...net, initializers: [...net.initializers, thousand] };
+    const noised = [
+      node('RandomNormalLike', ['x'], 'noise'),
+      node('Mul', ['noise', 'amount'], 'more'),
+      node('Add', ['x', 'more'], 'seen'),
+    ];
+    const rest = [node('MatMul', ['seen', 'w'], 'h'), error[1]!, ...square, sum];
+    const nodes = [column, ...draw, ...amount, ...noised, ...rest];
+    const net = network({ x: [4] }, { ...weights, v: [4, 1] }, nodes, ['loss']);
+    const own = Object.entries(inputs).map(([name, dtype]) => ({ name, dims: [1, 1], dtype }));
+    const constants = [constant('thousand', 1000), constant('last', 999), constant('one', 1)];
+    return { ...net, inputs: [...net.inputs, ...own], initializers: [...net.initializers, ...constants] };
   };
-  const randint = [
-    node('RandomUniformLike', ['column'], 'r'),
-    node('Mul', ['r', 'thousand'], 'u'),
-    node('Cast', ['u'], 't', { to: 7 }),
-    cast,
-  ];
-  const steps = async (net: OnnxModel, options: OnnxOptions = {}) =>
-    Object.keys((await load(net, options)).aspects?.() ?? {});
+  const uniform = node('RandomUniformLike', ['column'], 'u');
+  const randint = [uniform, node('Mul', ['u', 'thousand'], 'u1000'), node('Cast', ['u1000'], 't', { to: 7 }), cast];
+  const aspectsOf = async (net: OnnxModel, options: OnnxOptions = {}) => (await load(net, options)).aspects?.() ?? {};
+
+  /** That the aspects are the same file with the time given. */
+  async function expectHeld(net: OnnxModel, options: OnnxOptions, given: OnnxModel, wanted: Record<string, number>) {
+    const aspects = await aspectsOf(net, options);
+    expect(Object.keys(aspects)).toEqual(Object.keys(wanted));
+    for (const [name, t] of Object.entries(wanted)) {
+      const fixed = await losses(await load(given, { constants: { t } }));
+      expectClose(Float64Array.from(await losses(aspects[name]!)), fixed, 1e-5, name);
+    }
+  }
+  const givenWhole = drawing([cast], undefined, { t: 'int64' });
+  const givenReal = (amount: readonly OnnxNode[]) => drawing([node('Identity', ['t'], 'time')], amount, { t: 'float' });
+  const asIs = [node('Identity', ['time'], 'amount')];
+  const turned = [node('Sub', ['one', 'time'], 'amount')];
 
   it('by the file as a whole number is held at shares of it, and nothing else is', async () => {
-    const model = await load(drawing(randint), {});
-    const aspects = model.aspects!()!;
-    expect(Object.keys(aspects)).toEqual(['t1', 't64', 't256']);
+    const net = drawing(randint);
+    await expectHeld(net, {}, givenWhole, { t1: 1, t64: 64, t256: 256 });
     const drawnBy = (one: ScoringModel) => {
       const loss = one.loss();
-      return inputsOf({ arena: loss.arena, outputs: { loss } }).map(nameOf);
+      return inputsOf({ arena: loss.arena, outputs: { loss } }).map(nameOf).sort();
     };
-    expect(drawnBy(model).sort()).toEqual(['noise', 'r', 'x']);
-    expect(drawnBy(aspects.t64!).sort()).toEqual(['noise', 'x']);
-    const input = drawing([{ ...cast, inputs: ['t'] }]);
-    const fixed = { ...input, inputs: [...input.inputs, { name: 't', dims: [1, 1], dtype: 'int64' as const }] };
-    for (const t of [1, 64, 256]) {
-      const wanted = await losses(await load(fixed, { constants: { t } }));
-      expectClose(Float64Array.from(await losses(aspects[`t${t}`]!)), wanted, 1e-6, 'loss');
-    }
+    expect(drawnBy(await load(net, {}))).toEqual(['noise', 'u', 'x']);
+    expect(drawnBy((await aspectsOf(net)).t64!)).toEqual(['noise', 'x']);
   });
 
-  it('is none that only chooses, dequantises, or is no whole number', async () => {
+  it('as a real number is held at shares from the end where there is less noise', async () => {
+    const real = [node('RandomUniformLike', ['column'], 'time')];
+    await expectHeld(drawing(real, asIs), {}, givenReal(asIs), { t1: 0.0015, t64: 0.0645, t256: 0.2565 });
+    await expectHeld(drawing(real, turned), {}, givenReal(turned), { t1: 0.9985, t64: 0.9355, t256: 0.7435 });
+    const input = { uniform: ['t'] };
+    await expectHeld(givenReal(turned), input, givenReal(turned), { t1: 0.9985, t64: 0.9355, t256: 0.7435 });
+  });
+
+  it('as a whole number is counted from the end where there is less noise, whatever it is called', async () => {
+    const left = [node('Sub', ['last', 'time'], 'left'), node('Div', ['left', 'thousand'], 'amount')];
+    const given = drawing([cast], left, { t: 'int64' });
+    await expectHeld(given, { integers: { t: [0, 999] } }, given, { t998: 998, t935: 935, t743: 743 });
+    const level = drawing([node('Cast', ['level'], 'time', { to: 1 })], undefined, { level: 'int64' });
+    const wanted = { t1: 1, t64: 64, t256: 256 };
+    await expectHeld(level, { integers: { level: [0, 999] } }, givenWhole, wanted);
+  });
+
+  it('is none that only chooses or dequantises, nor one of two', async () => {
     const gate = [node('Sigmoid', ['column'], 'p'), node('Bernoulli', ['p'], 'time')];
-    expect(await steps(drawing(gate))).toEqual([]);
+    expect(await aspectsOf(drawing(gate))).toEqual({});
     const classes = [
       node('Multinomial', ['x'], 'k', { dtype: 7, sample_size: 1 }),
       node('Cast', ['k'], 'time', { to: 1 }),
     ];
-    expect(await steps(drawing(classes))).toEqual([]);
-    expect(await steps(drawing([node('RandomUniformLike', ['column'], 'time')]))).toEqual([]);
-    const time = node('Identity', ['u'], 'time');
-    const input = network({ x: [4], u: [1] }, weights, [time, ...error, ...square, sum], ['loss']);
-    expect(await steps(input, { uniform: ['u'] })).toEqual([]);
+    expect(await aspectsOf(drawing(classes))).toEqual({});
+    const both = [uniform, node('RandomUniformLike', ['column'], 'v1'), node('Mul', ['u', 'v1'], 'time')];
+    expect(await aspectsOf(drawing(both, asIs))).toEqual({});
+    // Of a VAE: the uniform number is added to the data, the noise meets what is learned.
+    const vae = [
+      uniform,
+      node('Add', ['x', 'u'], 'seen'),
+      node('MatMul', ['seen', 'w'], 'mean'),
+      node('RandomNormalLike', ['mean'], 'noise'),
+      node('Add', ['mean', 'noise'], 'h'),
+      node('Mul', ['h', 'b'], 'd'),
+    ];
+    const column = node('MatMul', ['x', 'v'], 'column');
+    const nodes = [column, ...vae, square[1]!, sum];
+    expect(await aspectsOf(network({ x: [4] }, { ...weights, v: [4, 1] }, nodes, ['loss']))).toEqual({});
   });
 
   it('as a whole number of its name is the time whatever else is drawn', async () => {
     const own = [cast, ...error, node('RandomUniformLike', ['shift'], 'mask'), node('Mul', ['h', 'mask'], 'g')];
     const rest = [node('Sub', ['g', 'shift'], 'd'), square[1]!, sum];
     const net = network({ x: [4], t: [1] }, weights, [...own, ...rest], ['loss'], ['t']);
-    expect(await steps(net, { integers: { t: [0, 999] } })).toEqual(['t1', 't64', 't256']);
+    expect(Object.keys(await aspectsOf(net, { integers: { t: [0, 999] } }))).toEqual(['t1', 't64', 't256']);
   });
 
   const { FLOAT, INT64 } = proto;
@@ -160,16 +204,20 @@ describe('a loss whose time is drawn', () => {
           proto.node('Mul', ['u', 'ten'], ['u10']),
           proto.node('Cast', ['u10'], ['t'], { to: INT64 }),
           proto.node('Gather', ['table', 't'], ['row']),
-          proto.node('Mul', ['noise', 'row'], ['shift']),
-          proto.node('MatMul', ['x', 'w'], ['h']),
-          proto.node('Add', ['h', 'shift'], ['d']),
+          proto.node('Mul', ['noise', 'row'], ['more']),
+          proto.node('Add', ['x', 'more'], ['seen']),
+          proto.node('MatMul', ['seen', 'w'], ['d']),
           proto.node('Mul', ['d', 'd'], ['s']),
           proto.node('ReduceSum', ['s', 'axis'], ['loss'], { keepdims: 0 }),
         ],
         initializer: [
           ofFloats('w', [4, 4]),
           ofFloats('v', [4, 1]),
-          ofFloats('table', [10]),
+          proto.tensor(
+            'table',
+            [10],
+            Float32Array.from({ length: 10 }, (_, k) => k / 10),
+          ),
           proto.tensor('ten', [], Float32Array.of(10)),
           proto.tensor('axis', [1], BigInt64Array.of(1n)),
         ],
