@@ -29,8 +29,8 @@ export interface ImportedModel {
   readonly total?: 'sum' | 'mean';
   /** What was chosen without being asked for. */
   readonly notes: readonly string[];
-  /** What is drawn for the time of a diffusion. */
-  readonly time?: DrawnTime;
+  /** What is drawn for the time of a diffusion, found out when it is asked for. */
+  time(): DrawnTime | undefined;
   /** Elements of the largest value that the file's nodes make of one example, and of all of them. */
   readonly largest: number;
   readonly elements: number;
@@ -84,7 +84,6 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
     const t = walk.tensors.weights.get(nameOf(p))!;
     return [nameOf(p), new Weight(t, `${name}: parameter '${nameOf(p)}'`)] as const;
   });
-  const time = drawnTime(loss, walk.choices);
   const byName = Object.fromEntries(weights);
   return {
     loss,
@@ -99,7 +98,7 @@ function imported(file: FileModel, name: string, options: ImportOptions): Import
     parameters: walk.tensors.report(params, file),
     outputs: chosen ? [chosen.name] : [...walk.outputsUsed],
     ...(made.total ? { total: made.total } : {}),
-    ...(time ? { time } : {}),
+    time: () => drawnTime(loss, walk.choices),
     notes: chosen?.note === undefined ? [] : [chosen.note],
     largest: walk.largest,
     elements: walk.elements,

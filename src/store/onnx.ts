@@ -154,7 +154,7 @@ export async function onnxModel(
     },
   };
   const model = modelOfFile(read, whole, hash);
-  const steps = Object.entries(atSteps(network, first.time) ?? {});
+  const steps = Object.entries(atSteps(network, first.time()) ?? {});
   if (steps.length === 0) return model;
   const learned = ({ weights }: ImportedModel) => Object.keys(weights).join();
   const aspects = lazily(() => {
