@@ -19,6 +19,9 @@ import { runMain, wholeOf } from './main.ts';
 
 const GROUPS = [1, 5, 20];
 const RATES = [0.05, 0.01, 0.001];
+const USAGE =
+  'usage: npm run calibration -- MODEL --data DATA [--fit N] [--fresh N] [--splits S] [--apart N] [--seed S] [--threads N]';
+
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -35,9 +38,7 @@ async function main(): Promise<void> {
   });
   const [path, ...more] = positionals;
   if (path === undefined || more.length > 0 || !values.data) {
-    throw new UsageError(
-      'usage: npm run calibration -- MODEL --data DATA [--fit N] [--fresh N] [--splits S] [--apart N] [--seed S] [--threads N]',
-    );
+    throw new UsageError(USAGE);
   }
   const whole = (name: 'fit' | 'fresh' | 'splits' | 'apart' | 'seed' | 'threads', least: number) =>
     wholeOf(values, name, least);
@@ -130,4 +131,4 @@ function binomialInterval(n: number, rate: number): [number, number] {
   }
 }
 
-await runMain(main);
+await runMain(main, USAGE);

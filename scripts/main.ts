@@ -10,13 +10,22 @@ export function wholeOf(values: Readonly<Record<string, unknown>>, name: string,
   throw new UsageError(`--${name} is '${text}', expected a whole number from ${least} on`);
 }
 
-/** Runs it; an error that speaks to the user is printed, and the process ends with 2. */
-export async function runMain(main: () => Promise<void>): Promise<void> {
+/**
+ * Runs it, or says how it is used (`--help`); an error that speaks to the user is printed, and the process ends with 2.
+ */
+export async function runMain(main: () => Promise<void>, usage: string): Promise<void> {
+  if (process.argv.includes('--help')) {
+    process.stdout.write(`${usage}\n`);
+    return;
+  }
   try {
     await main();
   } catch (error) {
-    if (!(error instanceof FisherError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    // parseArgs of node:util has errors of its own
+    const isOfOptions =
+      error instanceof TypeError && /^ERR_PARSE_ARGS/.test((error as NodeJS.ErrnoException).code ?? '');
+    if (!isOfOptions && !(error instanceof FisherError)) throw error;
+    process.stderr.write(`${error.message}\n${isOfOptions ? `${usage}\n` : ''}`);
     process.exitCode = 2;
   }
 }

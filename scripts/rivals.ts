@@ -13,6 +13,8 @@ import { runMain, wholeOf } from './main.ts';
 import { compareRivals, methods, rivalsTable } from './rivals/compare.ts';
 
 const GROUPS = [1, 5];
+const USAGE =
+  'usage: npm run rivals -- MODEL --fit DATA --in DATA --ood NAME=DATA … [--only NAME,…] [--limit N] [--seed S] [--threads N]';
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -29,7 +31,7 @@ async function main(): Promise<void> {
   });
   const [path, ...more] = positionals;
   if (path === undefined || more.length > 0 || !values.fit || !values.in || values.ood.length === 0) {
-    throw new UsageError('usage: npm run rivals -- MODEL --fit DATA --in DATA --ood NAME=DATA … [--limit N]');
+    throw new UsageError(USAGE);
   }
   const whole = (name: 'limit' | 'seed' | 'threads', least: number) => wholeOf(values, name, least);
   const [limit, seed, threads] = [whole('limit', 1), whole('seed', 0)!, whole('threads', 1)];
@@ -67,4 +69,4 @@ async function main(): Promise<void> {
   process.stdout.write(`${rivalsTable(found, GROUPS)}\n`);
 }
 
-await runMain(main);
+await runMain(main, USAGE);
