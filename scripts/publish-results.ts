@@ -16,7 +16,15 @@ const target = fileURLToPath(new URL('../docs/results', import.meta.url));
 /** All checkpoints together. */
 const MOST_BYTES = 25e6;
 /** First come those that the report's main figures are of. */
-const order = [/^glow-/, /^ddpm-/, /^pixel/, /^transformer-/, /^vae-(fashion-mnist|cifar10)$/, /^vae-/];
+const order = [
+  /^glow-/,
+  /^ddpm-/,
+  /^pixel.*-(fashion-mnist|long)$/,
+  /^transformer-/,
+  /^vae-cifar10$/,
+  /^pixel/,
+  /^vae-/,
+];
 
 const [source] = process.argv.slice(2);
 if (source === undefined) throw new Error('expected the directory of a reproduction');

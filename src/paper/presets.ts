@@ -213,14 +213,23 @@ const cpu: Preset = {
       recombined: 60,
     },
     further: [
-      image('glow', 'cifar10', 24_000, 0.001, {
+      image('pixelvae', 'cifar10', 4000, 0.001, { warmUp: 200 }),
+      image('pixelcnn', 'cifar10', 2000, 0.001, { warmUp: 200, beyond: { fit: 750, test: 200 } }),
+      // Trained on a GPU by scripts/gpu/train.py:
+      image('glow', 'cifar10', 17_800, 0.001, {
         id: 'glow-cifar10-3x16x128',
         config: { levels: 3, steps: 16, hidden: 128 },
         warmUp: 500,
+        batch: 128,
       }),
-      { ...ddpm('cifar10', 23_500), id: 'ddpm-cifar10-30ep', ema: 0.9995 },
-      image('pixelvae', 'cifar10', 4000, 0.001, { warmUp: 200 }),
-      image('pixelcnn', 'cifar10', 2000, 0.001, { warmUp: 200, beyond: { fit: 750, test: 200 } }),
+      { ...ddpm('cifar10', 17_800), id: 'ddpm-cifar10-long', ema: 0.9995, batch: 128 },
+      image('pixelvae', 'cifar10', 8900, 0.001, { id: 'pixelvae-cifar10-long', warmUp: 200, batch: 128 }),
+      image('pixelcnn', 'cifar10', 8900, 0.001, {
+        id: 'pixelcnn-cifar10-long',
+        warmUp: 200,
+        batch: 128,
+        beyond: { fit: 750, test: 200 },
+      }),
     ],
   },
 };
