@@ -250,7 +250,7 @@ async function onCard<T>(open: () => Promise<T>): Promise<T> {
     const found = error instanceof Error && /adapter: (.*)|WebGPU device: (.*)/.exec(error.message);
     if (!found) throw error;
     throw new ModelError(
-      `${ways}: ${found[1] ?? found[2]}. It takes the card's driver for Vulkan (Linux), Metal (macOS) or Direct3D 12 (Windows); on Linux \`vulkaninfo --summary\` lists what has one`,
+      `${ways}: ${found[1] ?? found[2]}. It takes the card's driver for Vulkan (Linux), Metal (macOS) or Direct3D 12 (Windows); on Linux \`vulkaninfo\` lists what has one`,
       { cause: error },
     );
   }
