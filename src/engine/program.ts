@@ -165,7 +165,7 @@ function programOf<C extends Compiled>(
   if (threads !== undefined) checkWhole(threads, 'the number of threads', 1, runtime.mostThreads);
   const inputs = inputsOf(graph);
 
-  const part = choosePart(estimate, group);
+  const part = runtime.undivided ? Number.MAX_SAFE_INTEGER : choosePart(estimate, group);
   const most = Math.min(threads ?? Number.POSITIVE_INFINITY, runtime.lanes ?? 1);
   /** Sessions side by side for runs of so many examples: no more memory than these take in one. */
   const lanesFor = (examples: number, size: number) => {

@@ -83,6 +83,8 @@ export interface Runtime {
   readonly mostThreads: number;
   /** Sessions, opened `apart`, that should run at the same time at most. Left out: none is opened so. */
   readonly lanes?: number | undefined;
+  /** Whether a batch is run in one piece: no caches near cores that parts of it would fit into. */
+  readonly undivided?: boolean | undefined;
   /** Opens a session for a graph of our own making. Throws a ModelError where the memory does not suffice. */
   open(model: Uint8Array, options?: SessionOptions): Promise<Session>;
   /**

@@ -6,7 +6,7 @@ import { availableParallelism, cpus } from 'node:os';
 import type * as Ort from 'onnxruntime-node';
 import type { FileSession, Findings, Runtime, Session, SessionOptions, Work } from '../engine/index.ts';
 import { fileSessionOver, inMemory, type MakeTensor, type OrtSession, said, sessionOver } from '../engine/ort.ts';
-import { ModelError } from '../errors.ts';
+import { ModelError, UsageError } from '../errors.ts';
 import { checkWhole } from '../tensor/whole.ts';
 import { hasLanes, openLane } from './lanes.ts';
 import { machineMemory, mostThreads } from './machine.ts';
@@ -33,17 +33,30 @@ async function load(): Promise<typeof Ort> {
 
 const versionOf = ({ env }: typeof Ort): string => `onnxruntime ${env.versions.node}`;
 
-/** Of `nodeRuntime`: what is kept between runs of the program, and threads. */
+/**
+ * What runs the graphs: this machine's processor, or its graphics card by WebGPU (through Vulkan, Metal or Direct3D).
+ */
+export type Provider = 'cpu' | 'webgpu';
+
+/** Of `nodeRuntime`: what runs the graphs, what is kept between runs of the program, and threads. */
 export interface NodeRuntimeOptions {
+  /** Default: 'cpu'. With 'webgpu' nothing is kept, and threads are for the ops that the card cannot run. */
+  readonly provider?: Provider | undefined;
   /** Folder of optimised graphs and findings; default: `sessionCache()`. Empty: nothing is kept. */
   readonly cache?: string | undefined;
   /** For sessions that are not told otherwise; default: as many as the machine has cores. */
   readonly threads?: number | undefined;
 }
 
-/** ONNX Runtime on this machine's processor. */
+/**
+ * ONNX Runtime on this machine's processor, or on its graphics card. Files of any making (`openFile`) run on the
+ * processor always. Throws a UsageError for a provider that there is not; `open` a ModelError where the card cannot be
+ * used.
+ */
 export function nodeRuntime(given: NodeRuntimeOptions = {}): Runtime {
-  const { threads } = given;
+  const { threads, provider = 'cpu' } = given;
+  if (provider === 'webgpu') return cardRuntime(threads);
+  if (provider !== 'cpu') throw new UsageError(`\`provider: '${provider}'\`: there are 'cpu' and 'webgpu'`);
   const cache = (given.cache ?? sessionCache()) || undefined;
   return {
     memory: machineMemory(),
@@ -55,6 +68,19 @@ export function nodeRuntime(given: NodeRuntimeOptions = {}): Runtime {
     findings: cache === undefined ? undefined : findingsIn(cache),
   };
 }
+
+/**
+ * Whole batches, one at a time: parts and sessions side by side are for the caches and the cores of a processor. How
+ * much memory the card has nobody tells.
+ */
+const cardRuntime = (threads: number | undefined): Runtime => ({
+  memory: Number.POSITIVE_INFINITY,
+  mostThreads: mostThreads(),
+  undivided: true,
+  open: (model, options = {}) =>
+    openSession(model, { threads: options.threads ?? threads, work: options.work, provider: 'webgpu' }),
+  openFile: (model, options) => openFile(model, { threads: options?.threads ?? threads }),
+});
 
 function findingsIn(cache: string): Findings {
   const entry = async (key: string) =>
@@ -78,11 +104,13 @@ interface OpenOptions {
   readonly work?: Work | undefined;
   /** In a thread of its own. Default: in the one that calls. */
   readonly apart?: boolean | undefined;
+  /** Default: 'cpu'. */
+  readonly provider?: Provider | undefined;
 }
 
 /**
- * Opens a session for an ONNX model on the CPU. Throws a UsageError for threads that cannot be, a ModelError where the
- * memory does not suffice.
+ * Opens a session for an ONNX model. Throws a UsageError for threads that cannot be, a ModelError where the memory does
+ * not suffice or the provider cannot be used.
  *
  * The runtime aborts the whole process when a worker thread ends (`terminate`, or `process.exit` in it) while one of
  * its sessions runs: threads of our own (`lanes.ts`) are waited for when the process ends; a caller's worker, in which
@@ -90,10 +118,11 @@ interface OpenOptions {
  */
 export async function openSession(model: Uint8Array, options: OpenOptions = {}): Promise<Session> {
   const ort = await load();
-  const { cache } = options;
-  const session = await inMemory(() =>
-    cache === undefined || model.length > MOST_KEPT ? create(model, options) : cached(model, cache, options),
-  );
+  const { cache, provider } = options;
+  const session = await inMemory(() => {
+    if (provider === 'webgpu') return onCard(() => create(model, options, onWebgpu));
+    return cache === undefined || model.length > MOST_KEPT ? create(model, options) : cached(model, cache, options);
+  });
   return sessionOver(session, options.apart ? plain : tensorsOf(ort));
 }
 
@@ -196,6 +225,35 @@ async function create(
     ...more,
   };
   return options.apart ? openLane<Told>(model, all) : ort.InferenceSession.create(model as string, all);
+}
+
+/**
+ * Ops that the card has no kernel for run on the processor, with their operands copied there and back. Channels stay
+ * first: with the provider's default, NHWC, a convolution with as many groups as channels and 9 outputs for each
+ * gives wrong numbers (onnxruntime 1.30).
+ */
+const onWebgpu: Ort.InferenceSession.SessionOptions = {
+  executionProviders: [{ name: 'webgpu', preferredLayout: 'NCHW' }, 'cpu'],
+  enableMemPattern: false, // the provider cannot
+};
+
+/** Says so where there is no card, or none that will do. */
+async function onCard<T>(open: () => Promise<T>): Promise<T> {
+  const { listSupportedBackends } = await load();
+  const ways = "the graphics card cannot be used by WebGPU (provider: 'webgpu')";
+  if (!listSupportedBackends().some(({ name }) => name === 'webgpu')) {
+    throw new ModelError(`${ways}: onnxruntime-node for ${process.platform} on ${process.arch} comes without it`);
+  }
+  try {
+    return await open();
+  } catch (error) {
+    const found = error instanceof Error && /adapter: (.*)|WebGPU device: (.*)/.exec(error.message);
+    if (!found) throw error;
+    throw new ModelError(
+      `${ways}: ${found[1] ?? found[2]}. It takes the card's driver for Vulkan (Linux), Metal (macOS) or Direct3D 12 (Windows); on Linux \`vulkaninfo\` lists what has one`,
+      { cause: error },
+    );
+  }
 }
 
 async function cached(model: Uint8Array, dir: string, options: OpenOptions): Promise<Opened> {

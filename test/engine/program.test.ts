@@ -135,6 +135,32 @@ describe('a program', () => {
     );
   });
 
+  it('runs a batch in one piece on a device that has no caches near cores', async () => {
+    const examples = async (more: Partial<Runtime>) => {
+      const sizes: number[] = [];
+      const { runtime } = counting();
+      const watched: Runtime = {
+        ...runtime,
+        ...more,
+        lanes: undefined,
+        open: async (...args) => {
+          const session = await runtime.open(...args);
+          const run: typeof session.run = (feeds) => {
+            sizes.push(feeds.x!.shape[0]!);
+            return session.run(feeds);
+          };
+          return { ...session, run };
+        },
+      };
+      const wide = [2 ** 18];
+      const program = kept(openProgram(graphFor(wide), { runtime: watched, weights, batch: 8 }));
+      expect(await all(program, 8, 8, wide)).toEqual(Array.from({ length: 8 }, (_, k) => 2 * k * 2 ** 18));
+      return sizes;
+    };
+    expect((await examples({})).length).toBeGreaterThan(1);
+    expect(await examples({ undivided: true })).toEqual([8]);
+  });
+
   it('runs once', async () => {
     const { runtime, open } = counting();
     const { arrays } = await sevens(2).gather([0, 1]);
