@@ -51,6 +51,11 @@ interface Result {
   readonly webgpu?: Speed;
   readonly lossError?: number;
   readonly normError?: number;
+  /**
+   * How far norms of the processor move where the last digits of the inputs do: a ReLU may be on one side of 0 or the
+   * other.
+   */
+  readonly ownError?: number;
   /** Why the card has no numbers. */
   readonly failed?: string;
 }
@@ -103,19 +108,34 @@ async function measured(c: Case): Promise<Result> {
     });
     if (!webgpu) return { ...about, cpu: cpu!, failed: failed ?? '' };
     const [right, found] = opened.map(({ outputs }) => outputs);
-    const normError = right!.sqnorm && { normError: difference(right!.sqnorm.data, found!.sqnorm!.data, batch) };
+    const norms = right!.sqnorm?.data;
+    const normErrors = norms && {
+      normError: difference(norms, found!.sqnorm!.data, batch),
+      ownError: difference(norms, (await opened[0]!.program.run(nudged(compiled.feeds))).sqnorm!.data, batch),
+    };
     return {
       ...about,
       cpu: cpu!,
       webgpu,
       lossError: difference(right!.nll!.data, found!.nll!.data, batch),
-      ...normError,
+      ...normErrors,
     };
   } catch (error) {
     return { ...about, failed: String(error) };
   } finally {
     for (const { program } of opened) await program.dispose();
   }
+}
+
+/** The same inputs, their last digits one up or down; pixels and tokens, which are whole, as they are. */
+function nudged(feeds: Feeds): Feeds {
+  const moved = (v: number, k: number) => (Number.isInteger(v) ? v : v * (1 + (k % 2 ? 1 : -1) * 2 ** -23));
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, { shape, data }]) => [
+      name,
+      { shape, data: data instanceof Float32Array ? data.map(moved) : data },
+    ]),
+  );
 }
 
 /** Times a run of each device after the other: machines change from minute to minute. */
@@ -176,8 +196,19 @@ function cardName(): string {
 
 function table(results: readonly Result[]): string {
   const rate = (speed?: Speed) => speed?.examplesPerSecond.toFixed(speed.examplesPerSecond < 10 ? 1 : 0) ?? '-';
-  const head = ['model', 'what', 'batch', 'cpu ex/s', 'webgpu ex/s', '× cpu', 'first s', 'loss off by', 'norms off by'];
-  const lines = results.map(({ model, what, batch, cpu, webgpu, lossError, normError }) => [
+  const head = [
+    'model',
+    'what',
+    'batch',
+    'cpu ex/s',
+    'webgpu ex/s',
+    '× cpu',
+    'first s',
+    'loss off by',
+    'norms off by',
+    'cpu, nudged',
+  ];
+  const lines = results.map(({ model, what, batch, cpu, webgpu, lossError, normError, ownError }) => [
     model,
     what,
     String(batch),
@@ -187,6 +218,7 @@ function table(results: readonly Result[]): string {
     webgpu?.firstSeconds.toFixed(1) ?? '-',
     lossError?.toExponential(1) ?? '-',
     normError?.toExponential(1) ?? '-',
+    ownError?.toExponential(1) ?? '-',
   ]);
   const failures = results.flatMap((r) => (r.failed ? [`${r.model}, ${r.what}, batch ${r.batch}: ${r.failed}`] : []));
   return [alignColumns([head, ...lines]), ...failures].join('\n');

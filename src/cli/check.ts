@@ -7,6 +7,7 @@ import type { Comparison, LayerAnswer } from '../features/index.ts';
 import { compareAnswers } from '../node/defaults.ts';
 import { readAnswers } from '../node/index.ts';
 import type { Command } from './command.ts';
+import { runtimeOf } from './machine.ts';
 import { openModel } from './models.ts';
 import { text } from './options.ts';
 import { print } from './terminal.ts';
@@ -16,7 +17,8 @@ export const checkCommand: Command = {
     const answers = await readAnswers(answersPath!, text(values, 'inputs'));
     const model = await openModel(path!, values);
     const { threads } = options;
-    const found = await compareAnswers(model, answers, defined({ threads }));
+    const how = { runtime: runtimeOf(options), ...defined({ threads }) };
+    const found = await compareAnswers(model, answers, how);
     const { folded = [], doubtful = [] } = model.parameters ?? {};
     const unsure = doubtful.filter((d) => d.parameter).map((d) => d.name);
     if (options.json) print(JSON.stringify({ ...found, folded: folded.map((f) => f.name), unsure }));

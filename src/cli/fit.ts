@@ -6,12 +6,12 @@ import { leftOver } from '../features/index.ts';
 import { featuresToFit, fitCombinedWherePossible } from '../node/defaults.ts';
 import { writeDetector } from '../node/index.ts';
 import { placeFrom } from '../node/recipe.ts';
-import { nodeRuntime } from '../node/runtime.ts';
 import { metricExamples } from '../scoring/index.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
 import { combinedLines, combinedSummary, droppedLines, inputsText, summaryOf } from './dropped.ts';
 import { groupsToFit, missingLine } from './groups.ts';
+import { runtimeOf } from './machine.ts';
 import { featureOptions, isBuiltIn, modelRecipe, noiseOf, openModelAndData, sayDraws } from './models.ts';
 import { oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
@@ -69,7 +69,8 @@ export const fitCommand: Command = {
       return { ...summaryOf(entry), ...filled({ leftOver: left }) };
     });
     const notes = notesOf(data);
-    const batchLoss = await model.batchLoss?.({ runtime: nodeRuntime() }); // found out when the features were computed
+    // Found out when the features were computed.
+    const batchLoss = await model.batchLoss?.({ runtime: runtimeOf(options) });
     if (options.json) {
       const loss = batchLoss ? { batchLoss } : {};
       const more = {

@@ -12,7 +12,8 @@ import type { Wrong } from '../node/words.ts';
 import { type CompareProgress, detectorOf } from '../scoring/index.ts';
 import type { Model, ScoringModel } from '../store/index.ts';
 import { openDataset, preparationOf } from './datasets.ts';
-import { extractorOptions, layoutIn, type RunOptions, text, texts, type Values, whole } from './options.ts';
+import { extractorOptions } from './machine.ts';
+import { layoutIn, type RunOptions, text, texts, type Values, whole } from './options.ts';
 import { pace, progressLine, say, throttled } from './terminal.ts';
 import { modelOptions, scoringOptions } from './usage/options.ts';
 

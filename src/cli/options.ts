@@ -2,9 +2,9 @@
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { Background, Layout } from '../data/index.ts';
-import { defined } from '../defined.ts';
 import { UsageError } from '../errors.ts';
 import { mostThreads } from '../node/machine.ts';
+import type { Provider } from '../node/runtime.ts';
 import { rangeIn } from '../node/words.ts';
 import type { Options } from './usage/options.ts';
 
@@ -124,6 +124,7 @@ export interface RunOptions {
   /** Bytes. */
   readonly memory: number | undefined;
   readonly threads: number | undefined;
+  readonly provider: Provider;
   readonly dataDir: string | undefined;
   readonly choices: DataChoices;
 }
@@ -151,6 +152,7 @@ export function runOptions(values: Values): RunOptions {
     batch: whole(values, 'batch', 1),
     memory: bytes(values, 'memory'),
     threads: whole(values, 'threads', 1, mostThreads()),
+    provider: device(values),
     dataDir: text(values, 'data-dir'),
     choices: {
       background: background(values),
@@ -161,6 +163,13 @@ export function runOptions(values: Values): RunOptions {
       shape: shapeIn(values),
     },
   };
+}
+
+/** `--device`. */
+function device(values: Values): Provider {
+  const value = text(values, 'device') ?? 'cpu';
+  if (value === 'cpu' || value === 'webgpu') return value;
+  throw new UsageError(`--device is '${value}', expected cpu or webgpu (the graphics card)`);
 }
 
 /** `--shape`. */
@@ -193,10 +202,3 @@ export function layoutIn(values: Values): Layout | undefined {
 /** `--pixels LOW,HIGH`. */
 const pixelRange = (values: Values): [low: number, high: number] | undefined =>
   rangeIn(values, (name, value, reason) => new UsageError(`--${name} is '${value}'${reason}`));
-
-/** What of the options an extractor takes, besides its group and seed. */
-export function extractorOptions({ batch, memory, threads }: RunOptions) {
-  return {
-    ...defined({ batch, memory, threads }),
-  };
-}

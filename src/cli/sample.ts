@@ -6,6 +6,7 @@ import { ModelError } from '../errors.ts';
 import { drawSamples } from '../node/defaults.ts';
 import { writeFileAtomic } from '../node/index.ts';
 import type { Command } from './command.ts';
+import { runtimeOf } from './machine.ts';
 import { openBuiltIn } from './models.ts';
 import { positive, required, whole } from './options.ts';
 import { print, say } from './terminal.ts';
@@ -29,6 +30,7 @@ export const sampleCommand: Command = {
       temperature: positive(values, 'temperature') ?? 1,
       ...defined({ steps }),
       onDiverged: (count) => say(`${count} samples diverged and were drawn anew; a lower --temperature avoids that`),
+      runtime: runtimeOf(options),
       ...defined({ threads: options.threads }),
     });
     await writeFileAtomic(out, encodePng(imageGrid(images, { columns: Math.ceil(Math.sqrt(n)), gap: 2 })));

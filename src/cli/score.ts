@@ -4,15 +4,15 @@ import { filled } from '../defined.ts';
 import { type DroppedLayer, detectorNamed, isCombined } from '../detectors/index.ts';
 import { UsageError } from '../errors.ts';
 import { alignColumns } from '../eval/index.ts';
-import { nodeRuntime } from '../node/runtime.ts';
 import { type Judgement, openScorer, type Part } from '../scoring/index.ts';
 import type { Command } from './command.ts';
 import { limited } from './datasets.ts';
 import { droppedLines } from './dropped.ts';
+import { extractorOptions } from './machine.ts';
 import { checkDraws, openDetector, openFor } from './models.ts';
 import { failOnOdd, type Odd, oddOf, sayLeftOver, sayOdd } from './not-finite.ts';
 import { notesOf } from './notes.ts';
-import { extractorOptions, positive, required, text, whole } from './options.ts';
+import { positive, required, text, whole } from './options.ts';
 import { endProgress, pace, print, printPart, progressLine, say, throttled } from './terminal.ts';
 
 export const scoreCommand: Command = {
@@ -27,7 +27,6 @@ export const scoreCommand: Command = {
     checkDraws(values, detector, path!);
     const scorer = openScorer({
       ...extractorOptions(options),
-      runtime: nodeRuntime(),
       model,
       detector,
       by: choice,

@@ -11,6 +11,7 @@ import type { ModelInfo } from '../store/index.ts';
 import { checkpointFile, type Progress } from '../train/index.ts';
 import type { Command } from './command.ts';
 import { limited, openExamples, preparationOf } from './datasets.ts';
+import { runtimeOf } from './machine.ts';
 import { notesOf } from './notes.ts';
 import { positive, required, text, whole } from './options.ts';
 import { endProgress, pace, print, progressLine, say } from './terminal.ts';
@@ -70,6 +71,7 @@ export const trainCommand: Command = {
       arch,
       data,
       dir,
+      runtime: runtimeOf(options),
       ...defined({ claim }),
       ...defined({ threads, checkpointEvery }),
       onProgress: (p) => progressLine(progressText(p, unit)),

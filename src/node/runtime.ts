@@ -240,7 +240,7 @@ const onWebgpu: Ort.InferenceSession.SessionOptions = {
 /** Says so where there is no card, or none that will do. */
 async function onCard<T>(open: () => Promise<T>): Promise<T> {
   const { listSupportedBackends } = await load();
-  const ways = "the graphics card cannot be used by WebGPU (provider: 'webgpu')";
+  const ways = 'the graphics card cannot be used by WebGPU';
   if (!listSupportedBackends().some(({ name }) => name === 'webgpu')) {
     throw new ModelError(`${ways}: onnxruntime-node for ${process.platform} on ${process.arch} comes without it`);
   }

@@ -65,6 +65,12 @@ describe('sizes beyond all reason', () => {
       /--threads is '1e12', expected/,
     ],
     [
+      'a device that there is not',
+      ['features', model, '--data', at('x.npy'), '--out', at('n.npz'), '--device', 'cuda'],
+      2,
+      /--device is 'cuda', expected cpu or webgpu \(the graphics card\)/,
+    ],
+    [
       'a batch',
       ['features', model, '--data', at('x.npy'), '--out', at('n.npz'), '--batch', '1000000000'],
       1,

@@ -1,6 +1,6 @@
 // fisher-ood check: how it is called.
 
-import { modelOptions } from './options.ts';
+import { deviceOption, modelOptions } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const checkUsage: Usage = {
@@ -14,6 +14,7 @@ export const checkUsage: Usage = {
   options: {
     inputs: { type: 'string', value: 'FILE', about: 'an .npz with the inputs by name, where ANSWERS.npz has none' },
     ...modelOptions,
+    ...deviceOption,
   },
   positionals: 2,
   load: async () => (await import('../check.ts')).checkCommand,

@@ -1,6 +1,6 @@
 // fisher-ood eval: how it is called.
 
-import { dataOptions, pixelOption } from './options.ts';
+import { dataOptions, deviceOption, pixelOption } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const evalUsage: Usage = {
@@ -21,6 +21,7 @@ export const evalUsage: Usage = {
     ...pixelOption,
     'noise-samples': { type: 'string', value: 'K', about: 'as the detector was fitted with, which is the default' },
     model: { type: 'string', value: 'MODEL', about: 'the model, if it is no longer where the detector says' },
+    ...deviceOption,
   },
   positionals: 1,
   load: async () => (await import('../eval.ts')).evalCommand,

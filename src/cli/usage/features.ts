@@ -1,6 +1,6 @@
 // fisher-ood features: how it is called.
 
-import { dataOptions, drawOptions, modelOptions, noiseOptions, viewOptions } from './options.ts';
+import { dataOptions, deviceOption, drawOptions, modelOptions, noiseOptions, viewOptions } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const featuresUsage: Usage = {
@@ -35,6 +35,7 @@ export const featuresUsage: Usage = {
     ...noiseOptions,
     ...drawOptions,
     ...modelOptions,
+    ...deviceOption,
   },
   positionals: 1,
   load: async () => (await import('../features.ts')).featuresCommand,

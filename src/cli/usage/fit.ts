@@ -1,6 +1,14 @@
 // fisher-ood fit: how it is called.
 
-import { dataOptions, drawOptions, metricOptions, modelOptions, noiseOptions, viewOptions } from './options.ts';
+import {
+  dataOptions,
+  deviceOption,
+  drawOptions,
+  metricOptions,
+  modelOptions,
+  noiseOptions,
+  viewOptions,
+} from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const fitUsage: Usage = {
@@ -33,6 +41,7 @@ export const fitUsage: Usage = {
     ...noiseOptions,
     ...drawOptions,
     ...modelOptions,
+    ...deviceOption,
   },
   positionals: 1,
   load: async () => (await import('../fit.ts')).fitCommand,

@@ -21,6 +21,15 @@ export const commonOptions: Options = {
   help: { type: 'boolean', about: 'this text' },
 };
 
+/** Of commands that run a model for long. */
+export const deviceOption: Options = {
+  device: {
+    type: 'string',
+    value: 'NAME',
+    about: 'what computes: cpu (default), or webgpu for the graphics card, by its driver for Vulkan, Metal or Direct3D',
+  },
+};
+
 /** What is said of the data, whatever the model. */
 export const dataOptions: Options = {
   column: {

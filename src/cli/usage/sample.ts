@@ -1,5 +1,6 @@
 // fisher-ood sample: how it is called.
 
+import { deviceOption } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const sampleUsage: Usage = {
@@ -15,6 +16,7 @@ export const sampleUsage: Usage = {
       value: 'T',
       about: 'scales the standard deviation of the latents or noise (default 1)',
     },
+    ...deviceOption,
   },
   positionals: 1,
   load: async () => (await import('../sample.ts')).sampleCommand,

@@ -1,6 +1,6 @@
 // fisher-ood score: how it is called.
 
-import { dataOptions, pixelOption } from './options.ts';
+import { dataOptions, deviceOption, pixelOption } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const scoreUsage: Usage = {
@@ -30,6 +30,7 @@ export const scoreUsage: Usage = {
     ...pixelOption,
     'noise-samples': { type: 'string', value: 'K', about: 'as the detector was fitted with, which is the default' },
     model: { type: 'string', value: 'MODEL', about: 'the model, if it is no longer where the detector says' },
+    ...deviceOption,
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
   },
   positionals: 1,

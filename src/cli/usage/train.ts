@@ -1,7 +1,7 @@
 // fisher-ood train: how it is called.
 
 import type { Architecture } from '../../models/index.ts';
-import { dataOptions, imageOptions, pixelOption } from './options.ts';
+import { dataOptions, deviceOption, imageOptions, pixelOption } from './options.ts';
 import type { Usage } from './usage.ts';
 
 export const trainUsage: Usage = {
@@ -39,6 +39,7 @@ export const trainUsage: Usage = {
     ema: { type: 'string', value: 'D', about: 'keep a moving average of the weights, of decay D (such as 0.9999)' },
     limit: { type: 'string', value: 'N', about: 'use the first N examples only' },
     'checkpoint-every': { type: 'string', value: 'N', about: 'steps between checkpoints and log lines (default 200)' },
+    ...deviceOption,
   },
   positionals: 1,
   load: async () => (await import('../train.ts')).trainCommand,
