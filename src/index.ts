@@ -56,7 +56,7 @@ export {
   writeDetector,
   writeTable,
 } from './node/index.ts';
-export { type NodeRuntimeOptions, nodeRuntime } from './node/runtime.ts';
+export { type NodeRuntimeOptions, nodeRuntime, type Provider } from './node/runtime.ts';
 export { openScorer, type ScorerOptions } from './node/scorer.ts';
 export type { Comparison, Input, Judgement, Pixels, Scorer } from './scoring/index.ts';
 export type { Model, ModelInfo, OnnxOptions, ScoringModel } from './store/index.ts';

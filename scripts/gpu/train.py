@@ -3,16 +3,17 @@
     fisher-ood train glow --data cifar10:train --steps 1 --out start/NAME --config … --lr … --warm-up …
     python scripts/gpu/train.py start/NAME start/OTHER:2 --data cifar-10-batches-bin --out models --steps 24000 --batch 128
 
-Each folder is what `train` leaves after one step: initial weights (the first batch has set those that start from data)
-and settings. The loss, Adam, the clipping, the learning rate, the average of the weights and the held-out part are those
-of `src/train`; the order of examples and the noise are PyTorch's own, so the result is a run of the same kind, not the
-same run. Several folders are trained side by side, as one small model does not fill a GPU; `:2` takes a step every second
-time only.
+Each folder is what `train` leaves after one step: weights to start from (a batch has set those that start from data) and
+settings. From step 0, the loss, Adam, the clipping, the learning rate, the average of the weights and the examples that
+are held out are those of `src/train`. Images are drawn with replacement and the noise is PyTorch's own, so the result is a
+run of the same kind, not the same run; nor is it the same twice, as models that are trained side by side draw from one
+stream. They are trained so as one small model does not fill a GPU; `:2` takes a step every second time only.
 
 --seconds S: as many steps as fit into S seconds, start included, in place of --steps, by the speed of the first 200.
 --check: the loss of 64 images with given noise in float64 on the CPU, in nats, to be compared with ours; nothing is trained.
 
-Written to OUT/NAME: model.json, weights.safetensors, train.log.jsonl, as `train` does. Convolutions are computed in TF32
+Written to OUT/NAME: model.json, weights.safetensors, train.log.jsonl, as `train` does, but for the held-out losses of the
+log, which are of all that is held out with fresh noise (`train`: of 256 with the same noise each time). Convolutions are computed in TF32
 where the GPU has it, all else in float32.
 """
 
@@ -233,6 +234,8 @@ def train(runs, args, device):
     advance(range(first))
     speed = first / (time.time() - started)
     rounds = args.steps or int((args.seconds - (time.time() - began)) * 0.97 * speed) // 100 * 100
+    if rounds <= first:
+        raise SystemExit(f'{rounds} rounds fit into that time, fewer than the {first} that measure the speed')
     for run in runs:
         run.steps.fill_(-(-rounds // run.every))
     print(f'{speed:.1f} rounds a second, {rounds} in all', flush=True)

@@ -8,6 +8,7 @@ import type { FileSession, Findings, Runtime, Session, SessionOptions, Work } fr
 import { fileSessionOver, inMemory, type MakeTensor, type OrtSession, said, sessionOver } from '../engine/ort.ts';
 import { ModelError, UsageError } from '../errors.ts';
 import { checkWhole } from '../tensor/whole.ts';
+import { openOnCard } from './card.ts';
 import { hasLanes, openLane } from './lanes.ts';
 import { machineMemory, mostThreads } from './machine.ts';
 import { cacheEntry, MOST_KEPT, sessionCache } from './session-cache.ts';
@@ -120,7 +121,7 @@ export async function openSession(model: Uint8Array, options: OpenOptions = {}):
   const ort = await load();
   const { cache, provider } = options;
   const session = await inMemory(() => {
-    if (provider === 'webgpu') return onCard(() => create(model, options, onWebgpu));
+    if (provider === 'webgpu') return openOnCard(ort, model, (how) => create(model, options, how));
     return cache === undefined || model.length > MOST_KEPT ? create(model, options) : cached(model, cache, options);
   });
   return sessionOver(session, options.apart ? plain : tensorsOf(ort));
@@ -225,35 +226,6 @@ async function create(
     ...more,
   };
   return options.apart ? openLane<Told>(model, all) : ort.InferenceSession.create(model as string, all);
-}
-
-/**
- * Ops that the card has no kernel for run on the processor, with their operands copied there and back. Channels stay
- * first: with the provider's default, NHWC, a convolution with as many groups as channels and 9 outputs for each
- * gives wrong numbers (onnxruntime 1.30).
- */
-const onWebgpu: Ort.InferenceSession.SessionOptions = {
-  executionProviders: [{ name: 'webgpu', preferredLayout: 'NCHW' }, 'cpu'],
-  enableMemPattern: false, // the provider cannot
-};
-
-/** Says so where there is no card, or none that will do. */
-async function onCard<T>(open: () => Promise<T>): Promise<T> {
-  const { listSupportedBackends } = await load();
-  const ways = 'the graphics card cannot be used by WebGPU';
-  if (!listSupportedBackends().some(({ name }) => name === 'webgpu')) {
-    throw new ModelError(`${ways}: onnxruntime-node for ${process.platform} on ${process.arch} comes without it`);
-  }
-  try {
-    return await open();
-  } catch (error) {
-    const found = error instanceof Error && /adapter: (.*)|WebGPU device: (.*)/.exec(error.message);
-    if (!found) throw error;
-    throw new ModelError(
-      `${ways}: ${found[1] ?? found[2]}. It takes the card's driver for Vulkan (Linux), Metal (macOS) or Direct3D 12 (Windows); on Linux \`vulkaninfo\` lists what has one`,
-      { cause: error },
-    );
-  }
 }
 
 async function cached(model: Uint8Array, dir: string, options: OpenOptions): Promise<Opened> {

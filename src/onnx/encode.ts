@@ -89,6 +89,15 @@ export function signature(bytes: Uint8Array): string[] {
   return [...(graph?.input ?? []).map(describe), '→', ...(graph?.output ?? []).map(describe)];
 }
 
+/** The nodes of a file that `encode` has made: of a convolution the dimensions that it goes over. */
+export function nodesOf(bytes: Uint8Array): { name: string; op: string; dimensions?: number }[] {
+  const { graph } = fromBinary(ModelProtoSchema, bytes);
+  return (graph?.node ?? []).map(({ name, opType: op, attribute: attributes }) => {
+    const pads = op.startsWith('Conv') ? attributes.find((a) => a.name === 'pads')?.ints.length : undefined;
+    return { name, op, ...(pads === undefined ? {} : { dimensions: pads / 2 }) };
+  });
+}
+
 /** The types as the runtime calls them. */
 const runtimeNames = { float32: dataTypes.float, int64: dataTypes.int64, bool: dataTypes.bool } as const;
 

@@ -1,7 +1,7 @@
 export { Axes, type FreeSize, type GivenSizes } from './axes.ts';
 export { UnknownTotal } from './copies.ts';
 export { decode } from './decode.ts';
-export { encode, signature } from './encode.ts';
+export { encode, nodesOf, signature } from './encode.ts';
 export { type FileInput, type FileModel, operatorName } from './file.ts';
 export type { ExternalData } from './file-tensors.ts';
 export { type ImportedModel, importModel, NEWEST_OPSET, OLDEST_OPSET } from './import.ts';

@@ -340,3 +340,24 @@ describe('the recipe of a detector file', () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(message)]);
   });
 });
+
+it.skipIf(process.platform !== 'linux')(
+  'asks the graphics card where it is told to, in every command that runs a model',
+  () => {
+    const device = ['--device', 'webgpu'];
+    const out = at('webgpu.out');
+    const commands = [
+      ['features', model, '--data', at('x.npy'), '--out', `${out}.npz`],
+      ['fit', model, '--data', at('x.npy'), '--out', out],
+      ['score', at('d.json'), '--data', at('x.npy')],
+      ['eval', at('d.json'), '--in', at('x.npy'), '--ood', `same=${at('x.npy')}`],
+      ['sample', model, '--out', `${out}.png`],
+      ['train', 'glow', '--data', at('x.npy'), ...small, '--steps', '1', '--out', out],
+    ];
+    for (const command of commands) {
+      const { code, stderr } = limited('VK_DRIVER_FILES=/none VK_ICD_FILENAMES=/none $', ...command, ...device);
+      expect(stderr, command[0]).toMatch(/the graphics card cannot be used by WebGPU: .*vulkaninfo/);
+      expect(code, command[0]).toBe(1);
+    }
+  },
+);
