@@ -1,7 +1,6 @@
 // Sessions on the graphics card, by the runtime's WebGPU provider: what of a graph stays on the processor, and what is
 // said where the card will not do.
 
-import type * as Ort from 'onnxruntime-node';
 import type { OrtSession } from '../engine/ort.ts';
 import { ModelError } from '../errors.ts';
 
@@ -11,18 +10,32 @@ import { ModelError } from '../errors.ts';
  */
 const STAY = ['Sin', 'Cos', 'Tan'];
 
+/** What of the runtime's options is the card's. */
+interface CardOptions {
+  readonly executionProviders: readonly [
+    { readonly name: 'webgpu'; readonly preferredLayout: 'NCHW'; readonly forceCpuNodeNames?: readonly string[] },
+    'cpu',
+  ];
+  readonly enableMemPattern: boolean;
+}
+
+/** What there is of the runtime before anything is opened. */
+interface Backends {
+  listSupportedBackends(): readonly { readonly name: string }[];
+}
+
 /**
  * Opens a graph there; `create` opens a session with these options. Ops that the card has no kernel for run on the
  * processor, too, with their operands copied there and back. Throws a ModelError where there is no card, or none that
  * will do.
  */
 export async function openOnCard<S extends OrtSession>(
-  ort: Pick<typeof Ort, 'listSupportedBackends'>,
+  runtime: Backends,
   model: Uint8Array,
-  create: (options: Ort.InferenceSession.SessionOptions) => Promise<S>,
+  create: (options: CardOptions) => Promise<S>,
 ): Promise<OrtSession> {
   const ways = 'the graphics card cannot be used by WebGPU';
-  if (!ort.listSupportedBackends().some(({ name }) => name === 'webgpu')) {
+  if (!runtime.listSupportedBackends().some(({ name }) => name === 'webgpu')) {
     throw new ModelError(`${ways}: onnxruntime-node for ${process.platform} on ${process.arch} comes without it`);
   }
   const { nodesOf } = await import('../onnx/index.ts');
@@ -36,7 +49,7 @@ export async function openOnCard<S extends OrtSession>(
     preferredLayout: 'NCHW',
     ...(stay.length > 0 ? { forceCpuNodeNames: stay } : {}),
   } as const;
-  const options = { executionProviders: [webgpu, 'cpu'], enableMemPattern: false }; // which the provider cannot
+  const options: CardOptions = { executionProviders: [webgpu, 'cpu'], enableMemPattern: false }; // it cannot
   const session = await inWords(() => create(options)).catch((error: unknown) => {
     const found = error instanceof Error && /adapter: (.*)|WebGPU device: (.*)/.exec(error.message);
     if (!found) throw error;
