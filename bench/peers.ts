@@ -64,8 +64,8 @@ function waysOf(script: string): Way[] {
         (p) => p === 'all' || (p === 'main' ? isMain : p.endsWith('*') ? way.startsWith(p.slice(0, -1)) : p === way),
       );
   return python(script, '--list').flatMap((line) => {
-    const [name, kind, main] = line.trim().split(/\s+/);
-    if (name === undefined || kind === undefined || !isWanted(name, main === 'main')) return [];
+    const [name, kind, main] = describedWay(line);
+    if (name === '' || !isWanted(name, main)) return [];
     if (!(kind in kinds)) return []; // norms of groups, which are compared elsewhere
     return values.procs.split(',').flatMap((p) => {
       const procs = Number(p);
@@ -73,6 +73,13 @@ function waysOf(script: string): Way[] {
       return [{ script, name, way: procs > 1 ? `${name}-${procs}procs` : name, procs, kind: kind as Kind }];
     });
   });
+}
+
+/** A line of --list: the name, what it computes and whether it is a main one. peers_jax.py has names alone. */
+function describedWay(line: string): [name: string, kind: string, main: boolean] {
+  const [name = '', kind, main] = line.trim().split(/\s+/);
+  if (kind !== undefined) return [name, kind, main === 'main'];
+  return [name, /forward|backward/.exec(name)?.[0] ?? 'norms', !name.includes('-map')];
 }
 
 /** Their examples/s in a process of its own; undefined where the way does not go here, which is said. */
