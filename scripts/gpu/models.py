@@ -14,6 +14,11 @@ def conv(p, name, x, stride=1):
     return F.conv2d(x, w, p[f'{name}.bias'], stride, w.shape[-1] // 2)
 
 
+def dequantised(x, u=0.5):
+    """Pixels 0..255 in [-0.5, 0.5)."""
+    return (x + u) / 256 - 0.5
+
+
 # Glow: src/models/glow.ts
 
 
@@ -50,7 +55,7 @@ def coupling(p, at, x):
 
 def glow_nll(p, config, x, u):
     """Nats of images 0..255 with noise u in [0, 1)."""
-    x = (x + u) / 256 - 0.5
+    x = dequantised(x, u)
     dims, terms = x[0].numel(), []
     for level in range(config['levels']):
         x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
@@ -178,10 +183,6 @@ def causal_features(p, config, x, given=None):
         if before is not None:
             left = left + before
     return left
-
-
-def dequantised(x, u=0.5):
-    return (x + u) / 256 - 0.5
 
 
 def discretised_logistic(x, mean, log_scale):

@@ -34,9 +34,6 @@ HELD_OUT = 1000
 BETA1, BETA2, EPSILON, CLIP = 0.9, 0.999, 1e-8, 1.0
 
 
-# Training: src/train
-
-
 class Run:
     """A model on its way, with all that a step needs on the device, so that a step is one CUDA graph."""
 
@@ -89,7 +86,7 @@ class Run:
         return pixelcnn_nll(p, config, x)
 
     def take_step(self):
-        # Which image comes when does not matter to the count of epochs: each is drawn with replacement.
+        # With replacement: nothing to keep between steps.
         pick = torch.randint(self.length, (self.batch,), device=self.device)
         loss = self.losses(self.theta, self.images[pick].to(self.dtype)).mean() / self.images[0].numel()
         (g,) = torch.autograd.grad(loss, self.theta)
